@@ -1,0 +1,1 @@
+"""The library: lake, tables, engines and the steps from landed files to datasets."""

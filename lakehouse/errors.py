@@ -1,0 +1,78 @@
+"""Everything the lakehouse raises on purpose.
+
+PetrelError
+├── ConfigError (ValueError)            a setting is unknown, of the wrong type or out of range
+├── EnvironmentProblemError (RuntimeError)   Java, jars, disk: the message ends with the command that fixes it
+├── TableError
+│   ├── TableNotFoundError (FileNotFoundError)
+│   ├── VersionUnavailableError (LookupError)
+│   └── ConcurrentWriteError (RuntimeError)
+├── IngestError (RuntimeError)          a step cannot go on; nothing half-done is visible
+│   └── RejectedInputError (ValueError) one input did not pass; carries the rule and the reason
+├── RecipeError (ValueError)            a dataset recipe cannot be followed
+├── QueryRefusedError (PermissionError) user SQL that is not one read-only query over known views
+└── CheckFailedError (AssertionError)   a gate, an evaluation or a balance did not hold
+"""
+
+from __future__ import annotations
+
+
+class PetrelError(Exception):
+    """Root of every error of the lakehouse."""
+
+
+class ConfigError(PetrelError, ValueError):
+    """A setting is unknown, of the wrong type, or out of range."""
+
+
+class EnvironmentProblemError(PetrelError, RuntimeError):
+    """The machine lacks something; the message ends with the one command that fixes it."""
+
+
+class TableError(PetrelError):
+    """Something about a table."""
+
+
+class TableNotFoundError(TableError, FileNotFoundError):
+    """No such table in this lake."""
+
+
+class VersionUnavailableError(TableError, LookupError):
+    """The table exists, this version of it cannot be read."""
+
+
+class ConcurrentWriteError(TableError, RuntimeError):
+    """Another writer kept the table busy for longer than we wait."""
+
+
+class IngestError(PetrelError, RuntimeError):
+    """A step cannot go on."""
+
+
+class RejectedInputError(IngestError, ValueError):
+    """One input did not pass.
+
+    Attributes:
+        rule: Short stable name of the rule, for example `truncated`.
+        reason: One sentence for a person.
+    """
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(f"{rule}: {reason}")
+        self.rule = rule
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[RejectedInputError], tuple[str, str]]:
+        return type(self), (self.rule, self.reason)
+
+
+class RecipeError(PetrelError, ValueError):
+    """A dataset recipe cannot be followed."""
+
+
+class QueryRefusedError(PetrelError, PermissionError):
+    """User SQL that is not one read-only query over known views."""
+
+
+class CheckFailedError(PetrelError, AssertionError):
+    """A gate, an evaluation or a balance did not hold."""

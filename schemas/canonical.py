@@ -1,0 +1,110 @@
+"""Canonical JSON, content ids, row hashes and buckets: the same in every process, engine and language.
+
+Canonical JSON: keys sorted by code point, text in NFC, timestamps as UTC with six decimals, numbers as the
+shortest decimal that reads back equal (integral floats below 2**53 without a fraction, -0 as 0), no blanks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+
+from schemas.model import Table
+
+BUCKET_BITS = 52
+"""Buckets are integers in [0, 2**52): 13 hex digits, exact in a double and in a 64-bit integer."""
+
+
+def canonical_json(value: object) -> str:
+    """Return the one JSON text of `value`.
+
+    Raises:
+        ValueError: For NaN and infinities, which have no JSON form.
+        TypeError: For a type that has no canonical form, or a key that is not text.
+    """
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def content_id(value: object, *, digits: int = 32) -> str:
+    """Return the first `digits` hex digits of the SHA-256 of `canonical_json(value)`."""
+    return sha256_text(canonical_json(value))[:digits]
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of `text` in UTF-8, 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def row_hash(row: Mapping[str, object], table: Table) -> str:
+    """Return the content hash of one row of `table`, 64 hex digits.
+
+    Clock columns and `row_hash` itself are left out; a missing column counts as NULL.
+    """
+    map_columns = _map_columns(table)
+    content = {}
+    for name in table.column_names:
+        if name == "row_hash" or name in table.clock_columns:
+            continue
+        value = row.get(name)
+        # Arrow hands out a map as a list of pairs; its order is not content.
+        content[name] = dict(value) if name in map_columns and value is not None else value  # type: ignore[call-overload]
+    return sha256_text(canonical_json(content))
+
+
+def bucket(identity: str, seed: int) -> int:
+    """Return the bucket of `identity` under `seed`: the first 52 bits of `md5(identity || '|' || seed)`.
+
+    Returns:
+        An integer in [0, 2**52). SQL spells it `petrel_bucket(identity, seed)`.
+    """
+    digest = hashlib.md5(f"{identity}|{seed}".encode(), usedforsecurity=False).hexdigest()
+    return int(digest[: BUCKET_BITS // 4], 16)
+
+
+def _map_columns(table: Table) -> frozenset[str]:
+    return frozenset(column.name for column in table.columns if pa.types.is_map(column.type))
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return _instant(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Decimal):
+        return _number(float(value))
+    raise TypeError(f"no canonical JSON for {type(value).__name__}: {value!r}")
+
+
+def _key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"canonical JSON has text keys only, found {type(key).__name__}: {key!r}")
+    return unicodedata.normalize("NFC", key)
+
+
+def _number(value: float) -> object:
+    if not math.isfinite(value):
+        raise ValueError(f"canonical JSON has finite numbers only, found {value}")
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _instant(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError(f"a timestamp needs a time zone to have a canonical form: {value!r}")
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
