@@ -1,0 +1,99 @@
+"""Silver: what is known about distinct things. Opinions have a module of their own."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from schemas.model import ROW_HASH, TIMESTAMP, Column, Table
+
+ENTITIES = Table(
+    name="silver.entities",
+    doc="One distinct thing: content-addressed bytes, or something derived from another entity.",
+    columns=(
+        Column("entity_id", pa.string(), "SHA-256 (64 hex) of the bytes; of a derived entity that is not "
+               "stored: of (parent, operation, canonical parameters)."),
+        Column("media_type", pa.string(), "Media type found in the bytes, for example image/png."),
+        Column("size_bytes", pa.int64(), "Size of the bytes."),
+        Column("object_uri", pa.string(), "Where the bytes are: relative to the lake, or a URI when linked.",
+               null="derived and not stored"),
+        Column("storage", pa.string(), "copy (the lake holds the bytes), link (the source does), none."),
+        Column("parent_id", pa.string(), "Entity this one was derived from.", null="not derived"),
+        Column("operation", pa.string(), "Name of the derivation.", null="not derived"),
+        Column("parameters_json", pa.string(), "Canonical JSON of the derivation's parameters.",
+               null="not derived"),
+        Column("group_keys", pa.map_(pa.string(), pa.string()), "What must not be split between train and "
+               "test: patient, speaker, session, site ... by name; empty when nothing is known."),
+        Column("captured_at", TIMESTAMP, "When it was recorded, from the media itself.", null="not known"),
+        Column("origin", pa.string(), "real, synthetic or augmented."),
+        Column("created_at", TIMESTAMP, "When we first recorded the entity.", clock=True),
+        ROW_HASH,
+    ),
+    key=("entity_id",),
+    checks={
+        "size_not_negative": "size_bytes >= 0",
+        "origin_known": "origin IN ('real', 'synthetic', 'augmented')",
+        "storage_known": "storage IN ('copy', 'link', 'none')",
+        "bytes_or_parent": "object_uri IS NOT NULL OR parent_id IS NOT NULL",
+    },
+)
+
+ENTITY_SOURCES = Table(
+    name="silver.entity_sources",
+    doc="Provenance: these bytes were also seen there. Same bytes in two places = one entity, two rows.",
+    columns=(
+        Column("entity_id", pa.string(), "The entity."),
+        Column("landed_id", pa.string(), "The observation in bronze.landed_files."),
+        Column("source", pa.string(), "Name of the source."),
+        Column("drop", pa.string(), "Delivery inside the source."),
+        Column("uri", pa.string(), "file:// URI where the bytes were seen."),
+        Column("path", pa.string(), "Path relative to the drop, percent-encoded where not plain text."),
+        Column("name", pa.string(), "Last part of the path, for people."),
+        Column("seen_at", TIMESTAMP, "When the observation was linked to the entity.", clock=True),
+        ROW_HASH,
+    ),
+    key=("entity_id", "landed_id"),
+)
+
+DIMENSIONS = Table(
+    name="silver.dimensions",
+    doc="One measured property: (entity, dimension, extractor, extractor version) -> typed value.",
+    columns=(
+        Column("entity_id", pa.string(), "The entity that was measured."),
+        Column("dimension", pa.string(), "Name of the property, for example width or brightness."),
+        Column("extractor", pa.string(), "Name of the extractor that measured it."),
+        Column("extractor_version", pa.int32(), "Version of the extractor, counted from 1."),
+        Column("value_kind", pa.string(), "Which column holds the value: integer and number in `number`, "
+               "text in `text`, boolean in `boolean`, timestamp in `at`, none when it has no value."),
+        Column("number", pa.float64(), "Value of kind number or integer (exact below 2**53).",
+               null="another kind, or no value"),
+        Column("text", pa.string(), "Value of kind text.", null="another kind, or no value"),
+        Column("boolean", pa.bool_(), "Value of kind boolean.", null="another kind, or no value"),
+        Column("at", TIMESTAMP, "Value of kind timestamp.", null="another kind, or no value"),
+        Column("unit", pa.string(), "Unit of the value: px, bytes, bits, 1 ...", null="has no unit"),
+        Column("extracted_at", TIMESTAMP, "When it was measured.", clock=True),
+        ROW_HASH,
+    ),
+    key=("entity_id", "dimension", "extractor", "extractor_version"),
+    checks={
+        "version_positive": "extractor_version >= 1",
+        "kind_known": "value_kind IN ('integer', 'number', 'text', 'boolean', 'timestamp', 'none')",
+    },
+)
+
+REJECTED = Table(
+    name="silver.rejected",
+    doc="One input that did not pass, with rule and reason. seen = stored + duplicate + rejected, always.",
+    columns=(
+        Column("rejected_id", pa.string(), "Content id (32 hex) of step, subject, rule and reason."),
+        Column("step", pa.string(), "Step that rejected it: entities, dimensions, opinions ..."),
+        Column("subject", pa.string(), "What was rejected: a landed_id, an entity_id, or file:line."),
+        Column("rule", pa.string(), "Short stable name of the rule, for example truncated."),
+        Column("reason", pa.string(), "One sentence for a person."),
+        Column("source", pa.string(), "Name of the source.", null="belongs to no source"),
+        Column("where", pa.string(), "URI, file or line where it stands.", null="only the subject is known"),
+        Column("raw", pa.string(), "The input's own text, at most 10,000 characters.", null="not text"),
+        Column("rejected_at", TIMESTAMP, "When it was rejected.", clock=True),
+        ROW_HASH,
+    ),
+    key=("rejected_id",),
+)
