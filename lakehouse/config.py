@@ -1,0 +1,210 @@
+"""One frozen, typed configuration, from TOML files, the environment and the command line.
+
+Precedence, weakest first: `conf/base.toml` (the defaults below, written out), the named file,
+`PETREL__SECTION__KEY` in the environment, `--set section.key=value`. A key counts as set when it is
+present, whatever its value: False and 0 override too. Secrets never stand here; they come from the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakehouse.errors import ConfigError
+
+ENV_PREFIX = "PETREL__"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeConfig:
+    """Where the lake is."""
+
+    root: str = ".petrel"
+    """Folder of the lake; relative paths count from the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How work is spread."""
+
+    workers: int = 0
+    """Processes of the embedded engine; 0 means one per core that we may use."""
+    memory_limit_mb: int = 0
+    """Memory for DuckDB, MB; 0 leaves DuckDB's own default (80 % of the machine)."""
+    lock_timeout_s: float = 600.0
+    """How long a writer waits for another writer of the same table."""
+    commit_attempts: int = 8
+    """How often a commit is tried when storage or another writer refuses it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LandConfig:
+    """How files are brought in."""
+
+    files_per_commit: int = 20_000
+    """Files between two commits: what a killed run repeats at most."""
+    max_file_bytes: int = 8 << 30
+    """Larger files are refused with a reason; 8 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesConfig:
+    """What an image may be before it counts as hostile."""
+
+    max_pixels: int = 64_000_000
+    """A 254 KB PNG just under Pillow's own warning costs 357 MB to decode; this stays below."""
+    max_frames: int = 10_000
+    """Frames of an animated image."""
+    max_bytes: int = 512 << 20
+    """Encoded bytes of one image that are read into memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionsConfig:
+    """How imports of opinions are judged."""
+
+    max_rejected_share: float = 0.05
+    """An import with a larger share of rejected rows fails loudly and writes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings."""
+
+    lake: LakeConfig = field(default_factory=LakeConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    land: LandConfig = field(default_factory=LandConfig)
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
+
+    def to_json(self) -> str:
+        """The whole resolved configuration, one line, keys sorted."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def load_config(
+    path: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: TOML file; None takes the defaults.
+        overrides: `section.key=value` texts, strongest; the value is read as TOML, else as text.
+        environ: Environment to look for `PETREL__SECTION__KEY` in; None means the process's own.
+
+    Raises:
+        ConfigError: If the file is missing or not TOML, or a key is unknown, of the wrong type or out of range.
+    """
+    layers: list[tuple[str, dict[str, dict[str, object]]]] = []
+    if path is not None:
+        layers.append((str(path), read_toml(path)))
+    layers.append(("environment", _from_environment(os.environ if environ is None else environ)))
+    for text in overrides:
+        layers.append((f"--set {text}", _from_override(text)))
+    values: dict[str, dict[str, object]] = {}
+    for origin, layer in layers:
+        _merge(values, layer, origin)
+    config = Config(**{name: _section_types()[name](**given) for name, given in values.items()})  # type: ignore[arg-type]
+    return _check(config)
+
+
+def read_toml(path: str | Path) -> dict[str, typing.Any]:
+    """Read one TOML file.
+
+    Raises:
+        ConfigError: If it does not exist or is not TOML; the message names file and place.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; give the path of a TOML file that exists") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+
+
+def nearest(name: str, known: typing.Iterable[str]) -> str:
+    """Return `; did you mean ...?` for the closest known name, or the list of known names."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
+
+
+def _section_types() -> dict[str, type]:
+    return typing.get_type_hints(Config)
+
+
+def _merge(values: dict[str, dict[str, object]], layer: Mapping[str, object], origin: str) -> None:
+    sections = _section_types()
+    for section, given in layer.items():
+        if section not in sections:
+            raise ConfigError(f"{origin}: unknown section [{section}]{nearest(section, sections)}")
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{origin}: [{section}] must be a table of settings, found {given!r}")
+        types = typing.get_type_hints(sections[section])
+        for key, value in given.items():
+            if key not in types:
+                raise ConfigError(f"{origin}: unknown key {section}.{key}{nearest(key, types)}")
+            values.setdefault(section, {})[key] = _typed(value, types[key], f"{origin}: {section}.{key}")
+
+
+def _typed(value: object, expected: type, where: str) -> object:
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not expected:
+        raise ConfigError(f"{where}: expected {expected.__name__}, found {type(value).__name__} {value!r}")
+    return value
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    layer: dict[str, dict[str, object]] = {}
+    for name, text in environ.items():
+        if not name.startswith(ENV_PREFIX):
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        layer.setdefault(section, {})[key] = _literal(text)
+    return layer
+
+
+def _from_override(text: str) -> dict[str, dict[str, object]]:
+    path, separator, value = text.partition("=")
+    section, dot, key = path.strip().partition(".")
+    if not (separator and dot and key):
+        raise ConfigError(f"--set {text}: expected section.key=value, for example lake.root=/data/lake")
+    return {section: {key: _literal(value.strip())}}
+
+
+def _literal(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(config: Config) -> Config:
+    positive = {
+        "land.files_per_commit": config.land.files_per_commit,
+        "land.max_file_bytes": config.land.max_file_bytes,
+        "images.max_pixels": config.images.max_pixels,
+        "images.max_frames": config.images.max_frames,
+        "images.max_bytes": config.images.max_bytes,
+        "engine.commit_attempts": config.engine.commit_attempts,
+        "engine.lock_timeout_s": config.engine.lock_timeout_s,
+    }
+    for name, value in positive.items():
+        if value <= 0:
+            raise ConfigError(f"{name}: must be above 0, found {value}")
+    if config.engine.workers < 0 or config.engine.memory_limit_mb < 0:
+        raise ConfigError("engine.workers and engine.memory_limit_mb must be 0 (automatic) or more")
+    if not 0 <= config.opinions.max_rejected_share <= 1:
+        raise ConfigError(f"opinions.max_rejected_share: must be 0..1, found {config.opinions.max_rejected_share}")
+    return config

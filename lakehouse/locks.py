@@ -1,0 +1,62 @@
+"""One writer per table at a time, whichever engine it uses."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lakehouse.errors import ConcurrentWriteError
+
+POLL_S = 0.02
+
+
+@contextmanager
+def writer_lock(folder: Path, name: str, *, timeout_s: float) -> Iterator[None]:
+    """Hold the advisory lock `name`; the kernel releases it when the process dies, however it dies.
+
+    Spark's commit on a local disk is check-then-rename (two writers can both be told yes), so every writer of
+    ours takes this lock first. flock holds between processes of one machine; a lake on a network disk needs a
+    file system that passes flock on (NFS 4 does).
+
+    Args:
+        folder: The lake's `_locks` folder.
+        name: Table or resource to lock.
+        timeout_s: How long to wait for the holder.
+
+    Raises:
+        ConcurrentWriteError: If the lock was not free within `timeout_s`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _wait(descriptor, path, timeout_s)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                raise ConcurrentWriteError(
+                    f"{path.stem}: another writer (process {holder}) held the table for {timeout_s:g} s; "
+                    f"wait for it, or raise engine.lock_timeout_s ({path})"
+                ) from error
+            time.sleep(POLL_S)
+        else:
+            return

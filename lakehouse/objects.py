@@ -1,0 +1,80 @@
+"""Content-addressed bytes: written whole or not at all, found by their SHA-256."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.parse
+from pathlib import Path
+
+from lakehouse.errors import IngestError
+
+OBJECTS = "objects"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def object_uri(sha256: str) -> str:
+    """Return the place of an object relative to the lake: `objects/<aa>/<sha256>`.
+
+    Raises:
+        ValueError: If `sha256` is not 64 hex digits; a path is only ever made from a hash.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise ValueError(f"not a SHA-256 in 64 hex digits: {sha256!r}")
+    return f"{OBJECTS}/{sha256[:2]}/{sha256}"
+
+
+def file_uri(path: str | bytes | Path) -> str:
+    """Return the file:// URI of a path; every byte of the name survives, percent-encoded."""
+    return "file://" + urllib.parse.quote_from_bytes(os.path.abspath(os.fsencode(path)))
+
+
+def uri_path(uri: str) -> bytes:
+    """Return the path, as bytes, of a file:// URI.
+
+    Raises:
+        IngestError: If the URI has another scheme.
+    """
+    if not uri.startswith("file:///"):
+        raise IngestError(f"cannot read {uri}: expected a file:// URI; other storages need a later version")
+    return urllib.parse.unquote_to_bytes(uri.removeprefix("file://"))
+
+
+def resolve(root: str | Path, uri: str) -> bytes:
+    """Return the path, as bytes, where the bytes of `uri` are.
+
+    Args:
+        root: Folder of the lake.
+        uri: `objects/<aa>/<sha256>` relative to the lake, or a file:// URI of a linked file.
+
+    Raises:
+        IngestError: If a relative URI is not an object's, so that no table row can point out of the lake.
+    """
+    if "://" in uri:
+        return uri_path(uri)
+    sha256 = uri.rpartition("/")[2]
+    if not _SHA256.fullmatch(sha256) or uri != object_uri(sha256):
+        raise IngestError(f"not an object of the lake: {uri!r}; expected objects/<aa>/<sha256>")
+    return os.path.join(os.fsencode(root), os.fsencode(uri))
+
+
+def read_bytes(root: str | Path, uri: str, *, limit: int | None = None) -> bytes:
+    """Read an object whole.
+
+    Args:
+        root: Folder of the lake.
+        uri: As stored in `object_uri`.
+        limit: Refuse to read more bytes than this.
+
+    Raises:
+        IngestError: If the object is missing or larger than `limit`.
+    """
+    path = resolve(root, uri)
+    try:
+        with open(path, "rb") as file:
+            if limit is not None and os.fstat(file.fileno()).st_size > limit:
+                size = os.fstat(file.fileno()).st_size
+                raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
+            return file.read()
+    except OSError as error:
+        raise IngestError(f"cannot read {uri} (lake {root}): {error.strerror}; was it moved or removed?") from error

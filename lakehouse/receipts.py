@@ -1,0 +1,101 @@
+"""What a step did: one small frozen record, printed, logged and kept in `_runs/`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """What one write changed in one table."""
+
+    table: str
+    version_before: int
+    version_after: int
+    rows_offered: int
+    rows_new: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What one step did.
+
+    Attributes:
+        step: Name of the step.
+        engine: `embedded` or `spark`.
+        started_at: When it began, UTC.
+        seconds: Wall time.
+        counts: Named counts of the step, for example seen, stored, duplicate, rejected.
+        writes: One entry per table that was offered rows; equal versions mean that nothing changed.
+        bytes_written: Bytes of objects or files written.
+        details: Identifiers worth keeping: dataset id, folder, verdict.
+    """
+
+    step: str
+    engine: str
+    started_at: datetime
+    seconds: float
+    counts: Mapping[str, int] = field(default_factory=dict)
+    writes: tuple[Inserted, ...] = ()
+    bytes_written: int = 0
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rows_new(self) -> int:
+        """Rows added to all tables together."""
+        return sum(write.rows_new for write in self.writes)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written."""
+        return self.rows_new > 0 or self.bytes_written > 0
+
+    def to_json(self) -> str:
+        """One line of JSON, keys sorted."""
+        record = dataclasses.asdict(self)
+        record["started_at"] = self.started_at.isoformat()
+        return json.dumps(record, sort_keys=True)
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
+        tables = ", ".join(
+            f"{write.table} v{write.version_after} (+{write.rows_new:,})" for write in self.writes if write.rows_new
+        )
+        details = ", ".join(f"{name} {value}" for name, value in self.details.items())
+        parts = [part for part in (counts, tables or "nothing new", details, f"{self.seconds:.1f} s") if part]
+        return f"{self.step} [{self.engine}]: " + "; ".join(parts)
+
+
+def from_json(text: str) -> Receipt:
+    """Read a receipt written by `Receipt.to_json`."""
+    record = json.loads(text)
+    record["started_at"] = datetime.fromisoformat(record["started_at"])
+    record["writes"] = tuple(Inserted(**write) for write in record["writes"])
+    return Receipt(**record)
+
+
+def keep(folder: Path, receipt: Receipt) -> Path:
+    """Write the receipt into `folder`, whole or not at all, and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = receipt.started_at.strftime("%Y%m%dT%H%M%S.%fZ")
+    path = folder / f"{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(receipt.to_json() + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
+    """Return the newest receipts, newest first."""
+    if not folder.is_dir():
+        return []
+    paths = sorted(folder.glob("*.json"), reverse=True)[:limit]
+    return [from_json(path.read_text(encoding="utf-8")) for path in paths]
