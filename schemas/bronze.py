@@ -27,6 +27,10 @@ LANDED_FILES = Table(
         Column("reason", pa.string(), "Why it was refused, for a person.", null="not refused"),
         Column("licence", pa.string(), "Licence of the drop as stated by the source.", null="not stated"),
         Column("campaign", pa.string(), "Collection campaign as stated by the source.", null="not stated"),
+        Column("origin", pa.string(), "real, synthetic or augmented, as stated by the source."),
+        Column("captured_at", TIMESTAMP, "When it was recorded, from the sidecar.", null="not stated"),
+        Column("group_keys", pa.map_(pa.string(), pa.string()), "What must not be split between train and "
+               "test (patient, speaker ...), from the sidecar; empty when nothing is stated."),
         Column("sidecar_json", pa.string(), "Sidecar record of this file, text untouched.", null="no sidecar"),
         Column("landed_at", TIMESTAMP, "When we recorded the observation.", clock=True),
         ROW_HASH,

@@ -1,0 +1,55 @@
+"""The digest of a table: its content in three numbers, free of order, layout and engine, additive under append."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+MODULUS = 1 << 64
+
+DIGEST_SQL = """
+select count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high from mine
+"""
+"""One row: number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Row count, and the sums modulo 2**64 of bytes 0-7 and of bytes 8-15 of every `row_hash`."""
+
+    rows: int = 0
+    low: int = 0
+    high: int = 0
+
+    def __add__(self, other: Digest) -> Digest:
+        return Digest(
+            self.rows + other.rows, (self.low + other.low) % MODULUS, (self.high + other.high) % MODULUS
+        )
+
+    def __str__(self) -> str:
+        return f"{self.rows}-{self.low:016x}-{self.high:016x}"
+
+
+def parse_digest(text: str) -> Digest:
+    """Read what `str(digest)` wrote."""
+    rows, low, high = text.split("-")
+    return Digest(int(rows), int(low, 16), int(high, 16))
+
+
+def digest_of(rows: int, low: object, high: object) -> Digest:
+    """Return the digest from the row that `DIGEST_SQL` gives; sums of no rows are NULL."""
+    return Digest(rows, int(str(low or 0)) % MODULUS, int(str(high or 0)) % MODULUS)
+
+
+def commit_metadata(*, step: str, engine: str, added: int, digest: Digest) -> str:
+    """Return the JSON that every commit of ours carries."""
+    record = {"step": step, "engine": engine, "rows_added": added, "digest": str(digest)}
+    return json.dumps({"petrel": record}, sort_keys=True)
+
+
+def digest_from_metadata(text: str | None) -> Digest | None:
+    """Return the digest that a commit carries, None if it is not one of ours."""
+    try:
+        return parse_digest(json.loads(text or "")["petrel"]["digest"])
+    except (ValueError, KeyError, TypeError):
+        return None

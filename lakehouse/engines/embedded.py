@@ -1,0 +1,179 @@
+"""The embedded engine: DuckDB for SQL, delta-rs for commits, a process pool for functions. No JVM."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from lakehouse.config import EngineConfig
+from lakehouse.engines.pool import BatchPool, usable_cores
+from lakehouse.engines.protocol import BatchFunction, Commit, Relation
+from lakehouse.errors import ConcurrentWriteError, TableError
+from lakehouse.progress import progress
+from lakehouse.sql.delta import define_view, load_extension, quote
+from lakehouse.sql.dialect import bind
+
+logger = logging.getLogger(__name__)
+
+STREAM_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRelation:
+    """A view or table of the engine's DuckDB connection."""
+
+    view: str
+    columns: tuple[str, ...]
+    staged: bool = False
+
+
+class EmbeddedEngine:
+    """See `lakehouse.engines.protocol.Engine`."""
+
+    name = "embedded"
+
+    def __init__(self, *, config: EngineConfig, scratch: Path) -> None:
+        self._scratch = scratch
+        self._numbers = itertools.count()
+        self._scans: dict[tuple[Path, int], EmbeddedRelation] = {}
+        self._workers = config.workers or usable_cores()
+        self._pool = BatchPool(self._workers)
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._connection = duckdb.connect(":memory:")
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute(f"SET temp_directory = '{quote(str(scratch / 'spill'))}'")
+        self._connection.execute(f"SET threads = {self._workers}")
+        if config.memory_limit_mb:
+            self._connection.execute(f"SET memory_limit = '{config.memory_limit_mb}MB'")
+        self._extension = load_extension(self._connection)
+
+    def from_arrow(self, data: pa.Table) -> Relation:
+        """Take rows that are in memory."""
+        name = self._name()
+        self._connection.register(name, data)
+        return EmbeddedRelation(name, tuple(data.column_names))
+
+    def scan(self, path: Path, version: int) -> Relation:
+        """Read a Delta table at a version."""
+        if (path, version) not in self._scans:
+            name = self._name()
+            define_view(self._connection, name, path, version, extension=self._extension)
+            self._scans[path, version] = self._relation(name)
+        return self._scans[path, version]
+
+    def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
+        """Define a view over named relations."""
+        name = self._name()
+        bound = bind(text, {key: _own(rel).view for key, rel in inputs.items()}, params, dialect="duckdb")
+        self._connection.execute(f"CREATE VIEW {name} AS {bound}")
+        return self._relation(name)
+
+    def map_batches(
+        self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
+    ) -> Relation:
+        """Run the function over batches in the pool; results go to a Parquet file in the scratch folder."""
+        staged = self._staged(relation)
+        rows = self._count(staged)
+        path = self._scratch / f"{self._name()}.parquet"
+        with pq.ParquetWriter(path, schema) as writer, progress(label, total=rows, unit="rows") as advance:
+            tasks = self._batches(staged, _task_rows(rows, rows_per_task, self._workers))
+            sizes: list[int] = []
+            for result in self._pool.run(_note_sizes(tasks, sizes), function):
+                for batch in result:
+                    writer.write_batch(batch.cast(schema))
+                advance(sizes.pop(0))
+        name = self._name()
+        self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
+        return self._relation(name)
+
+    def stage(self, relation: Relation) -> Relation:
+        """Compute into a table of the in-memory database, which spills to the scratch folder when it is large."""
+        name = self._name()
+        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {_own(relation).view}")
+        return EmbeddedRelation(name, relation.columns, staged=True)
+
+    def append(self, path: Path, relation: Relation, commit: Commit) -> int:
+        """Append through delta-rs, which checks NOT NULL and CHECK constraints."""
+        batches = (_cast(batch, commit.schema) for batch in self._batches(self._staged(relation), STREAM_ROWS))
+        rows = pa.RecordBatchReader.from_batches(commit.schema, batches)
+        properties = CommitProperties(
+            custom_metadata={"userMetadata": commit.metadata},
+            app_transactions=[Transaction(commit.app_id, 1)],
+            max_commit_retries=0,
+        )
+        try:
+            write_deltalake(path, rows, mode="append", commit_properties=properties)
+        except CommitFailedError as error:
+            raise ConcurrentWriteError(f"{path.name}: another commit came first: {error}") from error
+        except DeltaError as error:
+            raise TableError(f"{path.name}: rows refused: {error}; nothing was written") from error
+        return DeltaTable(path).version()
+
+    def arrow(self, relation: Relation) -> pa.Table:
+        """Return all rows."""
+        return self._connection.execute(f"SELECT * FROM {_own(relation).view}").to_arrow_table()
+
+    def stream(self, relation: Relation) -> Iterator[pa.RecordBatch]:
+        """Return the rows batch by batch."""
+        return self._batches(self._staged(relation), STREAM_ROWS)
+
+    def close(self) -> None:
+        """Stop the workers and close the database."""
+        self._pool.close()
+        self._connection.close()
+
+    def _name(self) -> str:
+        return f"r{next(self._numbers)}"
+
+    def _relation(self, name: str) -> EmbeddedRelation:
+        described = self._connection.execute(f"DESCRIBE {name}").fetchall()
+        return EmbeddedRelation(name, tuple(row[0] for row in described))
+
+    def _staged(self, relation: Relation) -> EmbeddedRelation:
+        own = _own(relation)
+        return own if own.staged else _own(self.stage(own))
+
+    def _count(self, relation: Relation) -> int:
+        row = self._connection.execute(f"SELECT count(*) FROM {_own(relation).view}").fetchone()
+        return int(row[0]) if row else 0
+
+    def _batches(self, relation: EmbeddedRelation, rows: int) -> Iterator[pa.RecordBatch]:
+        # Its own cursor: the caller may run other statements while this one is still being read. A cursor
+        # sees tables, not objects registered with the first connection: hence only staged relations.
+        cursor = self._connection.cursor()
+        try:
+            reader = cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows)
+            for batch in reader:
+                yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+        finally:
+            cursor.close()
+
+
+def _own(relation: Relation) -> EmbeddedRelation:
+    if not isinstance(relation, EmbeddedRelation):
+        raise TypeError(f"a relation of another engine came to the embedded one: {type(relation).__name__}")
+    return relation
+
+
+def _task_rows(rows: int, rows_per_task: int, workers: int) -> int:
+    # Enough tasks that the last one to finish does not keep the others waiting for long.
+    return max(1, min(rows_per_task, -(-rows // (4 * workers)))) if rows > rows_per_task else rows_per_task
+
+
+def _note_sizes(batches: Iterator[pa.RecordBatch], sizes: list[int]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        sizes.append(batch.num_rows)
+        yield batch
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    return batch.select(schema.names).cast(schema)

@@ -1,0 +1,124 @@
+"""A bounded pool of processes for functions over Arrow batches.
+
+Processes come from a fork server that was started before any thread of ours: forking a process that has
+threads (DuckDB, delta-rs) can hang. A worker that outlives its parent is killed by the kernel.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import pyarrow as pa
+
+from lakehouse.engines.protocol import BatchFunction
+from lakehouse.errors import IngestError
+
+PRELOAD = ("lakehouse.engines.pool", "lakehouse.dimensions.extract", "lakehouse.ingestion.store")
+PR_SET_PDEATHSIG = 1
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+class BatchPool:
+    """Maps a batch function over batches in several processes, results in input order."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._executor: ProcessPoolExecutor | None = None
+
+    def run(self, batches: Iterator[pa.RecordBatch], function: BatchFunction) -> Iterator[list[pa.RecordBatch]]:
+        """Yield the result of each input batch.
+
+        A single batch, or a pool of one, runs in this process: starting others would cost more.
+
+        Raises:
+            IngestError: If a worker process died (killed, out of memory).
+        """
+        first = next(batches, None)
+        if first is None:
+            return
+        second = next(batches, None)
+        if second is None or self._workers == 1:
+            for batch in _chain(first, second, batches):
+                yield list(function(iter([batch])))
+            return
+        yield from self._run_apart(_chain(first, second, batches), function)
+
+    def close(self) -> None:
+        """Stop the processes; work in flight is dropped."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+    def _run_apart(
+        self, batches: Iterator[pa.RecordBatch], function: BatchFunction
+    ) -> Iterator[list[pa.RecordBatch]]:
+        executor = self._start()
+        pending: deque[Future[bytes]] = deque()
+        try:
+            for batch in batches:
+                pending.append(executor.submit(_call, function, _pack([batch])))
+                # Two batches a worker in flight keep it busy; more would only hold memory.
+                if len(pending) > 2 * self._workers:
+                    yield _unpack(pending.popleft().result())
+            while pending:
+                yield _unpack(pending.popleft().result())
+        except BrokenProcessPool as error:
+            self._executor = None
+            raise IngestError(
+                "a worker process died (killed, or out of memory); nothing of this step was committed: run it "
+                "again, with fewer processes (--set engine.workers=1) if memory was short"
+            ) from error
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _start(self) -> ProcessPoolExecutor:
+        if self._executor is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(list(PRELOAD))
+            self._executor = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_enter_worker)
+        return self._executor
+
+
+def _chain(
+    first: pa.RecordBatch, second: pa.RecordBatch | None, rest: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    yield first
+    if second is not None:
+        yield second
+    yield from rest
+
+
+def _enter_worker() -> None:
+    # The fork server ends when our process does, however it ends; this ends the worker with the fork server.
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _call(function: BatchFunction, packed: bytes) -> bytes:
+    return _pack(list(function(iter(_unpack(packed)))))
+
+
+def _pack(batches: list[pa.RecordBatch]) -> bytes:
+    if not batches:
+        return b""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+def _unpack(packed: bytes) -> list[pa.RecordBatch]:
+    return list(pa.ipc.open_stream(packed)) if packed else []

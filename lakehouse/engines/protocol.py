@@ -1,0 +1,86 @@
+"""What a step may ask of an engine. Eight verbs; no third engine, no planner of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+
+BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+"""A pure function over batches, picklable: module-level, or a functools.partial of one (Spark's mapInArrow)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What is written beside the rows of one append.
+
+    Attributes:
+        app_id: Transaction id derived from the rows; the same rows are never committed twice.
+        metadata: JSON text kept in the commit: digest, step, engine.
+        schema: Arrow schema of the table; the rows are cast to it.
+    """
+
+    app_id: str
+    metadata: str
+    schema: pa.Schema
+
+
+class Relation(Protocol):
+    """Rows somewhere in one engine: an immutable handle."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+
+
+class Engine(Protocol):
+    """One way of doing the work; both ways give the same rows."""
+
+    @property
+    def name(self) -> str:
+        """`embedded` or `spark`."""
+
+    def from_arrow(self, data: pa.Table) -> Relation:
+        """Take rows that are in memory."""
+
+    def scan(self, path: Path, version: int) -> Relation:
+        """Read a Delta table at a version; lazy."""
+
+    def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
+        """Run one query in DuckDB's dialect over named relations; lazy."""
+
+    def map_batches(
+        self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
+    ) -> Relation:
+        """Run `function` over all rows, spread over the workers, exactly once, now; the result is staged.
+
+        Args:
+            relation: Input rows.
+            function: Gets batches of at most `rows_per_task` rows; may touch files.
+            schema: Schema of the batches that `function` yields.
+            rows_per_task: How many rows one call of the function gets at least worth starting for.
+            label: What the progress bar says.
+        """
+
+    def stage(self, relation: Relation) -> Relation:
+        """Compute a relation once and keep the result until the engine closes."""
+
+    def append(self, path: Path, relation: Relation, commit: Commit) -> int:
+        """Append rows to a Delta table in one commit and return the new version.
+
+        Raises:
+            ConcurrentWriteError: If another commit got in between; nothing was written.
+            TableError: If a row breaks a constraint; nothing was written.
+        """
+
+    def arrow(self, relation: Relation) -> pa.Table:
+        """Return all rows; for results that fit in memory."""
+
+    def stream(self, relation: Relation) -> Iterator[pa.RecordBatch]:
+        """Return the rows batch by batch, in the relation's order."""
+
+    def close(self) -> None:
+        """Release processes, connections and staged results."""

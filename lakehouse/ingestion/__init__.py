@@ -1,0 +1,1 @@
+"""Bringing files in: list, store, and make entities of them."""

@@ -1,0 +1,155 @@
+"""land: folder -> objects and bronze.landed_files."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from lakehouse.engines import Relation
+from lakehouse.ingestion.listing import Listed, list_folder
+from lakehouse.ingestion.sidecar import Sidecars
+from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
+from lakehouse.lake import Lake
+from lakehouse.query import query
+from lakehouse.receipts import Receipt
+from lakehouse.steps import StepRecord, balance, step
+from lakehouse.tables import insert, insert_rows
+from schemas.canonical import content_id
+from schemas.tables import LANDED_FILES, RAW_RECORDS
+
+FILES_PER_TASK = 256
+
+CHANGED = """
+select l.* from listed l
+where l.rule is not null or not exists (
+    select 1 from bronze.landed_files b
+    where b.source = $source and b.drop = $drop and b.uri = l.uri and b.size_bytes = l.size_bytes
+      and b.mtime_at = l.mtime_at and b.status = $status
+      and b.sidecar_json is not distinct from l.sidecar_json
+)
+"""
+"""Files that were not seen before with this size and time; refused ones are tried again."""
+
+OUTCOME = """
+select count(*) as seen,
+    count(*) filter (where status <> 'refused') as kept,
+    count(*) filter (where status = 'refused') as refused,
+    count(distinct sha256) as distinct_bytes,
+    coalesce(sum(new_bytes), 0) as new_bytes
+from stored
+"""
+
+ALREADY = """
+select count(distinct s.sha256) as known from stored s
+where exists (select 1 from bronze.landed_files b where b.sha256 = s.sha256 and b.status = s.status)
+"""
+
+
+def land(lake: Lake, source: Source) -> Receipt:
+    """Bring the files of a source in: bytes become objects, every observation a row of bronze.
+
+    A file whose size, time and sidecar are as before is not read again, so a second run costs one listing.
+    Committed every `land.files_per_commit` files: a killed run goes on where it was.
+
+    Args:
+        lake: The lake.
+        source: What to land.
+
+    Returns:
+        Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes.
+
+    Raises:
+        IngestError: If the folder or its sidecar cannot be read.
+    """
+    with step(lake, "land") as record:
+        sidecars = Sidecars(source)
+        _keep_sidecars(lake, source, sidecars, record)
+        record.counts = dict.fromkeys(("seen", "stored", "duplicate", "refused", "unchanged"), 0)
+        for chunk in _chunks(list_folder(source), lake.config.land.files_per_commit):
+            _land_chunk(lake, source, _listed_table(chunk, sidecars), record)
+        counts = record.counts
+        balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
+    return record.finished()
+
+
+def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord) -> None:
+    params = {
+        "source": source.name,
+        "drop": source.drop,
+        "status": "stored" if source.mode == "copy" else "linked",
+    }
+    changed = query(lake, CHANGED, inputs={"listed": lake.engine.from_arrow(listed)}, params=params)
+    stored = lake.engine.map_batches(
+        changed,
+        functools.partial(store_batches, plan=_plan(lake, source)),
+        STORED_SCHEMA,
+        rows_per_task=FILES_PER_TASK,
+        label=f"land {source.name}",
+    )
+    outcome = _row(lake, query(lake, OUTCOME, inputs={"stored": stored}))
+    known = _row(lake, query(lake, ALREADY, inputs={"stored": stored}))["known"]
+    new = outcome["distinct_bytes"] - known
+    record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
+    record.bytes_written += outcome["new_bytes"]
+    record.counts["seen"] += listed.num_rows
+    record.counts["stored"] += new
+    record.counts["duplicate"] += outcome["kept"] - new
+    record.counts["refused"] += outcome["refused"]
+    record.counts["unchanged"] += listed.num_rows - outcome["seen"]
+
+
+def _keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+    if not sidecars.records:
+        return
+    rows = [
+        {
+            "record_id": content_id([source.name, each.origin, each.text]),
+            "source": source.name,
+            "origin": each.origin,
+            "ordinal": each.ordinal,
+            "kind": "sidecar",
+            "payload": each.text,
+        }
+        for each in sidecars.records
+    ]
+    record.writes.append(insert_rows(lake, RAW_RECORDS, rows, step="land"))
+
+
+def _plan(lake: Lake, source: Source) -> StorePlan:
+    return StorePlan(
+        root=str(lake.root),
+        scratch=str(lake.scratch),
+        source=source.name,
+        drop=source.drop,
+        mode=source.mode,
+        licence=source.licence,
+        campaign=source.campaign,
+        origin=source.origin,
+        max_bytes=lake.config.land.max_file_bytes,
+        now=lake.clock(),
+    )
+
+
+def _listed_table(chunk: Iterable[Listed], sidecars: Sidecars) -> pa.Table:
+    rows = []
+    for listed in chunk:
+        stated = sidecars.of(listed.path)
+        rows.append(
+            dataclasses.asdict(listed)
+            | {"sidecar_json": stated.text, "captured_at": stated.captured_at, "group_keys": stated.group_keys}
+        )
+    return pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
+
+
+def _chunks(files: Iterator[Listed], size: int) -> Iterator[list[Listed]]:
+    while chunk := list(itertools.islice(files, size)):
+        yield chunk
+
+
+def _row(lake: Lake, relation: Relation) -> dict[str, int]:
+    return {name: int(value) for name, value in lake.engine.arrow(relation).to_pylist()[0].items()}

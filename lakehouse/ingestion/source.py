@@ -1,0 +1,89 @@
+"""What a source says about its files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lakehouse.config import nearest
+from lakehouse.errors import ConfigError
+
+RECORD_FILES = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.xml", "*.toml", "*.yaml", "*.yml", "*.md", "*.txt",
+                "LICENSE*", "README*")
+"""Files that say something about the others; they are read by other steps, not landed."""
+
+MODES = ("copy", "link")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that files come from.
+
+    Attributes:
+        name: Stable name of the source; part of every observation.
+        folder: Folder to land, searched recursively.
+        drop: Name of this delivery.
+        mode: copy (the lake keeps the bytes) or link (they stay; URI, hash and size are kept).
+        include: Patterns of names or relative paths to land; none means every file.
+        exclude: Patterns to leave out; hidden files are always left out.
+        sidecar: CSV or JSON file inside the folder with one record per file, or "" for none.
+        sidecar_key: Column of the sidecar that names the file (relative path or file name).
+        group_keys: Name -> column of the sidecar whose value must not be split between train and test.
+        captured_at: Column of the sidecar with the time of capture (ISO 8601), or "" for none.
+        origin: real, synthetic or augmented.
+        licence: Licence of the files.
+        campaign: Collection campaign.
+    """
+
+    name: str
+    folder: str
+    drop: str = "main"
+    mode: str = "copy"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = RECORD_FILES
+    sidecar: str = ""
+    sidecar_key: str = "path"
+    group_keys: Mapping[str, str] = field(default_factory=dict)
+    captured_at: str = ""
+    origin: str = "real"
+    licence: str = ""
+    campaign: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ConfigError("a source needs a name, for example name = \"camera_trap\"")
+        if self.mode not in MODES:
+            raise ConfigError(f"source {self.name}: unknown mode `{self.mode}`{nearest(self.mode, MODES)}")
+        if self.origin not in ("real", "synthetic", "augmented"):
+            raise ConfigError(f"source {self.name}: origin must be real, synthetic or augmented, found {self.origin}")
+
+
+def source_from(record: Mapping[str, object], *, where: str) -> Source:
+    """Read a source from a TOML table.
+
+    Raises:
+        ConfigError: If a key is unknown or a value has the wrong type.
+    """
+    known = {f.name: f for f in dataclasses.fields(Source)}
+    for key in record:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key `{key}`{nearest(key, known)}")
+    values: dict[str, object] = {}
+    for key, value in record.items():
+        if key in ("include", "exclude"):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise ConfigError(f"{where}: {key} must be a list of patterns, found {value!r}")
+            values[key] = tuple(value)
+        elif key == "group_keys":
+            if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
+                raise ConfigError(f"{where}: group_keys must map a name to a sidecar column, found {value!r}")
+            values[key] = dict(value)
+        elif not isinstance(value, str):
+            raise ConfigError(f"{where}: {key} must be text, found {value!r}")
+        else:
+            values[key] = value
+    for key in ("name", "folder"):
+        if key not in values:
+            raise ConfigError(f"{where}: `{key}` is missing")
+    return Source(**values)  # type: ignore[arg-type]

@@ -1,0 +1,257 @@
+"""Storing bytes: temporary file, fsync, rename to the SHA-256. Runs in worker processes of either engine."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from lakehouse.errors import RejectedInputError
+from lakehouse.objects import object_uri, uri_path
+from schemas.bronze import LANDED_FILES
+from schemas.canonical import content_id, row_hash
+from schemas.model import TIMESTAMP
+
+CHUNK_BYTES = 1 << 20
+
+LISTED_SCHEMA = pa.schema(
+    [
+        ("uri", pa.string()), ("path", pa.string()), ("name", pa.string()), ("size_bytes", pa.int64()),
+        ("mtime_at", TIMESTAMP), ("rule", pa.string()), ("reason", pa.string()),
+        ("sidecar_json", pa.string()), ("captured_at", TIMESTAMP), ("group_keys", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""One listed file and what its sidecar says."""
+
+STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(), nullable=False))
+"""Rows of bronze.landed_files, and the bytes that this row added to the object store."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorePlan:
+    """What the workers need to know.
+
+    Attributes:
+        root: Folder of the lake.
+        scratch: Folder for temporary files, on the same file system.
+        source: Name of the source.
+        drop: Name of the delivery.
+        mode: copy or link.
+        licence: Licence, "" if not stated.
+        campaign: Campaign, "" if not stated.
+        origin: real, synthetic or augmented.
+        max_bytes: Larger files are refused.
+        now: Time of the observation.
+    """
+
+    root: str
+    scratch: str
+    source: str
+    drop: str
+    mode: str
+    licence: str
+    campaign: str
+    origin: str
+    max_bytes: int
+    now: datetime
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A file whose bytes are written but not yet published."""
+
+    descriptor: int
+    temporary: bytes
+    final: bytes
+
+
+def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iterator[pa.RecordBatch]:
+    """Store every listed file and yield one row of bronze.landed_files each.
+
+    Objects of a batch are published before its rows are yielded: a row never points at a missing object.
+
+    Args:
+        batches: Rows of `LISTED_SCHEMA`.
+        plan: See `StorePlan`.
+    """
+    for batch in batches:
+        pending: list[_Pending] = []
+        try:
+            rows = [_store(item, plan, pending) for item in batch.to_pylist()]
+            _publish(pending)
+        finally:
+            for left in pending:
+                os.close(left.descriptor)
+        yield pa.RecordBatch.from_pylist(rows, schema=STORED_SCHEMA)
+
+
+def _store(item: dict[str, object], plan: StorePlan, pending: list[_Pending]) -> dict[str, object]:
+    sha256, new_bytes, rule, reason = None, 0, item["rule"], item["reason"]
+    if rule is None:
+        try:
+            sha256, new_bytes = _read_once_more_if_changed(str(item["uri"]), plan, pending)
+        except RejectedInputError as error:
+            rule, reason = error.rule, error.reason
+    copied = plan.mode == "copy"
+    uri = None if sha256 is None else object_uri(sha256) if copied else item["uri"]
+    # What a refused file looked like is not content: the next try must give the same row.
+    stated = [item["sidecar_json"], plan.licence, plan.campaign, plan.origin]
+    seen = [item["uri"], item["size_bytes"], item["mtime_at"]]
+    identity = [plan.source, plan.drop, *seen, sha256, uri, rule, *stated]
+    row: dict[str, object] = {
+        "landed_id": content_id(identity),
+        "source": plan.source,
+        "drop": plan.drop,
+        "uri": item["uri"],
+        "path": item["path"],
+        "name": item["name"],
+        "size_bytes": item["size_bytes"],
+        "mtime_at": item["mtime_at"],
+        "etag": None,
+        "status": "refused" if sha256 is None else "stored" if copied else "linked",
+        "sha256": sha256,
+        "object_uri": uri,
+        "rule": rule,
+        "reason": reason,
+        "licence": plan.licence or None,
+        "campaign": plan.campaign or None,
+        "origin": plan.origin,
+        "captured_at": item["captured_at"],
+        "group_keys": item["group_keys"],
+        "sidecar_json": item["sidecar_json"],
+        "landed_at": plan.now,
+    }
+    row["row_hash"] = row_hash(row, LANDED_FILES)
+    return row | {"new_bytes": new_bytes}
+
+
+def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]:
+    try:
+        return _read(uri, plan, pending)
+    except RejectedInputError as error:
+        if error.rule != "changed_while_reading":
+            raise
+        return _read(uri, plan, pending)
+
+
+def _read(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]:
+    try:
+        # Never through a link, and never waiting on a FIFO that took the file's place.
+        source = os.open(uri_path(uri), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        rule = "symlink" if error.errno == errno.ELOOP else "unreadable"
+        raise RejectedInputError(rule, f"cannot be opened: {error.strerror}") from error
+    try:
+        before = os.fstat(source)
+        if not stat.S_ISREG(before.st_mode):
+            raise RejectedInputError("not_a_regular_file", "only regular files are read")
+        if before.st_size > plan.max_bytes:
+            raise RejectedInputError("too_large", f"{before.st_size} bytes, limit {plan.max_bytes}")
+        if plan.mode == "copy" and before.st_size <= CHUNK_BYTES:
+            return _copy_small(source, before, plan, pending)
+        return _copy_large(source, before, plan, pending)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise  # the lake is full, not the file bad
+        raise RejectedInputError("unreadable", f"reading failed: {error.strerror}") from error
+    finally:
+        os.close(source)
+
+
+def _copy_small(
+    source: int, before: os.stat_result, plan: StorePlan, pending: list[_Pending]
+) -> tuple[str, int]:
+    # One read more than the size: a file that grew is noticed.
+    data = b"".join(iter(lambda: os.read(source, CHUNK_BYTES), b""))
+    _check_unchanged(source, before, len(data))
+    sha256 = hashlib.sha256(data).hexdigest()
+    final = _final(plan.root, sha256)
+    if _held(final, len(data), pending):
+        return sha256, 0
+    descriptor, temporary = _temporary(plan.scratch)
+    pending.append(_Pending(descriptor, temporary, final))
+    _write_all(descriptor, data)
+    return sha256, len(data)
+
+
+def _copy_large(
+    source: int, before: os.stat_result, plan: StorePlan, pending: list[_Pending]
+) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    descriptor, temporary = _temporary(plan.scratch) if plan.mode == "copy" else (-1, b"")
+    try:
+        while chunk := os.read(source, CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+            if descriptor >= 0:
+                _write_all(descriptor, chunk)
+        _check_unchanged(source, before, size)
+        sha256 = digest.hexdigest()
+        if descriptor < 0 or _held(_final(plan.root, sha256), size, pending):
+            return sha256, 0
+        pending.append(_Pending(descriptor, temporary, _final(plan.root, sha256)))
+        descriptor = -1
+        return sha256, size
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+            os.unlink(temporary)
+
+
+def _publish(pending: list[_Pending]) -> None:
+    folders = set()
+    for ready in pending:
+        os.fsync(ready.descriptor)
+    for ready in pending:
+        folder = os.path.dirname(ready.final)
+        os.makedirs(folder, exist_ok=True)
+        os.rename(ready.temporary, ready.final)
+        folders.add(folder)
+    for folder in folders:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
+    after = os.fstat(source)
+    same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    if not same or size != before.st_size:
+        raise RejectedInputError(
+            "changed_while_reading", f"{before.st_size} bytes when opened, {size} read; land it when it is at rest"
+        )
+
+
+def _held(final: bytes, size: int, pending: list[_Pending]) -> bool:
+    if any(other.final == final for other in pending):
+        return True
+    try:
+        # A size that differs is a torn file from outside: it is written again and replaced whole.
+        return os.stat(final).st_size == size
+    except FileNotFoundError:
+        return False
+
+
+def _temporary(scratch: str) -> tuple[int, bytes]:
+    path = os.fsencode(Path(scratch) / f"{uuid.uuid4().hex}.object")
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _final(root: str, sha256: str) -> bytes:
+    return os.path.join(os.fsencode(root), os.fsencode(object_uri(sha256)))

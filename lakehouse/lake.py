@@ -1,0 +1,135 @@
+"""A lake: one folder with objects, tables, datasets and receipts, and the engine that works on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.config import Config
+from lakehouse.engines import Engine, open_engine
+from lakehouse.errors import ConfigError
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The default clock: now, UTC, whole microseconds."""
+    return datetime.now(UTC)
+
+
+class Lake:
+    """An open lake. Verbs are functions that take it first; use `open_lake` to get one.
+
+    Attributes:
+        root: Folder of the lake, absolute.
+        config: All settings.
+        engine_name: `embedded` or `spark`.
+        clock: Where time comes from; give another one to repeat a run exactly.
+        scratch: Folder for temporary files of this process, on the lake's own file system.
+    """
+
+    def __init__(self, config: Config, *, engine: str, clock: Clock, scratch: Path) -> None:
+        self.config = config
+        self.engine_name = engine
+        self.clock = clock
+        self.root = Path(config.lake.root).absolute()
+        self.scratch = scratch
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, started at its first use: a step with nothing to do need not start one."""
+        if self._engine is None:
+            self._engine = open_engine(self.engine_name, config=self.config.engine, scratch=self.scratch)
+        return self._engine
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the receipts."""
+        return self.root / "_runs"
+
+    @property
+    def locks(self) -> Path:
+        """Folder of the lock files."""
+        return self.root / "_locks"
+
+    @property
+    def datasets(self) -> Path:
+        """Folder of the materialised datasets."""
+        return self.root / "datasets"
+
+    def close(self) -> None:
+        """Stop the engine."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+@contextmanager
+def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_now) -> Iterator[Lake]:
+    """Open the lake that `config` names, creating folder and tables if they are missing.
+
+    Temporary files that a killed run left behind are removed.
+
+    Args:
+        config: From `load_config`.
+        engine: `embedded` or `spark`.
+        clock: Where time comes from.
+
+    Raises:
+        ConfigError: If the root cannot be a folder of ours.
+    """
+    from lakehouse.tables import create_tables
+
+    root = Path(config.lake.root).absolute()
+    if "://" in config.lake.root:
+        raise ConfigError(f"lake.root = {config.lake.root}: only local folders so far; give a path")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise ConfigError(f"lake.root = {root}: cannot be a folder of ours ({error.strerror})") from error
+    with _scratch_folder(root / "_tmp") as scratch:
+        lake = Lake(config, engine=engine, clock=clock, scratch=scratch)
+        try:
+            create_tables(lake)
+            yield lake
+        finally:
+            lake.close()
+
+
+@contextmanager
+def _scratch_folder(parent: Path) -> Iterator[Path]:
+    parent.mkdir(exist_ok=True)
+    _sweep(parent)
+    folder = parent / uuid.uuid4().hex
+    folder.mkdir()
+    descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Held while this process lives, whatever kills it: the sign for others not to sweep the folder away.
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.iterdir():
+        try:
+            descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            # Killed between mkdir and lock, or being made this instant: an empty folder harms nobody.
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,57 @@
+"""One way to ask: SQL text over tables, views and relations of the step, on whichever engine the lake has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakehouse.engines import Relation
+from lakehouse.errors import TableNotFoundError
+from lakehouse.lake import Lake
+from lakehouse.sql.dialect import table_names
+from lakehouse.sql.views import view_texts
+from lakehouse.tables import head, table_path
+from schemas.tables import BY_NAME
+
+Pins = Mapping[str, int]
+
+
+def query(
+    lake: Lake,
+    text: str,
+    *,
+    inputs: Mapping[str, Relation] | None = None,
+    params: Mapping[str, object] | None = None,
+    pins: Pins | None = None,
+) -> Relation:
+    """Return the rows of one query; lazy.
+
+    Args:
+        lake: The lake.
+        text: In DuckDB's dialect. Names resolve to `inputs` first, then tables (`silver.entities`), then
+            views (`entities_wide`).
+        inputs: Relations of the step by name.
+        params: Values for `$name` in the text; they become literals, never SQL.
+        pins: Table name -> Delta version; a table that is not pinned is read at its head.
+
+    Raises:
+        TableNotFoundError: If a name is none of these; the message lists what there is.
+    """
+    names = table_names(text)
+    resolved = {name: _resolve(lake, name, inputs or {}, params or {}, pins or {}) for name in names}
+    return lake.engine.sql(text, resolved, params or {})
+
+
+def _resolve(
+    lake: Lake, name: str, inputs: Mapping[str, Relation], params: Mapping[str, object], pins: Pins
+) -> Relation:
+    if name in inputs:
+        return inputs[name]
+    if name in BY_NAME:
+        table = BY_NAME[name]
+        version = pins[name] if name in pins else head(lake.root, table)
+        return lake.engine.scan(table_path(lake.root, table), version)
+    views = view_texts()
+    if name in views:
+        return query(lake, views[name], params=params, pins=pins)
+    known = sorted([*BY_NAME, *views, *inputs])
+    raise TableNotFoundError(f"no table or view `{name}`; known: {', '.join(known)}")

@@ -1,0 +1,77 @@
+"""DuckDB reads Delta tables: through its own extension, or through delta-rs where that is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import duckdb
+from deltalake import DeltaTable
+
+from lakehouse.errors import TableError
+
+logger = logging.getLogger(__name__)
+
+READER_FEATURES = frozenset({"timestampNtz"})
+"""Features a table of ours may ask of readers. Anything else could be read wrongly by `to_pyarrow_*`."""
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Load DuckDB's Delta extension, offline: from its wheel, else one installed before. Say whether it worked."""
+    for candidate in (*_bundled(), "delta"):
+        try:
+            connection.execute(f"LOAD '{quote(str(candidate))}'")
+        except duckdb.Error as error:
+            logger.debug("delta extension not loaded from=%s reason=%s", candidate, error)
+        else:
+            return True
+    return False
+
+
+def define_view(
+    connection: duckdb.DuckDBPyConnection, name: str, path: Path, version: int, *, extension: bool
+) -> None:
+    """Define view `name` (an SQL identifier, already quoted where needed) over a table at a version.
+
+    Raises:
+        TableError: If the table needs a reader feature that would be read wrongly.
+    """
+    if extension:
+        source = f"delta_scan('{quote(str(path))}', version := {int(version)})"
+        connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {source}")
+        return
+    table = DeltaTable(path, version=version)
+    guard(table)
+    registered = "delta_" + "".join(c if c.isalnum() else "_" for c in name)
+    connection.register(registered, table.to_pyarrow_dataset())
+    connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {registered}")
+
+
+def guard(table: DeltaTable) -> None:
+    """Refuse a table that `to_pyarrow_*` would read wrongly.
+
+    Raises:
+        TableError: On legacy column mapping (renamed columns come back NULL) or an unknown reader feature.
+    """
+    protocol = table.protocol()
+    features = set(protocol.reader_features or ())
+    if protocol.min_reader_version == 2 or features - READER_FEATURES:
+        raise TableError(
+            f"{table.table_uri}: needs reader version {protocol.min_reader_version} with features "
+            f"{sorted(features)}; expected version 1 or {sorted(READER_FEATURES)}; "
+            "install duckdb-extension-delta to read it, or rewrite the table without these features"
+        )
+
+
+def quote(text: str) -> str:
+    """Double the single quotes of `text`, for use inside an SQL string literal."""
+    return text.replace("'", "''")
+
+
+def _bundled() -> list[Path]:
+    spec = importlib.util.find_spec("duckdb_extension_delta")
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+    return sorted(folder.glob("delta.duckdb_extension"))

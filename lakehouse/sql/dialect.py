@@ -1,0 +1,133 @@
+"""One SQL text, two engines: names, parameters and our own functions are filled in on the syntax tree.
+
+Texts are written in DuckDB's dialect. Three functions are ours, because no built-in means the same in both:
+
+- `petrel_bucket(id, seed)`: integer in [0, 2**52), the first 52 bits of `md5(id || '|' || seed)`.
+- `petrel_half(row_hash, 1 | 2)`: the first or second 64 bits of a hex hash as an unsigned number, for digests.
+- `petrel_votes(label, votes)`: aggregate; a map from label to votes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+Function = Callable[[list[exp.Expression]], str]
+
+
+def _duckdb_half(args: list[exp.Expression]) -> str:
+    return f"cast(('0x' || substr({_sql(args[0], 'duckdb')}, {_offset(args[1])}, 16)) as ubigint)"
+
+
+def _spark_half(args: list[exp.Expression]) -> str:
+    return f"cast(conv(substr({_sql(args[0], 'spark')}, {_offset(args[1])}, 16), 16, 10) as decimal(20, 0))"
+
+
+def _duckdb_bucket(args: list[exp.Expression]) -> str:
+    identity, seed = (_sql(arg, "duckdb") for arg in args)
+    return f"cast(('0x' || substr(md5({identity} || '|' || {seed}), 1, 13)) as bigint)"
+
+
+def _spark_bucket(args: list[exp.Expression]) -> str:
+    identity, seed = (_sql(arg, "spark") for arg in args)
+    return f"cast(conv(substr(md5({identity} || '|' || {seed}), 1, 13), 16, 10) as bigint)"
+
+
+def _duckdb_votes(args: list[exp.Expression]) -> str:
+    label, votes = (_sql(arg, "duckdb") for arg in args)
+    return f"map_from_entries(list(struct_pack(k := {label}, v := cast({votes} as bigint))))"
+
+
+def _spark_votes(args: list[exp.Expression]) -> str:
+    label, votes = (_sql(arg, "spark") for arg in args)
+    return f"map_from_entries(collect_list(struct({label}, cast({votes} as bigint))))"
+
+
+FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
+    "duckdb": {"petrel_half": _duckdb_half, "petrel_bucket": _duckdb_bucket, "petrel_votes": _duckdb_votes},
+    "spark": {"petrel_half": _spark_half, "petrel_bucket": _spark_bucket, "petrel_votes": _spark_votes},
+}
+
+
+def table_names(text: str) -> frozenset[str]:
+    """Return the names of the tables and views that `text` reads, without its own CTEs."""
+    return frozenset(name for name, _ in _free_tables(_parse(text)))
+
+
+def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, dialect: str) -> str:
+    """Return `text` with every table name, `$parameter` and function of ours filled in, in `dialect`.
+
+    Args:
+        text: One query in DuckDB's dialect.
+        names: Table name as the text has it -> name in the engine.
+        params: Parameter name -> Python value; becomes a literal, never SQL.
+        dialect: `duckdb` or `spark`.
+
+    Raises:
+        KeyError: If a table or parameter of the text was not given; the message lists what was.
+    """
+    tree = _parse(text).copy()
+    for name, node in _free_tables(tree):
+        if name not in names:
+            raise KeyError(f"query reads `{name}`, which is not among {sorted(names)}: {text}")
+        replacement = exp.to_table(names[name], dialect=dialect)
+        alias = node.alias or node.name
+        replacement.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
+        for join in node.args.get("joins") or []:
+            replacement.append("joins", join)
+        for lateral in node.args.get("laterals") or []:
+            replacement.append("laterals", lateral)
+        node.replace(replacement)
+    for placeholder in list(tree.find_all(exp.Placeholder)):
+        name = placeholder.name
+        if name not in params:
+            raise KeyError(f"query needs parameter ${name}, given {sorted(params)}: {text}")
+        placeholder.replace(literal(params[name]))
+    _fill_functions(tree, dialect)
+    return tree.sql(dialect=dialect)
+
+
+def literal(value: object) -> exp.Expression:
+    """Return `value` as a literal: null, boolean, number, text, UTC timestamp or a list of these."""
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
+        return exp.cast(exp.Literal.string(text), "timestamptz", dialect="duckdb")
+    if isinstance(value, list | tuple | frozenset | set):
+        return exp.Tuple(expressions=[literal(item) for item in sorted(value, key=repr)])
+    if value is None or isinstance(value, bool | int | float | str):
+        return exp.convert(value)
+    raise TypeError(f"no SQL literal for {type(value).__name__}: {value!r}")
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> exp.Expression:
+    return sqlglot.parse_one(text, read="duckdb")
+
+
+def _sql(node: exp.Expression, dialect: str) -> str:
+    return node.sql(dialect=dialect)
+
+
+def _offset(half: exp.Expression) -> int:
+    return 1 + 16 * (int(half.name) - 1)
+
+
+def _free_tables(tree: exp.Expression) -> list[tuple[str, exp.Table]]:
+    local = {cte.alias for cte in tree.find_all(exp.CTE)}
+    found = []
+    for node in tree.find_all(exp.Table):
+        name = f"{node.db}.{node.name}" if node.db else node.name
+        if isinstance(node.this, exp.Identifier) and (node.db or name not in local):
+            found.append((name, node))
+    return found
+
+
+def _fill_functions(tree: exp.Expression, dialect: str) -> None:
+    for call in list(tree.find_all(exp.Anonymous)):
+        function = FUNCTIONS[dialect].get(call.name.lower())
+        if function is not None:
+            call.replace(sqlglot.parse_one(function(call.expressions), read=dialect))

@@ -1,0 +1,63 @@
+"""The views people and recipes use: one text each, the same names in DuckDB and Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from lakehouse.dimensions.registry import all_dimensions
+from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
+
+ENTITIES = "select * from silver.entities"
+
+DATASETS = "select * from gold.datasets"
+
+MEMBERS = """
+select d.name, m.* from gold.dataset_members m join gold.datasets d on d.dataset_id = m.dataset_id
+"""
+
+CURRENT_DIMENSIONS = """
+select * from silver.dimensions
+qualify row_number() over (
+    partition by entity_id, dimension order by extractor_version desc, extractor
+) = 1
+"""
+
+DOCS: Mapping[str, str] = {
+    "entities": "One row per distinct thing.",
+    "entities_wide": "One row per entity, one column per current dimension.",
+    "current_dimensions": "The newest measurement of every (entity, dimension).",
+    "datasets": "One row per dataset version.",
+    "members": "One row per entity of a dataset version, with the dataset's name.",
+}
+
+
+@lru_cache(maxsize=1)
+def view_texts() -> dict[str, str]:
+    """Return view name -> SQL text over tables and other views."""
+    texts = {
+        "entities": ENTITIES,
+        "entities_wide": _entities_wide(),
+        "current_dimensions": CURRENT_DIMENSIONS,
+        "datasets": DATASETS,
+        "members": MEMBERS,
+    }
+    return texts | {name: view.sql for name, view in OPINION_VIEWS.items()}
+
+
+def _entities_wide() -> str:
+    value = {"integer": "number", "number": "number", "text": "text", "boolean": "boolean", "timestamp": "instant"}
+    pivot = []
+    for dimension in all_dimensions():
+        picked = f"max(case when dimension = '{dimension.name}' then {value[dimension.kind]} end)"
+        if dimension.kind == "integer":
+            picked = f"cast({picked} as bigint)"
+        pivot.append(f"{picked} as {dimension.name}")
+    return (
+        "with pivoted as (select entity_id, "
+        + ", ".join(pivot)
+        + " from current_dimensions group by entity_id) "
+        + "select e.*, "
+        + ", ".join(f"p.{dimension.name}" for dimension in all_dimensions())
+        + " from silver.entities e left join pivoted p on p.entity_id = e.entity_id"
+    )

@@ -1,0 +1,212 @@
+"""Tables: where they are, which version, and the one way to write."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
+
+from lakehouse.digest import DIGEST_SQL, Digest, commit_metadata, digest_from_metadata, digest_of
+from lakehouse.engines import Commit, Relation
+from lakehouse.errors import ConcurrentWriteError, TableNotFoundError, VersionUnavailableError
+from lakehouse.lake import Lake
+from lakehouse.locks import writer_lock
+from lakehouse.receipts import Inserted
+from schemas.canonical import row_hash
+from schemas.model import Table
+from schemas.tables import TABLES
+
+PROPERTIES = {
+    "delta.appendOnly": "true",
+    # Delta 4.1+ refuses time travel past the second; a dataset may pin a version for ten years.
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+}
+
+
+def table_path(root: Path, table: Table) -> Path:
+    """Return the folder of a table: `<lake>/tables/<layer>/<name>`."""
+    layer, _, name = table.name.partition(".")
+    return root / "tables" / layer / name
+
+
+def create_tables(lake: Lake) -> None:
+    """Create the tables that are missing, with comments, constraints and retention; for both engines."""
+    missing = [table for table in TABLES if not _log_exists(lake.root, table)]
+    if not missing:
+        return
+    with writer_lock(lake.locks, "create_tables", timeout_s=lake.config.engine.lock_timeout_s):
+        for table in missing:
+            if not _log_exists(lake.root, table):
+                _create(table_path(lake.root, table), table)
+
+
+def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTable:
+    """Return the handle of a table, at its head or at a version.
+
+    Raises:
+        TableNotFoundError: If the lake has no such table.
+        VersionUnavailableError: If it has no such version, or its log was cut.
+    """
+    path = table_path(root, table)
+    try:
+        return DeltaTable(path, version=version)
+    except DeltaTableNotFoundError as error:
+        raise TableNotFoundError(f"{table.name}: no table at {path}; run any step to create the lake") from error
+    except Exception as error:
+        # delta-rs has no error class of its own for a missing version.
+        raise VersionUnavailableError(
+            f"{table.name}@{version}: cannot be read; head is {DeltaTable(path).version()} ({path})"
+        ) from error
+
+
+def head(root: Path, table: Table) -> int:
+    """Return the newest version of a table."""
+    return int(open_table(root, table).version())
+
+
+def version_at(root: Path, table: Table, instant: datetime) -> int:
+    """Return the version that was the newest at an instant (by commit time).
+
+    Raises:
+        VersionUnavailableError: If the table did not exist then.
+    """
+    stamp = int(instant.timestamp() * 1000)
+    known = [
+        entry["version"] for entry in open_table(root, table).history() if int(entry["timestamp"]) <= stamp
+    ]
+    if not known:
+        raise VersionUnavailableError(f"{table.name}: did not exist yet at {instant.isoformat()}")
+    return int(max(known))
+
+
+def digest_at(lake: Lake, table: Table, version: int) -> Digest:
+    """Return the digest of a table at a version: from its commit, else by reading the rows."""
+    newest = open_table(lake.root, table, version).history(1)[0]
+    digest = digest_from_metadata(newest.get("userMetadata"))
+    if digest is not None:
+        return digest
+    return _digest(lake, lake.engine.scan(table_path(lake.root, table), version))
+
+
+def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
+    """Append the rows whose key the table does not hold yet. The one way to write.
+
+    Of rows with equal keys the one with the smallest hash is kept, so the outcome does not depend on order.
+    No new row, no commit. Runs under the table's lock; the transaction id is derived from the new rows.
+
+    Args:
+        lake: The lake.
+        table: Definition of the table.
+        rows: Must have every column of the table; evaluated once.
+        step: Name of the step, kept in the commit.
+
+    Raises:
+        ConcurrentWriteError: If the table stayed busy, or every attempt met another commit.
+        TableError: If a row breaks a constraint.
+    """
+    engine = lake.engine
+    path = table_path(lake.root, table)
+    offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
+    with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
+        for attempt in range(lake.config.engine.commit_attempts):
+            before = head(lake.root, table)
+            fresh = engine.stage(
+                engine.sql(_not_held(table), {"offered": offered, "held": engine.scan(path, before)}, {})
+            )
+            added = _digest(lake, fresh)
+            held = digest_at(lake, table, before)
+            if added.rows == 0:
+                return Inserted(table.name, before, before, _count(lake, offered), 0, str(held))
+            total = held + added
+            commit = Commit(
+                app_id=_transaction_id(table, step, added),
+                metadata=commit_metadata(step=step, engine=engine.name, added=added.rows, digest=total),
+                schema=table.arrow_schema,
+            )
+            try:
+                after = engine.append(path, fresh, commit)
+            except ConcurrentWriteError:
+                # Only a writer that bypasses our lock can cause this.
+                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+            else:
+                return Inserted(table.name, before, after, _count(lake, offered), added.rows, str(total))
+    raise ConcurrentWriteError(
+        f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
+        f"take our lock; stop it and run again ({path})"
+    )
+
+
+def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], *, step: str) -> Inserted:
+    """`insert` for a few rows made in this process; fills clock columns and `row_hash` where they are missing."""
+    now = lake.clock()
+    complete = [finish_row(row, table, now) for row in rows]
+    data = pa.Table.from_pylist(complete, schema=table.arrow_schema)
+    return insert(lake, table, lake.engine.from_arrow(data), step=step)
+
+
+def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[str, object]:
+    """Return the row with every column, timestamp clock columns and `row_hash` filled in."""
+    complete = {name: row.get(name) for name in table.column_names}
+    for column in table.columns:
+        if column.clock and complete[column.name] is None and pa.types.is_timestamp(column.type):
+            complete[column.name] = now
+    if table.has_row_hash:
+        complete["row_hash"] = row_hash(complete, table)
+    return complete
+
+
+def _create(path: Path, table: Table) -> None:
+    created = DeltaTable.create(
+        path,
+        schema=table.arrow_schema,
+        mode="ignore",
+        name=table.name,
+        description=table.doc,
+        configuration=PROPERTIES,
+    )
+    present = created.metadata().configuration
+    for name, predicate in table.checks.items():
+        if f"delta.constraints.{name}" not in present:
+            created.alter.add_constraint({name: predicate})
+
+
+def _log_exists(root: Path, table: Table) -> bool:
+    # The last commit of a creation is its last constraint: a table killed half-way is completed, not trusted.
+    commits = len(table.checks)
+    return (table_path(root, table) / "_delta_log" / f"{commits:020}.json").is_file()
+
+
+def _first_per_key(table: Table) -> str:
+    key = ", ".join(table.key)
+    columns = ", ".join(table.column_names)
+    return (
+        f"select {columns} from offered "
+        f"qualify row_number() over (partition by {key} order by row_hash) = 1"
+    )
+
+
+def _not_held(table: Table) -> str:
+    columns = ", ".join(f"o.{name}" for name in table.column_names)
+    match = " and ".join(f"h.{name} = o.{name}" for name in table.key)
+    return f"select {columns} from offered o where not exists (select 1 from held h where {match})"
+
+
+def _digest(lake: Lake, rows: Relation) -> Digest:
+    row = lake.engine.arrow(lake.engine.sql(DIGEST_SQL, {"mine": rows}, {})).to_pylist()[0]
+    return digest_of(row["n"], row["low"], row["high"])
+
+
+def _count(lake: Lake, rows: Relation) -> int:
+    return int(lake.engine.arrow(lake.engine.sql("select count(*) as n from mine", {"mine": rows}, {}))[0][0].as_py())
+
+
+def _transaction_id(table: Table, step: str, added: Digest) -> str:
+    return "petrel-" + hashlib.sha256(f"{table.name}|{step}|{added}".encode()).hexdigest()[:32]
