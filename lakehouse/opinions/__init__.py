@@ -1,0 +1,1 @@
+"""Opinions: answers read from files and models, made into rows that are never changed."""

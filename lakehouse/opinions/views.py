@@ -1,0 +1,108 @@
+"""The views over opinions: what holds now, what held then, and what people say by label.
+
+Texts are in DuckDB's dialect and translate to Spark. Equal event times are settled by the opinion's id, so a
+view is a function of the *set* of events and not of the order in which they came.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.opinions import OPINIONS
+
+# Named one by one, and no QUALIFY: translated for Spark it would add its helper column to `select *`.
+COLUMNS = ", ".join(OPINIONS.column_names)
+
+
+class View(NamedTuple):
+    """One view: its text over tables and other views, and what one row is."""
+
+    sql: str
+    doc: str
+
+
+def current_opinions_sql(*, known_at: bool = False, valid_at: bool = False) -> str:
+    """Return the text of the current opinions, or of those that held at a point in time.
+
+    Args:
+        known_at: Only what we had learned by parameter `$known_at` (timestamp with zone).
+        valid_at: Only what had been said by parameter `$valid_at`; those without a time are older than all.
+
+    Returns:
+        A query over silver.opinions with its columns: per actor, question, subject and slot the last one
+        that was neither retracted nor superseded. Abstentions are kept: they hide an earlier answer.
+    """
+    conditions = []
+    if known_at:
+        conditions.append("ingest_time <= $known_at")
+    if valid_at:
+        conditions.append("(event_time is null or event_time <= $valid_at)")
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    return f"""
+with arrived as (
+    select {COLUMNS}, row_number() over (partition by opinion_id order by ingest_seq) as arrival
+    from silver.opinions {where}
+), seen as (
+    select {COLUMNS} from arrived where arrival = 1
+), replaced as (
+    select unnest(supersedes) as gone_id from seen where supersedes is not null
+), gone as (
+    select target_opinion_id as gone_id from seen where op = 'retract'
+    union
+    select gone_id from replaced
+), standing as (
+    select {COLUMNS}, row_number() over (
+        partition by actor_id, question_id, subject_id, slot
+        order by event_time desc nulls last, opinion_id desc
+    ) as recency
+    from seen
+    where op <> 'retract' and not exists (select 1 from gone where gone.gone_id = seen.opinion_id)
+)
+select {COLUMNS} from standing where recency = 1
+"""
+
+
+OPINION_VOTES = """
+select o.subject_id, o.question_id, a.kind as actor_kind, o.label,
+       cast(sum(o.votes) as bigint) as votes, count(distinct o.actor_id) as num_actors
+from current_opinions o join silver.actors a on a.actor_id = o.actor_id
+where o.op = 'assert' and o.value_kind = 'label'
+group by o.subject_id, o.question_id, a.kind, o.label
+"""
+
+LABELS = """
+with tiered as (
+    select *, case when actor_kind in ('human', 'pool') then 1 when actor_kind = 'import' then 2 end as tier
+    from opinion_votes
+), best as (
+    select subject_id, question_id, min(tier) as tier from tiered group by subject_id, question_id
+), counted as (
+    select t.subject_id, t.question_id, t.label, cast(sum(t.votes) as bigint) as votes
+    from tiered t join best b
+      on b.subject_id = t.subject_id and b.question_id = t.question_id and b.tier = t.tier
+    group by t.subject_id, t.question_id, t.label
+)
+select subject_id, question_id, label, votes,
+       cast(votes as double) / sum(votes) over (partition by subject_id, question_id) as share,
+       row_number() over (partition by subject_id, question_id order by votes desc, label) as rank,
+       count(*) over (partition by subject_id, question_id, votes) - 1 as tied_with
+from counted
+"""
+
+VIEWS: dict[str, View] = {
+    "opinions": View("select * from silver.opinions", "One row per answer event, nothing left out."),
+    "current_opinions": View(
+        current_opinions_sql(),
+        "Per actor, question, subject and slot the last answer that was neither retracted nor superseded.",
+    ),
+    "opinion_votes": View(
+        OPINION_VOTES,
+        "Votes by label and kind of actor, over current opinions; predictions (kind model) included.",
+    ),
+    "labels": View(
+        LABELS,
+        "Votes by label of people (kinds human and pool), where there are none of imports; rank 1 is the "
+        "majority, equal votes rank by label and say so in tied_with. Models, rules and consensus never count.",
+    ),
+}
+"""View name -> text and meaning."""
