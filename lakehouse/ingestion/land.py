@@ -28,7 +28,7 @@ CHANGED = """
 select l.* from listed l
 where l.rule is not null or not exists (
     select 1 from bronze.landed_files b
-    where b.source = $source and b.drop = $drop and b.uri = l.uri and b.size_bytes = l.size_bytes
+    where b.source = $source and b.drop_name = $drop and b.uri = l.uri and b.size_bytes = l.size_bytes
       and b.mtime_at = l.mtime_at and b.status = $status
       and b.sidecar_json is not distinct from l.sidecar_json
 )

@@ -109,7 +109,7 @@ def _store(item: dict[str, object], plan: StorePlan, pending: list[_Pending]) ->
     row: dict[str, object] = {
         "landed_id": content_id(identity),
         "source": plan.source,
-        "drop": plan.drop,
+        "drop_name": plan.drop,
         "uri": item["uri"],
         "path": item["path"],
         "name": item["name"],

@@ -16,33 +16,33 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-Function = Callable[[list[exp.Expression]], str]
+Function = Callable[[list[exp.Expr]], str]
 
 
-def _duckdb_half(args: list[exp.Expression]) -> str:
+def _duckdb_half(args: list[exp.Expr]) -> str:
     return f"cast(('0x' || substr({_sql(args[0], 'duckdb')}, {_offset(args[1])}, 16)) as ubigint)"
 
 
-def _spark_half(args: list[exp.Expression]) -> str:
+def _spark_half(args: list[exp.Expr]) -> str:
     return f"cast(conv(substr({_sql(args[0], 'spark')}, {_offset(args[1])}, 16), 16, 10) as decimal(20, 0))"
 
 
-def _duckdb_bucket(args: list[exp.Expression]) -> str:
+def _duckdb_bucket(args: list[exp.Expr]) -> str:
     identity, seed = (_sql(arg, "duckdb") for arg in args)
     return f"cast(('0x' || substr(md5({identity} || '|' || {seed}), 1, 13)) as bigint)"
 
 
-def _spark_bucket(args: list[exp.Expression]) -> str:
+def _spark_bucket(args: list[exp.Expr]) -> str:
     identity, seed = (_sql(arg, "spark") for arg in args)
     return f"cast(conv(substr(md5({identity} || '|' || {seed}), 1, 13), 16, 10) as bigint)"
 
 
-def _duckdb_votes(args: list[exp.Expression]) -> str:
+def _duckdb_votes(args: list[exp.Expr]) -> str:
     label, votes = (_sql(arg, "duckdb") for arg in args)
     return f"map_from_entries(list(struct_pack(k := {label}, v := cast({votes} as bigint))))"
 
 
-def _spark_votes(args: list[exp.Expression]) -> str:
+def _spark_votes(args: list[exp.Expr]) -> str:
     label, votes = (_sql(arg, "spark") for arg in args)
     return f"map_from_entries(collect_list(struct({label}, cast({votes} as bigint))))"
 
@@ -91,7 +91,7 @@ def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, d
     return tree.sql(dialect=dialect)
 
 
-def literal(value: object) -> exp.Expression:
+def literal(value: object) -> exp.Expr:
     """Return `value` as a literal: null, boolean, number, text, UTC timestamp or a list of these."""
     if isinstance(value, datetime):
         text = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
@@ -104,19 +104,19 @@ def literal(value: object) -> exp.Expression:
 
 
 @lru_cache(maxsize=256)
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     return sqlglot.parse_one(text, read="duckdb")
 
 
-def _sql(node: exp.Expression, dialect: str) -> str:
+def _sql(node: exp.Expr, dialect: str) -> str:
     return node.sql(dialect=dialect)
 
 
-def _offset(half: exp.Expression) -> int:
+def _offset(half: exp.Expr) -> int:
     return 1 + 16 * (int(half.name) - 1)
 
 
-def _free_tables(tree: exp.Expression) -> list[tuple[str, exp.Table]]:
+def _free_tables(tree: exp.Expr) -> list[tuple[str, exp.Table]]:
     local = {cte.alias for cte in tree.find_all(exp.CTE)}
     found = []
     for node in tree.find_all(exp.Table):
@@ -126,7 +126,7 @@ def _free_tables(tree: exp.Expression) -> list[tuple[str, exp.Table]]:
     return found
 
 
-def _fill_functions(tree: exp.Expression, dialect: str) -> None:
+def _fill_functions(tree: exp.Expr, dialect: str) -> None:
     for call in list(tree.find_all(exp.Anonymous)):
         function = FUNCTIONS[dialect].get(call.name.lower())
         if function is not None:

@@ -1,0 +1,1 @@
+"""Datasets: recipes over pinned table versions."""

@@ -1,0 +1,195 @@
+"""A recipe: what a dataset is made of, as text that people write and review."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.config import nearest, read_toml
+from lakehouse.errors import RecipeError
+
+POLICIES = ("majority", "soft")
+TIES = ("exclude", "lowest")
+RATIO_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Which entities are considered.
+
+    Attributes:
+        sql: One SELECT in DuckDB's dialect that returns `entity_id`.
+        params: Values for `$name` in it.
+    """
+
+    sql: str = "select entity_id from entities"
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How opinions become a label.
+
+    Attributes:
+        policy: `majority` (the label with most votes) or `soft` (the same, and ties are no reason to leave out).
+        kinds: Kinds of actors that are asked; models are not, unless named.
+        actors: Only these actors; none means all of the kinds.
+        quorum: Votes an entity needs.
+        min_share: Share of the votes that the label needs, 0 to 1.
+        ties: `exclude`, or `lowest` to take the first label by code point.
+    """
+
+    policy: str = "majority"
+    kinds: tuple[str, ...] = ("human", "pool", "import", "consensus")
+    actors: tuple[str, ...] = ()
+    quorum: int = 1
+    min_share: float = 0.0
+    ties: str = "exclude"
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """How many of what.
+
+    Attributes:
+        by: `label` or columns of `entities_wide`; their values together are the cell.
+        max: Members per cell at most; 0 means no limit.
+        min: Members per cell at least; fewer is an error that names the cell.
+        cells: Cell (`frog`, or `frog|real` for two) -> its own maximum.
+    """
+
+    by: tuple[str, ...] = ()
+    max: int = 0
+    min: int = 0
+    cells: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Who goes where.
+
+    Attributes:
+        ratios: Split -> share; shares add up to 1. The order given is the order of the hash ranges.
+        group: Name of a group key whose values stay together; "" for every entity on its own.
+    """
+
+    ratios: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """What had been said, and what we knew.
+
+    Attributes:
+        valid_at: Only opinions said until then (event time); None for all.
+        known_at: Only opinions that we had learned until then (ingest time); None for all.
+    """
+
+    valid_at: datetime | None = None
+    known_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One dataset, by name.
+
+    Attributes:
+        name: Name of the dataset: lower-case letters, digits, `_` and `-`.
+        seed: Of every random choice.
+        question: Question whose answers are the labels; "" for a dataset without labels.
+    """
+
+    name: str
+    seed: int = 0
+    question: str = ""
+    select: Select = field(default_factory=Select)
+    label: Label = field(default_factory=Label)
+    strata: Strata = field(default_factory=Strata)
+    split: Split = field(default_factory=Split)
+    as_of: AsOf = field(default_factory=AsOf)
+
+    def canonical(self) -> dict[str, object]:
+        """The recipe as plain values, every default written out: what the version id hashes."""
+        return dataclasses.asdict(self)
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe from a TOML file.
+
+    Raises:
+        ConfigError: If the file is missing or not TOML.
+        RecipeError: If a key is unknown, of the wrong type or out of range; the message names file and key.
+    """
+    return parse_recipe(read_toml(path), where=str(path))
+
+
+def parse_recipe(record: Mapping[str, object], *, where: str) -> Recipe:
+    """Build a recipe from plain values; see `load_recipe`."""
+    recipe = _build(Recipe, record, where)
+    _check(recipe, where)
+    return recipe
+
+
+T = typing.TypeVar("T")
+
+
+def _build(cls: type[T], record: Mapping[str, object], where: str) -> T:
+    types = typing.get_type_hints(cls)
+    values: dict[str, object] = {}
+    for key, value in record.items():
+        if key not in types:
+            raise RecipeError(f"{where}: unknown key `{key}`{nearest(key, types)}")
+        values[key] = _value(types[key], value, f"{where}: {key}")
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise RecipeError(f"{where}: {error}; a recipe needs at least a name") from error
+
+
+def _value(expected: typing.Any, value: object, where: str) -> object:
+    if dataclasses.is_dataclass(expected):
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{where}: expected a table, found {value!r}")
+        return _build(typing.cast("type[object]", expected), value, where)
+    origin = typing.get_origin(expected)
+    if origin is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise RecipeError(f"{where}: expected a list of texts, found {value!r}")
+        return tuple(value)
+    if origin is not None and origin is not typing.Union and isinstance(value, Mapping):
+        inner = typing.get_args(expected)[1]
+        return {key: item if inner is object else _value(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if expected is float and type(value) is int:
+        return float(value)
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if isinstance(expected, type) and type(value) is not expected:
+        raise RecipeError(f"{where}: expected {expected.__name__}, found {type(value).__name__} {value!r}")
+    return value
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    if not recipe.name or not all(c.islower() or c.isdigit() or c in "_-" for c in recipe.name):
+        raise RecipeError(f"{where}: name = {recipe.name!r}; use lower-case letters, digits, _ and -")
+    for name, value, known in (("label.policy", recipe.label.policy, POLICIES), ("label.ties", recipe.label.ties, TIES)):
+        if value not in known:
+            raise RecipeError(f"{where}: {name} = {value!r}{nearest(value, known)}")
+    if recipe.label.quorum < 1 or not 0 <= recipe.label.min_share <= 1:
+        raise RecipeError(f"{where}: label.quorum must be at least 1 and label.min_share within 0..1")
+    if recipe.strata.max < 0 or recipe.strata.min < 0 or any(quota < 0 for quota in recipe.strata.cells.values()):
+        raise RecipeError(f"{where}: strata.max, strata.min and strata.cells must not be negative")
+    if (recipe.strata.max or recipe.strata.min or recipe.strata.cells) and not recipe.strata.by:
+        raise RecipeError(f"{where}: quotas need strata.by, for example by = [\"label\"]")
+    if "label" in recipe.strata.by and not recipe.question:
+        raise RecipeError(f"{where}: strata.by has `label`, but the recipe asks no question")
+    ratios = recipe.split.ratios
+    if not ratios or any(not 0 <= share <= 1 for share in ratios.values()):
+        raise RecipeError(f"{where}: split.ratios must be shares within 0..1, found {dict(ratios)}")
+    if not math.isclose(sum(ratios.values()), 1, abs_tol=RATIO_TOLERANCE):
+        raise RecipeError(f"{where}: split.ratios add up to {sum(ratios.values()):g}, expected 1")

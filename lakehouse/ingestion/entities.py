@@ -1,0 +1,115 @@
+"""entities: bronze.landed_files -> silver.entities, silver.entity_sources, silver.rejected."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from datetime import datetime
+
+import pyarrow as pa
+
+from lakehouse.errors import RejectedInputError
+from lakehouse.lake import Lake
+from lakehouse.media.image import probe_image
+from lakehouse.media.limits import ImageLimits
+from lakehouse.objects import read_bytes
+from lakehouse.outputs import insert_outputs, union_batch, union_schema
+from lakehouse.query import query
+from lakehouse.receipts import Receipt
+from lakehouse.rejects import rejected_row
+from lakehouse.steps import balance, step
+from lakehouse.tables import finish_row
+from schemas.tables import ENTITIES, ENTITY_SOURCES, REJECTED, Table
+
+ROWS_PER_TASK = 128
+OUTPUTS = union_schema(ENTITIES, ENTITY_SOURCES, REJECTED)
+
+TODO = """
+select b.landed_id, b.source, b.drop_name, b.uri, b.path, b.name, b.size_bytes, b.status, b.sha256,
+    b.object_uri, b.captured_at, b.origin, b.group_keys, b.rule, b.reason
+from bronze.landed_files b
+where not exists (select 1 from silver.entity_sources s where s.landed_id = b.landed_id)
+  and not exists (select 1 from silver.rejected r where r.subject = b.landed_id and r.step = 'entities')
+"""
+"""Observations that are neither linked to an entity nor rejected yet."""
+
+
+def entities(lake: Lake) -> Receipt:
+    """Turn every new observation of bronze into an entity, a further source of one, or a rejection.
+
+    Returns:
+        Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities.
+
+    Raises:
+        CheckFailedError: If the counts do not balance.
+    """
+    with step(lake, "entities") as record:
+        todo = lake.engine.stage(query(lake, TODO))
+        outputs = lake.engine.map_batches(
+            todo,
+            functools.partial(probe_batches, root=str(lake.root), limits=image_limits(lake), now=lake.clock()),
+            OUTPUTS,
+            rows_per_task=ROWS_PER_TASK,
+            label="entities",
+        )
+        written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
+        new, linked, rejected = (written[t.name].rows_new for t in (ENTITIES, ENTITY_SOURCES, REJECTED))
+        seen = lake.engine.arrow(lake.engine.sql("select count(*) as n from todo", {"todo": todo}, {}))[0][0].as_py()
+        record.writes.extend(written.values())
+        record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
+        balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
+    return record.finished()
+
+
+def image_limits(lake: Lake) -> ImageLimits:
+    """The configured limits of an image."""
+    images = lake.config.images
+    return ImageLimits(max_pixels=images.max_pixels, max_frames=images.max_frames, max_bytes=images.max_bytes)
+
+
+def probe_batches(
+    batches: Iterator[pa.RecordBatch], *, root: str, limits: ImageLimits, now: datetime
+) -> Iterator[pa.RecordBatch]:
+    """Look into the bytes of every observation and yield rows for the three tables.
+
+    Args:
+        batches: Rows of `TODO`.
+        root: Folder of the lake.
+        limits: What an image may be.
+        now: Value of the clock columns.
+    """
+    for batch in batches:
+        rows: list[tuple[Table, dict[str, object]]] = []
+        for seen in batch.to_pylist():
+            rows.extend(_outcome(seen, root, limits, now))
+        yield union_batch(rows, OUTPUTS)
+
+
+def _outcome(
+    seen: dict[str, object], root: str, limits: ImageLimits, now: datetime
+) -> Iterator[tuple[Table, dict[str, object]]]:
+    try:
+        if seen["rule"] is not None:
+            raise RejectedInputError(str(seen["rule"]), str(seen["reason"]))
+        if int(str(seen["size_bytes"])) > limits.max_bytes:
+            raise RejectedInputError("too_large", f"{seen['size_bytes']} bytes, limit {limits.max_bytes}")
+        data = read_bytes(root, str(seen["object_uri"]))
+        facts = probe_image(data, name=str(seen["name"]), limits=limits)
+    except RejectedInputError as error:
+        row = rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
+                           location=str(seen["uri"]))
+        yield REJECTED, finish_row(row, REJECTED, now)
+        return
+    entity = {
+        "entity_id": seen["sha256"],
+        "media_type": facts.media_type,
+        "size_bytes": seen["size_bytes"],
+        "object_uri": seen["object_uri"],
+        "storage": "copy" if seen["status"] == "stored" else "link",
+        "group_keys": seen["group_keys"],
+        "captured_at": seen["captured_at"] or facts.captured_at,
+        "origin": seen["origin"],
+    }
+    yield ENTITIES, finish_row(entity, ENTITIES, now)
+    provenance = {name: seen.get(name) for name in ENTITY_SOURCES.column_names} | {"entity_id": seen["sha256"]}
+    yield ENTITY_SOURCES, finish_row(provenance, ENTITY_SOURCES, now)

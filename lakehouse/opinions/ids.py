@@ -1,0 +1,80 @@
+"""Ids of opinions: made of what was said, never of the batch, the path, the time of import or the importer."""
+
+from __future__ import annotations
+
+from lakehouse.opinions.answer import Answer, Region
+from schemas.canonical import canonical_json, content_id
+
+
+def value_hash(answer: Answer) -> str:
+    """Return the content id of all that was said, 32 hex digits.
+
+    Regions count as a set: their order in a file is no content. Not part of it: who, about what, when.
+    """
+    return content_id(
+        {
+            "op": answer.op,
+            "value_kind": answer.value_kind,
+            "value": _value(answer),
+            "value_ref": answer.value_ref,
+            "probs": answer.probs,
+            "confidence": answer.confidence,
+            "votes": answer.votes,
+            "frame": [answer.frame.width, answer.frame.height, answer.frame.exif_orientation],
+            "target": answer.target_opinion_id,
+            "supersedes": sorted(answer.supersedes),
+            "reason": answer.reason,
+        }
+    )
+
+
+def source_opinion_id(answer: Answer, *, system: str, project: str) -> str:
+    """Return the id of an opinion that its source system has an id for.
+
+    Args:
+        answer: Must have a `source_key`.
+        system: Instance of the source system.
+        project: Project in that system, "" for none.
+
+    Raises:
+        ValueError: If the answer has no `source_key`.
+    """
+    if answer.source_key is None:
+        raise ValueError(f"{answer.where}: has no id in its source system")
+    return content_id(
+        ["source", system, project, answer.source_key, answer.question_id, answer.source_version]
+    )
+
+
+def content_opinion_id(answer: Answer, *, subject_id: str, hashed: str, ordinal: int) -> str:
+    """Return the id of an opinion that has no id in its source.
+
+    Args:
+        answer: What was said.
+        subject_id: Entity that it is about.
+        hashed: `value_hash(answer)`.
+        ordinal: How many rows equal in everything came before this one.
+    """
+    return content_id(
+        [
+            "content",
+            answer.actor_id,
+            answer.question_id,
+            answer.question_version,
+            subject_id,
+            answer.slot,
+            answer.event_time,
+            hashed,
+            ordinal,
+        ]
+    )
+
+
+def _value(answer: Answer) -> object:
+    if answer.value_kind in ("regions", "spans") and isinstance(answer.value, tuple):
+        return sorted(
+            canonical_json(region.record()) for region in answer.value if isinstance(region, Region)
+        )
+    if answer.value_kind == "labels" and isinstance(answer.value, tuple):
+        return sorted(str(label) for label in answer.value)
+    return answer.value

@@ -1,0 +1,105 @@
+"""DuckDB over a lake for people: the same view names as in Spark, at head or at pinned versions, without a JVM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from lakehouse.sql.delta import define_view, load_extension
+from lakehouse.sql.dialect import bind, table_names
+from lakehouse.sql.gate import check_query
+from lakehouse.sql.views import view_texts
+from lakehouse.tables import head, open_table, table_path
+from schemas.tables import BY_NAME, TABLES
+
+MACROS = (
+    "CREATE OR REPLACE MACRO petrel_bucket(identity, seed) AS "
+    "CAST(('0x' || substr(md5(identity || '|' || seed), 1, 13)) AS BIGINT)",
+)
+
+
+def connect(
+    root: str | Path, *, pins: Mapping[str, int] | None = None, extension: bool | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open DuckDB with every table and view of a lake.
+
+    Args:
+        root: Folder of the lake.
+        pins: Table name -> Delta version; a table that is not pinned is read as it is now.
+        extension: True insists on DuckDB's Delta extension, False on the fallback through delta-rs; None takes
+            the extension where it loads.
+
+    Returns:
+        A connection with the tables (`silver.entities`) and the views (`entities_wide`); times are UTC.
+
+    Raises:
+        TableNotFoundError: If there is no lake at `root`.
+        VersionUnavailableError: If a pinned version does not exist.
+    """
+    root = Path(root)
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    with_extension = extension is not False and load_extension(connection)
+    if extension and not with_extension:
+        connection.close()
+        raise RuntimeError("DuckDB's Delta extension did not load; install duckdb-extension-delta of DuckDB's version")
+    for layer in sorted({table.layer for table in TABLES}):
+        connection.execute(f"CREATE SCHEMA {layer}")
+    for table in TABLES:
+        version = (pins or {}).get(table.name)
+        version = head(root, table) if version is None else version
+        open_table(root, table, version)
+        define_view(connection, table.name, table_path(root, table), version, extension=with_extension)
+    for macro in MACROS:
+        connection.execute(macro)
+    _define_views(connection)
+    return connection
+
+
+def user_query(
+    root: str | Path, text: str, *, params: Mapping[str, object] | None = None, pins: Mapping[str, int] | None = None
+) -> pa.Table:
+    """Run SQL that a person wrote, read-only: gated on its syntax tree, in a database that reaches no file.
+
+    The tables come in as objects, so that the engine needs no file access at all and has none.
+
+    Args:
+        root: Folder of the lake.
+        text: One SELECT in DuckDB's dialect; `$name` stands for a parameter.
+        params: Values of the parameters; they become literals.
+        pins: As in `connect`.
+
+    Raises:
+        QueryRefusedError: If the gate refuses it; nothing has run then.
+        duckdb.Error: If DuckDB cannot run it.
+    """
+    check_query(text, known={*BY_NAME, *view_texts()})
+    connection = connect(root, pins=pins, extension=False)
+    try:
+        for setting in ("enable_external_access = false", "autoinstall_known_extensions = false",
+                        "autoload_known_extensions = false", "python_enable_replacements = false",
+                        "lock_configuration = true"):
+            connection.execute(f"SET {setting}")
+        names = {name: name for name in table_names(text)}
+        return connection.execute(bind(text, names, params or {}, dialect="duckdb")).to_arrow_table()
+    finally:
+        connection.close()
+
+
+def _define_views(connection: duckdb.DuckDBPyConnection) -> None:
+    texts = view_texts()
+    done: set[str] = set()
+
+    def define(names: Iterable[str]) -> None:
+        for name in names:
+            if name in texts and name not in done:
+                done.add(name)
+                reads = table_names(texts[name])
+                define(sorted(reads))
+                bound = bind(texts[name], {each: each for each in reads}, {}, dialect="duckdb")
+                connection.execute(f"CREATE VIEW {name} AS {bound}")
+
+    define(sorted(texts))
