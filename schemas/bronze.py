@@ -12,7 +12,7 @@ LANDED_FILES = Table(
     columns=(
         Column("landed_id", pa.string(), "Content id (32 hex) of source, uri, size, mtime and outcome."),
         Column("source", pa.string(), "Name of the source the file belongs to."),
-        Column("drop", pa.string(), "Name of the delivery inside the source, as the caller gave it."),
+        Column("drop_name", pa.string(), "Name of the delivery inside the source, as the caller gave it."),
         Column("uri", pa.string(), "file:// URI of the file; bytes of the name percent-encoded, so exact."),
         Column("path", pa.string(), "Path relative to the drop, percent-encoded where it is not plain text."),
         Column("name", pa.string(), "Last part of the path for people to read; undecodable bytes replaced."),

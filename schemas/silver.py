@@ -44,7 +44,7 @@ ENTITY_SOURCES = Table(
         Column("entity_id", pa.string(), "The entity."),
         Column("landed_id", pa.string(), "The observation in bronze.landed_files."),
         Column("source", pa.string(), "Name of the source."),
-        Column("drop", pa.string(), "Delivery inside the source."),
+        Column("drop_name", pa.string(), "Delivery inside the source."),
         Column("uri", pa.string(), "file:// URI where the bytes were seen."),
         Column("path", pa.string(), "Path relative to the drop, percent-encoded where not plain text."),
         Column("name", pa.string(), "Last part of the path, for people."),
