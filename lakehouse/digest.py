@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from lakehouse.engines.protocol import Engine, Relation
+
 MODULUS = 1 << 64
 
 DIGEST_SQL = """
@@ -36,9 +38,12 @@ def parse_digest(text: str) -> Digest:
     return Digest(int(rows), int(low, 16), int(high, 16))
 
 
-def digest_of(rows: int, low: object, high: object) -> Digest:
-    """Return the digest from the row that `DIGEST_SQL` gives; sums of no rows are NULL."""
-    return Digest(rows, int(str(low or 0)) % MODULUS, int(str(high or 0)) % MODULUS)
+def relation_digest(engine: Engine, rows: Relation) -> Digest:
+    """Return the digest of rows that have a `row_hash`."""
+    found = engine.arrow(engine.sql(DIGEST_SQL, {"mine": rows}, {})).to_pylist()[0]
+    # Sums of no rows are NULL; sums of many come as decimals.
+    low, high = (int(found[half] or 0) % MODULUS for half in ("low", "high"))
+    return Digest(found["n"], low, high)
 
 
 def commit_metadata(*, step: str, engine: str, added: int, digest: Digest) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from lakehouse.engines import Relation
 from lakehouse.errors import TableNotFoundError
@@ -39,6 +40,24 @@ def query(
     names = table_names(text)
     resolved = {name: _resolve(lake, name, inputs or {}, params or {}, pins or {}) for name in names}
     return lake.engine.sql(text, resolved, params or {})
+
+
+def fetch(
+    lake: Lake,
+    text: str,
+    *,
+    inputs: Mapping[str, Relation] | None = None,
+    params: Mapping[str, object] | None = None,
+    pins: Pins | None = None,
+) -> list[dict[str, Any]]:
+    """`query`, run now; returns the few rows of the answer."""
+    relation = query(lake, text, inputs=inputs, params=params, pins=pins)
+    return lake.engine.arrow(relation).to_pylist()
+
+
+def count_rows(lake: Lake, rows: Relation) -> int:
+    """Return how many rows a relation has."""
+    return int(fetch(lake, "select count(*) as n from mine", inputs={"mine": rows})[0]["n"])
 
 
 def _resolve(

@@ -13,7 +13,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lakehouse.digest import DIGEST_SQL, Digest, commit_metadata, digest_from_metadata, digest_of
+from lakehouse.digest import Digest, commit_metadata, digest_from_metadata, relation_digest
 from lakehouse.engines import Commit, Relation
 from lakehouse.errors import ConcurrentWriteError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
@@ -93,7 +93,7 @@ def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     digest = digest_from_metadata(newest.get("userMetadata"))
     if digest is not None:
         return digest
-    return _digest(lake, lake.engine.scan(table_path(lake.root, table), version))
+    return relation_digest(lake.engine, lake.engine.scan(table_path(lake.root, table), version))
 
 
 def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
@@ -115,16 +115,17 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
     engine = lake.engine
     path = table_path(lake.root, table)
     offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
+    count = relation_digest(engine, offered).rows
     with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
         for attempt in range(lake.config.engine.commit_attempts):
             before = head(lake.root, table)
             fresh = engine.stage(
                 engine.sql(_not_held(table), {"offered": offered, "held": engine.scan(path, before)}, {})
             )
-            added = _digest(lake, fresh)
+            added = relation_digest(engine, fresh)
             held = digest_at(lake, table, before)
             if added.rows == 0:
-                return Inserted(table.name, before, before, _count(lake, offered), 0, str(held))
+                return Inserted(table.name, before, before, count, 0, str(held))
             total = held + added
             commit = Commit(
                 app_id=_transaction_id(table, step, added),
@@ -137,7 +138,7 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
                 # Only a writer that bypasses our lock can cause this.
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             else:
-                return Inserted(table.name, before, after, _count(lake, offered), added.rows, str(total))
+                return Inserted(table.name, before, after, count, added.rows, str(total))
     raise ConcurrentWriteError(
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
         f"take our lock; stop it and run again ({path})"
@@ -197,15 +198,6 @@ def _not_held(table: Table) -> str:
     columns = ", ".join(f"o.{name}" for name in table.column_names)
     match = " and ".join(f"h.{name} = o.{name}" for name in table.key)
     return f"select {columns} from offered o where not exists (select 1 from held h where {match})"
-
-
-def _digest(lake: Lake, rows: Relation) -> Digest:
-    row = lake.engine.arrow(lake.engine.sql(DIGEST_SQL, {"mine": rows}, {})).to_pylist()[0]
-    return digest_of(row["n"], row["low"], row["high"])
-
-
-def _count(lake: Lake, rows: Relation) -> int:
-    return int(lake.engine.arrow(lake.engine.sql("select count(*) as n from mine", {"mine": rows}, {}))[0][0].as_py())
 
 
 def _transaction_id(table: Table, step: str, added: Digest) -> str:

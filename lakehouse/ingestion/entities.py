@@ -14,7 +14,7 @@ from lakehouse.media.image import probe_image
 from lakehouse.media.limits import ImageLimits
 from lakehouse.objects import read_bytes
 from lakehouse.outputs import insert_outputs, union_batch, union_schema
-from lakehouse.query import query
+from lakehouse.query import count_rows, query
 from lakehouse.receipts import Receipt
 from lakehouse.rejects import rejected_row
 from lakehouse.steps import balance, step
@@ -54,7 +54,7 @@ def entities(lake: Lake) -> Receipt:
         )
         written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
         new, linked, rejected = (written[t.name].rows_new for t in (ENTITIES, ENTITY_SOURCES, REJECTED))
-        seen = lake.engine.arrow(lake.engine.sql("select count(*) as n from todo", {"todo": todo}, {}))[0][0].as_py()
+        seen = count_rows(lake, todo)
         record.writes.extend(written.values())
         record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
         balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)

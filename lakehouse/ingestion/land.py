@@ -9,13 +9,12 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from lakehouse.engines import Relation
 from lakehouse.ingestion.listing import Listed, list_folder
 from lakehouse.ingestion.sidecar import Sidecars
 from lakehouse.ingestion.source import Source
 from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
 from lakehouse.lake import Lake
-from lakehouse.query import query
+from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
 from lakehouse.tables import insert, insert_rows
@@ -40,7 +39,7 @@ select count(*) as seen,
     count(*) filter (where status <> 'refused') as kept,
     count(*) filter (where status = 'refused') as refused,
     count(distinct sha256) as distinct_bytes,
-    coalesce(sum(new_bytes), 0) as new_bytes
+    cast(coalesce(sum(new_bytes), 0) as bigint) as new_bytes
 from stored
 """
 
@@ -91,8 +90,8 @@ def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord
         rows_per_task=FILES_PER_TASK,
         label=f"land {source.name}",
     )
-    outcome = _row(lake, query(lake, OUTCOME, inputs={"stored": stored}))
-    known = _row(lake, query(lake, ALREADY, inputs={"stored": stored}))["known"]
+    outcome = fetch(lake, OUTCOME, inputs={"stored": stored})[0]
+    known = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
     new = outcome["distinct_bytes"] - known
     record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
     record.bytes_written += outcome["new_bytes"]
@@ -149,7 +148,3 @@ def _listed_table(chunk: Iterable[Listed], sidecars: Sidecars) -> pa.Table:
 def _chunks(files: Iterator[Listed], size: int) -> Iterator[list[Listed]]:
     while chunk := list(itertools.islice(files, size)):
         yield chunk
-
-
-def _row(lake: Lake, relation: Relation) -> dict[str, int]:
-    return {name: int(value) for name, value in lake.engine.arrow(relation).to_pylist()[0].items()}

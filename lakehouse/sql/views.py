@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
+from schemas.tables import DIMENSIONS
 
 ENTITIES = "select * from silver.entities"
 
@@ -16,8 +17,9 @@ MEMBERS = """
 select d.name, m.* from gold.dataset_members m join gold.datasets d on d.dataset_id = m.dataset_id
 """
 
-CURRENT_DIMENSIONS = """
-select * from silver.dimensions
+# Columns by name: `select *` with a window filter would show its helper column in Spark.
+CURRENT_DIMENSIONS = f"""
+select {", ".join(DIMENSIONS.column_names)} from silver.dimensions
 qualify row_number() over (
     partition by entity_id, dimension order by extractor_version desc, extractor
 ) = 1

@@ -1,0 +1,167 @@
+"""build: recipe + pinned tables -> gold.datasets, gold.dataset_members, gold.dataset_exclusions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.datasets.labels import heard_opinions, tally
+from lakehouse.datasets.plan import choose, consider
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.datasets.version import Inputs, inputs_of, pin
+from lakehouse.digest import relation_digest
+from lakehouse.engines import Relation
+from lakehouse.errors import RecipeError
+from lakehouse.lake import Lake
+from lakehouse.query import Pins, count_rows, fetch
+from lakehouse.receipts import Receipt
+from lakehouse.sql.session import user_query
+from lakehouse.steps import StepRecord, balance, step
+from lakehouse.tables import finish_row, insert, insert_rows
+from schemas.canonical import canonical_json
+from schemas.tables import BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, Table
+
+ROWS_PER_TASK = 20_000
+
+
+def build(lake: Lake, recipe: Recipe) -> Receipt:
+    """Follow a recipe over the tables as they are now and record the dataset version.
+
+    The version id is a hash of recipe, content and contracts: an unchanged lake gives the version that is
+    already there, and nothing is written. The dataset row is written last: without it there is no dataset.
+
+    Args:
+        lake: The lake.
+        recipe: From `load_recipe`.
+
+    Returns:
+        Receipt with counts considered = members + excluded, members by split, and details dataset_id and
+        members_digest.
+
+    Raises:
+        RecipeError: If the selection gives no `entity_id`, nothing is selected, or a stratum is short.
+        QueryRefusedError: If the selection is not one read-only query.
+    """
+    with step(lake, "build") as record:
+        pins = pin(lake, recipe)
+        heard = heard_opinions(lake, recipe, pins) if recipe.question else None
+        inputs = inputs_of(lake, recipe, pins, heard)
+        dataset_id = inputs.version_id(recipe)
+        record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
+        known = _known(lake, dataset_id)
+        if known is None:
+            votes = None if heard is None else tally(lake, heard[1])
+            considered = consider(lake, recipe, _picked(lake, recipe, pins), votes, pins)
+            _write(lake, recipe, inputs, dataset_id, considered, record)
+            known = _known(lake, dataset_id)
+        if known is None:
+            raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
+        record.counts = {
+            "considered": known["members"] + known["excluded"],
+            "members": known["members"],
+            "excluded": known["excluded"],
+            **_splits(lake, dataset_id),
+        }
+        record.details["members_digest"] = str(known["members_digest"])
+    return record.finished()
+
+
+def _write(
+    lake: Lake, recipe: Recipe, inputs: Inputs, dataset_id: str, considered: Relation, record: StepRecord
+) -> None:
+    members, exclusions = choose(lake, recipe, considered, dataset_id)
+    members = _hashed(lake, members, DATASET_MEMBERS)
+    exclusions = _hashed(lake, exclusions, DATASET_EXCLUSIONS)
+    _check_strata(lake, recipe, members, considered)
+    digest = relation_digest(lake.engine, members)
+    kept = insert(lake, DATASET_MEMBERS, members, step="build")
+    left = insert(lake, DATASET_EXCLUSIONS, exclusions, step="build")
+    total = count_rows(lake, considered)
+    balance("build", "entities considered", {"members": kept.rows_offered, "excluded": left.rows_offered}, total)
+    row = {
+        "dataset_id": dataset_id,
+        "name": recipe.name,
+        "recipe_json": canonical_json(recipe.canonical()),
+        "digests_json": canonical_json(inputs.digests),
+        "contracts_json": canonical_json(inputs.contracts),
+        "members": digest.rows,
+        "excluded": left.rows_offered,
+        "splits_json": canonical_json(_split_counts(lake, recipe, members)),
+        "members_digest": str(digest),
+        "pins_json": canonical_json(inputs.pins),
+    }
+    record.writes += [kept, left, insert_rows(lake, DATASETS, [row], step="build")]
+
+
+def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
+    # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
+    found = user_query(lake.root, recipe.select.sql, params=recipe.select.params, pins=pins)
+    if "entity_id" not in found.column_names:
+        raise RecipeError(
+            f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
+        )
+    ids = pa.table({"entity_id": found["entity_id"].unique().drop_null().cast(pa.string())})
+    if ids.num_rows == 0:
+        raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
+    return lake.engine.from_arrow(ids)
+
+
+def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:
+    if not recipe.strata.min:
+        return
+    text = """
+        select c.stratum, count(m.entity_id) as n from (select distinct stratum from considered
+        where stratum is not null and reason is null) c left join members m on m.stratum = c.stratum
+        group by c.stratum having count(m.entity_id) < $least order by c.stratum
+    """
+    inputs = {"members": members, "considered": considered}
+    short = fetch(lake, text, inputs=inputs, params={"least": recipe.strata.min})
+    if short:
+        shown = ", ".join(f"{row['stratum']} has {row['n']}" for row in short[:10])
+        raise RecipeError(
+            f"recipe {recipe.name}: strata below strata.min = {recipe.strata.min}: {shown}; "
+            "lower the minimum, select more, or leave the class out"
+        )
+
+
+def _hashed(lake: Lake, rows: Relation, table: Table) -> Relation:
+    return lake.engine.map_batches(
+        rows,
+        functools.partial(hash_batches, table_name=table.name, now=lake.clock()),
+        table.arrow_schema,
+        rows_per_task=ROWS_PER_TASK,
+        label=f"build {table.name}",
+    )
+
+
+def hash_batches(
+    batches: Iterator[pa.RecordBatch], *, table_name: str, now: datetime
+) -> Iterator[pa.RecordBatch]:
+    """Complete rows that SQL made: clock columns and `row_hash`, which is only ever made in Python."""
+    table = BY_NAME[table_name]
+    for batch in batches:
+        rows = [finish_row(row, table, now) for row in batch.to_pylist()]
+        yield pa.RecordBatch.from_pylist(rows, schema=table.arrow_schema)
+
+
+def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:
+    text = "select members, excluded, members_digest from gold.datasets where dataset_id = $id"
+    rows = fetch(lake, text, params={"id": dataset_id})
+    return rows[0] if rows else None
+
+
+def _splits(lake: Lake, dataset_id: str) -> dict[str, int]:
+    text = "select split, count(*) as n from gold.dataset_members where dataset_id = $id group by split order by split"
+    rows = fetch(lake, text, params={"id": dataset_id})
+    return {row["split"]: row["n"] for row in rows}
+
+
+def _split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int]:
+    text = "select split, count(*) as n from members group by split"
+    found = {row["split"]: row["n"] for row in fetch(lake, text, inputs={"members": members})}
+    return {split: found.get(split, 0) for split in recipe.split.ratios}
+

@@ -1,0 +1,67 @@
+"""The label policy of a recipe: from current opinions to one tally per entity."""
+
+from __future__ import annotations
+
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.engines import Relation
+from lakehouse.lake import Lake
+from lakehouse.opinions.views import current_opinions_sql
+from lakehouse.query import Pins, query
+from schemas.tables import ACTORS, OPINIONS
+
+HEARD = """
+select o.opinion_id, o.subject_id, o.label, o.votes, o.row_hash
+from standing o
+where o.question_id = $question and o.op = 'assert' and o.value_kind = 'label'
+  and exists (select 1 from heard_actors a where a.actor_id = o.actor_id)
+"""
+
+TALLY = """
+with counted as (
+    select subject_id, label, cast(sum(votes) as bigint) as votes from heard group by subject_id, label
+), ranked as (
+    select subject_id, label, votes,
+        row_number() over (partition by subject_id order by votes desc, label) as place,
+        max(votes) over (partition by subject_id) as most
+    from counted
+)
+select subject_id as entity_id,
+    max(case when place = 1 then label end) as label,
+    cast(max(most) as bigint) as top_votes,
+    cast(sum(votes) as bigint) as all_votes,
+    cast(max(most) as double) / cast(sum(votes) as double) as label_share,
+    count(*) filter (where votes = most) as leaders,
+    petrel_votes(label, votes) as label_votes
+from ranked group by subject_id
+"""
+"""One row per entity that anybody answered about: leading label, votes, share, number of leaders."""
+
+
+def heard_opinions(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, Relation]:
+    """Return what the policy listens to: the actors, and their standing answers to the recipe's question.
+
+    Only these rows enter the digest of the version: a prediction that the policy ignores changes no dataset.
+    """
+    condition = "actor_id in $actors" if recipe.label.actors else "kind in $kinds"
+    params: dict[str, object] = {
+        "question": recipe.question,
+        "kinds": list(recipe.label.kinds),
+        "actors": list(recipe.label.actors),
+        "known_at": recipe.as_of.known_at,
+        "valid_at": recipe.as_of.valid_at,
+    }
+    columns = ", ".join(ACTORS.column_names)
+    actors = lake.engine.stage(
+        query(lake, f"select {columns} from {ACTORS.name} where {condition}", params=params, pins=pins)
+    )
+    text = current_opinions_sql(
+        known_at=recipe.as_of.known_at is not None, valid_at=recipe.as_of.valid_at is not None
+    )
+    standing = query(lake, text, params=params, pins={OPINIONS.name: pins[OPINIONS.name]})
+    heard = query(lake, HEARD, inputs={"standing": standing, "heard_actors": actors}, params=params)
+    return actors, lake.engine.stage(heard)
+
+
+def tally(lake: Lake, heard: Relation) -> Relation:
+    """Return one row per entity with the votes by label."""
+    return query(lake, TALLY, inputs={"heard": heard})

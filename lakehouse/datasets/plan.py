@@ -1,0 +1,143 @@
+"""Who is in, who is out and why, and who goes where: the pure part of a build, as SQL."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.engines import Relation
+from lakehouse.lake import Lake
+from lakehouse.query import Pins, query
+from schemas.canonical import BUCKET_BITS
+
+CONSIDERED = """
+select e.entity_id, {group} as group_id, {stratum} as stratum,
+    t.label, t.label_share, t.label_votes, t.all_votes,
+    petrel_bucket(e.entity_id, $seed) as bucket,
+    case
+        when not $asks then null
+        when t.all_votes is null then 'no_label'
+        when t.all_votes < $quorum then 'below_quorum'
+        when $no_ties and t.leaders > 1 then 'tie'
+        when t.label_share < $min_share then 'below_share'
+        when {stratum} is null then 'missing_stratum'
+    end as reason
+from picked p
+join {entities} e on e.entity_id = p.entity_id
+left join tally t on t.entity_id = e.entity_id
+"""
+
+RANKED = """
+select *, row_number() over (partition by stratum order by bucket, entity_id) as rank_in_stratum
+from considered where reason is null
+"""
+
+MEMBERS = """
+select $dataset_id as dataset_id, entity_id, {split} as split, group_id, stratum, rank_in_stratum, bucket,
+    cast(1 as double) as weight, label, label_share, label_votes, $because as selected_because
+from ranked where {within}
+"""
+
+EXCLUSIONS = """
+select $dataset_id as dataset_id, entity_id, reason,
+    case reason
+        when 'no_label' then 'nobody that the policy listens to answered'
+        when 'below_quorum' then concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))
+        when 'tie' then concat(cast(all_votes as varchar), ' votes, several labels lead')
+        when 'below_share' then concat('the leading label has less than the share asked for, of ',
+            cast(all_votes as varchar), ' votes')
+        else 'a stratum column is NULL'
+    end as detail
+from considered where reason is not null
+union all
+select $dataset_id as dataset_id, entity_id, 'over_quota' as reason,
+    concat('rank ', cast(rank_in_stratum as varchar), ' of stratum ', stratum) as detail
+from ranked where not ({within})
+"""
+
+
+def split_ranges(ratios: Mapping[str, float]) -> list[tuple[str, int]]:
+    """Return (split, first bucket after it) in the order of the ratios; the last one ends at 2**52.
+
+    Integer limits, so that every engine and Python cut at the same place.
+    """
+    ends = [round(total * (1 << BUCKET_BITS)) for total in itertools.accumulate(ratios.values())]
+    ends[-1] = 1 << BUCKET_BITS
+    return list(zip(ratios, ends, strict=True))
+
+
+def consider(lake: Lake, recipe: Recipe, picked: Relation, tally: Relation | None, pins: Pins) -> Relation:
+    """Return every picked entity with its label, stratum, group and, if it is out, the reason."""
+    parts = [f"t.{name}" if name == "label" else f"e.{name}" for name in recipe.strata.by]
+    # concat_ws skips NULL; `||` keeps it, so that a missing value is noticed and not merged with another cell.
+    stratum = " || '|' || ".join(f"cast({part} as varchar)" for part in parts) or "''"
+    group = "e.entity_id"
+    if recipe.split.group:
+        group = "coalesce(e.group_keys[$group], e.entity_id)"
+    wide = any(name != "label" for name in recipe.strata.by)
+    text = CONSIDERED.format(stratum=stratum, group=group, entities="entities_wide" if wide else "silver.entities")
+    inputs = {"picked": picked}
+    if tally is None:
+        text = text.replace("left join tally t on t.entity_id = e.entity_id", "cross join unlabelled t")
+        text = text.replace("cross join unlabelled t", UNLABELLED)
+    else:
+        inputs["tally"] = tally
+    params = {
+        "seed": recipe.seed,
+        "asks": bool(recipe.question),
+        "quorum": recipe.label.quorum,
+        "no_ties": recipe.label.policy == "majority" and recipe.label.ties == "exclude",
+        "min_share": recipe.label.min_share,
+        "group": recipe.split.group,
+    }
+    return lake.engine.stage(query(lake, text, inputs=inputs, params=params, pins=pins))
+
+
+UNLABELLED = """
+cross join (
+    select cast(null as varchar) as label, cast(null as double) as label_share,
+        cast(null as map(varchar, bigint)) as label_votes, cast(null as bigint) as all_votes,
+        cast(null as bigint) as leaders
+) t
+"""
+
+
+def choose(lake: Lake, recipe: Recipe, considered: Relation, dataset_id: str) -> tuple[Relation, Relation]:
+    """Return the members and the exclusions; together they are everything that was considered."""
+    ranked = lake.engine.stage(query(lake, RANKED, inputs={"considered": considered}))
+    within = _quota(recipe)
+    params = {
+        "dataset_id": dataset_id,
+        "because": _because(recipe),
+        "quorum": recipe.label.quorum,
+        "split_seed": recipe.seed,
+        **{f"cell_{i}": cell for i, cell in enumerate(sorted(recipe.strata.cells))},
+    }
+    members = query(
+        lake, MEMBERS.format(split=_split(recipe), within=within), inputs={"ranked": ranked}, params=params
+    )
+    inputs = {"ranked": ranked, "considered": considered}
+    exclusions = query(lake, EXCLUSIONS.format(within=within), inputs=inputs, params=params)
+    return members, exclusions
+
+
+def _split(recipe: Recipe) -> str:
+    ranges = split_ranges(recipe.split.ratios)
+    # Salted, so that the place in the quota and the split are independent choices.
+    bucket = "petrel_bucket(concat('split|', group_id), $split_seed)"
+    cases = " ".join(f"when {bucket} < {end} then '{name}'" for name, end in ranges[:-1])
+    return f"case {cases} else '{ranges[-1][0]}' end" if cases else f"'{ranges[-1][0]}'"
+
+
+def _quota(recipe: Recipe) -> str:
+    cells = sorted(recipe.strata.cells)
+    own = " ".join(f"when stratum = $cell_{i} then {recipe.strata.cells[cell]}" for i, cell in enumerate(cells))
+    limit = str(recipe.strata.max) if recipe.strata.max else "9223372036854775807"
+    return f"rank_in_stratum <= case {own} else {limit} end" if own else f"rank_in_stratum <= {limit}"
+
+
+def _because(recipe: Recipe) -> str:
+    label = f"{recipe.label.policy} label of `{recipe.question}`, quorum {recipe.label.quorum}" if recipe.question else ""
+    quota = f"within the quota of its stratum by {', '.join(recipe.strata.by)}" if recipe.strata.by else ""
+    return "; ".join(part for part in ("selected by the recipe's query", label, quota) if part)

@@ -1,0 +1,196 @@
+"""evaluate: a model's predictions against a dataset's labels -> gold.evaluations, with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.query import fetch, query
+from lakehouse.receipts import Receipt
+from lakehouse.steps import step
+from lakehouse.tables import insert_rows
+from schemas.canonical import content_id
+from schemas.tables import EVALUATIONS
+
+OPERATORS = (">=", "<=")
+
+SCORED = """
+with predicted as (
+    select subject_id, label, confidence, probs from current_opinions
+    where actor_id = $actor and question_id = $question and op = 'assert' and value_kind = 'label'
+)
+select m.entity_id, m.label as truth, p.label as answer, p.confidence, p.probs[m.label] as p_truth, {slices}
+from gold.dataset_members m
+left join predicted p on p.subject_id = m.entity_id
+{wide}
+where m.dataset_id = $dataset and m.split = $split and m.label is not null
+"""
+"""One row per labelled member of the split; one without a prediction counts as wrong, not as missing."""
+
+BY_SLICE = """
+select {name} as slice, count(*) as support, count(answer) as answered,
+    count(*) filter (where answer = truth) as hits,
+    avg(-ln(greatest(coalesce(p_truth, 0), 1e-15))) as log_loss
+from scored group by {name}
+"""
+
+BY_CLASS = """
+with classes as (select truth as label from scored union select answer from scored where answer is not null)
+select c.label,
+    count(*) filter (where s.truth = c.label) as support,
+    count(*) filter (where s.answer = c.label) as answered,
+    count(*) filter (where s.truth = c.label and s.answer = c.label) as hits
+from classes c cross join scored s group by c.label
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit that decides.
+
+    Attributes:
+        metric: For example accuracy.
+        operator: `>=` or `<=`.
+        threshold: The limit.
+        slice: `all`, `class=<label>` or `<column>=<value>`.
+        min_support: Members the slice needs; fewer make the verdict inconclusive.
+    """
+
+    metric: str
+    operator: str
+    threshold: float
+    slice: str = "all"
+    min_support: int = 30
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
+
+    def verdict(self, value: float | None, support: int) -> str:
+        """Return pass, fail, or inconclusive where there are too few members to decide."""
+        if value is None or support < self.min_support:
+            return "inconclusive"
+        return "pass" if (value >= self.threshold if self.operator == ">=" else value <= self.threshold) else "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number on one slice; `value` is None where it is not defined (no answers, no members)."""
+
+    metric: str
+    slice: str
+    value: float | None
+    support: int
+
+
+def evaluate(
+    lake: Lake,
+    *,
+    dataset_id: str,
+    actor: str,
+    question: str,
+    split: str = "test",
+    slices: Sequence[str] = (),
+    gates: Sequence[Gate] = (),
+) -> Receipt:
+    """Score an actor's current answers against the labels of a dataset version.
+
+    Accuracy, coverage (share of members with an answer), log loss (nats) over all and by slice; precision,
+    recall and F1 by class, and their macro means. A gate on a number that was not computed is a failure.
+
+    Args:
+        lake: The lake.
+        dataset_id: Version whose member labels are the truth.
+        actor: Actor whose answers are scored, for example model:cnn@1.
+        question: The question they answer.
+        split: Split to score.
+        slices: Columns of `entities_wide` to break the numbers down by.
+        gates: What must hold.
+
+    Returns:
+        Receipt with counts members and answered, and details verdict and accuracy.
+
+    Raises:
+        ConfigError: If the dataset has no labelled member in that split.
+    """
+    with step(lake, "evaluate") as record:
+        metrics = _measure(lake, dataset_id, actor, question, split, slices)
+        total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
+        if total is None or total.support == 0:
+            raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")
+        rows, verdict = _rows(metrics, gates)
+        run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
+        evaluation_id = content_id([run, rows])
+        complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
+        record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
+        record.counts = {"members": total.support, "metrics": len(rows)}
+        record.details = {"evaluation_id": evaluation_id, "accuracy": f"{total.value:.4f}", "verdict": verdict}
+    return record.finished()
+
+
+def _measure(
+    lake: Lake, dataset_id: str, actor: str, question: str, split: str, slices: Sequence[str]
+) -> list[Metric]:
+    columns = ", ".join(["'all' as whole", *(f"cast(w.{name} as varchar) as {name}" for name in slices)])
+    wide = "left join entities_wide w on w.entity_id = m.entity_id" if slices else ""
+    params = {"dataset": dataset_id, "actor": actor, "question": question, "split": split}
+    scored = lake.engine.stage(query(lake, SCORED.format(slices=columns, wide=wide), params=params))
+    metrics: list[Metric] = []
+    for name in ("whole", *slices):
+        found = fetch(lake, BY_SLICE.format(name=name), inputs={"scored": scored})
+        for row in sorted(found, key=lambda each: str(each["slice"])):
+            where = "all" if name == "whole" else f"{name}={row['slice']}"
+            metrics.append(Metric("accuracy", where, _share(row["hits"], row["support"]), row["support"]))
+            metrics.append(Metric("coverage", where, _share(row["answered"], row["support"]), row["support"]))
+            metrics.append(Metric("log_loss", where, float(row["log_loss"]), row["support"]))
+    return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored}))
+
+
+def _by_class(found: list[Mapping[str, int]]) -> list[Metric]:
+    metrics: list[Metric] = []
+    for row in sorted(found, key=lambda each: str(each["label"])):
+        where, support = f"class={row['label']}", row["support"]
+        metrics.append(Metric("precision", where, _share(row["hits"], row["answered"]), support))
+        metrics.append(Metric("recall", where, _share(row["hits"], support), support))
+        metrics.append(Metric("f1", where, _share(2 * row["hits"], row["answered"] + support), support))
+    for name in ("precision", "recall", "f1"):
+        # A class without answers has no precision: it counts 0 in the mean, as scikit-learn's default does.
+        values = [metric.value or 0.0 for metric in metrics if metric.metric == name and metric.support > 0]
+        if values:
+            metrics.append(Metric(f"macro_{name}", "all", sum(values) / len(values), sum(r["support"] for r in found)))
+    return metrics
+
+
+def _rows(metrics: Sequence[Metric], gates: Sequence[Gate]) -> tuple[list[dict[str, object]], str]:
+    by_place = {(gate.metric, gate.slice): gate for gate in gates}
+    rows: list[dict[str, object]] = []
+    verdicts = []
+    for metric in metrics:
+        gate = by_place.pop((metric.metric, metric.slice), None)
+        verdict = "none" if gate is None else gate.verdict(metric.value, metric.support)
+        verdicts.append(verdict)
+        rows.append(
+            {
+                "metric": metric.metric,
+                "slice": metric.slice,
+                "value": metric.value,
+                "support": metric.support,
+                "operator": gate.operator if gate else None,
+                "threshold": gate.threshold if gate else None,
+                "min_support": gate.min_support if gate else None,
+                "verdict": verdict,
+            }
+        )
+    for gate in by_place.values():
+        verdicts.append("fail")
+        rows.append(
+            {"metric": gate.metric, "slice": gate.slice, "value": None, "support": 0, "operator": gate.operator,
+             "threshold": gate.threshold, "min_support": gate.min_support, "verdict": "fail"}
+        )
+    return rows, next((each for each in ("fail", "inconclusive", "pass") if each in verdicts), "none")
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
