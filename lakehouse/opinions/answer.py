@@ -139,7 +139,9 @@ class Note:
 
 Item = Answer | Reject | Note
 
-ANSWER_FIELDS = tuple(f.name for f in dataclasses.fields(Answer))
+def most_probable(probs: Mapping[str, float]) -> str:
+    """Return the label with the highest probability; of equal ones the first by code point."""
+    return min(probs, key=lambda label: (-probs[label], label))
 
 
 def answer_record(answer: Answer) -> dict[str, object]:

@@ -32,7 +32,7 @@ def source_opinion_id(answer: Answer, *, system: str, project: str) -> str:
     """Return the id of an opinion that its source system has an id for.
 
     Args:
-        answer: Must have a `source_key`.
+        answer: Must have a `source_key`; without a `source_version` its event time stands in.
         system: Instance of the source system.
         project: Project in that system, "" for none.
 
@@ -41,9 +41,8 @@ def source_opinion_id(answer: Answer, *, system: str, project: str) -> str:
     """
     if answer.source_key is None:
         raise ValueError(f"{answer.where}: has no id in its source system")
-    return content_id(
-        ["source", system, project, answer.source_key, answer.question_id, answer.source_version]
-    )
+    version = answer.source_version if answer.source_version is not None else answer.event_time
+    return content_id([system, project, answer.source_key, answer.question_id, version])
 
 
 def content_opinion_id(answer: Answer, *, subject_id: str, hashed: str, ordinal: int) -> str:
@@ -57,7 +56,6 @@ def content_opinion_id(answer: Answer, *, subject_id: str, hashed: str, ordinal:
     """
     return content_id(
         [
-            "content",
             answer.actor_id,
             answer.question_id,
             answer.question_version,

@@ -1,0 +1,207 @@
+"""Pascal VOC: one XML file per image, one answer per file with all its boxes.
+
+VOC counts pixels from 1 and includes the last one, so the box 260,177,491,376 covers 232 x 200 pixels and begins at
+259, 176 in ours. Many tools write "VOC" that counts from 0; `voc_origin` says which, and evidence against it is noted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakehouse.errors import ConfigError, IngestError, RejectedInputError
+from lakehouse.opinions import parse
+from lakehouse.opinions.answer import Answer, Frame, Item, Note, Region
+from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.xml_tree import MAX_BYTES, Element, read_xml
+
+ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
+SUBJECTS = ("filename", "file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VocOptions(CommonOptions):
+    """Options of Pascal VOC.
+
+    Attributes:
+        voc_origin: 1: pixels count from 1 and maxima are included, as VOC says; 0: from 0, maxima excluded.
+        subject: filename: what the file says of its image; file: the XML's own name without .xml.
+        keep_raw: Keep the XML text in `raw_json`, as {"xml": ...}.
+    """
+
+    voc_origin: int = 1
+    subject: str = "filename"
+    keep_raw: bool = True
+
+    def __post_init__(self) -> None:
+        if self.voc_origin not in (0, 1):
+            raise ConfigError(f"voc: voc_origin must be 1 or 0, found {self.voc_origin}")
+        if self.subject not in SUBJECTS:
+            raise ConfigError(f"voc: subject must be one of {', '.join(SUBJECTS)}, found {self.subject!r}")
+
+
+@dataclass(slots=True)
+class OriginEvidence:
+    """What the boxes of a data set say about where its pixels count from."""
+
+    boxes: int = 0
+    minima_at_0: int = 0
+    minima_at_1: int = 0
+    maxima_at_size: int = 0
+
+    def add(self, corners: tuple[float, float, float, float], frame: Frame) -> None:
+        """Count one box: xmin, ymin, xmax, ymax as they stand in the file."""
+        xmin, ymin, xmax, ymax = corners
+        self.boxes += 1
+        self.minima_at_0 += xmin == 0 or ymin == 0
+        self.minima_at_1 += xmin == 1 or ymin == 1
+        self.maxima_at_size += xmax == frame.width or ymax == frame.height
+
+    def against(self, origin: int) -> str | None:
+        """Return why the files do not look like `origin`; None if nothing speaks against it."""
+        if origin == 1 and self.minima_at_0:
+            return (
+                f"{self.minima_at_0} of {self.boxes} boxes begin at 0, which counting from 1 rules out; "
+                "set voc_origin = 0 if the tool counts from 0"
+            )
+        many = max(3, self.boxes // 100)
+        if origin == 0 and not self.minima_at_0 and self.minima_at_1 >= many and self.maxima_at_size >= many:
+            return (
+                f"{self.minima_at_1} of {self.boxes} boxes begin at 1, none at 0, and {self.maxima_at_size} end at "
+                "the last pixel: these look as if counted from 1; set voc_origin = 1"
+            )
+        return None
+
+
+def read_voc(path: Path, options: VocOptions) -> Iterator[Item]:
+    """Give one answer per XML file of a folder (recursive, by name), or of one file.
+
+    A file without objects answers "nothing there". Boxes beyond the frame are kept as they are.
+
+    Raises:
+        IngestError: If there is no XML file.
+    """
+    files = [path] if path.is_file() else sorted(path.rglob("*.xml"))
+    if not files:
+        raise IngestError(f"{path}: no .xml file there; give the folder of the annotations")
+    reader = _Reader(options)
+    for file in files:
+        where = file.relative_to(path).as_posix() if path.is_dir() else file.name
+        yield reader.item(file, where.encode("utf-8", "backslashreplace").decode())
+    if warning := reader.evidence.against(options.voc_origin):
+        yield Note(path.name, warning)
+
+
+@dataclass(slots=True)
+class _Reader:
+    options: VocOptions
+    evidence: OriginEvidence = field(default_factory=OriginEvidence)
+
+    def item(self, file: Path, where: str) -> Item:
+        text = None
+        try:
+            data = _bytes(file)
+            text = data.decode("utf-8-sig", "replace")
+            return self._answer(read_xml(data), text, file, where)
+        except RejectedInputError as error:
+            return reject(where, error.rule, error.reason, text)
+
+    def _answer(self, root: Element, text: str, file: Path, where: str) -> Answer:
+        if root.tag != "annotation":
+            raise RejectedInputError("not_voc", f"root element is <{root.tag[:80]}>, expected <annotation>")
+        frame = _frame(root.find("size"))
+        regions: list[Region] = []
+        for place, element in enumerate(root.all("object"), start=1):
+            regions.extend(self._regions(element, place, frame))
+        return Answer(
+            actor_id=self.options.actor,
+            question_id=self.options.question,
+            question_version=self.options.question_version,
+            subject_key=self._subject(root, file),
+            subject_kind=self.options.subject_kind,
+            slot=self.options.slot,
+            value_kind="regions",
+            value=tuple(regions),
+            event_time_source="unknown",
+            frame=frame,
+            raw_json=json.dumps({"xml": text}, ensure_ascii=False) if self.options.keep_raw else None,
+            where=where,
+        )
+
+    def _subject(self, root: Element, file: Path) -> str:
+        if self.options.subject == "file":
+            return file.stem
+        name = root.value("filename")
+        if name is None:
+            raise RejectedInputError("no_filename", "names no image; set subject = \"file\" to use the XML's name")
+        return parse.check_text(name, "filename")
+
+    def _regions(self, element: Element, place: int, frame: Frame) -> Iterator[Region]:
+        parts = element.all("part")
+        identity = str(place) if parts else None
+        yield self._box(element, frame, region_id=identity)
+        for number, part in enumerate(parts, start=1):
+            yield self._box(part, frame, region_id=f"{place}.{number}", parent=identity)
+
+    def _box(
+        self, element: Element, frame: Frame, *, region_id: str | None, parent: str | None = None
+    ) -> Region:
+        box = element.find("bndbox")
+        if box is None:
+            raise RejectedInputError("no_box", "has an object without <bndbox>")
+        xmin, ymin, xmax, ymax = (_coordinate(box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        # A box of one pixel has xmin = xmax when maxima are included: area 1, not an empty box.
+        origin = self.options.voc_origin
+        x, y, w, h = xmin - origin, ymin - origin, xmax - xmin + origin, ymax - ymin + origin
+        if w < 0 or h < 0:
+            raise RejectedInputError("inverted_box", f"has a box that ends before it begins: {w:g} x {h:g}")
+        self.evidence.add((xmin, ymin, xmax, ymax), frame)
+        return Region(
+            kind="box",
+            label=parse.label_id(element.value("name") or "", "object name"),
+            region_id=region_id,
+            x=x, y=y, w=w, h=h,
+            area=w * h,
+            parent_region_id=parent,
+            attrs=_attributes(element),
+        )
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
+
+
+def _frame(size: Element | None) -> Frame:
+    if size is None:
+        return Frame()
+    sides = []
+    for tag in ("width", "height"):
+        text = size.value(tag)
+        side = parse.number(text, tag) if text is not None else 0.0
+        if side != int(side) or not 0 <= side < 2**31:
+            raise RejectedInputError("bad_size", f"{tag} must be a whole number of pixels, found {text}")
+        # Some tools write 0 for a size that they do not know.
+        sides.append(int(side) or None)
+    return Frame(sides[0], sides[1])
+
+
+def _coordinate(box: Element, tag: str) -> float:
+    text = box.value(tag)
+    if text is None:
+        raise RejectedInputError("no_box", f"has a box without <{tag}>")
+    return parse.number(text, tag)
+
+
+def _attributes(element: Element) -> dict[str, str] | None:
+    found = {tag: text for tag in ATTRIBUTES if (text := element.value(tag)) is not None}
+    for extra in (element.find("attributes") or Element("")).all("attribute"):
+        name, text = extra.value("name"), extra.value("value")
+        if name is not None and text is not None:
+            found[name] = text
+    return found or None

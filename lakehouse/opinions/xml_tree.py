@@ -1,0 +1,78 @@
+"""XML from outside: no document type, no entities, bounded in size and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from lakehouse.errors import RejectedInputError
+
+MAX_BYTES = 16 << 20
+MAX_DEPTH = 64
+
+
+@dataclass(slots=True)
+class Element:
+    """One element: its tag, its own text and the elements in it, in order."""
+
+    tag: str
+    text: str = ""
+    children: list[Element] = field(default_factory=list)
+
+    def find(self, tag: str) -> Element | None:
+        """Return the first child of that tag."""
+        return next((child for child in self.children if child.tag == tag), None)
+
+    def all(self, tag: str) -> list[Element]:
+        """Return the children of that tag."""
+        return [child for child in self.children if child.tag == tag]
+
+    def value(self, tag: str) -> str | None:
+        """Return the stripped text of the first child of that tag; None if there is none or it is empty."""
+        child = self.find(tag)
+        return (child.text.strip() or None) if child else None
+
+
+def read_xml(data: bytes) -> Element:
+    """Parse a document into a tree.
+
+    Raises:
+        RejectedInputError: With rule xml_dtd (any document type, so no entity is ever expanded and nothing
+            external read), too_long, too_deep or malformed.
+    """
+    if len(data) > MAX_BYTES:
+        raise RejectedInputError("too_long", f"has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
+    root = Element("")
+    open_elements = [root]
+
+    def start(tag: str, _attributes: dict[str, str]) -> None:
+        if len(open_elements) > MAX_DEPTH:
+            raise RejectedInputError("too_deep", f"nests deeper than {MAX_DEPTH} levels")
+        element = Element(tag)
+        open_elements[-1].children.append(element)
+        open_elements.append(element)
+
+    def end(_tag: str) -> None:
+        open_elements.pop()
+
+    def text(data: str) -> None:
+        open_elements[-1].text += data
+
+    def refuse(*_: object) -> int:
+        raise RejectedInputError("xml_dtd", "has a document type declaration; entities are not expanded")
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        if isinstance(error, RejectedInputError):
+            raise
+        raise RejectedInputError("malformed", f"is not XML: {error}") from error
+    return root.children[0]
