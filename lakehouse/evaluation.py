@@ -29,10 +29,11 @@ where m.dataset_id = $dataset and m.split = $split and m.label is not null
 """
 """One row per labelled member of the split; one without a prediction counts as wrong, not as missing."""
 
+# Losses are added as whole nano-nats: a sum of doubles would depend on the order of the rows.
 BY_SLICE = """
 select {name} as slice, count(*) as support, count(answer) as answered,
     count(*) filter (where answer = truth) as hits,
-    avg(-ln(greatest(coalesce(p_truth, 0), 1e-15))) as log_loss
+    cast(sum(cast(round(-ln(greatest(coalesce(p_truth, 0), 1e-15)) * 1000000000) as bigint)) as bigint) as nano_nats
 from scored group by {name}
 """
 
@@ -144,7 +145,7 @@ def _measure(
             where = "all" if name == "whole" else f"{name}={row['slice']}"
             metrics.append(Metric("accuracy", where, _share(row["hits"], row["support"]), row["support"]))
             metrics.append(Metric("coverage", where, _share(row["answered"], row["support"]), row["support"]))
-            metrics.append(Metric("log_loss", where, float(row["log_loss"]), row["support"]))
+            metrics.append(Metric("log_loss", where, row["nano_nats"] / row["support"] / 1e9, row["support"]))
     return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored}))
 
 

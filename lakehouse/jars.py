@@ -3,8 +3,8 @@
     python -m lakehouse.jars                 # fetch if needed, print one path a line
     python -m lakehouse.jars --profile s3    # also what `s3a://` needs
 
-The Ivy that pyspark carries does the fetching, one archive at a time and never its dependencies: those would put
-older copies of Spark's own libraries on the class path. A company mirror is named in an `ivysettings.xml`
+The Ivy that pyspark carries does the fetching, one archive at a time and never its dependencies: those would
+put older copies of Spark's own libraries on the class path. A company mirror is named in an `ivysettings.xml`
 (`PETREL_IVY_SETTINGS`, else `conf/ivysettings.xml` here, else `~/.config/petrel/ivysettings.xml`).
 A machine without network gets a copy of another machine's cache folder.
 """
@@ -74,12 +74,13 @@ def read_lock(path: Path = LOCK_FILE) -> tuple[Jar, ...]:
                 f"{path}:{number}: expected `profile group:artifact:version sha256`, found {line!r};"
                 " run: pip install --force-reinstall petrel-lakehouse"
             )
-        jars.append(Jar(fields[0], *parts, sha256=fields[2]))
+        organisation, name, revision = parts
+        jars.append(Jar(fields[0], organisation, name, revision, sha256=fields[2]))
     return tuple(jars)
 
 
 def cache_root() -> Path:
-    """Return Petrel's folder in the user's cache (`XDG_CACHE_HOME`, else `~/.cache`); it may not exist yet."""
+    """Return Petrel's folder in the user's cache (`XDG_CACHE_HOME`, else `~/.cache`); it may be missing."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "petrel"
 
@@ -87,16 +88,16 @@ def cache_root() -> Path:
 def jar_paths(profile: str = "delta", *, lock: Path = LOCK_FILE) -> tuple[Path, ...]:
     """Return the verified archives of a profile, fetching what the cache does not hold.
 
-    Safe to call from any number of processes at once: one fetches, the others wait for it. A file in the cache
-    that no longer has its hash is fetched again. Costs about 20 ms when everything is there.
+    Safe to call from any number of processes at once: one fetches, the others wait for it. A file in the
+    cache that no longer has its hash is fetched again. Costs about 20 ms when everything is there.
 
     Args:
         profile: `delta`, or `s3` for both Delta and `s3a://`.
         lock: The list to follow.
 
     Raises:
-        EnvironmentProblemError: If Java or pyspark is missing, nothing can be reached, or the bytes that came are
-            not the locked ones.
+        EnvironmentProblemError: If Java or pyspark is missing, nothing can be reached, or the bytes that came
+            are not the locked ones.
     """
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; known: {', '.join(PROFILES)}")
@@ -106,7 +107,7 @@ def jar_paths(profile: str = "delta", *, lock: Path = LOCK_FILE) -> tuple[Path, 
         jars = tuple(jar for jar in wanted if jar.profile == name)
         folder = cache_root() / "jars" / _digest(jars)
         if _broken(folder, jars):
-            _publish(folder, jars, command=FETCH_COMMAND if profile == "delta" else f"{FETCH_COMMAND} --profile s3")
+            _publish(folder, jars, command=f"{FETCH_COMMAND} --profile {profile}")
         paths += [folder / jar.file_name for jar in jars]
     return tuple(paths)
 
@@ -121,7 +122,8 @@ def ivy_settings() -> Path | None:
     if named:
         if not Path(named).is_file():
             raise EnvironmentProblemError(
-                f"PETREL_IVY_SETTINGS={named}: no such file; run: unset PETREL_IVY_SETTINGS && {FETCH_COMMAND}"
+                f"PETREL_IVY_SETTINGS={named}: no such file;"
+                f" run: unset PETREL_IVY_SETTINGS && {FETCH_COMMAND}"
             )
         return Path(named)
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -156,7 +158,7 @@ def _publish(folder: Path, jars: Sequence[Jar], *, command: str) -> None:
         with _exclusive(folder.parent / ".lock"):
             if not _broken(folder, jars):  # another process was faster
                 return
-            for left in folder.parent.glob(".fetch-*"):  # of a killed run: we hold the lock, nobody works there
+            for left in folder.parent.glob(".fetch-*"):  # of a killed run: nobody else holds the lock
                 shutil.rmtree(left, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetch-") as scratch:
                 fetched = Path(scratch) / "jars"
@@ -169,8 +171,8 @@ def _publish(folder: Path, jars: Sequence[Jar], *, command: str) -> None:
                 fetched.rename(folder)
     except OSError as error:
         raise EnvironmentProblemError(
-            f"{folder.parent}: cannot keep the Java archives here ({error}); run: XDG_CACHE_HOME=<writable folder>"
-            f" {command}"
+            f"{folder.parent}: cannot keep the Java archives here ({error});"
+            f" run: XDG_CACHE_HOME=<writable folder> {command}"
         ) from error
 
 
@@ -178,8 +180,8 @@ def _run_ivy(jars: Sequence[Jar], folder: Path, scratch: Path) -> str:
     """Let Ivy put the archives into `folder`; return what it printed. Whether it worked, the hashes tell."""
     java = find_java()
     dependencies = "".join(
-        f"<dependency org={quoteattr(jar.organisation)} name={quoteattr(jar.name)} rev={quoteattr(jar.revision)}"
-        ' transitive="false"/>'
+        f"<dependency org={quoteattr(jar.organisation)} name={quoteattr(jar.name)}"
+        f' rev={quoteattr(jar.revision)} transitive="false"/>'
         for jar in jars
     )
     ivy_file = scratch / "ivy.xml"
@@ -188,7 +190,7 @@ def _run_ivy(jars: Sequence[Jar], folder: Path, scratch: Path) -> str:
         f"<dependencies>{dependencies}</dependencies></ivy-module>",
         encoding="utf-8",
     )
-    command = [str(java.executable), f"-Duser.home={scratch}", "-jar", str(_ivy_jar())]
+    command = [str(java.executable), "-jar", str(_ivy_jar())]
     settings = ivy_settings()
     if settings is not None:
         command += ["-settings", str(settings)]
@@ -222,7 +224,8 @@ def _ivy_jar() -> Path:
     found = sorted(Path(places[0]).glob("jars/ivy-*.jar")) if places else []
     if not found:
         raise EnvironmentProblemError(
-            "pyspark is not installed, and its Ivy fetches the Java archives; run: pip install 'petrel-lakehouse[spark]'"
+            "pyspark is not installed, and its Ivy fetches the Java archives;"
+            " run: pip install 'petrel-lakehouse[spark]'"
         )
     return found[-1]
 
@@ -236,8 +239,8 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Fetch what is missing and print the class path; exit code 1 with the reason when that is impossible."""
-    parser = argparse.ArgumentParser(prog=FETCH_COMMAND, description="Fetch Delta's Java archives, print their paths.")
+    """Fetch what is missing and print the class path; exit code 1 and the reason when that is impossible."""
+    parser = argparse.ArgumentParser(prog=FETCH_COMMAND, description="Fetch Delta's archives, print their paths.")
     parser.add_argument("--profile", choices=PROFILES, default="delta", help="s3 adds what s3a:// needs")
     args = parser.parse_args(argv)
     try:

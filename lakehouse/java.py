@@ -80,7 +80,7 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
         origin = f"JAVA_HOME={home}"
         if not os.access(executable, os.X_OK):
             fix = "unset JAVA_HOME" if on_path else f"unset JAVA_HOME && {install_command()}"
-            raise EnvironmentProblemError(f"{origin} holds no bin/java, and Spark looks there first; run: {fix}")
+            raise EnvironmentProblemError(f"{origin} has no bin/java, and Spark looks there first; run: {fix}")
     elif on_path:
         executable, origin = Path(on_path), f"{on_path} on PATH"
     else:
@@ -92,7 +92,8 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     if java.major < OLDEST_MAJOR:
         unset = "unset JAVA_HOME && " if home else ""
         raise EnvironmentProblemError(
-            f"Spark needs Java {OLDEST_MAJOR} or newer; {origin} is {java.version}; run: {unset}{install_command()}"
+            f"Spark needs Java {OLDEST_MAJOR} or newer; {origin} is {java.version};"
+            f" run: {unset}{install_command()}"
         )
     return java
 
@@ -114,7 +115,8 @@ def read_version(executable: Path) -> str:
                 [executable, "-version"], capture_output=True, text=True, timeout=60, check=True
             ).stderr
         except (OSError, subprocess.SubprocessError) as error:
-            raise EnvironmentProblemError(f"{executable} does not run: {error}; run: {install_command()}") from error
+            problem = f"{executable} does not run: {error}; run: {install_command()}"
+            raise EnvironmentProblemError(problem) from error
         found = re.search(r'version "([^"]+)"', answer)
     if found is None:
         raise EnvironmentProblemError(f"{executable} does not tell its version; run: {install_command()}")

@@ -1,0 +1,1 @@
+"""Entry points: every step as a spark-submit job and as a `petrel` command."""

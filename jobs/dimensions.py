@@ -1,0 +1,37 @@
+"""Measure entities: size, format, brightness, sharpness ...; only what is missing, by every registered extractor.
+
+    ./spark-submit.sh jobs/dimensions.py --lake my_lake
+    petrel dimensions --lake my_lake
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jobs.common import main_of
+from lakehouse.dimensions.step import dimensions
+from lakehouse.lake import Lake
+from lakehouse.receipts import Receipt
+
+STEP = "dimensions"
+HELP = "measure what is missing about entities"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This step takes nothing of its own."""
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Run the step."""
+    return dimensions(lake)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

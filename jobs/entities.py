@@ -1,0 +1,37 @@
+"""Look into every landed file: make entities, link duplicates to them, reject what is broken with a reason.
+
+    ./spark-submit.sh jobs/entities.py --lake my_lake
+    petrel entities --lake my_lake
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jobs.common import main_of
+from lakehouse.ingestion.entities import entities
+from lakehouse.lake import Lake
+from lakehouse.receipts import Receipt
+
+STEP = "entities"
+HELP = "make entities of landed files, reject broken ones"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This step takes nothing of its own."""
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Run the step."""
+    return entities(lake)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Score a model's predictions against a dataset's labels; the exit code tells whether the gates held.
+
+    ./spark-submit.sh jobs/evaluate.py --lake my_lake --dataset digits --actor model:cnn@1 --question digit --gate 'accuracy>=0.97'
+    petrel evaluate --lake my_lake --dataset digits --actor model:cnn@1 --question digit --slice brightness --gate 'recall>=0.9@class=3'
+
+Exit code 0: every gate held, or there was none; 3: a gate failed; 1: it could not be computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from jobs.common import main_of
+from lakehouse.datasets.find import find_dataset
+from lakehouse.errors import ConfigError
+from lakehouse.evaluation import Gate, evaluate
+from lakehouse.lake import Lake
+from lakehouse.receipts import Receipt
+
+STEP = "evaluate"
+HELP = "score predictions against labels, with a verdict"
+
+GATE = re.compile(r"(?P<metric>\w+)(?P<operator>>=|<=)(?P<threshold>[0-9.]+)(?:@(?P<slice>.+))?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this step takes."""
+    parser.add_argument("--dataset", required=True, help="name of a dataset (its newest version) or a version id")
+    parser.add_argument("--actor", required=True, help="whose answers are scored, for example model:cnn@1")
+    parser.add_argument("--question", required=True, help="the question they answer")
+    parser.add_argument("--split", default="test", help="split to score (default: test)")
+    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="break down by this dimension")
+    parser.add_argument("--gate", action="append", default=[], metavar="METRIC>=VALUE[@SLICE]", help="what must hold")
+    parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Receipt:
+    """Run the step."""
+    return evaluate(
+        lake,
+        dataset_id=find_dataset(lake, args.dataset).dataset_id,
+        actor=args.actor,
+        question=args.question,
+        split=args.split,
+        slices=args.slice,
+        gates=[parse_gate(text, min_support=args.min_support) for text in args.gate],
+    )
+
+
+def parse_gate(text: str, *, min_support: int) -> Gate:
+    """Read `accuracy>=0.97` or `recall>=0.9@class=3`.
+
+    Raises:
+        ConfigError: If the text has another form.
+    """
+    found = GATE.fullmatch(text.replace(" ", ""))
+    if found is None:
+        raise ConfigError(f"--gate {text}: expected METRIC>=VALUE or METRIC<=VALUE, then @SLICE if not over all")
+    return Gate(found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Bring a folder of files into the lake: bytes become objects, every file a row of bronze.landed_files.
+
+    ./spark-submit.sh jobs/land.py --lake my_lake --source photos --folder drops/2024-06-01
+    petrel land --lake my_lake --source photos --folder drops/2024-06-01
+    petrel land --lake my_lake --pipeline conf/pipelines/digits.toml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from jobs.common import main_of
+from jobs.pipeline import load_pipeline
+from lakehouse.errors import ConfigError
+from lakehouse.ingestion.land import land
+from lakehouse.ingestion.source import MODES, Source
+from lakehouse.lake import Lake
+from lakehouse.receipts import Receipt
+
+STEP = "land"
+HELP = "bring a folder of files into the lake"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this step takes."""
+    parser.add_argument("--source", help="name of the source; with --pipeline: land only this one")
+    parser.add_argument("--folder", help="folder to land, searched recursively")
+    parser.add_argument("--drop", default="main", help="name of this delivery (default: main)")
+    parser.add_argument("--mode", choices=MODES, default="copy", help="copy the bytes, or link: keep them where they are")
+    parser.add_argument("--include", action="append", default=[], metavar="PATTERN", help="land only these names")
+    parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
+
+
+def run(lake: Lake, args: argparse.Namespace) -> list[Receipt]:
+    """Land one folder, or the sources of a pipeline."""
+    return [land(lake, source) for source in _sources(args)]
+
+
+def _sources(args: argparse.Namespace) -> list[Source]:
+    if args.pipeline:
+        sources = load_pipeline(args.pipeline).sources
+        chosen = [each for each in sources if args.source in (None, each.name)]
+        if not chosen:
+            raise ConfigError(f"{args.pipeline}: no source `{args.source}`; it has {[s.name for s in sources]}")
+        return chosen
+    if not (args.source and args.folder):
+        raise ConfigError("give --source NAME and --folder FOLDER, or --pipeline FILE")
+    return [
+        Source(name=args.source, folder=args.folder, drop=args.drop, mode=args.mode, include=tuple(args.include))
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Finding a dataset version and reading its members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lakehouse.engines import Relation
+from lakehouse.errors import RecipeError
+from lakehouse.lake import Lake
+from lakehouse.query import fetch, query
+
+MEMBERS = """
+select m.entity_id, m.split, m.bucket, m.label, m.label_share, m.label_votes, m.weight, m.group_id,
+    e.object_uri, e.media_type, e.size_bytes
+from gold.dataset_members m join silver.entities e on e.entity_id = m.entity_id
+where m.dataset_id = $id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetVersion:
+    """One row of gold.datasets."""
+
+    dataset_id: str
+    name: str
+    recipe: Mapping[str, object]
+    splits: Mapping[str, int]
+    members: int
+    members_digest: str
+
+
+def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
+    """Return a dataset version by its id, or the newest version of a name.
+
+    Raises:
+        RecipeError: If there is none; the message lists the names there are.
+    """
+    text = """
+        select dataset_id, name, recipe_json, splits_json, members, members_digest from gold.datasets
+        where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
+    """
+    rows = fetch(lake, text, params={"wanted": name_or_id})
+    if not rows:
+        names = fetch(lake, "select distinct name from gold.datasets order by name")
+        known = ", ".join(row["name"] for row in names) or "none yet"
+        raise RecipeError(f"no dataset `{name_or_id}` in {lake.root}; known: {known}; make it with `petrel build`")
+    row = rows[0]
+    return DatasetVersion(
+        row["dataset_id"],
+        row["name"],
+        json.loads(row["recipe_json"]),
+        json.loads(row["splits_json"]),
+        row["members"],
+        row["members_digest"],
+    )
+
+
+def read_members(lake: Lake, dataset_id: str) -> Relation:
+    """Return the members of a version with the place and size of their bytes, in no order."""
+    return query(lake, MEMBERS, params={"id": dataset_id})

@@ -1,0 +1,1 @@
+"""Measuring entities: extractors, their registry, and the function that both engines map over batches."""

@@ -1,0 +1,71 @@
+"""Everything the loaders raise on purpose.
+
+LoaderError
+├── FormatError (ValueError)             a folder, schema or argument is not what the format allows
+├── StateMismatchError (ValueError)      a saved state belongs to other data, another seed or another layout
+├── CorruptionError (OSError)            bytes differ from what was published
+├── DecodeError (ValueError)             the bytes are as published, but are no image or array
+├── TransformError (RuntimeError)        the caller's transform raised
+├── DeadlineError (TimeoutError)         a batch did not come in time
+└── AlreadyPublishedError (FileExistsError)  the target holds other content
+"""
+
+from __future__ import annotations
+
+
+class LoaderError(Exception):
+    """Root of every error of the loaders."""
+
+
+class FormatError(LoaderError, ValueError):
+    """A folder, schema or argument is not what the format allows."""
+
+
+class StateMismatchError(LoaderError, ValueError):
+    """A saved state belongs to other data, another seed or another layout."""
+
+
+class PlacedError(LoaderError):
+    """An error with a place in a dataset.
+
+    Attributes:
+        file: Path of the Parquet file, None if the error concerns no single file.
+        row_group: Row group in the file, counted from 0, None if unknown.
+        row: Row in the row group, counted from 0, None if the whole row group is concerned.
+        column: Name of the column, None if unknown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        row_group: int | None = None,
+        row: int | None = None,
+        column: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.file = file
+        self.row_group = row_group
+        self.row = row
+        self.column = column
+
+
+class CorruptionError(PlacedError, OSError):
+    """Bytes differ from what was published."""
+
+
+class DecodeError(PlacedError, ValueError):
+    """The bytes are as published, but are no image or array of the declared kind."""
+
+
+class TransformError(LoaderError, RuntimeError):
+    """The caller's transform raised; the original error is the cause."""
+
+
+class DeadlineError(LoaderError, TimeoutError):
+    """A batch did not come within its deadline; the message says what the workers were doing."""
+
+
+class AlreadyPublishedError(LoaderError, FileExistsError):
+    """The target folder holds other content; what is published never changes."""

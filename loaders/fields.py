@@ -1,0 +1,193 @@
+"""What a column of a dataset is: one small record, its JSON and its Arrow form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.errors import FormatError
+from schemas.canonical import canonical_json, sha256_text
+
+CODECS = ("raw", "image", "ndarray", "npy")
+"""raw: the Arrow value itself. image: an encoded picture. ndarray: C-order little-endian elements of a fixed
+shape. npy: a `.npy` file, for arrays whose shape varies."""
+
+_SCALARS: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    **{f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "binary": pa.binary(),
+    "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
+    "date32": pa.date32(),
+}
+_ELEMENTS = tuple(name for name in _SCALARS if name.startswith(("int", "uint", "float"))) + ("bool", "string")
+TYPES: dict[str, pa.DataType] = {
+    **_SCALARS,
+    **{f"list<{name}>": pa.list_(_SCALARS[name]) for name in _ELEMENTS},
+    **{f"map<string, {name}>": pa.map_(pa.string(), _SCALARS[name]) for name in ("int64", "float64", "string")},
+}
+"""Every type the format knows, by the name it has in the manifest."""
+
+ARRAY_DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16",
+                "float32", "float64")  # fmt: skip
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column.
+
+    Attributes:
+        name: Letters, digits and underscores, a letter first; names that begin with `_` are the reader's.
+        type: Arrow type of the stored value, one of `TYPES`.
+        codec: How the stored value is read, one of `CODECS`.
+        shape: Shape of one decoded value. None in a place: that axis varies. None as a whole: nothing is known
+            (a raw scalar has no shape). (H, W) or (H, W, C) for images.
+        dtype: Element type of `ndarray` and `npy` values, one of `ARRAY_DTYPES`; None for other codecs.
+        nullable: Whether a value may be missing; a null is never read as zero.
+        doc: What the value means, with its unit and range.
+    """
+
+    name: str
+    type: pa.DataType
+    codec: str = "raw"
+    shape: tuple[int | None, ...] | None = None
+    dtype: str | None = None
+    nullable: bool = False
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            raise FormatError(f"field {self.name!r}: {problem}")
+
+    @property
+    def type_name(self) -> str:
+        """Name of the type in the manifest."""
+        return next(name for name, known in TYPES.items() if known.equals(self.type))
+
+    @property
+    def fixed_shape(self) -> tuple[int, ...] | None:
+        """The shape, if every axis of it is known; () for a raw scalar without a shape; else None."""
+        if self.shape is None:
+            is_scalar = self.codec == "raw" and not pa.types.is_nested(self.type)
+            return () if is_scalar else None
+        return None if None in self.shape else cast("tuple[int, ...]", self.shape)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the entry of this field in the manifest."""
+        return {
+            "name": self.name,
+            "type": self.type_name,
+            "codec": self.codec,
+            "shape": None if self.shape is None else list(self.shape),
+            "dtype": self.dtype,
+            "nullable": self.nullable,
+            "doc": self.doc,
+        }
+
+
+def field_from_json(entry: object) -> Field:
+    """Read one field of a manifest.
+
+    Raises:
+        FormatError: If the entry is not one that this version knows.
+    """
+    if not isinstance(entry, Mapping):
+        raise FormatError(f"a field must be a JSON object, found {entry!r}")
+    missing = {"name", "type", "codec"} - entry.keys()
+    if missing:
+        raise FormatError(f"field {entry.get('name')!r} lacks {', '.join(sorted(missing))}")
+    if entry["type"] not in TYPES:
+        raise FormatError(f"field {entry['name']!r}: unknown type {entry['type']!r}; known: {', '.join(TYPES)}")
+    shape = entry.get("shape")
+    if shape is not None and not isinstance(shape, list):
+        raise FormatError(f"field {entry['name']!r}: shape must be a list or null, found {shape!r}")
+    return Field(
+        name=str(entry["name"]),
+        type=TYPES[entry["type"]],
+        codec=str(entry["codec"]),
+        shape=None if shape is None else tuple(shape),
+        dtype=entry.get("dtype"),
+        nullable=entry.get("nullable") is True,
+        doc=str(entry.get("doc", "")),
+    )
+
+
+def arrow_schema(fields: Sequence[Field]) -> pa.Schema:
+    """Return the Arrow schema in which these fields are stored."""
+    return pa.schema([pa.field(field.name, field.type, nullable=field.nullable) for field in fields])
+
+
+def schema_id(fields: Sequence[Field]) -> str:
+    """Return 64 hex digits that name the meaning of the columns; `doc` does not count."""
+    return sha256_text(canonical_json([{**field.to_json(), "doc": ""} for field in fields]))
+
+
+def check_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Return the fields as a tuple.
+
+    Raises:
+        FormatError: If there are none, or two have one name.
+    """
+    names = [field.name for field in fields]
+    if not names:
+        raise FormatError("a dataset needs at least one field")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise FormatError(f"field names must differ, found twice: {', '.join(twice)}")
+    return tuple(fields)
+
+
+def _problem(field: Field) -> str | None:
+    if not _NAME.fullmatch(field.name):
+        return "a name is letters, digits and underscores, begins with a letter and has at most 128 of them"
+    if not any(known.equals(field.type) for known in TYPES.values()):
+        return f"type {field.type} is not in the format; use one of {', '.join(TYPES)}"
+    if field.codec not in CODECS:
+        return f"unknown codec {field.codec!r}; known: {', '.join(CODECS)}"
+    if field.codec != "raw" and not pa.types.is_binary(field.type):
+        return f"codec {field.codec!r} stores bytes, so the type must be binary, found {field.type}"
+    if (field.codec in ("ndarray", "npy")) != (field.dtype is not None):
+        return f"dtype is for codecs ndarray and npy alone, and they need it; found {field.dtype!r}"
+    if field.dtype is not None and field.dtype not in ARRAY_DTYPES:
+        return f"unknown dtype {field.dtype!r}; known: {', '.join(ARRAY_DTYPES)}"
+    return _shape_problem(field)
+
+
+def _shape_problem(field: Field) -> str | None:
+    shape = field.shape
+    if shape is None:
+        return "codec ndarray needs a fixed shape" if field.codec == "ndarray" else None
+    if any(not (axis is None or (type(axis) is int and axis > 0)) for axis in shape):
+        return f"an axis is a positive integer or None, found {shape}"
+    if field.codec == "ndarray" and None in shape:
+        return f"codec ndarray needs a fixed shape, found {shape}; use npy for arrays whose shape varies"
+    if field.codec == "image" and not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
+        return f"an image is (H, W), (H, W, 3) or (H, W, 4), found {shape}"
+    if field.codec == "raw" and not (is_number_list(field.type) and len(shape) == 1):
+        return "a raw value has a shape, (n,), only if it is a list of numbers"
+    return None
+
+
+def is_number_list(kind: pa.DataType) -> bool:
+    """Whether values are lists of numbers or booleans: what becomes a one-dimensional array."""
+    return pa.types.is_list(kind) and not pa.types.is_string(kind.value_type)
+
+
+def numpy_dtype(kind: pa.DataType) -> np.dtype[np.generic] | None:
+    """Return the numpy type in which a raw scalar is delivered, None if it comes as a Python object."""
+    if pa.types.is_timestamp(kind):
+        return np.dtype("datetime64[us]")
+    if pa.types.is_date(kind):
+        return np.dtype("datetime64[D]")
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return np.dtype(kind.to_pandas_dtype())
+    return None

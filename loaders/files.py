@@ -1,0 +1,99 @@
+"""The few file operations the format relies on: whole or not at all, durable, and never over another's work."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from loaders.errors import FormatError
+
+TEMPORARY_PREFIX = ".tmp-"
+"""Names of half-written files begin so; readers and Petastorm ignore them, `publish` removes them."""
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EPERM)
+
+
+def sha256_file(path: Path, *, start: int = 0) -> str:
+    """Return the SHA-256 of a file from byte `start` on, 64 hex digits."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_file(path: Path) -> None:
+    """Make the content of a file survive a power cut."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def write_text_durably(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        sync_file(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_regular(path: Path, *, limit: int) -> bytes:
+    """Return the bytes of a regular file; a FIFO or device would block for ever, so it is refused unopened.
+
+    Raises:
+        FormatError: If it is no regular file, or larger than `limit` bytes.
+        FileNotFoundError: If there is none.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise FormatError(f"{path} is not a regular file")
+    if found.st_size > limit:
+        raise FormatError(f"{path} has {found.st_size:,} bytes, expected at most {limit:,}")
+    return path.read_bytes()
+
+
+def rename_folder_no_replace(source: Path, target: Path) -> None:
+    """Give a folder its final name in one atomic step.
+
+    Raises:
+        FileExistsError: If the target exists; nothing was changed.
+        OSError: With `errno.EXDEV` if they are on different file systems.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    rename = getattr(library, "renameat2", None)
+    if rename is not None:
+        done = rename(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE)
+        if done == 0:
+            return
+        code = ctypes.get_errno()
+        if code not in _UNSUPPORTED:
+            raise OSError(code, os.strerror(code), str(source), None, str(target))
+    _rename_by_rule(source, target)
+
+
+def _rename_by_rule(source: Path, target: Path) -> None:
+    # POSIX: a directory cannot be renamed onto one that is not empty, and a published folder never is.
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        raise
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,95 @@
+"""Where files and row groups end: pure planning from the size of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from loaders.errors import FormatError
+
+ROW_GROUP_BYTES = 8 << 20
+"""8 MiB: large enough for one sequential read, small enough to hold one for every open lane."""
+
+PART_BYTES = 256 << 20
+"""256 MiB: one task writes it in seconds and holds one row group of it in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartPlan:
+    """One Parquet file to be written.
+
+    Attributes:
+        index: Number of the part, from 0; its file is `part_name(index)`.
+        start: First row of the part in write order.
+        stop: One past its last row.
+        row_groups: Rows in each row group; they add up to `stop - start`.
+    """
+
+    index: int
+    start: int
+    stop: int
+    row_groups: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """File name of the part."""
+        return part_name(self.index)
+
+
+def part_name(index: int) -> str:
+    """Return the file name of part `index`."""
+    return f"part-{index:05d}.parquet"
+
+
+def plan_parts(
+    sizes_by_row: Sequence[int] | npt.NDArray[np.int64],
+    *,
+    row_group_bytes: int = ROW_GROUP_BYTES,
+    part_bytes: int = PART_BYTES,
+) -> list[PartPlan]:
+    """Cut rows, in write order, into files and row groups.
+
+    Pure: the same sizes give the same plan on every engine.
+
+    Args:
+        sizes_by_row: Bytes of each row, in write order; 0 counts as 1.
+        row_group_bytes: A row group is closed before the row that would make it larger; one row may exceed it.
+        part_bytes: A part is closed before the row group that would make it larger; one may exceed it.
+
+    Returns:
+        The parts in order, covering every row once; [] for no rows.
+
+    Raises:
+        FormatError: If a limit is not positive or a size is negative.
+    """
+    if row_group_bytes <= 0 or part_bytes <= 0:
+        raise FormatError(f"limits must be positive, found {row_group_bytes} and {part_bytes} bytes")
+    sizes = np.asarray(sizes_by_row, dtype=np.int64)
+    if sizes.size and int(sizes.min()) < 0:
+        raise FormatError(f"row sizes must not be negative, found {int(sizes.min())}")
+    ends = np.cumsum(np.maximum(sizes, 1))
+    row_cuts = _cuts(ends, row_group_bytes)
+    # ends of the row groups in bytes, cut again by the larger limit.
+    part_cuts = _cuts(ends[[cut - 1 for cut in row_cuts[1:]]], part_bytes)
+    return [
+        PartPlan(
+            index=index,
+            start=row_cuts[first],
+            stop=row_cuts[last],
+            row_groups=tuple(row_cuts[at + 1] - row_cuts[at] for at in range(first, last)),
+        )
+        for index, (first, last) in enumerate(zip(part_cuts[:-1], part_cuts[1:], strict=True))
+    ]
+
+
+def _cuts(ends: npt.NDArray[np.int64], limit: int) -> list[int]:
+    """Return 0 and one past the last item of each greedy run whose sizes add up to at most `limit`."""
+    cuts = [0]
+    while cuts[-1] < len(ends):
+        base = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
+        fitting = int(np.searchsorted(ends, base + limit, side="right"))
+        cuts.append(max(fitting, cuts[-1] + 1))
+    return cuts
