@@ -1,7 +1,9 @@
 """Score a model's predictions against a dataset's labels; the exit code tells whether the gates held.
 
-    ./spark-submit.sh jobs/evaluate.py --lake my_lake --dataset digits --actor model:cnn@1 --question digit --gate 'accuracy>=0.97'
-    petrel evaluate --lake my_lake --dataset digits --actor model:cnn@1 --question digit --slice brightness --gate 'recall>=0.9@class=3'
+    ./spark-submit.sh jobs/evaluate.py --lake my_lake --dataset digits --actor model:cnn@1 --question digit \\
+        --gate 'accuracy>=0.97'
+    petrel evaluate --lake my_lake --dataset digits --actor model:cnn@1 --question digit \\
+        --slice origin --slice brightness:4 --gate 'accuracy>=0.97' --gate 'recall>=0.9@class=3'
 
 Exit code 0: every gate held, or there was none; 3: a gate failed; 1: it could not be computed.
 """
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--actor", required=True, help="whose answers are scored, for example model:cnn@1")
     parser.add_argument("--question", required=True, help="the question they answer")
     parser.add_argument("--split", default="test", help="split to score (default: test)")
-    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN", help="break down by this dimension")
+    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN[:GROUPS]",
+                        help="break down by this column; brightness:4 makes four groups of equal size")
     parser.add_argument("--gate", action="append", default=[], metavar="METRIC>=VALUE[@SLICE]", help="what must hold")
     parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
 

@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", help="name of the source; with --pipeline: land only this one")
     parser.add_argument("--folder", help="folder to land, searched recursively")
     parser.add_argument("--drop", default="main", help="name of this delivery (default: main)")
-    parser.add_argument("--mode", choices=MODES, default="copy", help="copy the bytes, or link: keep them where they are")
+    parser.add_argument("--mode", choices=MODES, default="copy",
+                        help="copy the bytes, or link: keep them where they are")
     parser.add_argument("--include", action="append", default=[], metavar="PATTERN", help="land only these names")
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
 

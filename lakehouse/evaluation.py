@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,22 +12,23 @@ from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import step
-from lakehouse.tables import insert_rows
+from lakehouse.tables import head, insert_rows
 from schemas.canonical import content_id
-from schemas.tables import EVALUATIONS
+from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
 
 OPERATORS = (">=", "<=")
+SLICE = re.compile(r"(?P<column>[a-z_][a-z0-9_]*)(?::(?P<groups>[1-9][0-9]{0,2}))?")
 
 SCORED = """
 with predicted as (
     select subject_id, label, confidence, probs from current_opinions
-    where actor_id = $actor and question_id = $question and op = 'assert' and value_kind = 'label'
+    where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = 'label'
 )
 select m.entity_id, m.label as truth, p.label as answer, p.confidence, p.probs[m.label] as p_truth, {slices}
 from gold.dataset_members m
 left join predicted p on p.subject_id = m.entity_id
 {wide}
-where m.dataset_id = $dataset and m.split = $split and m.label is not null
+where m.dataset_id = $dataset_id and m.split = $split and m.label is not null
 """
 """One row per labelled member of the split; one without a prediction counts as wrong, not as missing."""
 
@@ -107,7 +110,8 @@ def evaluate(
         actor: Actor whose answers are scored, for example model:cnn@1.
         question: The question they answer.
         split: Split to score.
-        slices: Columns of `entities_wide` to break the numbers down by.
+        slices: What to break the numbers down by: a column of `entities_wide`, or `column:4` for four groups of
+            equal size by its value (for columns of numbers).
         gates: What must hold.
 
     Returns:
@@ -116,30 +120,37 @@ def evaluate(
     Raises:
         ConfigError: If the dataset has no labelled member in that split.
     """
-    with step(lake, "evaluate") as record:
-        metrics = _measure(lake, dataset_id, actor, question, split, slices)
-        total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
-        if total is None or total.support == 0:
-            raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")
-        rows, verdict = _rows(metrics, gates)
-        run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
-        evaluation_id = content_id([run, rows])
-        complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
-        record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
-        record.counts = {"members": total.support, "metrics": len(rows)}
-        record.details = {"evaluation_id": evaluation_id, "accuracy": f"{total.value:.4f}", "verdict": verdict}
+    run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
+    inputs: dict[str, object] = {
+        "run": run,
+        "slices": list(slices),
+        "gates": [dataclasses.asdict(gate) for gate in gates],
+        "versions": {table.name: head(lake.root, table) for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)},
+    }
+    with step(lake, "evaluate", inputs=inputs) as record:
+        if not record.unchanged:
+            metrics = _measure(lake, run, slices)
+            total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
+            if total is None or total.support == 0:
+                raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")
+            rows, verdict = _rows(metrics, gates)
+            evaluation_id = content_id([run, rows])
+            complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
+            record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
+            record.counts = {"members": total.support, "metrics": len(rows)}
+            record.details = {"evaluation_id": evaluation_id, "accuracy": f"{total.value:.4f}", "verdict": verdict}
     return record.finished()
 
 
-def _measure(
-    lake: Lake, dataset_id: str, actor: str, question: str, split: str, slices: Sequence[str]
-) -> list[Metric]:
-    columns = ", ".join(["'all' as whole", *(f"cast(w.{name} as varchar) as {name}" for name in slices)])
-    wide = "left join entities_wide w on w.entity_id = m.entity_id" if slices else ""
-    params = {"dataset": dataset_id, "actor": actor, "question": question, "split": split}
-    scored = lake.engine.stage(query(lake, SCORED.format(slices=columns, wide=wide), params=params))
+def _measure(lake: Lake, run: Mapping[str, object], slices: Sequence[str]) -> list[Metric]:
+    columns = {"whole": "'all'"} | {_slice_name(text): _slice_sql(text) for text in slices}
+    text = SCORED.format(
+        slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
+        wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
+    )
+    scored = lake.engine.stage(query(lake, text, params=run))
     metrics: list[Metric] = []
-    for name in ("whole", *slices):
+    for name in columns:
         found = fetch(lake, BY_SLICE.format(name=name), inputs={"scored": scored})
         for row in sorted(found, key=lambda each: str(each["slice"])):
             where = "all" if name == "whole" else f"{name}={row['slice']}"
@@ -147,6 +158,25 @@ def _measure(
             metrics.append(Metric("coverage", where, _share(row["answered"], row["support"]), row["support"]))
             metrics.append(Metric("log_loss", where, row["nano_nats"] / row["support"] / 1e9, row["support"]))
     return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored}))
+
+
+def _slice_name(text: str) -> str:
+    return text.partition(":")[0]
+
+
+def _slice_sql(text: str) -> str:
+    """Return the SQL of one slice: `origin` for the values themselves, `brightness:4` for four groups of equal size.
+
+    Groups go by rank (ties by entity), so that both engines cut at the same place; q1 has the smallest values.
+    """
+    found = SLICE.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"slice `{text}`: expected COLUMN or COLUMN:GROUPS, for example origin or brightness:4")
+    column, groups = f"w.{found['column']}", found["groups"]
+    if groups is None:
+        return f"coalesce(cast({column} as varchar), 'none')"
+    rank = f"ntile({int(groups)}) over (partition by {column} is null order by {column}, m.entity_id)"
+    return f"case when {column} is null then 'none' else concat('q', cast({rank} as varchar)) end"
 
 
 def _by_class(found: list[Mapping[str, int]]) -> list[Metric]:

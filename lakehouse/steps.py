@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lakehouse.errors import CheckFailedError
+from lakehouse.fresh import find_note, keep_note
 from lakehouse.lake import Lake
 from lakehouse.receipts import Inserted, Receipt, keep
 
@@ -17,9 +18,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class StepRecord:
-    """What a running step notes; becomes its receipt."""
+    """What a running step notes; becomes its receipt.
 
+    Attributes:
+        unchanged: The step ran before with the same inputs; its block has nothing to do.
+        counts_again: Counts that a repetition with the same inputs reports; None repeats `counts`.
+        complete: False keeps the step from being skipped next time: something may be done better then.
+    """
+
+    unchanged: bool = False
+    complete: bool = True
     counts: dict[str, int] = field(default_factory=dict)
+    counts_again: dict[str, int] | None = None
     writes: list[Inserted] = field(default_factory=list)
     bytes_written: int = 0
     details: dict[str, str] = field(default_factory=dict)
@@ -33,11 +43,25 @@ class StepRecord:
 
 
 @contextmanager
-def step(lake: Lake, name: str) -> Iterator[StepRecord]:
-    """Run the block as step `name`: a receipt is logged and kept if it ends well."""
-    record = StepRecord()
+def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -> Iterator[StepRecord]:
+    """Run the block as step `name`: a receipt is logged and kept if it ends well.
+
+    Args:
+        lake: The lake.
+        name: Name of the step.
+        inputs: Everything the outcome depends on, as JSON values: versions of the tables read, settings,
+            versions of the code. After a run that ended well the same inputs set `unchanged`. None never does.
+    """
     started_at, started = lake.clock(), time.monotonic()
+    note = None if inputs is None else find_note(lake, name, inputs)
+    if note is None:
+        record = StepRecord()
+    else:
+        record = StepRecord(unchanged=True, counts=dict(note.counts), details=dict(note.details))
     yield record
+    if inputs is not None and record.complete and not record.unchanged:
+        again = record.counts if record.counts_again is None else record.counts_again
+        keep_note(lake, name, inputs, counts=again, details=record.details, writes=record.writes)
     record.receipt = Receipt(
         step=name,
         engine=lake.engine_name,

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse.datasets.labels import heard_opinions, tally
 from lakehouse.datasets.plan import choose, consider
 from lakehouse.datasets.recipe import Recipe
-from lakehouse.datasets.version import Inputs, inputs_of, pin
+from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
 from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
@@ -46,28 +46,33 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         RecipeError: If the selection gives no `entity_id`, nothing is selected, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
-    with step(lake, "build") as record:
-        pins = pin(lake, recipe)
-        heard = heard_opinions(lake, recipe, pins) if recipe.question else None
-        inputs = inputs_of(lake, recipe, pins, heard)
-        dataset_id = inputs.version_id(recipe)
-        record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
-        known = _known(lake, dataset_id)
-        if known is None:
-            votes = None if heard is None else tally(lake, heard[1])
-            considered = consider(lake, recipe, _picked(lake, recipe, pins), votes, pins)
-            _write(lake, recipe, inputs, dataset_id, considered, record)
-            known = _known(lake, dataset_id)
-        if known is None:
-            raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
-        record.counts = {
-            "considered": known["members"] + known["excluded"],
-            "members": known["members"],
-            "excluded": known["excluded"],
-            **_splits(lake, dataset_id),
-        }
-        record.details["members_digest"] = str(known["members_digest"])
+    pins = pin(lake, recipe)
+    with step(lake, "build", inputs={"recipe": recipe.canonical(), "pins": pins, "contracts": contracts()}) as record:
+        if not record.unchanged:
+            _build(lake, recipe, pins, record)
     return record.finished()
+
+
+def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
+    heard = heard_opinions(lake, recipe, pins) if recipe.question else None
+    inputs = inputs_of(lake, recipe, pins, heard)
+    dataset_id = inputs.version_id(recipe)
+    record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
+    known = _known(lake, dataset_id)
+    if known is None:
+        votes = None if heard is None else tally(lake, heard[1])
+        considered = consider(lake, recipe, _picked(lake, recipe, pins), votes, pins)
+        _write(lake, recipe, inputs, dataset_id, considered, record)
+        known = _known(lake, dataset_id)
+    if known is None:
+        raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
+    record.counts = {
+        "considered": known["members"] + known["excluded"],
+        "members": known["members"],
+        "excluded": known["excluded"],
+        **_splits(lake, dataset_id),
+    }
+    record.details["members_digest"] = str(known["members_digest"])
 
 
 def _write(

@@ -138,6 +138,7 @@ def _quota(recipe: Recipe) -> str:
 
 
 def _because(recipe: Recipe) -> str:
-    label = f"{recipe.label.policy} label of `{recipe.question}`, quorum {recipe.label.quorum}" if recipe.question else ""
+    label = f"{recipe.label.policy} label of `{recipe.question}`, quorum {recipe.label.quorum}"
+    label = label if recipe.question else ""
     quota = f"within the quota of its stratum by {', '.join(recipe.strata.by)}" if recipe.strata.by else ""
     return "; ".join(part for part in ("selected by the recipe's query", label, quota) if part)

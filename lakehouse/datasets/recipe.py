@@ -177,7 +177,8 @@ def _value(expected: typing.Any, value: object, where: str) -> object:
 def _check(recipe: Recipe, where: str) -> None:
     if not recipe.name or not all(c.islower() or c.isdigit() or c in "_-" for c in recipe.name):
         raise RecipeError(f"{where}: name = {recipe.name!r}; use lower-case letters, digits, _ and -")
-    for name, value, known in (("label.policy", recipe.label.policy, POLICIES), ("label.ties", recipe.label.ties, TIES)):
+    label = recipe.label
+    for name, value, known in (("label.policy", label.policy, POLICIES), ("label.ties", label.ties, TIES)):
         if value not in known:
             raise RecipeError(f"{where}: {name} = {value!r}{nearest(value, known)}")
     if recipe.label.quorum < 1 or not 0 <= recipe.label.min_share <= 1:

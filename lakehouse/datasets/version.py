@@ -73,8 +73,12 @@ def inputs_of(lake: Lake, recipe: Recipe, pins: Pins, heard: tuple[Relation, Rel
     if recipe.as_of.known_at is not None:
         # The clock is part of such a recipe: what was known then is content now.
         digests["as_of.known_at"] = recipe.as_of.known_at.isoformat()
-    contracts = {"build": BUILD_CONTRACT} | {f"extractor:{each.name}": each.version for each in extractors()}
-    return Inputs(dict(pins), digests, contracts)
+    return Inputs(dict(pins), digests, contracts())
+
+
+def contracts() -> dict[str, int]:
+    """Return the versions of the code that shapes the members."""
+    return {"build": BUILD_CONTRACT} | {f"extractor:{each.name}": each.version for each in extractors()}
 
 
 def _tables_of(text: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,9 +18,9 @@ from lakehouse.outputs import insert_outputs, union_batch, union_schema
 from lakehouse.query import count_rows, query
 from lakehouse.receipts import Receipt
 from lakehouse.rejects import rejected_row
-from lakehouse.steps import balance, step
-from lakehouse.tables import finish_row
-from schemas.tables import ENTITIES, ENTITY_SOURCES, REJECTED, Table
+from lakehouse.steps import StepRecord, balance, step
+from lakehouse.tables import finish_row, head
+from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 
 ROWS_PER_TASK = 128
 OUTPUTS = union_schema(ENTITIES, ENTITY_SOURCES, REJECTED)
@@ -43,22 +44,29 @@ def entities(lake: Lake) -> Receipt:
     Raises:
         CheckFailedError: If the counts do not balance.
     """
-    with step(lake, "entities") as record:
-        todo = lake.engine.stage(query(lake, TODO))
-        outputs = lake.engine.map_batches(
-            todo,
-            functools.partial(probe_batches, root=str(lake.root), limits=image_limits(lake), now=lake.clock()),
-            OUTPUTS,
-            rows_per_task=ROWS_PER_TASK,
-            label="entities",
-        )
-        written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
-        new, linked, rejected = (written[t.name].rows_new for t in (ENTITIES, ENTITY_SOURCES, REJECTED))
-        seen = count_rows(lake, todo)
-        record.writes.extend(written.values())
-        record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
-        balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
+    inputs = {LANDED_FILES.name: head(lake.root, LANDED_FILES), "images": dataclasses.asdict(lake.config.images)}
+    with step(lake, "entities", inputs=inputs) as record:
+        if not record.unchanged:
+            _find_entities(lake, record)
     return record.finished()
+
+
+def _find_entities(lake: Lake, record: StepRecord) -> None:
+    todo = lake.engine.stage(query(lake, TODO))
+    outputs = lake.engine.map_batches(
+        todo,
+        functools.partial(probe_batches, root=str(lake.root), limits=image_limits(lake), now=lake.clock()),
+        OUTPUTS,
+        rows_per_task=ROWS_PER_TASK,
+        label="entities",
+    )
+    written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
+    new, linked, rejected = (written[t.name].rows_new for t in (ENTITIES, ENTITY_SOURCES, REJECTED))
+    seen = count_rows(lake, todo)
+    record.writes.extend(written.values())
+    record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
+    balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
+    record.counts_again = dict.fromkeys(record.counts, 0)
 
 
 def image_limits(lake: Lake) -> ImageLimits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator
 
@@ -22,6 +23,8 @@ from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES, RAW_RECORDS
 
 FILES_PER_TASK = 256
+LISTED_FIELDS = tuple(each.name for each in dataclasses.fields(Listed))
+COUNTS = ("seen", "stored", "duplicate", "refused", "unchanged")
 
 CHANGED = """
 select l.* from listed l
@@ -65,15 +68,28 @@ def land(lake: Lake, source: Source) -> Receipt:
     Raises:
         IngestError: If the folder or its sidecar cannot be read.
     """
-    with step(lake, "land") as record:
-        sidecars = Sidecars(source)
-        _keep_sidecars(lake, source, sidecars, record)
-        record.counts = dict.fromkeys(("seen", "stored", "duplicate", "refused", "unchanged"), 0)
-        for chunk in _chunks(list_folder(source), lake.config.land.files_per_commit):
-            _land_chunk(lake, source, _listed_table(chunk, sidecars), record)
-        counts = record.counts
-        balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
+    sidecars = Sidecars(source)
+    inputs = {
+        "source": dataclasses.asdict(source),
+        "land": dataclasses.asdict(lake.config.land),
+        "files": _fingerprint(source, sidecars),
+    }
+    with step(lake, "land", inputs=inputs) as record:
+        if not record.unchanged:
+            _land_all(lake, source, sidecars, record)
     return record.finished()
+
+
+def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+    _keep_sidecars(lake, source, sidecars, record)
+    counts = record.counts = dict.fromkeys(COUNTS, 0)
+    for chunk in _chunks(list_folder(source), lake.config.land.files_per_commit):
+        listed = pa.Table.from_pylist(list(_described(chunk, sidecars)), schema=LISTED_SCHEMA)
+        _land_chunk(lake, source, listed, record)
+    balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
+    record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]}
+    # Refused files are tried again: a permission may have been given, which no listing shows.
+    record.complete = counts["refused"] == 0
 
 
 def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord) -> None:
@@ -134,15 +150,21 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
     )
 
 
-def _listed_table(chunk: Iterable[Listed], sidecars: Sidecars) -> pa.Table:
-    rows = []
-    for listed in chunk:
+def _fingerprint(source: Source, sidecars: Sidecars) -> str:
+    """Return a hash of everything a listing tells: names, sizes, times and what sidecars state."""
+    digest = hashlib.sha256()
+    for row in _described(list_folder(source), sidecars):
+        digest.update(repr(row).encode("utf-8", "surrogatepass"))
+    digest.update(repr([each.text for each in sidecars.records]).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:
+    for listed in files:
         stated = sidecars.of(listed.path)
-        rows.append(
-            dataclasses.asdict(listed)
-            | {"sidecar_json": stated.text, "captured_at": stated.captured_at, "group_keys": stated.group_keys}
-        )
-    return pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
+        yield {name: getattr(listed, name) for name in LISTED_FIELDS} | {
+            "sidecar_json": stated.text, "captured_at": stated.captured_at, "group_keys": stated.group_keys
+        }
 
 
 def _chunks(files: Iterator[Listed], size: int) -> Iterator[list[Listed]]:

@@ -1,0 +1,79 @@
+"""Skip a step whose inputs are the same as when it last ended well: make's time stamps, with contents instead.
+
+What a step read is noted in `_runs/fresh/`, beside the versions its output tables had afterwards. A step that
+finds its own note has nothing to do and starts no engine. Deleting the folder is always safe: the next run does
+the work again and, by the ids of the rows, adds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakehouse.errors import TableError
+from lakehouse.lake import Lake
+from lakehouse.receipts import Inserted
+from lakehouse.tables import head
+from schemas.canonical import content_id
+from schemas.tables import BY_NAME
+
+CONTRACT = 1
+"""Part of every note; raise it when steps start to depend on something that notes do not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is known about the last run of a step with these inputs.
+
+    Attributes:
+        counts: Counts that a repetition reports.
+        details: Details that a repetition reports.
+        outputs: Table -> version right after the run.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_note(lake: Lake, step: str, inputs: Mapping[str, object]) -> Note | None:
+    """Return the note of a run that read exactly these inputs and whose outputs are still there."""
+    path = _path(lake, step, inputs)
+    try:
+        note = Note(**json.loads(path.read_text(encoding="utf-8")))
+        if all(head(lake.root, BY_NAME[table]) >= version for table, version in note.outputs.items()):
+            return note
+    except (OSError, ValueError, TypeError, KeyError, TableError):
+        # Missing, half-written by an older version, or its tables were removed: do the work.
+        return None
+    return None
+
+
+def keep_note(
+    lake: Lake,
+    step: str,
+    inputs: Mapping[str, object],
+    *,
+    counts: Mapping[str, int],
+    details: Mapping[str, str],
+    writes: Sequence[Inserted],
+) -> None:
+    """Note that the step has done all there is to do about these inputs."""
+    path = _path(lake, step, inputs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "counts": dict(counts),
+        "details": dict(details),
+        "outputs": {write.table: write.version_after for write in writes},
+    }
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary.write_text(json.dumps(record, sort_keys=True), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _path(lake: Lake, step: str, inputs: Mapping[str, object]) -> Path:
+    return lake.runs / "fresh" / f"{step}-{content_id([CONTRACT, step, inputs])}.json"
