@@ -1,33 +1,37 @@
-"""Build one dataset version from its recipe.
+"""Build dataset versions from their recipes.
 
     ./spark-submit.sh jobs/build.py --lake my_lake --recipe conf/datasets/digits.toml
     petrel build --lake my_lake --recipe conf/datasets/digits.toml
+    petrel build --lake my_lake --pipeline conf/pipelines/digits.toml
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jobs.common import main_of
+from jobs.pipeline import load_pipeline
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import load_recipe
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-STEP = "build"
-HELP = "build a dataset version from a recipe"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--recipe", required=True, metavar="FILE", help="TOML file of the recipe")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--recipe", metavar="FILE", help="TOML file of one recipe")
+    given.add_argument("--pipeline", metavar="FILE", help="take the recipes from a pipeline file")
 
 
-def run(lake: Lake, args: argparse.Namespace) -> Receipt:
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run the step."""
-    return build(lake, load_recipe(args.recipe))
+    recipes = load_pipeline(args.pipeline).recipes if args.pipeline else (load_recipe(args.recipe),)
+    for recipe in recipes:
+        yield build(lake, recipe)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,9 +15,6 @@ from lakehouse.dimensions.step import dimensions
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-STEP = "dimensions"
-HELP = "measure what is missing about entities"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """This step takes nothing of its own."""

@@ -15,9 +15,6 @@ from lakehouse.ingestion.entities import entities
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-STEP = "entities"
-HELP = "make entities of landed files, reject broken ones"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """This step takes nothing of its own."""

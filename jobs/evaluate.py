@@ -22,9 +22,6 @@ from lakehouse.evaluation import Gate, evaluate
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-STEP = "evaluate"
-HELP = "score predictions against labels, with a verdict"
-
 GATE = re.compile(r"(?P<metric>\w+)(?P<operator>>=|<=)(?P<threshold>[0-9.]+)(?:@(?P<slice>.+))?")
 
 

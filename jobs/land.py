@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jobs.common import main_of
 from jobs.pipeline import load_pipeline
@@ -19,8 +19,6 @@ from lakehouse.ingestion.source import MODES, Source
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-STEP = "land"
-HELP = "bring a folder of files into the lake"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
 
 
-def run(lake: Lake, args: argparse.Namespace) -> list[Receipt]:
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Land one folder, or the sources of a pipeline."""
-    return [land(lake, source) for source in _sources(args)]
+    for source in _sources(args):
+        yield land(lake, source)
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:

@@ -15,10 +15,9 @@ def say(text: str = "") -> None:
     sys.stdout.flush()
 
 
-def say_receipts(receipts: Iterable[Receipt], *, as_json: bool) -> None:
-    """Write what steps did."""
-    for receipt in receipts:
-        say(receipt.to_json() if as_json else str(receipt))
+def say_receipt(receipt: Receipt, *, as_json: bool) -> None:
+    """Write what a step did."""
+    say(receipt.to_json() if as_json else str(receipt))
 
 
 def say_json(value: object) -> None:

@@ -47,6 +47,11 @@ def view_texts() -> dict[str, str]:
     return texts | {name: view.sql for name, view in OPINION_VIEWS.items()}
 
 
+def view_docs() -> dict[str, str]:
+    """Return view name -> what one row of it is."""
+    return dict(DOCS) | {name: view.doc for name, view in OPINION_VIEWS.items()}
+
+
 def _entities_wide() -> str:
     value = {"integer": "number", "number": "number", "text": "text", "boolean": "boolean", "timestamp": "instant"}
     pivot = []

@@ -1,0 +1,71 @@
+"""petrel: a lakehouse for deep-learning data.
+
+The way of the data, each step a command that can be run twice and does only what is new:
+
+    petrel land --lake my_lake --source photos --folder drops/photos
+    petrel entities --lake my_lake
+    petrel dimensions --lake my_lake
+    petrel opinions --lake my_lake --source photos --format csv --path labels.csv --question species --actor human:ada
+    petrel build --lake my_lake --recipe conf/datasets/species.toml
+    petrel materialise --lake my_lake --dataset species
+
+or all of it from one file: petrel run --lake my_lake --pipeline conf/pipelines/digits.toml
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "land": "bring a folder of files into the lake",
+    "entities": "make entities of landed files, reject broken ones",
+    "dimensions": "measure what is missing about entities",
+    "opinions": "import labels and predictions",
+    "build": "build dataset versions from recipes",
+    "materialise": "publish a dataset version as Parquet, for make_reader",
+    "evaluate": "score predictions against labels, with a verdict",
+    "run": "run a whole pipeline; does only what changed",
+    "sql": "ask the lake in SQL",
+    "status": "show tables, datasets and the last runs",
+    "doctor": "check what this machine has and lacks",
+}
+"""Command -> one line; the module of the same name in this package is imported only when it is called."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 error, 2 wrong usage, 3 a gate failed, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"petrel {version('petrel-lakehouse')}\n")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        sys.stderr.write(f"petrel: no command `{name}`{_nearest(name)}\n")
+        return 2
+    from jobs.common import main_of
+
+    module = importlib.import_module(f"jobs.{name}")
+    return main_of(module, arguments[1:], engine="embedded", program=f"petrel {name}")
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join([(__doc__ or "").rstrip(), "", "commands (`petrel COMMAND --help` tells more):", *lines, ""])
+
+
+def _nearest(name: str) -> str:
+    from lakehouse.config import nearest
+
+    return nearest(name, COMMANDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

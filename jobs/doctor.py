@@ -1,0 +1,38 @@
+"""Check what this machine has and lacks: Python, packages, Java, Delta's archives, storage, free disk.
+
+    petrel doctor --lake my_lake
+
+Exit code 0: the embedded path works, whatever else is missing; 1: it does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.common import EXIT_ERROR, main_of
+from jobs.output import say_table
+from lakehouse.config import Config
+from lakehouse.doctor import examine
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This command takes nothing of its own."""
+
+
+def execute(config: Config, args: argparse.Namespace) -> int:
+    """Run the command."""
+    checks = examine(Path(config.lake.root).absolute())
+    say_table(["check", "verdict", "found"], [[each.name, each.verdict, each.found] for each in checks])
+    return EXIT_ERROR if any(each.verdict == "fail" for each in checks) else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""A pipeline file: which sources to land, which opinions to import, which datasets to build.
+
+    [[sources]]
+    name = "photos"
+    folder = "drops/photos"           # relative paths count from this file
+
+    [[opinions]]
+    format = "csv"
+    path = "drops/labels.csv"
+    source = "photos"
+    question = "species"
+    actor = "human:ada"
+
+    [[datasets]]
+    recipe = "../datasets/species.toml"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakehouse.config import nearest, read_toml
+from lakehouse.datasets.recipe import Recipe, load_recipe
+from lakehouse.errors import ConfigError
+from lakehouse.ingestion.source import Source, source_from
+from lakehouse.opinions.step import OpinionSource, opinion_source_from
+
+SECTIONS = ("sources", "opinions", "datasets")
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What a pipeline file says, in the order of the file."""
+
+    sources: tuple[Source, ...]
+    opinions: tuple[OpinionSource, ...]
+    recipes: tuple[Recipe, ...]
+
+
+def load_pipeline(path: str | Path) -> Pipeline:
+    """Read a pipeline file.
+
+    Raises:
+        ConfigError: If the file, a section or a key is unknown or of the wrong type.
+        RecipeError: If a recipe it names cannot be followed.
+    """
+    path = Path(path)
+    content = read_toml(path)
+    for section, entries in content.items():
+        if section not in SECTIONS:
+            raise ConfigError(f"{path}: unknown section [[{section}]]{nearest(section, SECTIONS)}")
+        if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+            raise ConfigError(f"{path}: write [[{section}]], once for every entry")
+    return Pipeline(
+        tuple(source_from(entry, where=where) for where, entry in _entries(path, content, "sources", "folder")),
+        tuple(opinion_source_from(entry, where=where) for where, entry in _entries(path, content, "opinions", "path")),
+        tuple(_recipe(entry, where) for where, entry in _entries(path, content, "datasets", "recipe")),
+    )
+
+
+def _entries(
+    path: Path, content: Mapping[str, Any], section: str, location: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for number, entry in enumerate(content.get(section, []), start=1):
+        resolved = dict(entry)
+        if isinstance(entry.get(location), str):
+            resolved[location] = str(path.parent / entry[location])
+        yield f"{path}: [[{section}]] {number}", resolved
+
+
+def _recipe(entry: Mapping[str, Any], where: str) -> Recipe:
+    for key in entry:
+        if key != "recipe":
+            raise ConfigError(f"{where}: unknown key `{key}`{nearest(key, ['recipe'])}")
+    if not isinstance(entry.get("recipe"), str):
+        raise ConfigError(f"{where}: `recipe` is missing: the path of a recipe file")
+    return load_recipe(entry["recipe"])

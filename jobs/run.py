@@ -1,0 +1,54 @@
+"""Run a whole pipeline: land, entities, dimensions, opinions, build, materialise; only what changed.
+
+    ./spark-submit.sh jobs/run.py --lake my_lake --pipeline conf/pipelines/digits.toml
+    petrel run --lake my_lake --pipeline conf/pipelines/digits.toml
+
+Killed at any point, the same command goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from jobs.common import main_of
+from jobs.materialise import materialise
+from jobs.pipeline import load_pipeline
+from lakehouse.datasets.build import build
+from lakehouse.dimensions.step import dimensions
+from lakehouse.ingestion.entities import entities
+from lakehouse.ingestion.land import land
+from lakehouse.lake import Lake
+from lakehouse.opinions.step import import_opinions
+from lakehouse.receipts import Receipt
+
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this step takes."""
+    parser.add_argument("--pipeline", required=True, metavar="FILE", help="TOML file; see conf/pipelines/")
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
+    """Run every step, in order; yields the receipt of each."""
+    pipeline = load_pipeline(args.pipeline)
+    for source in pipeline.sources:
+        yield land(lake, source)
+    yield entities(lake)
+    yield dimensions(lake)
+    for opinions in pipeline.opinions:
+        yield import_opinions(lake, opinions)
+    for recipe in pipeline.recipes:
+        built = build(lake, recipe)
+        yield built
+        yield materialise(lake, built.details["dataset_id"])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Show a lake: its tables with versions and rows, its datasets, its last runs. Reads logs only, no data.
+
+    petrel status --lake my_lake
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jobs.common import main_of
+from jobs.output import say, say_json, say_table
+from lakehouse.config import Config
+from lakehouse.receipts import Receipt, last
+from lakehouse.status import TableStatus, published, table_status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this command takes."""
+    parser.add_argument("--runs", type=int, default=10, metavar="N", help="last runs to show (default: 10)")
+    parser.add_argument("--as-json", action="store_true", help="one JSON object")
+
+
+def execute(config: Config, args: argparse.Namespace) -> int:
+    """Run the command."""
+    root = Path(config.lake.root).absolute()
+    tables, folders, runs = table_status(root), published(root), last(root / "_runs", limit=args.runs)
+    if args.as_json:
+        say_json({"lake": root, "tables": tables, "published": folders, "runs": [run.to_json() for run in runs]})
+        return 0
+    say(f"lake {root}")
+    say()
+    say_table(["table", "version", "rows", "last write", "by"], [_table_row(each) for each in tables])
+    if folders:
+        say()
+        say_table(["published dataset", "version"], folders)
+    if runs:
+        say()
+        say_table(["started", "step", "engine", "s", "new rows", "counts"], [_run_row(run) for run in runs])
+    return 0
+
+
+def _table_row(each: TableStatus) -> list[object]:
+    return [each.table, each.version, each.rows, _when(each.written_at), each.step or "-"]
+
+
+def _run_row(run: Receipt) -> list[object]:
+    counts = ", ".join(f"{name} {number:,}" for name, number in run.counts.items())
+    return [_when(run.started_at), run.step, run.engine, run.seconds, run.rows_new, counts]
+
+
+def _when(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What a lake looks like from outside: read from the tables' logs and the folder names, never from data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lakehouse.digest import digest_from_metadata
+from lakehouse.errors import TableNotFoundError
+from lakehouse.tables import open_table
+from schemas.tables import TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class TableStatus:
+    """One table as its newest commit describes it.
+
+    Attributes:
+        table: Name of the table.
+        version: Newest version.
+        rows: Rows at that version.
+        written_at: When that version was committed, UTC.
+        step: Step that wrote it; None for the creation, or a writer that is not ours.
+    """
+
+    table: str
+    version: int
+    rows: int
+    written_at: datetime
+    step: str | None
+
+
+def table_status(root: Path) -> list[TableStatus]:
+    """Return every table of a lake, in the order of the path.
+
+    Raises:
+        TableNotFoundError: If there is no lake at `root`.
+    """
+    if not (root / "tables").is_dir():
+        raise TableNotFoundError(f"no lake at {root}; run a step to make one, for example `petrel land`")
+    found = []
+    for table in TABLES:
+        handle = open_table(root, table)
+        newest = handle.history(1)[0]
+        metadata = newest.get("userMetadata")
+        digest = digest_from_metadata(metadata)
+        rows = handle.count() if digest is None else digest.rows
+        written_at = datetime.fromtimestamp(int(newest["timestamp"]) / 1000, UTC)
+        found.append(TableStatus(table.name, handle.version(), rows, written_at, _step(metadata)))
+    return found
+
+
+def published(root: Path) -> list[tuple[str, str]]:
+    """Return (name, version id) of every published dataset."""
+    return sorted((path.parent.parent.name, path.parent.name) for path in root.glob("datasets/*/*/_dataset.json"))
+
+
+def _step(metadata: str | None) -> str | None:
+    try:
+        return str(json.loads(metadata or "")["petrel"]["step"])
+    except (ValueError, KeyError, TypeError):
+        return None
