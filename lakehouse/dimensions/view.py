@@ -1,4 +1,4 @@
-"""What an extractor sees of one image: everything lazily, everything at most once.
+"""What an extractor sees of one entity: everything lazily, everything at most once.
 
 Shapes: H, W are height and width of the reduced picture, not of the stored image.
 """
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from lakehouse.media.image import ImageFacts, decoding, open_image, read_facts
+from lakehouse.media.image import ImageFacts, decoding, facts_of, open_image
 from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
+from lakehouse.media.sniff import PILLOW_FORMATS
 
 REDUCED_PX = 512
 """Longer side of the reduced picture at most. Measured on 640x480 photos: a quarter of the pixels makes decoding
@@ -21,18 +22,32 @@ and measuring together about half as long; small images are not touched."""
 _WIDE_MODES = ("I", "F")
 
 
-class ImageView:
+class EntityView:
+    """One entity of any kind: its bytes.
+
+    Attributes:
+        data: The bytes as stored.
+        media_type: What the entities step found them to be, for example audio/wav.
+    """
+
+    def __init__(self, data: bytes, *, media_type: str) -> None:
+        self.data = data
+        self.media_type = media_type
+
+
+class ImageView(EntityView):
     """One image, decoded as little as its extractors ask for.
 
     Extractors share the view: treat what it hands out as read-only.
 
     Args:
         data: The encoded image.
+        media_type: As for `EntityView`.
         limits: What counts as hostile.
     """
 
-    def __init__(self, data: bytes, *, limits: ImageLimits = DEFAULT_LIMITS) -> None:
-        self.data = data
+    def __init__(self, data: bytes, *, media_type: str = "image/*", limits: ImageLimits = DEFAULT_LIMITS) -> None:
+        super().__init__(data, media_type=media_type)
         self.limits = limits
 
     @cached_property
@@ -42,7 +57,12 @@ class ImageView:
         Raises:
             RejectedInputError: If there is no header of an image within the limits.
         """
-        return read_facts(self.data, limits=self.limits)
+        return facts_of(self._image, self.data, limits=self.limits)
+
+    @cached_property
+    def _image(self) -> ImageFile.ImageFile:
+        # One parse of the header for facts and picture. Reading facts needs it undecoded: they come first.
+        return open_image(self.data, limits=self.limits)
 
     @cached_property
     def header(self) -> ImageFile.ImageFile:
@@ -57,14 +77,15 @@ class ImageView:
     def picture(self) -> Image.Image:
         """The first frame as an 8-bit RGB picture, reduced so that its longer side is at most 512 px.
 
-        The reduction is by the smallest power of two that fits: libjpeg's scaled decoding (up to 8) for JPEG, box means for
-        the rest. EXIF orientation is not applied, alpha is dropped (as `convert("RGB")` does), samples
+        The reduction is by the smallest power of two that fits: libjpeg's scaled decoding (up to 8) for JPEG, box
+        means for the rest. EXIF orientation is not applied, alpha is dropped (as `convert("RGB")` does), samples
         of 16 bits keep their upper 8, and modes I and F are stretched from their own minimum and maximum.
 
         Raises:
             RejectedInputError: truncated or undecodable.
         """
-        image = open_image(self.data, limits=self.limits)
+        _ = self.facts
+        image = self._image
         with decoding():
             factor = _factor(max(image.size))
             if image.format in ("JPEG", "MPO") and factor > 1:
@@ -97,6 +118,13 @@ class ImageView:
     def luma_histogram(self) -> npt.NDArray[np.int64]:
         """How many pixels of `luma` have each value: int64, shape (256,)."""
         return np.array(self.luma_picture.histogram(), dtype=np.int64)
+
+
+def view_of(data: bytes, *, media_type: str, limits: ImageLimits) -> EntityView:
+    """Return the view that extractors of this media type get."""
+    if media_type in PILLOW_FORMATS:
+        return ImageView(data, media_type=media_type, limits=limits)
+    return EntityView(data, media_type=media_type)
 
 
 def _factor(longer_side: int) -> int:

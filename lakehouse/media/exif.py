@@ -48,8 +48,8 @@ def read_exif(image: Image.Image) -> ExifFacts:
     except Exception:  # Pillow parses EXIF written by anyone; struct, key, type and value errors all occur.
         return NO_EXIF
     captured_at, has_offset = _captured(details)
-    known = isinstance(orientation, int) and 1 <= orientation <= 8
-    return ExifFacts(int(orientation) if known else None, captured_at, has_offset)
+    known = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else None
+    return ExifFacts(known, captured_at, has_offset)
 
 
 def _captured(details: dict[int, object]) -> tuple[datetime | None, bool | None]:

@@ -35,6 +35,7 @@ from PIL import (
     PngImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -48,6 +49,7 @@ _DECODERS = (
     AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin,
     PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin,
 )
+_MEDIA_TYPES = {name: media_type for media_type, name in PILLOW_FORMATS.items()} | {"MPO": "image/jpeg"}
 _ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF"))
 _MODE_BITS = {"1": 1, "I": 32, "F": 32}
 _DRAFT_JPEG = ("L", (1, 1))
@@ -154,9 +156,17 @@ def read_facts(data: Data, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFact
     Raises:
         RejectedInputError: If it is no image that we decode, or beyond the limits.
     """
-    media_type = check_type(data, name="", limits=limits)
+    return facts_of(open_image(data, limits=limits), data, limits=limits)
+
+
+def facts_of(image: ImageFile.ImageFile, data: Data, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
+    """Return the facts of an image from `open_image`, not yet loaded; `data` are its bytes.
+
+    Raises:
+        RejectedInputError: If it is beyond the limits, or its header lies.
+    """
     with _rejecting():
-        return _facts(_open(data, media_type, limits), data, media_type, limits)
+        return _facts(image, data, _MEDIA_TYPES[image.format or ""], limits)
 
 
 @contextmanager
@@ -175,7 +185,7 @@ def _open(data: Data, media_type: str, limits: ImageLimits) -> ImageFile.ImageFi
         check_pixels(*webp_canvas(data), limits)
     image = Image.open(_file(data), formats=(PILLOW_FORMATS[media_type],))
     check_pixels(image.width, image.height, limits)
-    return cast("ImageFile.ImageFile", image)
+    return image
 
 
 def _facts(image: ImageFile.ImageFile, data: Data, media_type: str, limits: ImageLimits) -> ImageFacts:
@@ -265,7 +275,7 @@ _CUT = ("truncated", "not enough image data", "unexpected end of file", "buffer 
 
 def _sentence(error: Exception) -> str:
     # Pillow puts the file object into the message: its address would make each run's reason another one.
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "Pillow finds no valid header"
     return f"Pillow: {error}" if str(error) else f"Pillow: {type(error).__name__}"
 

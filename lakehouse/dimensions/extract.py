@@ -1,0 +1,105 @@
+"""Running extractors over entities: the function that both engines map over batches."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import pyarrow as pa
+
+from lakehouse.dimensions.registry import Extractor
+from lakehouse.dimensions.rows import DimensionRows
+from lakehouse.dimensions.view import EntityView, view_of
+from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.media.limits import ImageLimits
+from lakehouse.objects import read_bytes
+from lakehouse.outputs import union_batch, union_schema
+from lakehouse.rejects import rejected_row
+from lakehouse.tables import finish_row
+from schemas.silver import DIMENSIONS, REJECTED
+
+OUTPUTS = union_schema(DIMENSIONS, REJECTED)
+
+UNREADABLE = "unreadable"
+"""Rule of a pair whose bytes could not be read: no property of the entity, hence tried again by the next run."""
+
+EXTRACTOR_ERROR = "extractor_error"
+"""Rule of a pair whose extractor raised something of its own."""
+
+REASON_CHARACTERS = 500
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+
+
+def extract_batches(
+    batches: Iterator[pa.RecordBatch],
+    *,
+    root: str,
+    extractors: tuple[Extractor, ...],
+    limits: ImageLimits,
+    now: datetime,
+) -> Iterator[pa.RecordBatch]:
+    """Measure what is missing about entities and yield rows for silver.dimensions and silver.rejected.
+
+    The bytes of an entity are read once. An extractor that raises, or returns what it did not declare, rejects its own
+    (entity, extractor) pair; the other extractors of that entity go on.
+
+    Args:
+        batches: Rows with entity_id, object_uri, media_type and `missing`, a list of extractor names.
+        root: Folder of the lake.
+        extractors: Who may be named in `missing`.
+        limits: What an image may be.
+        now: Value of the clock columns.
+    """
+    known = {each.name: each for each in extractors}
+    for batch in batches:
+        measured, rejected = DimensionRows(), []
+        for entity in batch.to_pylist():
+            chosen = [known[name] for name in sorted(entity["missing"])]
+            for extractor, error in _measure(entity, chosen, measured, root, limits, now):
+                row = rejected_row("dimensions", entity["entity_id"], error, location=extractor.key)
+                rejected.append((REJECTED, finish_row(row, REJECTED, now)))
+        if len(measured):
+            yield measured.batch(OUTPUTS)
+        if rejected:
+            yield union_batch(rejected, OUTPUTS)
+
+
+def _measure(
+    entity: dict[str, str],
+    chosen: Iterable[Extractor],
+    measured: DimensionRows,
+    root: str,
+    limits: ImageLimits,
+    now: datetime,
+) -> Iterator[tuple[Extractor, RejectedInputError]]:
+    try:
+        view = _view(entity, root, limits)
+    except IngestError as error:
+        for extractor in chosen:
+            yield extractor, _rejection(extractor, UNREADABLE, str(error))
+        return
+    for extractor in chosen:
+        try:
+            measured.add(entity["entity_id"], extractor, extractor.function(view), now)
+        except RejectedInputError as error:
+            yield extractor, _rejection(extractor, error.rule, error.reason)
+        except Exception as error:  # Someone else's code: whatever it raises is this pair's outcome.
+            yield extractor, _rejection(extractor, EXTRACTOR_ERROR, f"{type(error).__name__}: {error}")
+
+
+def _view(entity: dict[str, str], root: str, limits: ImageLimits) -> EntityView:
+    uri = entity["object_uri"]
+    data = read_bytes(root, uri)
+    # Objects of the lake are never changed; a linked file may have been, and is then another entity.
+    if "://" in uri and hashlib.sha256(data).hexdigest() != entity["entity_id"]:
+        raise IngestError(f"{uri}: its bytes are not those that were landed; land it again")
+    return view_of(data, media_type=entity["media_type"], limits=limits)
+
+
+def _rejection(extractor: Extractor, rule: str, reason: str) -> RejectedInputError:
+    # One line, without addresses: the same failure gives the same row in every run.
+    text = _ADDRESS.sub("0x...", " ".join(reason.split()))[:REASON_CHARACTERS]
+    text = text.encode("utf-8", errors="replace").decode()
+    return RejectedInputError(rule, f"extractor {extractor.key}: {text}")

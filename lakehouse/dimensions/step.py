@@ -1,0 +1,108 @@
+"""dimensions: silver.entities -> silver.dimensions, silver.rejected."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from lakehouse.dimensions.extract import OUTPUTS, UNREADABLE, extract_batches
+from lakehouse.dimensions.registry import Extractor, check_distinct
+from lakehouse.dimensions.registry import extractors as registered
+from lakehouse.engines import Relation
+from lakehouse.ingestion.entities import image_limits
+from lakehouse.lake import Lake
+from lakehouse.outputs import insert_outputs
+from lakehouse.query import fetch, query
+from lakehouse.receipts import Receipt
+from lakehouse.steps import StepRecord, balance, step
+from schemas.tables import DIMENSIONS, REJECTED
+
+ROWS_PER_TASK = 128
+
+MISSING = """
+select e.entity_id, e.object_uri, e.media_type, list(distinct w.extractor) as missing
+from silver.entities e cross join wanted w
+where e.object_uri is not null and starts_with(e.media_type, w.media_type)
+  and not exists (
+    select 1 from silver.dimensions d
+    where d.entity_id = e.entity_id and d.extractor = w.extractor and d.extractor_version = w.version
+  )
+  and not exists (
+    select 1 from silver.rejected r
+    where r.step = 'dimensions' and r.subject = e.entity_id and r.location = w.key and r.rule <> $retried
+  )
+group by e.entity_id, e.object_uri, e.media_type
+"""
+"""Entities with the extractors whose current version has neither measured nor rejected them."""
+
+PAIRS = "select count(*) as entities, cast(coalesce(sum(len(missing)), 0) as bigint) as pairs from todo"
+
+OUTCOME = """
+select
+    (select count(*) from (
+        select distinct entity_id, extractor from outputs where target_table = 'silver.dimensions'
+    ) m) as measured,
+    (select count(*) from outputs where target_table = 'silver.rejected') as rejected
+"""
+
+WANTED_SCHEMA = pa.schema(
+    [
+        pa.field("extractor", pa.string()),
+        pa.field("version", pa.int32()),
+        pa.field("key", pa.string()),
+        pa.field("media_type", pa.string()),
+    ]
+)
+
+
+def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> Receipt:
+    """Measure what is missing: every (entity, extractor, version) pair that was neither measured nor rejected.
+
+    A second run finds no pair and reads no bytes. Pairs whose bytes could not be read are tried again.
+
+    Args:
+        lake: The lake.
+        extractors: Who measures; None means everyone in the registry.
+
+    Returns:
+        Receipt with counts of pairs, seen = measured + rejected, after `entities` that were read.
+
+    Raises:
+        ConfigError: If extractors clash or an entry point is broken.
+        CheckFailedError: If the counts do not balance.
+    """
+    chosen = registered() if extractors is None else check_distinct(extractors)
+    with step(lake, "dimensions") as record:
+        wanted = lake.engine.from_arrow(_wanted(chosen))
+        todo = lake.engine.stage(query(lake, MISSING, inputs={"wanted": wanted}, params={"retried": UNREADABLE}))
+        due = fetch(lake, PAIRS, inputs={"todo": todo})[0]
+        found = _extract(lake, todo, chosen, record) if due["pairs"] else {"measured": 0, "rejected": 0}
+        record.counts = {"entities": due["entities"], "seen": due["pairs"], **found}
+        balance("dimensions", "pairs of entity and extractor", found, due["pairs"])
+    return record.finished()
+
+
+def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: StepRecord) -> Mapping[str, int]:
+    outputs = lake.engine.map_batches(
+        todo,
+        functools.partial(
+            extract_batches, root=str(lake.root), extractors=chosen, limits=image_limits(lake), now=lake.clock()
+        ),
+        OUTPUTS,
+        rows_per_task=ROWS_PER_TASK,
+        label="dimensions",
+    )
+    record.writes.extend(insert_outputs(lake, outputs, (DIMENSIONS, REJECTED), step="dimensions").values())
+    found = fetch(lake, OUTCOME, inputs={"outputs": outputs})[0]
+    return {"measured": found["measured"], "rejected": found["rejected"]}
+
+
+def _wanted(chosen: Iterable[Extractor]) -> pa.Table:
+    rows = [
+        {"extractor": each.name, "version": each.version, "key": each.key, "media_type": media_type}
+        for each in chosen
+        for media_type in each.media_types
+    ]
+    return pa.Table.from_pylist(rows, schema=WANTED_SCHEMA)
