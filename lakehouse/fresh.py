@@ -71,7 +71,7 @@ def keep_note(
         "outputs": {write.table: write.version_after for write in writes},
     }
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_text(json.dumps(record, sort_keys=True), encoding="utf-8")
+    temporary.write_text(json.dumps(record), encoding="utf-8")
     os.replace(temporary, path)
 
 

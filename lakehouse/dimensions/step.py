@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
@@ -17,7 +18,8 @@ from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
-from schemas.tables import DIMENSIONS, REJECTED
+from lakehouse.tables import head
+from schemas.tables import DIMENSIONS, ENTITIES, REJECTED
 
 ROWS_PER_TASK = 128
 
@@ -37,7 +39,7 @@ group by e.entity_id, e.object_uri, e.media_type
 """
 """Entities with the extractors whose current version has neither measured nor rejected them."""
 
-PAIRS = "select count(*) as entities, cast(coalesce(sum(len(missing)), 0) as bigint) as pairs from todo"
+PAIRS = "select count(*) as entities, cast(coalesce(sum(array_length(missing)), 0) as bigint) as pairs from todo"
 
 OUTCOME = """
 select
@@ -47,14 +49,9 @@ select
     (select count(*) from outputs where target_table = 'silver.rejected') as rejected
 """
 
-WANTED_SCHEMA = pa.schema(
-    [
-        pa.field("extractor", pa.string()),
-        pa.field("version", pa.int32()),
-        pa.field("key", pa.string()),
-        pa.field("media_type", pa.string()),
-    ]
-)
+WANTED: Mapping[str, pa.DataType] = {
+    "extractor": pa.string(), "version": pa.int32(), "key": pa.string(), "media_type": pa.string(),
+}
 
 
 def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> Receipt:
@@ -74,14 +71,27 @@ def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> 
         CheckFailedError: If the counts do not balance.
     """
     chosen = registered() if extractors is None else check_distinct(extractors)
-    with step(lake, "dimensions") as record:
-        wanted = lake.engine.from_arrow(_wanted(chosen))
-        todo = lake.engine.stage(query(lake, MISSING, inputs={"wanted": wanted}, params={"retried": UNREADABLE}))
-        due = fetch(lake, PAIRS, inputs={"todo": todo})[0]
-        found = _extract(lake, todo, chosen, record) if due["pairs"] else {"measured": 0, "rejected": 0}
-        record.counts = {"entities": due["entities"], "seen": due["pairs"], **found}
-        balance("dimensions", "pairs of entity and extractor", found, due["pairs"])
+    inputs = {
+        ENTITIES.name: head(lake.root, ENTITIES),
+        "extractors": sorted(each.key for each in chosen),
+        "images": dataclasses.asdict(lake.config.images),
+    }
+    with step(lake, "dimensions", inputs=inputs) as record:
+        if not record.unchanged:
+            _measure(lake, chosen, record)
     return record.finished()
+
+
+def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord) -> None:
+    wanted = lake.engine.from_arrow(_wanted(chosen))
+    todo = lake.engine.stage(query(lake, MISSING, inputs={"wanted": wanted}, params={"retried": UNREADABLE}))
+    due = fetch(lake, PAIRS, inputs={"todo": todo})[0]
+    found = _extract(lake, todo, chosen, record) if due["pairs"] else {"measured": 0, "rejected": 0}
+    record.counts = {"entities": due["entities"], "seen": due["pairs"], **found}
+    balance("dimensions", "pairs of entity and extractor", found, due["pairs"])
+    record.counts_again = dict.fromkeys(record.counts, 0)
+    # Bytes that could not be read this time may be readable the next.
+    record.complete = found["rejected"] == 0
 
 
 def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: StepRecord) -> Mapping[str, int]:
@@ -105,4 +115,4 @@ def _wanted(chosen: Iterable[Extractor]) -> pa.Table:
         for each in chosen
         for media_type in each.media_types
     ]
-    return pa.Table.from_pylist(rows, schema=WANTED_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=pa.schema(WANTED))

@@ -7,13 +7,17 @@ threads (DuckDB, delta-rs) can hang. A worker that outlives its parent is killed
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
 import os
 import signal
+import sys
+import types
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import pyarrow as pa
 
@@ -85,10 +89,29 @@ class BatchPool:
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            context = multiprocessing.get_context("forkserver")
+            context = _Context()
             context.set_forkserver_preload(list(PRELOAD))
             self._executor = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_enter_worker)
         return self._executor
+
+
+class _Process(ForkServerProcess):
+    """A process that does not run the caller's script again."""
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Any:
+        # Workers need nothing of `__main__`. Importing it there would run a script without a main guard a second
+        # time, in every worker; the standard library leaves out a main module that has no file.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            return ForkServerProcess._Popen(process_obj)  # type: ignore[attr-defined]
+        finally:
+            sys.modules["__main__"] = main
+
+
+class _Context(ForkServerContext):
+    Process = _Process
 
 
 def _chain(
