@@ -19,7 +19,6 @@ from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     given = parser.add_mutually_exclusive_group(required=True)

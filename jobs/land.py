@@ -20,7 +20,6 @@ from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--source", help="name of the source; with --pipeline: land only this one")

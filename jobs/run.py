@@ -24,7 +24,6 @@ from lakehouse.opinions.step import import_opinions
 from lakehouse.receipts import Receipt
 
 
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--pipeline", required=True, metavar="FILE", help="TOML file; see conf/pipelines/")

@@ -60,8 +60,9 @@ def _packages() -> Iterator[Check]:
             lacks = f"not installed; pip install '{DISTRIBUTION}{f'[{extra}]' if extra else ''}'"
             yield Check(name, "warn" if extra else "fail", lacks)
             continue
-        good = _satisfies(found, requirement.removeprefix(name).strip())
-        yield Check(name, "ok" if good else "warn", found if good else f"{found}; pinned{requirement.removeprefix(name)}")
+        pinned = requirement.removeprefix(name).strip()
+        good = _satisfies(found, pinned)
+        yield Check(name, "ok" if good else "warn", found if good else f"{found}, but {pinned} is what was tested")
 
 
 def _satisfies(found: str, specifier: str) -> bool:
