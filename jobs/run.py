@@ -16,7 +16,7 @@ from jobs.common import main_of
 from jobs.materialise import materialise
 from jobs.pipeline import load_pipeline
 from lakehouse.datasets.build import build
-from lakehouse.dimensions.step import dimensions
+from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.lake import Lake
@@ -35,7 +35,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     for source in pipeline.sources:
         yield land(lake, source)
     yield entities(lake)
-    yield dimensions(lake)
+    yield measure_dimensions(lake)
     for opinions in pipeline.opinions:
         yield import_opinions(lake, opinions)
     for recipe in pipeline.recipes:

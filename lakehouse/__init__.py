@@ -1,1 +1,75 @@
-"""The library: lake, tables, engines and the steps from landed files to datasets."""
+"""The library: lake, tables, engines and the steps from landed files to datasets.
+
+    import lakehouse as lh
+
+    with lh.open_lake(lh.load_config()) as lake:
+        lh.land(lake, lh.Source(name="photos", folder="drops/photos"))
+        lh.entities(lake)
+        lh.measure_dimensions(lake)
+        print(lh.build(lake, lh.load_recipe("conf/datasets/photos.toml")))
+
+Names are imported at their first use: `import lakehouse` loads neither pyspark nor torch nor DuckDB.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lakehouse.config import Config, load_config
+    from lakehouse.datasets.build import build
+    from lakehouse.datasets.find import find_dataset
+    from lakehouse.datasets.recipe import Recipe, load_recipe
+    from lakehouse.dimensions.registry import Dimension, Extractor
+    from lakehouse.dimensions.step import measure_dimensions
+    from lakehouse.errors import PetrelError
+    from lakehouse.evaluation import Gate, evaluate
+    from lakehouse.ingestion.entities import entities
+    from lakehouse.ingestion.land import land
+    from lakehouse.ingestion.source import Source
+    from lakehouse.lake import Lake, open_lake
+    from lakehouse.opinions.step import OpinionSource, import_opinions, record_opinions, resolve_parked
+    from lakehouse.query import fetch
+    from lakehouse.receipts import Receipt
+    from lakehouse.sql.session import connect, user_query
+
+_HOMES = {
+    "Config": "lakehouse.config",
+    "Dimension": "lakehouse.dimensions.registry",
+    "Extractor": "lakehouse.dimensions.registry",
+    "Gate": "lakehouse.evaluation",
+    "Lake": "lakehouse.lake",
+    "OpinionSource": "lakehouse.opinions.step",
+    "PetrelError": "lakehouse.errors",
+    "Receipt": "lakehouse.receipts",
+    "Recipe": "lakehouse.datasets.recipe",
+    "Source": "lakehouse.ingestion.source",
+    "build": "lakehouse.datasets.build",
+    "connect": "lakehouse.sql.session",
+    "entities": "lakehouse.ingestion.entities",
+    "evaluate": "lakehouse.evaluation",
+    "fetch": "lakehouse.query",
+    "find_dataset": "lakehouse.datasets.find",
+    "import_opinions": "lakehouse.opinions.step",
+    "land": "lakehouse.ingestion.land",
+    "load_config": "lakehouse.config",
+    "load_recipe": "lakehouse.datasets.recipe",
+    "measure_dimensions": "lakehouse.dimensions.step",
+    "open_lake": "lakehouse.lake",
+    "record_opinions": "lakehouse.opinions.step",
+    "resolve_parked": "lakehouse.opinions.step",
+    "user_query": "lakehouse.sql.session",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
