@@ -9,6 +9,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -64,17 +65,18 @@ def digest_of(hashes: Iterable[bytes]) -> Digest:
 def row_hashes(data: pa.Table | pa.RecordBatch, fields: Sequence[Field]) -> list[bytes]:
     """Return the 32-byte hash of each row; `data` has exactly these columns."""
     start = bytes.fromhex(schema_id(fields))
-    columns = [_cells(_one_array(data.column(field.name)), field.type) for field in fields]
+    columns = [_cells(one_array(data.column(field.name)), field.type) for field in fields]
     return [hashlib.sha256(start + b"".join(cells)).digest() for cells in zip(*columns, strict=True)]
 
 
-def _one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def one_array(column: Any) -> Any:
+    """Return an Arrow column, chunked or not, as one array."""
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     return column
 
 
-def _cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
+def _cells(values: Any, kind: Any) -> list[bytes]:
     if _is_number(kind):
         return _number_cells(values, kind)
     if is_number_list(kind):
@@ -84,7 +86,7 @@ def _cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
     return [_cell(value) for value in values.to_pylist()]
 
 
-def _number_cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
+def _number_cells(values: Any, kind: pa.DataType) -> list[bytes]:
     packed = _packed(values, kind)
     cells = [_NUMBER + packed[at : at + 8] for at in range(0, len(packed), 8)]
     if values.null_count:
@@ -92,13 +94,13 @@ def _number_cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
     return cells
 
 
-def _number_list(values: pa.Array, kind: pa.DataType) -> bytes:
+def _number_list(values: Any, kind: Any) -> bytes:
     if values.null_count:
         return _LIST + struct.pack("<Q", len(values)) + b"".join(_number_cells(values, kind))
     return _NUMBERS + struct.pack("<Q", len(values)) + _packed(values, kind)
 
 
-def _packed(values: pa.Array, kind: pa.DataType) -> bytes:
+def _packed(values: Any, kind: pa.DataType) -> bytes:
     """Return eight little-endian bytes for each value; what stands for a null is zero and is not used."""
     if pa.types.is_floating(kind):
         numbers = values.fill_null(0).to_numpy(zero_copy_only=False).astype("<f8") + 0.0  # -0.0 + 0.0 is 0.0

@@ -27,7 +27,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "timestamp[us, UTC]": pa.timestamp("us", tz="UTC"),
     "date32": pa.date32(),
 }
-_ELEMENTS = tuple(name for name in _SCALARS if name.startswith(("int", "uint", "float"))) + ("bool", "string")
+_ELEMENTS = [name for name in _SCALARS if name.startswith(("int", "uint", "float", "bool", "string"))]
 TYPES: dict[str, pa.DataType] = {
     **_SCALARS,
     **{f"list<{name}>": pa.list_(_SCALARS[name]) for name in _ELEMENTS},

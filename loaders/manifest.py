@@ -149,6 +149,11 @@ class Manifest:
         layout = [[part.rows_sha256, list(part.row_groups)] for part in self.parts]
         return sha256_text(canonical_json([FORMAT_NAME, FORMAT_VERSION, schema_id(self.fields), layout]))
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the text of `_manifest.json`, 64 hex digits."""
+        return sha256_text(self.to_json())
+
     def to_json(self) -> str:
         """Return the text of `_manifest.json`."""
         return _dump(
@@ -258,7 +263,7 @@ def read_manifest(folder: Path) -> Manifest:
     stated = (record.count("rows"), record.text("content_digest"), record.text("fingerprint"))
     found = (manifest.rows, str(manifest.digest), manifest.fingerprint)
     if stated != found:
-        raise FormatError(f"{path}: states rows, digest, fingerprint {stated}, but its parts give {found}; publish again")
+        raise FormatError(f"{path}: states rows, digest, fingerprint {stated}, its parts give {found}; publish again")
     return manifest
 
 

@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 
 from loaders.digest import Digest, digest_of, row_hashes
 from loaders.errors import FormatError
-from loaders.fields import Field, arrow_schema, check_fields
+from loaders.fields import Field, arrow_schema, check_fields, is_number_list, numpy_dtype
 from loaders.files import TEMPORARY_PREFIX, sha256_file, sync_file, sync_folder
 from loaders.manifest import PART_NAME, PartReceipt
 
@@ -68,19 +69,18 @@ def _write(
     data: pa.Table | Iterable[pa.RecordBatch], path: Path, fields: tuple[Field, ...], row_groups: Sequence[int] | None
 ) -> tuple[Digest, str]:
     schema = arrow_schema(fields)
+    texts = [field.name for field in fields if pa.types.is_string(field.type)]
+    numbers = [name for name, kind in zip(schema.names, schema.types, strict=True) if numpy_dtype(kind)]
     # Images and arrays are already compressed or do not compress; uncompressed pages are read without a copy.
     # Only text repeats enough for a dictionary. Statistics of binary values are bytes nobody reads.
-    texts = [field.name for field in fields if pa.types.is_string(field.type)]
-    plain = [field.name for field in fields if not pa.types.is_binary(field.type) and not pa.types.is_nested(field.type)]
+    settings: dict[str, Any] = {
+        "compression": "none",
+        "use_dictionary": texts or False,
+        "write_statistics": texts + numbers or False,
+        "write_page_checksum": True,
+    }
     digest, order = Digest(), hashlib.sha256()
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="NONE",
-        use_dictionary=texts or False,
-        write_statistics=plain or False,
-        write_page_checksum=True,
-    ) as writer:
+    with pq.ParquetWriter(path, schema, **settings) as writer:
         for group in _groups(data, fields, schema, row_groups):
             hashes = row_hashes(group, fields)
             digest += digest_of(hashes)
@@ -130,22 +130,28 @@ def _checked(batch: pa.RecordBatch, fields: tuple[Field, ...], schema: pa.Schema
             raise FormatError(f"column {field.name}: expected type {field.type}, found {values.type}")
         if values.null_count and not field.nullable:
             raise FormatError(f"column {field.name}: {values.null_count} nulls, but the field is not nullable")
-        _check_lengths(values, field)
+        _check_values(values, field)
         arrays.append(values)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _check_lengths(values: pa.Array, field: Field) -> None:
+def _check_values(values: Any, field: Field) -> None:
+    """Refuse what would not fit into one array of the declared shape, or into 32-bit offsets."""
+    if is_number_list(field.type) and values.flatten().null_count:
+        raise FormatError(f"column {field.name}: a list of numbers holds nulls; use NaN or a nullable field")
     shape = field.fixed_shape
     if not shape or field.codec not in ("raw", "ndarray"):
         return
     if field.codec == "ndarray":
-        wanted, lengths = math.prod(shape) * np.dtype(field.dtype).itemsize, pc.binary_length(values)
+        wanted = math.prod(shape) * np.dtype(field.dtype).itemsize
+        lengths = pc.binary_length(values)
     else:
         wanted, lengths = shape[0], pc.list_value_length(values)
-    low_high = pc.min_max(lengths).as_py()
-    if {low_high["min"], low_high["max"]} - {wanted, None}:
-        raise FormatError(f"column {field.name}: every value must have length {wanted} for shape {shape}, found {low_high}")
+    found = {value for value in pc.unique(lengths).to_pylist() if value is not None}
+    if found - {wanted}:
+        raise FormatError(
+            f"column {field.name}: every value must have length {wanted} for shape {shape}, found {sorted(found)[:5]}"
+        )
 
 
 def _receipt(name: str, path: Path, digest: Digest, rows_sha256: str) -> PartReceipt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,7 @@ def plan_parts(
             stop=row_cuts[last],
             row_groups=tuple(row_cuts[at + 1] - row_cuts[at] for at in range(first, last)),
         )
-        for index, (first, last) in enumerate(zip(part_cuts[:-1], part_cuts[1:], strict=True))
+        for index, (first, last) in enumerate(pairwise(part_cuts))
     ]
 
 
