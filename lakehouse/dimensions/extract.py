@@ -9,8 +9,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.dimensions.registry import Extractor
-from lakehouse.dimensions.rows import DimensionRows
+from lakehouse.dimensions.registry import Extractor, Value
+from lakehouse.dimensions.rows import Measured, dimension_batch
+from lakehouse.dimensions.values import check_values
 from lakehouse.dimensions.view import EntityView, view_of
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.media.limits import ImageLimits
@@ -18,6 +19,7 @@ from lakehouse.objects import read_bytes
 from lakehouse.outputs import union_batch, union_schema
 from lakehouse.rejects import rejected_row
 from lakehouse.tables import finish_row
+from schemas.model import Table
 from schemas.silver import DIMENSIONS, REJECTED
 
 OUTPUTS = union_schema(DIMENSIONS, REJECTED)
@@ -54,26 +56,26 @@ def extract_batches(
     """
     known = {each.name: each for each in extractors}
     for batch in batches:
-        measured, rejected = DimensionRows(), []
+        measured: dict[str, list[Measured]] = {}
+        rejected: list[tuple[Table, dict[str, object]]] = []
         for entity in batch.to_pylist():
+            entity_id = entity["entity_id"]
             chosen = [known[name] for name in sorted(entity["missing"])]
-            for extractor, error in _measure(entity, chosen, measured, root, limits, now):
-                row = rejected_row("dimensions", entity["entity_id"], error, location=extractor.key)
-                rejected.append((REJECTED, finish_row(row, REJECTED, now)))
-        if len(measured):
-            yield measured.batch(OUTPUTS)
+            for extractor, found in _measure(entity, chosen, root, limits):
+                if isinstance(found, RejectedInputError):
+                    row = rejected_row("dimensions", entity_id, found, location=extractor.key)
+                    rejected.append((REJECTED, finish_row(row, REJECTED, now)))
+                else:
+                    measured.setdefault(extractor.name, []).append((entity_id, found))
+        for name, rows in measured.items():
+            yield dimension_batch(known[name], rows, now=now, schema=OUTPUTS)
         if rejected:
             yield union_batch(rejected, OUTPUTS)
 
 
 def _measure(
-    entity: dict[str, str],
-    chosen: Iterable[Extractor],
-    measured: DimensionRows,
-    root: str,
-    limits: ImageLimits,
-    now: datetime,
-) -> Iterator[tuple[Extractor, RejectedInputError]]:
+    entity: dict[str, str], chosen: Iterable[Extractor], root: str, limits: ImageLimits
+) -> Iterator[tuple[Extractor, list[Value] | RejectedInputError]]:
     try:
         view = _view(entity, root, limits)
     except IngestError as error:
@@ -82,7 +84,7 @@ def _measure(
         return
     for extractor in chosen:
         try:
-            measured.add(entity["entity_id"], extractor, extractor.function(view), now)
+            yield extractor, check_values(extractor, extractor.function(view))
         except RejectedInputError as error:
             yield extractor, _rejection(extractor, error.rule, error.reason)
         except Exception as error:  # Someone else's code: whatever it raises is this pair's outcome.
