@@ -30,6 +30,11 @@ class DatasetVersion:
     members: int
     members_digest: str
 
+    @property
+    def seed(self) -> int:
+        """Seed of every random choice, from the recipe."""
+        return int(str(self.recipe["seed"]))
+
 
 def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
     """Return a dataset version by its id, or the newest version of a name.

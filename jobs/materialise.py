@@ -1,0 +1,126 @@
+"""Publish a dataset version as Parquet that any engine can read and `loaders.make_reader` feeds to training.
+
+    ./spark-submit.sh jobs/materialise.py --lake my_lake --dataset digits
+    petrel materialise --lake my_lake --dataset digits
+    petrel materialise --lake my_lake --pipeline conf/pipelines/digits.toml
+
+Writes <lake>/datasets/<name>/<version id>/, all of it or nothing; a killed run keeps the files it had finished.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jobs.common import main_of
+from jobs.pipeline import load_pipeline
+from jobs.samples import sample_table
+from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
+from lakehouse.lake import Lake
+from lakehouse.objects import read_bytes
+from lakehouse.receipts import Receipt
+from lakehouse.steps import StepRecord, step
+from lakehouse.tables import head, insert_rows
+from loaders import plan_dataset, publish, read_dataset
+from loaders.manifest import DATASET, FORMAT_VERSION, read_manifest
+from loaders.tasks import RECEIPT_SCHEMA, receipts_of, run_task_batches
+from schemas.canonical import content_id
+from schemas.tables import DATASETS, MATERIALISATIONS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this step takes."""
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--dataset", help="name of a dataset (its newest version) or a version id")
+    given.add_argument("--pipeline", metavar="FILE", help="every dataset of a pipeline file, newest version")
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
+    """Run the step."""
+    names = [recipe.name for recipe in load_pipeline(args.pipeline).recipes] if args.pipeline else [args.dataset]
+    for name in names:
+        yield materialise(lake, name)
+
+
+def materialise(lake: Lake, name_or_id: str) -> Receipt:
+    """Publish a dataset version; one that is published already is left alone.
+
+    Returns:
+        Receipt with counts rows and files, bytes written, and details dataset_id and folder.
+
+    Raises:
+        RecipeError: If there is no such dataset.
+        IngestError: If an object is missing.
+        LoaderError: If what was written is not what was planned.
+    """
+    inputs = {"dataset": name_or_id, DATASETS.name: head(lake.root, DATASETS)}
+    with step(lake, "materialise", inputs=inputs) as record:
+        if not (record.unchanged and is_published(lake.root / record.details["folder"])):
+            record.unchanged = False
+            _materialise(lake, find_dataset(lake, name_or_id), record)
+    return record.finished()
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a version stands in `folder`: its `_dataset.json` is the last file to come."""
+    return (folder / DATASET).is_file()
+
+
+def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:
+    folder = lake.datasets / version.name / version.dataset_id
+    known = is_published(folder)
+    if not known:
+        _publish(lake, version, folder)
+    published = read_dataset(folder)
+    parts = [part for split in published.splits for part in read_manifest(folder / split).parts]
+    size = sum(part.bytes for part in parts)
+    row = {
+        "dataset_id": version.dataset_id,
+        "folder": str(folder.relative_to(lake.root)),
+        "format_version": FORMAT_VERSION,
+        "rows": published.rows,
+        "files": len(parts),
+        "content_digest": str(published.content_digest),
+        "size_bytes": size,
+    }
+    record.writes.append(
+        insert_rows(lake, MATERIALISATIONS, [row | {"materialisation_id": content_id(row)}], step="materialise")
+    )
+    record.bytes_written = 0 if known else size
+    record.counts = {"rows": published.rows, "files": len(parts)}
+    record.details = {"dataset": version.name, "dataset_id": version.dataset_id, "folder": str(row["folder"])}
+
+
+def _publish(lake: Lake, version: DatasetVersion, folder: Path) -> None:
+    samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)))
+    plan = plan_dataset(
+        samples.rows,
+        samples.fields,
+        seed=version.seed,
+        dataset_id=version.dataset_id,
+        objects=samples.objects,
+        layout=samples.layout,
+    )
+    staging = staging_folder(folder, plan)
+    read_object = functools.partial(read_bytes, str(lake.root))
+    written = lake.engine.map_batches(
+        lake.engine.from_arrow(plan.task_table()),
+        functools.partial(run_task_batches, staging=str(staging), read_object=read_object),
+        RECEIPT_SCHEMA,
+        rows_per_task=1,
+        label=f"materialise {version.name}",
+    )
+    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(samples.classes)}
+    publish(plan, receipts_of(lake.engine.arrow(written)), folder=folder, staging=staging, lineage=lineage)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

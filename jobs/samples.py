@@ -1,0 +1,76 @@
+"""What one training sample is made of: from the members of a dataset version to rows and fields of the loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.fields import Field
+from loaders.tasks import Layout
+
+IMAGE_PREFIX = "image/"
+
+ENTITY = Field("entity_id", pa.string(), doc="SHA-256 of the bytes: joins back to the lake and to opinions.")
+IMAGE = Field("image", pa.binary(), codec="image", shape=(None, None, 3), doc="Encoded image as it was landed.")
+CONTENT = Field("content", pa.binary(), doc="Bytes as they were landed.")
+MEDIA_TYPE = Field("media_type", pa.string(), doc="Media type found in the bytes.")
+WEIGHT = Field("weight", pa.float64(), doc="Sampling weight, 1 unless the recipe says otherwise.")
+LABEL = Field("label", pa.string(), doc="Label by the recipe's policy.")
+LABEL_INDEX = Field("label_index", pa.int64(), doc="Place of the label among the classes, from 0.")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTable:
+    """Rows without their bytes, and what to store of them.
+
+    Attributes:
+        rows: One row per member.
+        fields: Columns to store.
+        objects: Field -> column of `rows` with the URI of its bytes.
+        classes: Every label that got a vote, sorted by code point; empty for a dataset without labels.
+    """
+
+    rows: pa.Table
+    fields: tuple[Field, ...]
+    objects: Mapping[str, str]
+    classes: tuple[str, ...]
+    layout: Layout = Layout(size_column="size_bytes")
+
+
+def sample_table(members: pa.Table) -> SampleTable:
+    """Return the samples of members as `read_members` gives them.
+
+    A dataset of images has a column `image` that the reader decodes; another one has `content`, bytes as they are.
+    Where the recipe asked a question there are `label`, `label_index` and `label_probs`: votes divided by their sum,
+    float32, one for each class.
+    """
+    images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
+    content = IMAGE if images else CONTENT
+    columns = {name: members[name] for name in ("entity_id", "media_type", "weight", "split", "size_bytes")}
+    columns["object_uri"] = members["object_uri"]
+    fields = [ENTITY, content, MEDIA_TYPE, WEIGHT]
+    classes: tuple[str, ...] = ()
+    if members["label"].null_count < members.num_rows:
+        votes = [dict(each or ()) for each in members["label_votes"].to_pylist()]
+        classes = tuple(sorted({label for each in votes for label in each} | set(members["label"].to_pylist())))
+        columns |= {"label": members["label"], "label_index": _indices(members["label"], classes)}
+        columns["label_probs"] = _shares(votes, classes)
+        doc = f"Share of the votes for each of the {len(classes)} classes; adds up to 1."
+        fields += [LABEL, LABEL_INDEX, Field("label_probs", pa.list_(pa.float32()), shape=(len(classes),), doc=doc)]
+    return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"}, classes)
+
+
+def _indices(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> pa.Array:
+    places = {label: index for index, label in enumerate(classes)}
+    return pa.array([places[label] for label in labels.to_pylist()], pa.int64())
+
+
+def _shares(votes: list[dict[str, int]], classes: tuple[str, ...]) -> pa.Array:
+    counts = np.array([[each.get(label, 0) for label in classes] for each in votes], dtype=np.float64)
+    # counts: (samples, classes)
+    shares = (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+    return pa.array(list(shares), pa.list_(pa.float32()))
