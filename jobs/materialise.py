@@ -12,21 +12,21 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jobs.common import main_of
 from jobs.pipeline import load_pipeline
-from jobs.samples import sample_table
+from jobs.samples import LAYOUT, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
 from lakehouse.lake import Lake
 from lakehouse.objects import read_bytes
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
 from lakehouse.tables import head, insert_rows
-from loaders import plan_dataset, publish, read_dataset
-from loaders.manifest import DATASET, FORMAT_VERSION, read_manifest
-from loaders.tasks import RECEIPT_SCHEMA, receipts_of, run_task_batches
+from loaders.manifest import DATASET, FORMAT_VERSION
+from loaders.publish import Published, find_published, publish
+from loaders.tasks import RECEIPT_SCHEMA, DatasetPlan, plan_dataset, receipts_of, run_task_batches
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, MATERIALISATIONS
 
@@ -58,8 +58,9 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
     """
     inputs = {"dataset": name_or_id, DATASETS.name: head(lake.root, DATASETS)}
     with step(lake, "materialise", inputs=inputs) as record:
-        if not (record.unchanged and is_published(lake.root / record.details["folder"])):
-            record.unchanged = False
+        # A folder can be removed to free its space; the tables do not tell.
+        record.unchanged = record.unchanged and is_published(lake.root / record.details["folder"])
+        if not record.unchanged:
             _materialise(lake, find_dataset(lake, name_or_id), record)
     return record.finished()
 
@@ -71,30 +72,6 @@ def is_published(folder: Path) -> bool:
 
 def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:
     folder = lake.datasets / version.name / version.dataset_id
-    known = is_published(folder)
-    if not known:
-        _publish(lake, version, folder)
-    published = read_dataset(folder)
-    parts = [part for split in published.splits for part in read_manifest(folder / split).parts]
-    size = sum(part.bytes for part in parts)
-    row = {
-        "dataset_id": version.dataset_id,
-        "folder": str(folder.relative_to(lake.root)),
-        "format_version": FORMAT_VERSION,
-        "rows": published.rows,
-        "files": len(parts),
-        "content_digest": str(published.content_digest),
-        "size_bytes": size,
-    }
-    record.writes.append(
-        insert_rows(lake, MATERIALISATIONS, [row | {"materialisation_id": content_id(row)}], step="materialise")
-    )
-    record.bytes_written = 0 if known else size
-    record.counts = {"rows": published.rows, "files": len(parts)}
-    record.details = {"dataset": version.name, "dataset_id": version.dataset_id, "folder": str(row["folder"])}
-
-
-def _publish(lake: Lake, version: DatasetVersion, folder: Path) -> None:
     samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)))
     plan = plan_dataset(
         samples.rows,
@@ -102,19 +79,38 @@ def _publish(lake: Lake, version: DatasetVersion, folder: Path) -> None:
         seed=version.seed,
         dataset_id=version.dataset_id,
         objects=samples.objects,
-        layout=samples.layout,
+        layout=LAYOUT,
     )
-    staging = staging_folder(folder, plan)
+    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(samples.classes)}
+    published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
+    row = {
+        "dataset_id": version.dataset_id,
+        "folder": str(folder.relative_to(lake.root)),
+        "format_version": FORMAT_VERSION,
+        "rows": published.dataset.rows,
+        "files": published.files,
+        "content_digest": str(published.dataset.content_digest),
+        "size_bytes": published.bytes,
+    }
+    row["materialisation_id"] = content_id(row)
+    record.writes.append(insert_rows(lake, MATERIALISATIONS, [row], step="materialise"))
+    record.bytes_written = published.bytes if published.is_new else 0
+    record.counts = {"rows": published.dataset.rows, "files": published.files}
+    record.details = {"dataset": version.name, "dataset_id": version.dataset_id, "folder": str(row["folder"])}
+
+
+def _publish(lake: Lake, plan: DatasetPlan, folder: Path, lineage: Mapping[str, object]) -> Published:
+    # Named by the plan: a killed run's finished files are found again, and nobody else's.
+    staging = folder.parent / f".staging-{plan.plan_id[:32]}"
     read_object = functools.partial(read_bytes, str(lake.root))
     written = lake.engine.map_batches(
         lake.engine.from_arrow(plan.task_table()),
         functools.partial(run_task_batches, staging=str(staging), read_object=read_object),
         RECEIPT_SCHEMA,
         rows_per_task=1,
-        label=f"materialise {version.name}",
+        label=f"materialise {folder.parent.name}",
     )
-    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(samples.classes)}
-    publish(plan, receipts_of(lake.engine.arrow(written)), folder=folder, staging=staging, lineage=lineage)
+    return publish(plan, receipts_of(lake.engine.arrow(written)), folder=folder, staging=staging, lineage=lineage)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,9 @@ LABEL = Field("label", pa.string(), doc="Label by the recipe's policy.")
 LABEL_INDEX = Field("label_index", pa.int64(), doc="Place of the label among the classes, from 0.")
 
 
+LAYOUT = Layout(size_column="size_bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class SampleTable:
     """Rows without their bytes, and what to store of them.
@@ -38,7 +41,6 @@ class SampleTable:
     fields: tuple[Field, ...]
     objects: Mapping[str, str]
     classes: tuple[str, ...]
-    layout: Layout = Layout(size_column="size_bytes")
 
 
 def sample_table(members: pa.Table) -> SampleTable:
