@@ -11,23 +11,21 @@ when it cannot be made. Archives that nobody used for 30 days are removed when a
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from lakehouse.cache import cache_root, mark_used, remove_unused
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.jars import cache_root, jar_paths
+from lakehouse.ivy import INSTALL_SPARK, spark_package
+from lakehouse.jars import jar_paths
 from lakehouse.java import find_java
 
 RECORD_VARIABLE = "PETREL_RECORD_CLASSES"
 """Path of the archive to write when the JVM ends; set only for the recording run."""
-
-UNUSED_S = 30 * 24 * 3600
 
 # What most jobs do: create, append, merge, read at a version, aggregate, run Python over Arrow batches.
 RECORDING = """
@@ -57,11 +55,10 @@ spark.stop()
 
 def archive_path(jars: Sequence[str]) -> Path | None:
     """Return where the archive for this Java, this pyspark and these jars belongs; None without pyspark."""
-    spec = importlib.util.find_spec("pyspark")
-    if spec is None or not spec.submodule_search_locations:
+    try:
+        core = next(iter(sorted(spark_package().glob("jars/spark-core_*.jar"))), None)
+    except EnvironmentProblemError:
         return None
-    folder = Path(spec.submodule_search_locations[0]) / "jars"
-    core = next(iter(sorted(folder.glob("spark-core_*.jar"))), None)
     if core is None:
         return None
     java = find_java()
@@ -78,10 +75,7 @@ def archive_options(jars: Sequence[str]) -> list[str]:
     path = archive_path(jars)
     if path is None or not path.is_file():
         return []
-    try:
-        os.utime(path)  # in use: not to be removed
-    except OSError:
-        pass  # somebody else's cache; reading is enough
+    mark_used(path)
     return [f'-XX:SharedArchiveFile="{path}"', "-Xshare:auto", "-Xlog:cds=off", "-Xlog:class+path=off"]
 
 
@@ -93,11 +87,11 @@ def make_archive() -> Path:
     """
     target = archive_path([str(path) for path in jar_paths()])
     if target is None:
-        raise EnvironmentProblemError("pyspark is not installed; run: pip install 'petrel-lakehouse[spark]'")
+        raise EnvironmentProblemError(f"pyspark is not installed; run: {INSTALL_SPARK}")
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unused(target.parent)
+    remove_unused(target.parent, "*.jsa")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".record-") as scratch:
         recorded = Path(scratch) / "classes.jsa"
         root = str(Path(__file__).parents[1])
@@ -120,12 +114,6 @@ def make_archive() -> Path:
 def _complete(recorded: Path) -> bool:
     """Tell whether Java got to the end: it writes the header, which comes first in the file, last."""
     return recorded.is_file() and any(recorded.open("rb").read(4))
-
-
-def _remove_unused(folder: Path) -> None:
-    for path in folder.glob("*.jsa"):
-        if time.time() - path.stat().st_mtime > UNUSED_S:
-            path.unlink(missing_ok=True)
 
 
 def main() -> int:
