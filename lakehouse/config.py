@@ -114,7 +114,7 @@ def load_config(
     values: dict[str, dict[str, object]] = {}
     for origin, layer in layers:
         _merge(values, layer, origin)
-    config = Config(**{name: _section_types()[name](**given) for name, given in values.items()})  # type: ignore[arg-type]
+    config = Config(**{name: _section_types()[name](**given) for name, given in values.items()})
     return _check(config)
 
 

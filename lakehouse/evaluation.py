@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
@@ -179,7 +180,7 @@ def _slice_sql(text: str) -> str:
     return f"case when {column} is null then 'none' else concat('q', cast({rank} as varchar)) end"
 
 
-def _by_class(found: list[Mapping[str, int]]) -> list[Metric]:
+def _by_class(found: Sequence[Mapping[str, Any]]) -> list[Metric]:
     metrics: list[Metric] = []
     for row in sorted(found, key=lambda each: str(each["label"])):
         where, support = f"class={row['label']}", row["support"]

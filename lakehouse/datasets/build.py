@@ -109,7 +109,7 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
         raise RecipeError(
             f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
         )
-    ids = pa.table({"entity_id": found["entity_id"].unique().drop_null().cast(pa.string())})
+    ids = pa.table([found["entity_id"].unique().drop_null().cast(pa.string())], names=["entity_id"])
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
     return lake.engine.from_arrow(ids)

@@ -24,9 +24,16 @@ CHUNK_BYTES = 1 << 20
 
 LISTED_SCHEMA = pa.schema(
     [
-        ("uri", pa.string()), ("path", pa.string()), ("name", pa.string()), ("size_bytes", pa.int64()),
-        ("mtime_at", TIMESTAMP), ("rule", pa.string()), ("reason", pa.string()),
-        ("sidecar_json", pa.string()), ("captured_at", TIMESTAMP), ("group_keys", pa.map_(pa.string(), pa.string())),
+        pa.field("uri", pa.string()),
+        pa.field("path", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("size_bytes", pa.int64()),
+        pa.field("mtime_at", TIMESTAMP),
+        pa.field("rule", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("sidecar_json", pa.string()),
+        pa.field("captured_at", TIMESTAMP),
+        pa.field("group_keys", pa.map_(pa.string(), pa.string())),
     ]
 )
 """One listed file and what its sidecar says."""
