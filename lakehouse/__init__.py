@@ -62,7 +62,33 @@ _HOMES = {
     "user_query": "lakehouse.sql.session",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [
+    "Config",
+    "Dimension",
+    "Extractor",
+    "Gate",
+    "Lake",
+    "OpinionSource",
+    "PetrelError",
+    "Receipt",
+    "Recipe",
+    "Source",
+    "build",
+    "connect",
+    "entities",
+    "evaluate",
+    "fetch",
+    "find_dataset",
+    "import_opinions",
+    "land",
+    "load_config",
+    "load_recipe",
+    "measure_dimensions",
+    "open_lake",
+    "record_opinions",
+    "resolve_parked",
+    "user_query",
+]
 
 
 def __getattr__(name: str) -> Any:
