@@ -1,0 +1,49 @@
+# Petrel's commands. Everything runs in .venv, which the first of them sets up from requirements.lock.
+#
+# Needs Python 3.11 or newer with its venv module; Java 17 or newer for the Spark engine.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/petrel-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types imports check bench lock clean distclean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## install Petrel and all it needs into .venv (PYTHON=python3.12 takes another Python)
+
+$(READY): requirements.lock pyproject.toml .ci/setup
+	@PYTHON='$(PYTHON)' .ci/setup
+	@touch $@
+
+demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder)
+	@$(BIN)/python -m jobs.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
+
+test: $(READY) ## all tests (ARGS='-k jars' is handed to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## style and likely mistakes: ruff
+	@$(BIN)/ruff check .
+
+types: $(READY) ## types: mypy --strict
+	@$(BIN)/mypy
+
+imports: $(READY) ## direction of imports between the packages: import-linter
+	@$(BIN)/lint-imports
+
+check: lint types imports test ## everything that CI checks
+
+bench: $(READY) ## the measurements of benchmarks/ (ARGS is handed on)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade raises what pyproject.toml allows)
+	@.ci/lock $(ARGS)
+
+clean: ## remove the demo's lakes and what tools left behind
+	@rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build spark-warehouse
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## also remove .venv
+	@rm -rf .venv petrel_lakehouse.egg-info

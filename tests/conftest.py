@@ -1,0 +1,94 @@
+"""What all tests share: real data sets, an embedded lake, the one Spark session of the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lakehouse.config import load_config
+from lakehouse.errors import EnvironmentProblemError
+from lakehouse.java import find_java
+from lakehouse.lake import Lake, open_lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def missing(what: str, *, required_by: str) -> None:
+    """Skip the test, or fail it where `.ci/run` has asked for everything."""
+    if os.environ.get(required_by) == "1":
+        pytest.fail(f"{what} ({required_by}=1: a failure, not a skip)")
+    pytest.skip(what)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own `PETREL__SECTION__KEY` changes no test."""
+    for name in [name for name in os.environ if name.startswith("PETREL__")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Return a function from the name of a real data set, as in `real_data("cifar10")`, to its folder.
+
+    They lie in `PETREL_TEST_DATA`, else in `shared/data` beside the repository; a missing one skips the test.
+    """
+    root = Path(os.environ.get("PETREL_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        if not (root / name).is_dir():
+            missing(f"real data set `{name}` is not in {root}; set PETREL_TEST_DATA", required_by="PETREL_REQUIRE_DATA")
+        return root / name
+
+    return find
+
+
+@pytest.fixture
+def embedded_lake(tmp_path: Path) -> Iterator[Lake]:
+    """An empty lake on the embedded engine, with two workers."""
+    config = load_config(overrides=[f'lake.root="{tmp_path / "lake"}"', "engine.workers=2"], environ={})
+    with open_lake(config) as lake:
+        yield lake
+
+
+@pytest.fixture(scope="session")
+def java_17() -> None:
+    """Skip where there is no Java for Spark."""
+    try:
+        find_java()
+    except EnvironmentProblemError as problem:
+        missing(f"no Java: {problem}", required_by="PETREL_REQUIRE_SPARK")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The one Spark session of the run: `local[2]`, 1 GB; tests with `engine="spark"` use it too."""
+    from lakehouse.sparkconf import build_session
+
+    settings = {
+        "spark.driver.memory": "1g",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+    }
+    try:
+        session = build_session("petrel-tests", master="local[2]", settings=settings)
+    except EnvironmentProblemError as problem:
+        missing(f"no Spark: {problem}", required_by="PETREL_REQUIRE_SPARK")
+        raise
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def spark_lake(spark: SparkSession, tmp_path: Path) -> Iterator[Lake]:
+    """An empty lake on the Spark engine."""
+    config = load_config(overrides=[f'lake.root="{tmp_path / "spark_lake"}"', "engine.workers=2"], environ={})
+    with open_lake(config, engine="spark") as lake:
+        yield lake
