@@ -46,15 +46,28 @@ def relation_digest(engine: Engine, rows: Relation) -> Digest:
     return Digest(found["n"], low, high)
 
 
-def commit_metadata(*, step: str, engine: str, added: int, digest: Digest) -> str:
-    """Return the JSON that every commit of ours carries."""
-    record = {"step": step, "engine": engine, "rows_added": added, "digest": str(digest)}
+def commit_metadata(*, step: str, engine: str, added: int, digest: Digest, version: int) -> str:
+    """Return the JSON that every commit of ours carries.
+
+    Args:
+        step: Name of the step.
+        engine: Name of the engine.
+        added: Rows that this commit adds.
+        digest: Digest of the table after it.
+        version: Version that it is meant to become.
+    """
+    record = {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version}
     return json.dumps({"petrel": record}, sort_keys=True)
 
 
-def digest_from_metadata(text: str | None) -> Digest | None:
-    """Return the digest that a commit carries, None if it is not one of ours."""
+def digest_from_metadata(text: str | None, version: int) -> Digest | None:
+    """Return the digest that the commit of `version` carries.
+
+    None if the commit is not one of ours, or became another version than it was meant to: then somebody who
+    does not take our lock committed in between, and the sum leaves their rows out.
+    """
     try:
-        return parse_digest(json.loads(text or "")["petrel"]["digest"])
+        record = json.loads(text or "")["petrel"]
+        return parse_digest(record["digest"]) if record["version"] == version else None
     except (ValueError, KeyError, TypeError):
         return None

@@ -45,7 +45,7 @@ def table_status(root: Path) -> list[TableStatus]:
         handle = open_table(root, table)
         newest = handle.history(1)[0]
         metadata = newest.get("userMetadata")
-        digest = digest_from_metadata(metadata)
+        digest = digest_from_metadata(metadata, handle.version())
         rows = handle.count() if digest is None else digest.rows
         written_at = datetime.fromtimestamp(int(newest["timestamp"]) / 1000, UTC)
         found.append(TableStatus(table.name, handle.version(), rows, written_at, _step(metadata)))

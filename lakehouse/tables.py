@@ -89,10 +89,12 @@ def version_at(root: Path, table: Table, instant: datetime) -> int:
 
 def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     """Return the digest of a table at a version: from its commit, else by reading the rows."""
-    newest = open_table(lake.root, table, version).history(1)[0]
-    digest = digest_from_metadata(newest.get("userMetadata"))
+    handle = open_table(lake.root, table, version)
+    digest = digest_from_metadata(handle.history(1)[0].get("userMetadata"), version)
     if digest is not None:
         return digest
+    if not handle.file_uris():
+        return Digest()
     return relation_digest(lake.engine, lake.engine.scan(table_path(lake.root, table), version))
 
 
@@ -115,22 +117,26 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
     engine = lake.engine
     path = table_path(lake.root, table)
     offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
-    count = relation_digest(engine, offered).rows
+    all_offered = relation_digest(engine, offered)
     with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
         for attempt in range(lake.config.engine.commit_attempts):
             before = head(lake.root, table)
-            fresh = engine.stage(
-                engine.sql(_not_held(table), {"offered": offered, "held": engine.scan(path, before)}, {})
-            )
-            added = relation_digest(engine, fresh)
             held = digest_at(lake, table, before)
+            fresh, added = offered, all_offered
+            if held.rows and added.rows:
+                known = engine.scan(path, before)
+                fresh = engine.stage(engine.sql(_not_held(table), {"offered": offered, "held": known}, {}))
+                added = relation_digest(engine, fresh)
             if added.rows == 0:
-                return Inserted(table.name, before, before, count, 0, str(held))
+                return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
             total = held + added
             commit = Commit(
                 app_id=_transaction_id(table, step, added),
-                metadata=commit_metadata(step=step, engine=engine.name, added=added.rows, digest=total),
+                metadata=commit_metadata(
+                    step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1
+                ),
                 schema=table.arrow_schema,
+                read_version=before,
             )
             try:
                 after = engine.append(path, fresh, commit)
@@ -138,7 +144,9 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
                 # Only a writer that bypasses our lock can cause this.
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             else:
-                return Inserted(table.name, before, after, count, added.rows, str(total))
+                if after != before + 1:
+                    total = digest_at(lake, table, after)
+                return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
     raise ConcurrentWriteError(
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
         f"take our lock; stop it and run again ({path})"
@@ -174,15 +182,16 @@ def _create(path: Path, table: Table) -> None:
         configuration=PROPERTIES,
     )
     present = created.metadata().configuration
-    for name, predicate in table.checks.items():
-        if f"delta.constraints.{name}" not in present:
-            created.alter.add_constraint({name: predicate})
+    missing = {name: check for name, check in table.checks.items() if f"delta.constraints.{name}" not in present}
+    if missing:
+        # All in one commit: with one each, reading a new table's log took Spark seconds.
+        created.alter.add_constraint(missing)
 
 
 def _log_exists(root: Path, table: Table) -> bool:
-    # The last commit of a creation is its last constraint: a table killed half-way is completed, not trusted.
-    commits = len(table.checks)
-    return (table_path(root, table) / "_delta_log" / f"{commits:020}.json").is_file()
+    # The last commit of a creation adds the constraints: a table killed half-way is completed, not trusted.
+    commit = 1 if table.checks else 0
+    return (table_path(root, table) / "_delta_log" / f"{commit:020}.json").is_file()
 
 
 def _first_per_key(table: Table) -> str:

@@ -111,12 +111,14 @@ class EmbeddedEngine:
             max_commit_retries=0,
         )
         try:
-            write_deltalake(path, rows, mode="append", commit_properties=properties)
+            # The handle is of the version that was read: a commit made since then is a conflict, not a base.
+            table = DeltaTable(path, version=commit.read_version)
+            write_deltalake(table, rows, mode="append", commit_properties=properties)
         except CommitFailedError as error:
             raise ConcurrentWriteError(f"{path.name}: another commit came first: {error}") from error
         except DeltaError as error:
             raise TableError(f"{path.name}: rows refused: {error}; nothing was written") from error
-        return DeltaTable(path).version()
+        return table.version()
 
     def arrow(self, relation: Relation) -> pa.Table:
         """Return all rows."""

@@ -21,11 +21,13 @@ class Commit:
         app_id: Transaction id derived from the rows; the same rows are never committed twice.
         metadata: JSON text kept in the commit: digest, step, engine.
         schema: Arrow schema of the table; the rows are cast to it.
+        read_version: Version the rows were compared with; the commit is meant to be the next one.
     """
 
     app_id: str
     metadata: str
     schema: pa.Schema
+    read_version: int
 
 
 class Relation(Protocol):
