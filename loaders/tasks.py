@@ -32,8 +32,9 @@ ReadObject = Callable[[str], bytes]
 RECEIPTS = "_receipts"
 """Folder in a staging folder that says which parts are complete."""
 
-TASK_SCHEMA = pa.schema({"task": pa.string(), "payload": pa.binary()})
-RECEIPT_SCHEMA = pa.schema({"task": pa.string(), "receipt": pa.string()})
+_BINARY: Any = pa.binary()
+TASK_SCHEMA = pa.schema([("task", pa.string()), ("payload", _BINARY)])
+RECEIPT_SCHEMA = pa.schema([("task", pa.string()), ("receipt", pa.string())])
 
 _ROW_BYTES = 64
 """What a row weighs beside its objects: ids, labels, offsets."""

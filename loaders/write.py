@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from loaders.errors import FormatError
 from loaders.fields import Field, arrow_schema, check_fields
-from loaders.publish import Published, find_published, publish
+from loaders.publishing import Published, find_published, publish
 from loaders.tasks import Layout, ReadObject, plan_dataset, run_task
 
 

@@ -1,0 +1,149 @@
+"""Publish datasets as Parquet and read them for training: exactly repeatable, resumable anywhere, never hanging.
+
+Reading (neither JVM nor Spark; torch only in `loaders.torch`)::
+
+    from loaders import ReadOptions, Shard, Shuffle, make_reader
+
+    with make_reader("datasets/digits/3f9c.../train", columns=["image", "label_index"], batch_size=64,
+                     shuffle=Shuffle(seed=7)) as reader:
+        if checkpoint:
+            reader.load_state_dict(checkpoint["data"])
+        for batch in reader:                        # one epoch; iterate again for the next, in another order
+            loss = train_step(batch["image"], batch["label_index"])      # uint8 (64, H, W, 3), int64 (64,)
+            checkpoint = {"data": reader.state_dict()}
+
+Writing rows that are in memory::
+
+    write_dataset(rows, [Field("entity_id", pa.string()), Field("image", pa.binary(), codec="image", shape=(8, 8))],
+                  "datasets/digits/v1", seed=7)
+
+Writing with many workers. The plan holds small rows, no bytes; each task reads its bytes where it runs::
+
+    plan = plan_dataset(
+        rows,                                       # pa.Table: entity_id, split, bytes, object_uri, label, weight ...
+        fields,                                     # what is stored: a column of `rows`, or listed in `objects`
+        seed=recipe.seed, dataset_id=dataset_id,
+        objects={"image": "object_uri"},            # bytes of `image` are read from the URI in `object_uri`
+    )
+    done = find_published(folder, plan)             # the second run ends here, having read no bytes
+    if done is None:
+        function = partial(run_task_batches, staging=str(staging), read_object=partial(read_bytes, root))
+        tasks = engine.from_arrow(plan.task_table())            # one row is one part
+        written = engine.map_batches(tasks, function, RECEIPT_SCHEMA, rows_per_task=1, label="materialise")
+        done = publish(plan, receipts_of(engine.arrow(written)), staging=staging, folder=folder, lineage={...})
+
+Every task is idempotent; after a kill the same lines continue: parts that are complete are kept. `staging` must lie
+on the file system of `folder` and be named after `plan.plan_id`, so that two plans do not meet in it.
+
+FORMAT.md says what is on disk, ORDER.md in which order it is read.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loaders.decode import Batch
+    from loaders.digest import Digest
+    from loaders.errors import (
+        AlreadyPublishedError,
+        CorruptionError,
+        DeadlineError,
+        DecodeError,
+        FormatError,
+        LoaderError,
+        StateMismatchError,
+        TransformError,
+    )
+    from loaders.fields import Field, field_from_json
+    from loaders.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
+    from loaders.options import ReadOptions, Shard, Shuffle
+    from loaders.parts import plan_parts
+    from loaders.publishing import Published, find_published, publish
+    from loaders.reader import Reader, make_reader
+    from loaders.tasks import (
+        RECEIPT_SCHEMA,
+        TASK_SCHEMA,
+        DatasetPlan,
+        Layout,
+        PartTask,
+        plan_dataset,
+        receipts_of,
+        run_task,
+        run_task_batches,
+    )
+    from loaders.verification import Verified, verify
+    from loaders.write import write_dataset
+
+_HOME = {
+    "decode": ("Batch",),
+    "digest": ("Digest",),
+    "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
+               "LoaderError", "StateMismatchError", "TransformError"),
+    "fields": ("Field", "field_from_json"),
+    "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
+    "options": ("ReadOptions", "Shard", "Shuffle"),
+    "parts": ("plan_parts",),
+    "publishing": ("Published", "find_published", "publish"),
+    "reader": ("Reader", "make_reader"),
+    "tasks": ("RECEIPT_SCHEMA", "TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset", "receipts_of",
+              "run_task", "run_task_batches"),
+    "verification": ("Verified", "verify"),
+    "write": ("write_dataset",),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "RECEIPT_SCHEMA",
+    "TASK_SCHEMA",
+    "AlreadyPublishedError",
+    "Batch",
+    "CorruptionError",
+    "Dataset",
+    "DatasetPlan",
+    "DeadlineError",
+    "DecodeError",
+    "Digest",
+    "Field",
+    "FormatError",
+    "Layout",
+    "LoaderError",
+    "Manifest",
+    "PartReceipt",
+    "PartTask",
+    "Published",
+    "ReadOptions",
+    "Reader",
+    "Shard",
+    "Shuffle",
+    "StateMismatchError",
+    "TransformError",
+    "Verified",
+    "field_from_json",
+    "find_published",
+    "make_reader",
+    "plan_dataset",
+    "plan_parts",
+    "publish",
+    "read_dataset",
+    "read_manifest",
+    "receipts_of",
+    "run_task",
+    "run_task_batches",
+    "verify",
+    "write_dataset",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used: `import loaders` itself costs nothing."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'loaders' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"loaders.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

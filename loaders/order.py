@@ -1,0 +1,179 @@
+"""The order of samples ("lanes", version 1): a pure function, specified with golden values in ORDER.md.
+
+Legend: N rows, C lanes, w row groups in a window, t a place in the order of an epoch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from loaders.errors import FormatError
+
+CONTRACT = "petrel-lanes-1"
+"""Name of these rules; another order is another name."""
+
+Ints = npt.NDArray[np.int64]
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+
+
+def stream_key(*parts: object) -> int:
+    """Return the 64-bit key of a random stream: the first 8 bytes of SHA-256 of `CONTRACT|part|part...`."""
+    text = "|".join([CONTRACT, *(str(part) for part in parts)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def random_words(key: int, counters: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """Return the words of stream `key` at some counters: SplitMix64 addressed by number, so order is free."""
+    with np.errstate(over="ignore"):
+        words = np.uint64(key) + (np.asarray(counters, dtype=np.uint64) + np.uint64(1)) * _GAMMA
+        words = (words ^ (words >> np.uint64(30))) * _MIX_1
+        words = (words ^ (words >> np.uint64(27))) * _MIX_2
+        mixed: npt.NDArray[np.uint64] = words ^ (words >> np.uint64(31))
+    return mixed
+
+
+def permutation(key: int, count: int) -> Ints:
+    """Return 0 ... count-1 sorted by the words of the stream, ties by number."""
+    return np.argsort(random_words(key, np.arange(count)), kind="stable").astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows of one lane that are read and shuffled together.
+
+    Attributes:
+        lane: Its lane.
+        index: Its number in the lane, from 0.
+        start: Place of its first row in the lane.
+        rows: Number of its rows.
+        pieces: (row group, first row, one past the last row) in reading order.
+    """
+
+    lane: int
+    index: int
+    start: int
+    rows: int
+    pieces: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class EpochOrder:
+    """The order of one epoch.
+
+    Attributes:
+        rows_by_group: Rows in each row group, in the order of the manifest; every value > 0.
+        fingerprint: Fingerprint of the split, from its manifest.
+        seed: Seed of the run; None: nothing is shuffled.
+        epoch: Counted from 0; each has its own order.
+        lanes: C.
+        window: w.
+    """
+
+    rows_by_group: tuple[int, ...]
+    fingerprint: str
+    seed: int | None
+    epoch: int
+    lanes: int
+    window: int
+
+    @cached_property
+    def rows(self) -> int:
+        """N."""
+        return sum(self.rows_by_group)
+
+    @cached_property
+    def _groups(self) -> Ints:
+        count = len(self.rows_by_group)
+        if self.seed is None:
+            return np.arange(count)
+        return permutation(stream_key(self.fingerprint, self.seed, self.epoch, "groups"), count)
+
+    @cached_property
+    def _ends(self) -> Ints:
+        """Place in the row sequence at which each permuted row group ends."""
+        return np.cumsum(np.asarray(self.rows_by_group, dtype=np.int64)[self._groups])
+
+    def lane_rows(self, lane: int) -> int:
+        """Return the number of rows of a lane: the first N mod C lanes have one more than the others."""
+        return self.rows // self.lanes + (1 if lane < self.rows % self.lanes else 0)
+
+    def windows(self, lane: int) -> list[Window]:
+        """Return the windows of a lane, in order; they cover its rows once."""
+        begin = lane * (self.rows // self.lanes) + min(lane, self.rows % self.lanes)
+        end = begin + self.lane_rows(lane)
+        if begin == end:
+            return []
+        first = int(np.searchsorted(self._ends, begin, side="right"))
+        last = int(np.searchsorted(self._ends, end, side="left"))
+        found: list[Window] = []
+        for at in range(first, last + 1, self.window):
+            pieces = tuple(self._piece(place, begin, end) for place in range(at, min(at + self.window, last + 1)))
+            start = found[-1].start + found[-1].rows if found else 0
+            rows = sum(stop - begins for _, begins, stop in pieces)
+            found.append(Window(lane, len(found), start, rows, pieces))
+        return found
+
+    def _piece(self, place: int, begin: int, end: int) -> tuple[int, int, int]:
+        """Return the part of a permuted row group that lies in [begin, end) of the row sequence."""
+        group = int(self._groups[place])
+        group_end = int(self._ends[place])
+        group_begin = group_end - self.rows_by_group[group]
+        return group, max(begin, group_begin) - group_begin, min(end, group_end) - group_begin
+
+    def within(self, window: Window) -> Ints:
+        """Return the order of the rows of a window: indices into its rows as they are read."""
+        if self.seed is None:
+            return np.arange(window.rows)
+        key = stream_key(self.fingerprint, self.seed, self.epoch, "window", window.lane, window.index)
+        return permutation(key, window.rows)
+
+    def row_numbers(self, window: Window) -> Ints:
+        """Return the rows of a window in delivery order, numbered through the split as the manifest lists them."""
+        starts = self._starts
+        read = np.concatenate([np.arange(starts[group] + a, starts[group] + b) for group, a, b in window.pieces])
+        return read[self.within(window)]
+
+    @cached_property
+    def _starts(self) -> Ints:
+        return np.concatenate([[0], np.cumsum(np.asarray(self.rows_by_group, dtype=np.int64))])[:-1]
+
+    def sequence(self) -> Ints:
+        """Return the whole order: row numbers of places 0 ... N-1. For tests and tools; the reader never needs it."""
+        order = np.empty(self.rows, dtype=np.int64)
+        for lane in range(self.lanes):
+            windows = self.windows(lane)
+            if windows:
+                order[lane :: self.lanes] = np.concatenate([self.row_numbers(window) for window in windows])
+        return order
+
+
+def sample_seeds(fingerprint: str, seed: int, epoch: int, row_numbers: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """Return one seed for each sample, for augmentation: free of lanes, ranks, workers and batch size."""
+    return random_words(stream_key(fingerprint, seed, epoch, "samples"), row_numbers)
+
+
+def check_shape(*, lanes: int, world: int, global_batch: int) -> None:
+    """Refuse lanes that ranks or batches cannot share equally.
+
+    Raises:
+        FormatError: If the number of ranks does not divide the lanes, or the lanes not the global batch.
+    """
+    if lanes < 1 or lanes % world or global_batch % lanes:
+        raise FormatError(
+            f"{lanes} lanes cannot be shared by {world} ranks in global batches of {global_batch}: "
+            "the number of ranks must divide the lanes, and the lanes the global batch"
+        )
+
+
+def default_lanes(*, world: int, global_batch: int, limit: int) -> int:
+    """Return the largest divisor of `global_batch` that `world` divides and that is at most `limit`, or `world`."""
+    fitting = [lanes for lanes in range(world, limit + 1, world) if global_batch % lanes == 0]
+    return fitting[-1] if fitting else world

@@ -1,0 +1,103 @@
+"""A pool of daemon threads: a stuck one never keeps a program from ending, and says what it is stuck at."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from loaders.errors import DeadlineError
+
+T = TypeVar("T")
+_Job = tuple["Future[Any]", str, Callable[..., Any], tuple[Any, ...]]
+
+
+class Pool:
+    """Threads that run jobs in the order in which they were handed in.
+
+    The standard executor's threads are joined at exit: one that hangs in a file system would hang the program.
+    """
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._now: dict[int, tuple[str, float]] = {}
+        self.closed = threading.Event()
+        self._threads = [
+            threading.Thread(target=_work, args=(self._jobs, self._now, self.closed), name=f"{name}-{at}", daemon=True)
+            for at in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, what: str, function: Callable[..., T], *args: object) -> Future[T]:
+        """Hand in a job; `what` names it for the one who waits."""
+        future: Future[T] = Future()
+        self._jobs.put((future, what, function, args))
+        return future
+
+    def activity(self) -> list[str]:
+        """Return what each busy thread is doing, and for how long."""
+        now = time.monotonic()
+        return [f"{what} (for {now - since:.1f} s)" for what, since in list(self._now.values())]
+
+    def close(self, *, patience_s: float = 1.0) -> None:
+        """Drop waiting jobs and end the threads; one that does not end in `patience_s` is left to itself."""
+        if self.closed.is_set():
+            return
+        self.closed.set()
+        try:
+            while (job := self._jobs.get_nowait()) is not None:
+                job[0].cancel()
+        except queue.Empty:
+            pass
+        for _ in self._threads:
+            self._jobs.put(None)
+        until = time.monotonic() + patience_s
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+
+
+def _work(
+    jobs: queue.SimpleQueue[_Job | None], now: dict[int, tuple[str, float]], closed: threading.Event
+) -> None:
+    me = threading.get_ident()
+    while (job := jobs.get()) is not None:
+        future, what, function, args = job
+        if closed.is_set() or not future.set_running_or_notify_cancel():
+            future.cancel()
+            continue
+        now[me] = (what, time.monotonic())
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            now.pop(me, None)
+        del job, future, function, args  # an idle thread must not keep a batch alive
+
+
+def within(seconds: float, what: str, function: Callable[..., T], *args: object) -> T:
+    """Run a function in a thread of its own and wait at most `seconds` for it.
+
+    Raises:
+        DeadlineError: If it did not end in time; the thread is left to itself.
+    """
+    pool = Pool(1, "petrel-open")
+    future = pool.submit(what, function, *args)
+    try:
+        if not wait_done(future, seconds):
+            raise DeadlineError(f"{what} did not end within {seconds:g} s; is the storage reachable?")
+        return future.result()
+    finally:
+        pool.close(patience_s=0.0)
+
+
+def wait_done(future: Future[Any], seconds: float) -> bool:
+    """Wait until a future has a result, an error or was cancelled; False if `seconds` pass first."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    return done.wait(seconds)
