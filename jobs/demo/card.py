@@ -2,7 +2,7 @@
 
     models/cnn@1/card.json            dataset version, settings, classes, accuracy on the validation split
     models/cnn@1/weights.npz          arrays by name; never pickle
-    models/cnn@1/predictions.jsonl    one line per member, as `petrel opinions` reads them
+    models/cnn@1/predictions.jsonl    one line per member: entity_id, label, confidence, probabilities
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,31 +19,45 @@ class Contents:
     Attributes:
         rows: Table -> rows.
         objects: Files in the object store.
-        dataset_ids: Every dataset version.
     """
 
     rows: Mapping[str, int]
     objects: int
-    dataset_ids: frozenset[str]
 
 
-NOTHING = Contents({}, 0, frozenset())
+NOTHING = Contents({}, 0)
 
 
-def contents_of(lake_folder: Path) -> Contents:
+class Facts:
+    """Questions to one lake as it is now, over one connection."""
+
+    def __init__(self, lake: Path, connection: Any) -> None:
+        self.lake = lake
+        self._connection = connection
+
+    def ask(self, text: str, **params: object) -> list[dict[str, Any]]:
+        """Return the rows of a query; `$name` in it stands for a parameter."""
+        found: list[dict[str, Any]] = self._connection.execute(text, params).to_arrow_table().to_pylist()
+        return found
+
+    def contents(self) -> Contents:
+        """Return what the lake holds."""
+        names = [table.name for table in TABLES]
+        counts = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in names)
+        objects = sum(1 for path in (self.lake / "objects").glob("??/*") if path.is_file())
+        return Contents({row["name"]: row["n"] for row in self.ask(counts)}, objects)
+
+
+@contextmanager
+def facts_of(lake: Path) -> Iterator[Facts]:
+    """Open a lake for questions; what is written later is not seen."""
+    with connect(lake) as connection:
+        yield Facts(lake, connection)
+
+
+def contents_of(lake: Path) -> Contents:
     """Return what a lake holds; nothing if there is none yet."""
-    if not (lake_folder / "tables").is_dir():
+    if not (lake / "tables").is_dir():
         return NOTHING
-    with connect(lake_folder) as connection:
-        rows = {}
-        for table in TABLES:
-            rows[table.name] = int(connection.execute(f"select count(*) from {table.name}").fetchall()[0][0])
-        ids = connection.execute("select dataset_id from gold.datasets").fetchall()
-    objects = sum(1 for path in (lake_folder / "objects").glob("??/*") if path.is_file())
-    return Contents(rows, objects, frozenset(row[0] for row in ids))
-
-
-def ask(lake_folder: Path, text: str, params: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a query over a lake."""
-    with connect(lake_folder) as connection:
-        return connection.execute(text, dict(params or {})).to_arrow_table().to_pylist()  # type: ignore[no-any-return]
+    with facts_of(lake) as facts:
+        return facts.contents()

@@ -52,14 +52,19 @@ def prepare_digits(home: Path, *, limit: int = NUM_DIGITS) -> Plan:
     )
 
 
-def prepare_folder(data: Path, home: Path) -> Plan:
+def prepare_folder(data: Path, home: Path, *, name: str) -> Plan:
     """Find out what a folder is and write a pipeline and a recipe for it.
+
+    Args:
+        data: The folder.
+        home: Folder of the demo.
+        name: Name of demo, source and dataset.
 
     Raises:
         IngestError: If it is nothing that we know.
+        ConfigError: If `home` holds the demo of another folder.
     """
     layout = detect(data)
-    name = home.name
     pipeline, recipe, question = sections_of(layout, data.absolute(), name)
     _check_home(home, data.absolute())
     write_if_other(home / "pipeline.toml", toml_text(pipeline))
@@ -75,8 +80,9 @@ def prepare_folder(data: Path, home: Path) -> Plan:
 
 
 def name_of(data: Path) -> str:
-    """Return a name for a demo: that of the folder, in lower-case letters, digits, `_` and `-`."""
-    return re.sub(r"[^a-z0-9_-]+", "-", data.absolute().name.lower()).strip("-") or "data"
+    """Return a name for a demo: that of the folder, in lower-case letters, digits, `_` and `-`; never `digits`."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", data.absolute().name.lower()).strip("-") or "data"
+    return name if name != "digits" else "my-digits"
 
 
 def sections_of(layout: Layout, data: Path, name: str) -> tuple[list[Section], list[Section], str]:

@@ -73,7 +73,8 @@ def config_for(lake_folder: Path) -> Config:
 
 
 def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
-    command = [str(SUBMIT), str(ROOT / "jobs" / f"{step}.py"), "--lake", str(lake_folder), "--engine", "spark", "--json"]
+    command = [str(SUBMIT), str(ROOT / "jobs" / f"{step}.py"), "--lake", str(lake_folder), "--engine", "spark"]
+    command.append("--json")
     if step in TAKE_PIPELINE:
         command += ["--pipeline", str(plan.pipeline)]
     log = plan.home / "logs" / f"{step}.log"

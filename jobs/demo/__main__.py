@@ -1,0 +1,72 @@
+"""The whole path on real files: land, measure, label, build, materialise, train, predict, evaluate.
+
+    python -m jobs.demo                              scikit-learn's handwritten digits, below .demo/digits
+    python -m jobs.demo --data ../photos             your folder: ImageFolder, images + CSV of opinions, Pascal VOC
+    python -m jobs.demo --engine embedded            without Spark; spark: with Spark only
+
+With Java 17 and pyspark every step first runs as a spark-submit job into one lake, then in this process on the
+embedded engine into a second one, and the two must agree. A second run finds nothing to do, and says so.
+
+Exit code 0: done, and the model passed its gates; 3: it did not; 1: something went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs.common import guarded
+from jobs.demo.digits import NUM_DIGITS
+from jobs.demo.flow import Choice, run_demo
+from jobs.demo.plan import DEMO_FOLDER, Plan
+from jobs.demo.prepare import name_of, prepare_digits, prepare_folder
+from jobs.demo.steps import why_no_spark
+from jobs.output import say
+from lakehouse.errors import EnvironmentProblemError
+
+ENGINES = ("embedded", "spark", "both")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", metavar="FOLDER", help="a folder of images (default: the digits)")
+    parser.add_argument("--engine", choices=ENGINES, help="default: both where Java 17 and pyspark are, else embedded")
+    parser.add_argument("--lake", metavar="FOLDER", help="folder of the lake (default: lake in the demo's folder)")
+    parser.add_argument("--home", metavar="FOLDER", help=f"folder of the demo (default: {DEMO_FOLDER}/<name>)")
+    parser.add_argument("--images", type=int, default=NUM_DIGITS, help="only the first digits, for a quick look")
+    parser.add_argument("--verbose", action="store_true", help="errors with their whole history")
+    args = parser.parse_args(argv)
+    return guarded(lambda: _demo(args), verbose=args.verbose)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    started = time.monotonic()
+    plan = _plan(args)
+    say(f"Demo {plan.name}: {plan.found}; everything lies in {plan.home}")
+    lake = Path(args.lake) if args.lake else plan.home / "lake"
+    spark_lake = lake.with_name(f"{lake.name}-spark")
+    missing = None if args.engine == "embedded" else why_no_spark()
+    if missing is not None and args.engine is not None:
+        raise EnvironmentProblemError(missing)
+    if missing is not None:
+        say(f"Left out the run as spark-submit jobs: {missing}")
+    engine = args.engine or ("embedded" if missing else "both")
+    lakes = {"embedded": {"embedded": lake}, "spark": {"spark": spark_lake}}
+    return run_demo(plan, Choice(lakes.get(engine, lakes["spark"] | lakes["embedded"])), started=started)
+
+
+def _plan(args: argparse.Namespace) -> Plan:
+    if args.data is None:
+        return prepare_digits(Path(args.home or DEMO_FOLDER / "digits"), limit=args.images)
+    data = Path(args.data)
+    return prepare_folder(data, Path(args.home or DEMO_FOLDER / name_of(data)), name=name_of(data))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

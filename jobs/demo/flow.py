@@ -1,0 +1,119 @@
+"""The demo from the first file to the verdict."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.common import EXIT_ERROR, EXIT_GATE_FAILED
+from jobs.demo.card import Settings
+from jobs.demo.contact_sheet import write_contact_sheet
+from jobs.demo.facts import Facts, contents_of, facts_of
+from jobs.demo.gallery import labelled_sections, region_sections
+from jobs.demo.learn import Learnt, learn, loader_speed, why_no_training
+from jobs.demo.plan import Plan
+from jobs.demo.report import Outcome, nothing_new, say_report
+from jobs.demo.steps import run_embedded, run_spark
+from jobs.output import say, say_receipt
+from lakehouse.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is run.
+
+    Attributes:
+        engines: `("spark", "embedded")` or one of them.
+        lakes: Engine -> folder of the lake it writes; the report is about the last one.
+        settings: How the model is trained.
+    """
+
+    lakes: dict[str, Path]
+    settings: Settings = field(default_factory=Settings)
+
+
+RUNNERS = {"spark": run_spark, "embedded": run_embedded}
+
+
+def run_demo(plan: Plan, choice: Choice, *, started: float) -> int:
+    """Run everything, print the report and return the exit code.
+
+    Args:
+        plan: What the demo is about.
+        choice: On which engines, into which lakes.
+        started: `time.monotonic()` when the demo began.
+    """
+    before = {lake: contents_of(lake) for lake in choice.lakes.values()}
+    built = {}
+    for engine, lake in choice.lakes.items():
+        say(f"\n{engine} engine, lake {lake}")
+        built[engine] = built_by(RUNNERS[engine](plan, lake, say=_say))
+    agreed = say_agreement(built)
+    lake, dataset_id = list(choice.lakes.values())[-1], list(built.values())[-1].details["dataset_id"]
+    learnt = _learn(plan, lake, dataset_id, choice.settings)
+    speed = loader_speed(lake / "datasets" / plan.name / dataset_id / "train")
+    after = {folder: contents_of(folder) for folder in choice.lakes.values() if folder != lake}
+    with facts_of(lake) as facts:
+        after[lake] = facts.contents()
+        sheet = _draw(plan, facts, dataset_id, learnt)
+        outcome = Outcome(
+            lake=lake,
+            dataset_id=dataset_id,
+            before=before[lake],
+            after=after[lake],
+            loader_images_per_s=speed,
+            actor=learnt.card.actor if learnt else None,
+            evaluation_id=learnt.evaluation_id if learnt else None,
+            seconds=time.monotonic() - started,
+        )
+        say_report(plan, outcome, facts)
+    say(f"Contact sheet: {sheet}")
+    if all(before[folder] == after[folder] for folder in before):
+        say(nothing_new(dataset_id, len(before)))
+    if not agreed:
+        return EXIT_ERROR
+    return EXIT_GATE_FAILED if learnt is not None and learnt.verdict == "fail" else 0
+
+
+def built_by(receipts: Sequence[Receipt]) -> Receipt:
+    """Return the receipt of the (last) dataset build."""
+    return [receipt for receipt in receipts if receipt.step == "build"][-1]
+
+
+def say_agreement(built: dict[str, Receipt]) -> bool:
+    """Say whether the engines built the same dataset, and return it; one engine agrees with itself."""
+    if len(built) < 2:
+        return True
+    found = {engine: (each.details["dataset_id"], each.details["members_digest"]) for engine, each in built.items()}
+    if len(set(found.values())) == 1:
+        dataset_id, digest = next(iter(found.values()))
+        say(f"\nThe engines agree: dataset {dataset_id}, members {digest}")
+        return True
+    for engine, (dataset_id, digest) in found.items():
+        say(f"\nThe engines DISAGREE: {engine} has dataset {dataset_id}, members {digest}")
+    return False
+
+
+def _learn(plan: Plan, lake: Path, dataset_id: str, settings: Settings) -> Learnt | None:
+    missing = why_no_training(plan)
+    if missing is not None:
+        say(f"\nLeft out training and evaluation: {missing}")
+        return None
+    say(f"\nLearning from the published dataset, lake {lake}")
+    return learn(plan, lake, dataset_id, settings, say=_say)
+
+
+def _draw(plan: Plan, facts: Facts, dataset_id: str, learnt: Learnt | None) -> Path:
+    if plan.question:
+        actor = learnt.card.actor if learnt else None
+        sections = labelled_sections(facts, dataset_id, question=plan.question, actor=actor)
+    else:
+        sections = region_sections(facts, dataset_id)
+    title = f"{plan.name}, dataset version {dataset_id}"
+    return write_contact_sheet(plan.home / "report" / "contact_sheet", title, sections)[1]
+
+
+def _say(receipt: Receipt) -> None:
+    say_receipt(receipt, as_json=False)
