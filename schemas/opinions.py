@@ -236,6 +236,7 @@ PARKED_OPINIONS = Table(
         Column("source", pa.string(), "Name of the opinion source."),
         Column("subject_key", pa.string(), "How the source names the subject."),
         Column("subject_rule_json", pa.string(), "Canonical JSON of the rule that looks for it."),
+        Column("reason", pa.string(), "Why it waits: nothing, or several things, of that name."),
         Column("location", pa.string(), "File and line it stood in."),
         Column("answer_json", pa.string(), "Canonical JSON of the answer and what importing it needs."),
         Column("opinion_id", pa.string(), "The opinion it became.", null="not resolved"),

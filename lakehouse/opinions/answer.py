@@ -137,7 +137,15 @@ class Note:
     text: str
 
 
-Item = Answer | Reject | Note
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts that one file contributes to a judgement about the whole source; counts as no record."""
+
+    counts: Mapping[str, int]
+
+
+Item = Answer | Reject | Note | Tally
+
 
 def most_probable(probs: Mapping[str, float]) -> str:
     """Return the label with the highest probability; of equal ones the first by code point."""

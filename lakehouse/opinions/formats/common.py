@@ -86,6 +86,20 @@ class Lines:
         self._back.extend(reversed(lines))
 
 
+def plain_files(path: Path, pattern: str) -> list[str]:
+    """Return the files of a folder that match a pattern, by name; of one file [""].
+
+    Raises:
+        IngestError: If there is none.
+    """
+    if not path.is_dir():
+        return [""]
+    files = sorted(file.name for file in path.glob(pattern) if file.is_file())
+    if not files:
+        raise IngestError(f"{path}: no {pattern} file there; give a file, or the folder that holds them")
+    return files
+
+
 def reject(where: str, rule: str, reason: str, raw: str | None = None) -> Reject:
     """Return a reject whose text every table can hold: cut, without NUL and half surrogates."""
     if raw is not None:

@@ -33,6 +33,7 @@ class CsvOptions(CommonOptions):
     Attributes:
         columns: Role -> column name. Roles: subject and label (needed), actor, question, votes, time,
             confidence, slot, op, target (of a retraction), reason, id and version (of the source system).
+            With votes the slot is the label, unless it is stated: the counts of a pool stand side by side.
         value_kind: What the label column holds: label, labels, number, text or bool.
         separator: Between the labels of kind labels.
         delimiter: Between columns.
@@ -84,12 +85,13 @@ class _Record:
     cells: list[str]
 
 
-def read_csv(path: Path, options: CsvOptions) -> Iterator[Item]:
+def read_csv(folder: Path, part: str, options: CsvOptions) -> Iterator[Item]:
     """Give one answer or reject per record; blank lines are no records.
 
     Raises:
         IngestError: If the file cannot be read, has no header, or a column that the options name is missing.
     """
+    path = folder / part if part else folder
     records = _records(path, options)
     first = next(records, None)
     if first is None:
@@ -200,7 +202,7 @@ class _RowReader:
             question_version=options.question_version,
             subject_key=cells["subject"],
             subject_kind=options.subject_kind,
-            slot=cells.get("slot", options.slot),
+            slot=cells.get("slot") or options.slot or self._pool_slot(value),
             op=op,
             value_kind=options.value_kind if value is not None else "none",
             value=value,
@@ -216,6 +218,10 @@ class _RowReader:
             raw_json=raw,
             where=record.where,
         )
+
+    def _pool_slot(self, value: Value) -> str:
+        # Counts of one pool: each label is an answer of its own and must not replace the others.
+        return value if "votes" in self._place and isinstance(value, str) else ""
 
     def _value(self, text: str) -> Value:
         options = self._options

@@ -36,7 +36,7 @@ class ImageFolderOptions(CommonOptions):
     extensions: tuple[str, ...] = IMAGES
 
 
-def read_imagefolder(path: Path, options: ImageFolderOptions) -> Iterator[Item]:
+def read_imagefolder(path: Path, _part: str, options: ImageFolderOptions) -> Iterator[Item]:
     """Give one answer per file, in the order of names by code point; the subject is the relative path.
 
     Links are not followed. A file above the label's folder is rejected (rule no_class_folder).

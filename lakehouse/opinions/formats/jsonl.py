@@ -58,15 +58,16 @@ class JsonlOptions(CommonOptions):
     keep_raw: bool = False
 
 
-def read_jsonl(path: Path, options: JsonlOptions) -> Iterator[Item]:
+def read_jsonl(path: Path, part: str, options: JsonlOptions) -> Iterator[Item]:
     """Give one answer or reject per line; blank lines are no records.
 
     Raises:
         IngestError: If the file cannot be read or is UTF-16.
     """
-    with Lines(path, limit=MAX_LINE_BYTES) as lines:
+    file = path / part if part else path
+    with Lines(file, limit=MAX_LINE_BYTES) as lines:
         for number, line in lines:
-            where = f"{path.name}:{number}"
+            where = f"{file.name}:{number}"
             if line is None:
                 yield reject(where, "too_long", f"longer than {MAX_LINE_BYTES:,} bytes")
             elif line.strip():

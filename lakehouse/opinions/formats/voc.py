@@ -6,14 +6,15 @@ VOC counts pixels from 1 and includes the last one, so the box 260,177,491,376 c
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Frame, Item, Note, Region
+from lakehouse.opinions.answer import Answer, Frame, Item, Region, Tally
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.xml_tree import MAX_BYTES, Element, read_xml
 
@@ -75,23 +76,34 @@ class OriginEvidence:
         return None
 
 
-def read_voc(path: Path, options: VocOptions) -> Iterator[Item]:
-    """Give one answer per XML file of a folder (recursive, by name), or of one file.
-
-    A file without objects answers "nothing there". Boxes beyond the frame are kept as they are.
+def voc_files(path: Path) -> list[str]:
+    """Return the XML files of a folder (recursive, by name) relative to it; of one file [""].
 
     Raises:
         IngestError: If there is no XML file.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("*.xml"))
+    if path.is_file():
+        return [""]
+    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*.xml") if file.is_file())
     if not files:
         raise IngestError(f"{path}: no .xml file there; give the folder of the annotations")
+    return files
+
+
+def read_voc(path: Path, part: str, options: VocOptions) -> Iterator[Item]:
+    """Give the one answer (or reject) of one XML file, and what its boxes say about their origin.
+
+    A file without objects answers "nothing there". Boxes beyond the frame are kept as they are.
+    """
     reader = _Reader(options)
-    for file in files:
-        where = file.relative_to(path).as_posix() if path.is_dir() else file.name
-        yield reader.item(file, where.encode("utf-8", "backslashreplace").decode())
-    if warning := reader.evidence.against(options.voc_origin):
-        yield Note(path.name, warning)
+    where = (part or path.name).encode("utf-8", "backslashreplace").decode()
+    yield reader.item(path / part if part else path, where)
+    yield Tally(dataclasses.asdict(reader.evidence))
+
+
+def judge_voc(counts: Mapping[str, int], options: VocOptions) -> str | None:
+    """Return what speaks against `voc_origin` in all files together; None if nothing does."""
+    return OriginEvidence(**counts).against(options.voc_origin)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,175 @@
+"""The one way from items to tables, for imports, predictions and parked answers alike."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from lakehouse.engines import Relation
+from lakehouse.errors import IngestError
+from lakehouse.lake import Lake
+from lakehouse.locks import writer_lock
+from lakehouse.opinions.actors import Actor, actor_from, register_actors
+from lakehouse.opinions.batch import Batch, Content, batch_row
+from lakehouse.opinions.questions import Question, QuestionKey, register_question
+from lakehouse.opinions.rows import OUTPUTS, RowPlan, table_rows
+from lakehouse.opinions.settle import settle
+from lakehouse.opinions.subjects import SubjectRule
+from lakehouse.outputs import insert_outputs
+from lakehouse.query import fetch, query
+from lakehouse.receipts import Inserted
+from lakehouse.steps import StepRecord, balance
+from lakehouse.tables import insert_rows
+from schemas.tables import BATCHES, OPINIONS, PARKED_OPINIONS, REJECTED
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_TASK = 5_000
+COUNTS = ("read", "new", "same", "rejected", "unmatched")
+
+REJECTED_FATES = ("reject", "ambiguous", "changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an import is told beside its items.
+
+    Attributes:
+        content: What it is made of.
+        batch: Its id and place.
+        rule: How its subjects are found.
+        repeat: What equal rows are.
+        asked: Question of the source; None if only records name questions.
+        actors: Actors whose details are known; others are registered by their id.
+        max_rejected_share: Above it nothing is written.
+    """
+
+    content: Content
+    batch: Batch
+    rule: SubjectRule
+    repeat: str
+    asked: Question | None
+    actors: tuple[Actor, ...]
+    max_rejected_share: float
+
+
+def import_lock(lake: Lake) -> AbstractContextManager[None]:
+    """Hold it from looking what is known until the batch is written: imports go one after the other."""
+    return writer_lock(lake.locks, "import_opinions", timeout_s=lake.config.engine.lock_timeout_s)
+
+
+def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None:
+    """Write the opinions, rejections, parked answers and the batch that `items` make; fills `record`.
+
+    The batch is written last: an import that was killed is done again, and adds what is missing.
+
+    Raises:
+        IngestError: If too many rows are rejected; nothing was written.
+        CheckFailedError: If the counts do not balance.
+    """
+    read = _count(lake, items, "kind in ('answer', 'reject')")
+    settled = settle(lake, items, job.rule, repeat=job.repeat)
+    fates = _fates(lake, settled)
+    rejected = sum(fates.get(fate, 0) for fate in REJECTED_FATES)
+    outputs = table_outputs(lake, settled, job.content.source, job.batch, job.rule, job.repeat)
+    _refuse_many(lake, outputs, rejected, read, job)
+    record.writes += _register(lake, items, job)
+    written = insert_outputs(lake, outputs, (REJECTED, PARKED_OPINIONS, OPINIONS), step="opinions")
+    record.writes += written.values()
+    new = batch_opinions(lake, job.batch)
+    same = fates.get("new", 0) + fates.get("same", 0) - new
+    record.counts = dict(
+        zip(COUNTS, (read, new, same, rejected, fates.get("unmatched", 0)), strict=True)
+    )
+    balance("opinions", "rows read", {name: record.counts[name] for name in COUNTS[1:]}, read)
+    # An import that says only what is known leaves no trace, so that doing it again adds no row anywhere.
+    effect = any(write.rows_new for write in written.values()) or (not job.batch.known and read > same)
+    if effect:
+        row = batch_row(job.content, job.batch, record.counts)
+        record.writes.append(insert_rows(lake, BATCHES, [row], step="opinions"))
+    if fates.get("unmatched"):
+        record.details["unmatched"] = _example(lake, settled)
+
+
+def table_outputs(
+    lake: Lake, settled: Relation, source: str, batch: Batch, rule: SubjectRule, repeat: str
+) -> Relation:
+    """Return the rows that settled items make, for the tables of `OUTPUTS`."""
+    plan = RowPlan(source, batch.batch_id, batch.ordinal, rule.to_json(), repeat, lake.clock())
+    return lake.engine.map_batches(
+        query(lake, "select * from settled where fate <> 'same'", inputs={"settled": settled}),
+        functools.partial(table_rows, plan=plan),
+        OUTPUTS,
+        rows_per_task=ROWS_PER_TASK,
+        label="opinions",
+    )
+
+
+def batch_opinions(lake: Lake, batch: Batch) -> int:
+    """Return how many opinions a batch has brought, those of an import that was killed included."""
+    text = "select count(*) as n from silver.opinions where batch_id = $batch"
+    return int(fetch(lake, text, params={"batch": batch.batch_id})[0]["n"])
+
+
+
+
+def _register(lake: Lake, items: Relation, job: Import) -> list[Inserted]:
+    answers = {"items": items}
+    kinds: dict[QuestionKey, set[str]] = {}
+    for row in fetch(
+        lake,
+        "select distinct question_id, question_version, value_kind from items where kind = 'answer'",
+        inputs=answers,
+    ):
+        kinds.setdefault((row["question_id"], row["question_version"]), set()).add(row["value_kind"])
+    labels: dict[QuestionKey, set[str]] = {}
+    for row in fetch(
+        lake,
+        "select distinct question_id, question_version, label from ("
+        "select question_id, question_version, unnest(labels) as label from items where kind = 'answer') stated",
+        inputs=answers,
+    ):
+        labels.setdefault((row["question_id"], row["question_version"]), set()).add(row["label"])
+    ids = fetch(lake, "select distinct actor_id from items where kind = 'answer'", inputs=answers)
+    known = {actor.actor_id: actor for actor in job.actors}
+    named = sorted({row["actor_id"] for row in ids} | set(known))
+    actors = [known.get(actor_id) or actor_from(actor_id) for actor_id in named]
+    return [*register_actors(lake, actors), *register_question(lake, job.asked, kinds, labels)]
+
+
+def _fates(lake: Lake, settled: Relation) -> dict[str, int]:
+    rows = fetch(lake, "select fate, count(*) as n from settled group by fate", inputs={"settled": settled})
+    return {row["fate"]: int(row["n"]) for row in rows}
+
+
+def _count(lake: Lake, rows: Relation, condition: str) -> int:
+    return int(fetch(lake, f"select count(*) as n from mine where {condition}", inputs={"mine": rows})[0]["n"])
+
+
+def _refuse_many(lake: Lake, outputs: Relation, rejected: int, read: int, job: Import) -> None:
+    if rejected <= job.max_rejected_share * read:
+        return
+    first = fetch(
+        lake,
+        "select location, rule, reason from outputs where target_table = $table order by location limit 3",
+        inputs={"outputs": outputs},
+        params={"table": REJECTED.name},
+    )
+    shown = "; ".join(f"{row['location']}: {row['rule']}: {row['reason']}" for row in first)
+    raise IngestError(
+        f"opinions {job.content.source}: {rejected:,} of {read:,} rows do not pass, more than the share of "
+        f"{job.max_rejected_share:g} that may; nothing was written. First: {shown}. Mend the file or its options, "
+        "or allow more with max_rejected_share"
+    )
+
+
+def _example(lake: Lake, settled: Relation) -> str:
+    row = fetch(
+        lake,
+        "select subject_key, candidates from settled where fate = 'unmatched' order by part, line limit 1",
+        inputs={"settled": settled},
+    )[0]
+    why = "several entities fit" if row["candidates"] else "nothing of that name; land it and resolve, or set match"
+    return f"for example {row['subject_key']!r} ({why})"

@@ -1,0 +1,151 @@
+"""Predictions come back as opinions: rows from memory, without files and without a JVM."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+
+from lakehouse.errors import ConfigError, RejectedInputError
+from lakehouse.lake import Lake
+from lakehouse.opinions.absorb import Import, absorb, import_lock
+from lakehouse.opinions.actors import Actor, actor_from
+from lakehouse.opinions.answer import Item
+from lakehouse.opinions.batch import Content, next_batch
+from lakehouse.opinions.formats.common import reject
+from lakehouse.opinions.formats.jsonl import JsonlOptions, answer_from
+from lakehouse.opinions.items import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.questions import Question, rules_of
+from lakehouse.opinions.subjects import SubjectRule
+from lakehouse.receipts import Receipt
+from lakehouse.steps import step
+from schemas.canonical import canonical_json
+
+NAMES = {"entity_id": "subject", "probabilities": "probs"}
+RECORDS = "records"
+
+
+def record_opinions(
+    lake: Lake,
+    rows: pa.Table | Iterable[Mapping[str, object]],
+    *,
+    source: str,
+    question: str | Question,
+    actor: str | Actor,
+    said_at: datetime | None = None,
+    inputs: Mapping[str, str] | None = None,
+    max_rejected_share: float = 0.0,
+) -> Receipt:
+    """Write answers that are in memory, for example a model's predictions; same ids and checks as an import.
+
+    Recording the same answers again adds nothing; an actor's other answer to the same supersedes the first, or,
+    with `said_at`, follows it.
+
+    Args:
+        lake: The lake.
+        rows: One mapping or Arrow row per answer: `entity_id`, then `label` and/or `probabilities`
+            (label -> 0..1, sum 1 within 0.01; without a label the most probable one is the answer), or any
+            other field of a JSON line (`regions`, `number`, `op` ...). NumPy scalars are welcome.
+        source: Stable name of where the answers are from, for example "digits_cnn".
+        question: Its id, or a `Question` to register.
+        actor: `model:name@version`, or an `Actor` with the details.
+        said_at: When it was said; None leaves it open, which makes a repeated run write equal rows.
+        inputs: What the answers were made from (dataset id, opinion ids), kept with the batch.
+        max_rejected_share: Above it nothing is written; by default one bad row is enough.
+
+    Raises:
+        IngestError: If rows are refused: bad probabilities, unknown label, wrong kind ...; nothing was written.
+        ConfigError: If actor or question contradict what the lake holds.
+    """
+    with step(lake, "opinions") as record:
+        record.details["source"] = source
+        who = _actor(actor)
+        asked = question if isinstance(question, Question) else None
+        name = question.question_id if isinstance(question, Question) else question
+        version = question.version if isinstance(question, Question) else _newest(lake, question)
+        options = JsonlOptions(question=name, actor=who.actor_id, question_version=version)
+        plan = ReadPlan(rules=rules_of(lake, asked), now=lake.clock(), match="sha256", valid_time=said_at)
+        items = pa.Table.from_batches(item_batches(_items(rows, options), plan), schema=ITEMS)
+        content = Content(
+            source=source,
+            system="",
+            format=RECORDS,
+            sha256=_sha256(items),
+            options_json=canonical_json({"question": name, "actor": who.actor_id, "inputs": dict(inputs or {})}),
+            valid_time=said_at,
+            uri=None,
+            uri_settles=False,
+        )
+        with import_lock(lake):
+            job = Import(
+                content=content,
+                batch=next_batch(lake, content),
+                rule=SubjectRule(match="sha256"),
+                repeat="duplicate",
+                asked=asked,
+                actors=(who,),
+                max_rejected_share=max_rejected_share,
+            )
+            absorb(lake, lake.engine.stage(lake.engine.from_arrow(items)), job, record)
+    return record.finished()
+
+
+def _actor(actor: str | Actor) -> Actor:
+    if isinstance(actor, Actor):
+        return actor
+    try:
+        return actor_from(actor)
+    except RejectedInputError as error:
+        raise ConfigError(error.reason) from error
+
+
+def _newest(lake: Lake, question: str) -> int:
+    return max((version for name, version in rules_of(lake, None) if name == question), default=1)
+
+
+def _items(rows: pa.Table | Iterable[Mapping[str, object]], options: JsonlOptions) -> Iterator[Item]:
+    for number, row in enumerate(_mappings(rows), start=1):
+        where = f"row {number}"
+        try:
+            yield answer_from(_record(row), options, where=where)
+        except RejectedInputError as error:
+            yield reject(where, error.rule, error.reason, repr(dict(row)))
+
+
+def _mappings(rows: pa.Table | Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    if isinstance(rows, pa.Table):
+        for batch in rows.to_batches():
+            yield from batch.to_pylist()
+    else:
+        yield from rows
+
+
+def _record(row: Mapping[str, object]) -> dict[str, object]:
+    record = {NAMES.get(key, key): _plain(value) for key, value in row.items()}
+    if isinstance(probs := record.get("probs"), list):
+        # Arrow hands out a map as pairs.
+        try:
+            record["probs"] = dict(probs)
+        except (TypeError, ValueError) as error:
+            raise RejectedInputError("bad_probabilities", "probabilities must map each label to its share") from error
+    if isinstance(time := record.get("event_time"), datetime):
+        record["event_time"] = time.isoformat()
+    return record
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    # NumPy and torch scalars know their Python value.
+    item = getattr(value, "item", None)
+    return item() if callable(item) else value
+
+
+def _sha256(items: pa.Table) -> str:
+    said = items.select(["subject_key", "question_id", "slot", "value_hash", "reason"])
+    lines = sorted(canonical_json(list(row.values())) for row in said.to_pylist())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

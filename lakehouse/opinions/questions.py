@@ -1,0 +1,240 @@
+"""Questions, labels and actors: registered before the answers that name them, append-only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakehouse.errors import ConfigError, IngestError
+from lakehouse.lake import Lake
+from lakehouse.query import fetch
+from lakehouse.receipts import Inserted
+from lakehouse.tables import insert_rows
+from schemas.canonical import canonical_json
+from schemas.tables import LABEL_SETS, QUESTIONS
+
+LABELLED = ("label", "labels", "regions", "spans", "ranking")
+"""Kinds of answers that are made of labels."""
+
+CLOSED = canonical_json({"closed": True})
+
+HELD_LABELS = """
+with ranked as (
+    select label_set_id, label_id, version, ordinal, synonyms, status, merged_into,
+        row_number() over (partition by label_set_id, label_id order by version desc) as age
+    from silver.label_sets
+)
+select label_set_id, label_id, version, ordinal, synonyms, status, merged_into from ranked where age = 1
+"""
+
+QuestionKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One version of one question.
+
+    Attributes:
+        question_id: Stable id.
+        version: Counted from 1.
+        title: In words; "" takes the id.
+        answer_kind: value_kind of its answers.
+        label_set: Set that the labels belong to; "" takes the question's id.
+        labels: All labels there are, in the order of class numbers; none: labels are learnt from answers.
+        synonyms: Other text -> label.
+        measurement: nominal, ordinal, interval or ratio.
+        abstain_allowed: Whether an actor may decline.
+        instructions: What annotators were told.
+    """
+
+    question_id: str
+    version: int = 1
+    title: str = ""
+    answer_kind: str = "label"
+    label_set: str = ""
+    labels: tuple[str, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    measurement: str = "nominal"
+    abstain_allowed: bool = True
+    instructions: str = ""
+
+    @property
+    def label_set_id(self) -> str | None:
+        """The label set; None if answers have no labels."""
+        return (self.label_set or self.question_id) if self.answer_kind in LABELLED else None
+
+    def row(self) -> dict[str, object]:
+        """The row of silver.questions."""
+        return {
+            "question_id": self.question_id,
+            "version": self.version,
+            "title": self.title or self.question_id,
+            "answer_kind": self.answer_kind,
+            "label_set_id": self.label_set_id,
+            "cardinality": "one",
+            "measurement": self.measurement,
+            "abstain_allowed": self.abstain_allowed,
+            "instructions": self.instructions or None,
+            "constraints_json": CLOSED if self.labels else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an answer to one version of a question must be.
+
+    Attributes:
+        answer_kind: value_kind of its answers.
+        abstain_allowed: Whether an actor may decline.
+        labels: The labels there are; None: any.
+        synonyms: Other text -> label.
+    """
+
+    answer_kind: str
+    abstain_allowed: bool = True
+    labels: frozenset[str] | None = None
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+
+
+def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
+    """Return the rules of every question the lake holds, and of the one that a source asks.
+
+    Raises:
+        ConfigError: If the lake holds the asked question with another meaning.
+    """
+    labels = _held_labels(lake)
+    rules = {}
+    for row in fetch(lake, "select * from silver.questions"):
+        entries = labels.get(row["label_set_id"], {})
+        closed = row["constraints_json"] == CLOSED
+        key = row["question_id"], row["version"]
+        rules[key] = Rules(
+            row["answer_kind"],
+            row["abstain_allowed"],
+            frozenset(entries) - _merged(entries) if closed else None,
+            _synonyms(entries),
+        )
+        if asked is not None and key == (asked.question_id, asked.version):
+            _check_unchanged(asked, row)
+    if asked is None:
+        return rules
+    key = asked.question_id, asked.version
+    held = rules.get(key, Rules(asked.answer_kind, asked.abstain_allowed))
+    known = (held.labels or frozenset()) | frozenset(asked.labels)
+    for text, label in asked.synonyms.items():
+        if asked.labels and label not in known:
+            raise ConfigError(f"question {asked.question_id}: synonym {text!r} stands for {label!r}, which is no label")
+    rules[key] = Rules(
+        held.answer_kind, held.abstain_allowed, known or None, {**held.synonyms, **asked.synonyms}
+    )
+    return rules
+
+
+def register_question(
+    lake: Lake, asked: Question | None, kinds: Mapping[QuestionKey, set[str]], labels: Mapping[QuestionKey, set[str]]
+) -> list[Inserted]:
+    """Register the asked question, those that records name, and their labels.
+
+    Args:
+        lake: The lake.
+        asked: The question of the source; None if it is only known from records.
+        kinds: Question -> kinds of the values in its answers.
+        labels: Question -> labels in its answers.
+
+    Raises:
+        IngestError: If a question that nobody registered has answers of several kinds.
+    """
+    held = {(row["question_id"], row["version"]): row for row in fetch(lake, "select * from silver.questions")}
+    wanted: dict[QuestionKey, Question] = {}
+    if asked is not None:
+        wanted[asked.question_id, asked.version] = asked
+    for key, found in kinds.items():
+        stated = sorted(found - {"none"})
+        if key in wanted or key in held:
+            continue
+        if len(stated) > 1:
+            raise IngestError(
+                f"question {key[0]} version {key[1]}: answers of kinds {' and '.join(stated)}; a question has one "
+                "kind of answer: give the others a question of their own"
+            )
+        wanted[key] = Question(question_id=key[0], version=key[1], answer_kind=stated[0] if stated else "label")
+    new = [question.row() for key, question in wanted.items() if key not in held]
+    sets: dict[str, tuple[list[str], dict[str, str]]] = {}
+    for key in sorted({*wanted, *labels}):
+        question = wanted.get(key)
+        row = held.get(key) or (question.row() if question else None)
+        set_id = None if row is None else row["label_set_id"]
+        if set_id is None:
+            continue
+        names, synonyms = sets.setdefault(str(set_id), ([], {}))
+        names.extend(question.labels if question else ())
+        names.extend(sorted(labels.get(key, ())))
+        synonyms.update(question.synonyms if question else {})
+    rows = [row for set_id, (names, synonyms) in sets.items() for row in _new_entries(lake, set_id, names, synonyms)]
+    writes = [insert_rows(lake, LABEL_SETS, rows, step="opinions")] if rows else []
+    return writes + ([insert_rows(lake, QUESTIONS, new, step="opinions")] if new else [])
+
+
+def _new_entries(
+    lake: Lake, set_id: str, names: Iterable[str], synonyms: Mapping[str, str]
+) -> Iterable[dict[str, object]]:
+    held = _held_labels(lake).get(set_id, {})
+    place = max((entry["ordinal"] for entry in held.values()), default=-1) + 1
+    others: dict[str, set[str]] = {}
+    for text, label in synonyms.items():
+        others.setdefault(label, set()).add(text)
+    for label in dict.fromkeys([*names, *others]):
+        entry = held.get(label)
+        known = set((entry or {}).get("synonyms") or ())
+        wanted = sorted(known | others.get(label, set()))
+        if entry is not None and set(wanted) == known:
+            continue
+        yield {
+            "label_set_id": set_id,
+            "label_id": label,
+            "version": 1 if entry is None else entry["version"] + 1,
+            "name": label,
+            "ordinal": place if entry is None else entry["ordinal"],
+            "synonyms": wanted or None,
+            "status": "active" if entry is None else entry["status"],
+            "merged_into": None if entry is None else entry["merged_into"],
+        }
+        place += entry is None
+
+
+def _held_labels(lake: Lake) -> dict[str, dict[str, dict[str, Any]]]:
+    held: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in fetch(lake, HELD_LABELS):
+        held.setdefault(row["label_set_id"], {})[row["label_id"]] = row
+    return held
+
+
+def _merged(entries: Mapping[str, Mapping[str, object]]) -> frozenset[str]:
+    return frozenset(label for label, entry in entries.items() if entry["merged_into"] is not None)
+
+
+def _synonyms(entries: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    found = {}
+    for label, entry in entries.items():
+        target = str(entry["merged_into"] or label)
+        others = entry["synonyms"]
+        found.update(dict.fromkeys(others if isinstance(others, list) else [], target))
+        if target != label:
+            found[label] = target
+    return found
+
+
+def _check_unchanged(asked: Question, held: Mapping[str, object]) -> None:
+    stated = asked.row()
+    names = ["answer_kind", "label_set_id", "measurement", "abstain_allowed"]
+    names += ["title"] if asked.title else []
+    names += ["instructions"] if asked.instructions else []
+    names += ["constraints_json"] if asked.labels else []
+    for name in names:
+        if stated[name] != held[name]:
+            raise ConfigError(
+                f"question {asked.question_id} version {asked.version}: {name} is {held[name]!r} in this lake, "
+                f"this source says {stated[name]!r}; a changed meaning is a new version: set question_version = "
+                f"{asked.version + 1}"
+            )

@@ -1,0 +1,145 @@
+"""Settling what becomes of every answer: new, known already, unmatched, ambiguous or changed."""
+
+from __future__ import annotations
+
+from lakehouse.engines import Relation
+from lakehouse.lake import Lake
+from lakehouse.opinions.rows import IDS, opinion_ids
+from lakehouse.opinions.subjects import SubjectRule, match_subjects
+from lakehouse.query import query
+
+ROWS_PER_TASK = 20_000
+
+STANDING = """
+with asked as (
+    select distinct actor_id, question_id from items where kind = 'answer'
+), gone as (
+    select target_opinion_id as gone_id from silver.opinions where op = 'retract'
+    union
+    select unnest(supersedes) as gone_id from silver.opinions where supersedes is not null
+)
+select o.opinion_id, o.actor_id, o.question_id, o.subject_id, o.slot, o.event_time, o.value_hash, o.source_key,
+    row_number() over (
+        partition by o.actor_id, o.question_id, o.subject_id, o.slot
+        order by o.event_time desc nulls last, o.opinion_id desc
+    ) as recency
+from silver.opinions o
+join asked a on a.actor_id = o.actor_id and a.question_id = o.question_id
+where o.op <> 'retract' and not exists (select 1 from gone g where g.gone_id = o.opinion_id)
+"""
+"""What the actors of this import say by now, with its rank by time."""
+
+OFFERED = """
+select i.*, m.subject_id, m.candidates,
+    coalesce(m.subject_id, i.subject_key) as about,
+    row_number() over (order by i.part, i.line) as place,
+    row_number() over (
+        partition by i.identity, i.actor_id, i.question_id, i.question_version,
+            coalesce(m.subject_id, i.subject_key), i.slot, i.event_time, i.value_hash
+        order by i.part, i.line
+    ) as repeat_no,
+    first_value(i.value_hash) over (partition by i.identity order by i.part, i.line) as first_hash
+from items i
+left join (select subject_key, subject_id, candidates from matches) m on m.subject_key = i.subject_key
+where i.kind = 'answer'
+"""
+"""Answers with their subject and their place among rows equal in everything."""
+
+HELD = """
+select o.part, o.line, min(s.opinion_id) as held_id
+from offered o
+join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
+    and s.slot = o.slot and s.value_hash = o.value_hash
+where o.identity is null and o.candidates = 1 and o.op <> 'retract' and (
+    s.event_time is not distinct from o.event_time
+    or (o.event_time_source <> 'source' and s.recency = 1
+        and (s.event_time is null or s.event_time <= o.event_time))
+)
+group by o.part, o.line
+"""
+"""Answers whose actor says the same already. An undated one is new only where it differs from the current one."""
+
+REPLACED = """
+select o.part, o.line, list(s.opinion_id) as replaced
+from offered o
+join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
+    and s.slot = o.slot and s.event_time is not distinct from o.event_time
+where o.candidates = 1 and o.op <> 'retract' and s.value_hash <> o.value_hash
+    and (o.identity is null or s.source_key = o.source_key)
+    and not exists (
+        select 1 from offered p
+        where p.actor_id = s.actor_id and p.question_id = s.question_id and p.subject_id = s.subject_id
+            and p.slot = s.slot and p.event_time is not distinct from s.event_time and p.value_hash = s.value_hash
+    )
+group by o.part, o.line
+"""
+"""What a correction takes the place of: same actor, question, subject, slot and time, no longer in the source."""
+
+FATES = """
+select o.*, h.held_id, r.replaced,
+    case
+        when o.identity is not null and o.value_hash <> o.first_hash then 'changed'
+        when o.repeat_no > 1 and o.identity is null and o.event_time_source <> 'source' and $repeat = ''
+            then 'ambiguous'
+        when o.repeat_no > 1 and ($repeat <> 'event' or o.identity is not null) then 'same'
+        when o.candidates is null or o.candidates > 1 then 'unmatched'
+        when h.held_id is not null then 'same'
+        else 'new'
+    end as first_fate
+from offered o
+left join held h on h.part = o.part and h.line = o.line
+left join replaced r on r.part = o.part and r.line = o.line
+"""
+
+KNOWN = """
+select f.*, i.opinion_id as made_id, k.value_hash as known_hash
+from fates f
+left join ids i on i.part = f.part and i.line = f.line
+left join (select opinion_id, value_hash from silver.opinions) k on k.opinion_id = i.opinion_id
+"""
+
+SETTLED = """
+select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, candidates, identity, part, line,
+    place, repeat_no, replaced, value_hash, coalesce(held_id, made_id) as opinion_id,
+    case when known_hash is null then first_fate when known_hash = value_hash then 'same' else 'changed' end as fate,
+    case when op <> 'retract' and first_fate = 'new' then lag(coalesce(held_id, made_id)) over (
+        partition by actor_id, question_id, about, slot, event_time,
+            case when op <> 'retract' and coalesce(held_id, made_id) is not null then 1 else 0 end
+        order by part, line
+    ) end as previous_id
+from known
+union all
+select kind, location, rule, reason, raw, answer_json, subject_key, null, null, identity, part, line,
+    null, null, null, value_hash, null, 'reject', null
+from items where kind = 'reject'
+"""
+"""One row per record, with what becomes of it. Of contradicting answers at one time the later row is current."""
+
+
+def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str) -> Relation:
+    """Return every record of `items` with its fate, its opinion id and what it supersedes.
+
+    Args:
+        lake: The lake; the caller holds the import lock.
+        items: Rows of `ITEMS`, staged.
+        rule: How subjects are found.
+        repeat: What equal rows without id and time are: event, duplicate, votes or "" (refused).
+    """
+    stage = lake.engine.stage
+    standing = stage(query(lake, STANDING, inputs={"items": items}))
+    offered = stage(
+        query(lake, OFFERED, inputs={"items": items, "matches": match_subjects(lake, items, rule)})
+    )
+    both = {"offered": offered, "standing": standing}
+    held, replaced = query(lake, HELD, inputs=both), query(lake, REPLACED, inputs=both)
+    parts = {"offered": offered, "held": held, "replaced": replaced}
+    fates = stage(query(lake, FATES, inputs=parts, params={"repeat": repeat}))
+    ids = lake.engine.map_batches(
+        query(lake, "select * from fates where first_fate = 'new'", inputs={"fates": fates}),
+        opinion_ids,
+        IDS,
+        rows_per_task=ROWS_PER_TASK,
+        label="opinion ids",
+    )
+    known = query(lake, KNOWN, inputs={"fates": fates, "ids": ids})
+    return stage(query(lake, SETTLED, inputs={"known": known, "items": items}))
