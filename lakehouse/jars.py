@@ -119,7 +119,7 @@ def _problems(folder: Path, jars: Sequence[Jar]) -> list[str]:
         try:
             with (folder / jar.file_name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             problems.append(f"{jar.coordinate} is missing")
             continue
         if found != jar.sha256:
