@@ -35,8 +35,8 @@ imports: $(READY) ## direction of imports between the packages: import-linter
 
 check: lint types imports test ## everything that CI checks
 
-bench: $(READY) ## the measurements of benchmarks/ (ARGS is handed on)
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(READY) ## measure ingestion against a plain loop (ARGS=--quick)
+	@$(BIN)/python -m benchmarks.ingest $(ARGS)
 
 lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade raises what pyproject.toml allows)
 	@.ci/lock $(ARGS)
