@@ -128,6 +128,8 @@ def read_toml(path: str | Path) -> dict[str, typing.Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; give the path of a TOML file that exists") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
@@ -201,7 +203,8 @@ def _check(config: Config) -> Config:
         "engine.lock_timeout_s": config.engine.lock_timeout_s,
     }
     for name, value in positive.items():
-        if value <= 0:
+        # Not `value <= 0`, which is false for NaN.
+        if not value > 0:
             raise ConfigError(f"{name}: must be above 0, found {value}")
     if config.engine.workers < 0 or config.engine.memory_limit_mb < 0:
         raise ConfigError("engine.workers and engine.memory_limit_mb must be 0 (automatic) or more")

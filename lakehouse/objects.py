@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import urllib.parse
 from pathlib import Path
 
@@ -67,13 +68,18 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None) -> bytes
         limit: Refuse to read more bytes than this.
 
     Raises:
-        IngestError: If the object is missing or larger than `limit`.
+        IngestError: If the object is missing, not a regular file, or larger than `limit`.
     """
     path = resolve(root, uri)
     try:
-        with open(path, "rb") as file:
-            if limit is not None and os.fstat(file.fileno()).st_size > limit:
-                size = os.fstat(file.fileno()).st_size
+        # Not waiting on a FIFO that took the place of a linked file.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise IngestError(f"cannot read {uri} (lake {root}): it is not a regular file any more")
+        with open(descriptor, "rb") as file:
+            size = os.fstat(descriptor).st_size
+            if limit is not None and size > limit:
                 raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
             return file.read()
     except OSError as error:

@@ -26,7 +26,8 @@ def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`.
 
     Raises:
-        ValueError: For NaN and infinities, which have no JSON form.
+        ValueError: For NaN and infinities, which have no JSON form, times without zone, and keys that are the
+            same text in NFC.
         TypeError: For a type that has no canonical form, or a key that is not text.
     """
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -80,7 +81,10 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item) for key, item in value.items()}
+        plain = {_key(key): _plain(item) for key, item in value.items()}
+        if len(plain) < len(value):
+            raise ValueError(f"two keys are the same text in NFC: {sorted(map(str, value))}")
+        return plain
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, datetime):
@@ -107,4 +111,5 @@ def _number(value: float) -> object:
 def _instant(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(f"a timestamp needs a time zone to have a canonical form: {value!r}")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y has no leading zeros for years before 1000.
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,94 @@
+"""Making small lakes, files and rows for tests: everything literal, one clock that the test moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from lakehouse.config import load_config
+from lakehouse.lake import Lake, open_lake
+from lakehouse.tables import insert_rows
+from schemas.canonical import content_id
+from schemas.tables import ACTORS, DIMENSIONS, ENTITIES, OPINIONS
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **amount: float) -> None:
+        """Move on, for example `forward(days=1)`."""
+        self.now += timedelta(**amount)
+
+
+@contextmanager
+def small_lake(root: Path, *settings: str, clock: Clock | None = None) -> Iterator[Lake]:
+    """A lake on the embedded engine that works in this process alone."""
+    overrides = [f'lake.root="{root}"', "engine.workers=1", *settings]
+    with open_lake(load_config(overrides=overrides, environ={}), clock=clock or Clock()) as lake:
+        yield lake
+
+
+def entity_id(name: str) -> str:
+    """The id of the entity whose bytes are `name`."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def add_entities(lake: Lake, names: Sequence[str], *, groups: Mapping[str, Mapping[str, str]] | None = None,
+                 origins: Mapping[str, str] | None = None) -> None:
+    """Add one entity for each name; its bytes, where anybody looks, are the name."""
+    rows = [
+        {
+            "entity_id": entity_id(name), "media_type": "text/plain", "size_bytes": len(name.encode()),
+            "object_uri": f"objects/{entity_id(name)[:2]}/{entity_id(name)}", "storage": "copy",
+            "group_keys": (groups or {}).get(name, {}), "origin": (origins or {}).get(name, "real"),
+        }
+        for name in names
+    ]
+    insert_rows(lake, ENTITIES, rows, step="test")
+
+
+def add_dimension(lake: Lake, dimension: str, values: Mapping[str, float], *, kind: str = "number",
+                  extractor: str = "image_pixels", version: int = 1) -> None:
+    """Add one measured number for each entity that is named."""
+    rows = [
+        {"entity_id": entity_id(name), "dimension": dimension, "extractor": extractor,
+         "extractor_version": version, "value_kind": kind, "number": float(value)}
+        for name, value in values.items()
+    ]
+    insert_rows(lake, DIMENSIONS, rows, step="test")
+
+
+def opinion(name: str, actor: str, label: str | None, *, question: str = "animal", votes: int = 1,
+            probs: Mapping[str, float] | None = None, op: str | None = None, event_time: datetime | None = None,
+            slot: str = "", target: str | None = None) -> dict[str, object]:
+    """One row of silver.opinions; a label of None abstains."""
+    said = [entity_id(name), actor, label, question, votes, probs, op, event_time, slot, target]
+    return {
+        "opinion_id": content_id(said), "op": op or ("abstain" if label is None else "assert"), "actor_id": actor,
+        "question_id": question, "question_version": 1, "subject_id": entity_id(name), "subject_kind": "image",
+        "slot": slot, "value_kind": "none" if label is None else "label", "label": label,
+        "value_hash": content_id([label, votes, probs]), "votes": votes, "probs": probs, "event_time": event_time,
+        "event_time_source": "source" if event_time else "unknown", "ingest_seq": 1, "batch_id": "test",
+        "target_opinion_id": target, "ext": {},
+    }
+
+
+def add_opinions(lake: Lake, rows: Sequence[Mapping[str, object]]) -> None:
+    """Add opinions, and the actors who have not been met yet: `kind:name`."""
+    actors = [
+        {"actor_id": actor, "kind": actor.partition(":")[0], "name": actor.partition(":")[2]}
+        for actor in sorted({str(row["actor_id"]) for row in rows})
+    ]
+    insert_rows(lake, ACTORS, actors, step="test")
+    insert_rows(lake, OPINIONS, rows, step="test")
