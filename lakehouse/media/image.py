@@ -221,13 +221,14 @@ def _count_frames(image: ImageFile.ImageFile, data: Data, limits: ImageLimits) -
 
 
 def _count_pages(image: ImageFile.ImageFile, limits: ImageLimits) -> int:
-    # A directory per page is read, and no more than the limit: asking for n_frames would read them all.
-    try:
-        image.seek(limits.max_frames)
-    except EOFError:
-        pages: int = getattr(image, "n_frames", 1)
-        image.seek(0)
-        return pages
+    # A directory per page is read, and no more than the limit: asking for n_frames would read them all. One by one,
+    # because Pillow 13 miscounts after a jump past the end.
+    for page in range(1, limits.max_frames + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            image.seek(0)
+            return page
     raise RejectedInputError("too_many_frames", f"more than {limits.max_frames:,} pages")
 
 
