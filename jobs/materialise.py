@@ -24,9 +24,17 @@ from lakehouse.objects import read_bytes
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
 from lakehouse.tables import head, insert_rows
+from loaders import (
+    RECEIPT_SCHEMA,
+    DatasetPlan,
+    Published,
+    find_published,
+    plan_dataset,
+    publish,
+    receipts_of,
+    run_task_batches,
+)
 from loaders.manifest import DATASET, FORMAT_VERSION
-from loaders.publish import Published, find_published, publish
-from loaders.tasks import RECEIPT_SCHEMA, DatasetPlan, plan_dataset, receipts_of, run_task_batches
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, MATERIALISATIONS
 

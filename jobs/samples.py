@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from loaders.fields import Field
-from loaders.tasks import Layout
+from loaders import Field, Layout
 
 IMAGE_PREFIX = "image/"
 

@@ -46,7 +46,12 @@ def _python() -> Check:
 
 
 def _packages() -> Iterator[Check]:
-    for text in importlib.metadata.requires(DISTRIBUTION) or []:
+    try:
+        requirements = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Check("petrel", "warn", "runs from source files, not installed; versions not compared; run: make setup")
+        return
+    for text in requirements:
         requirement, _, marker = text.partition(";")
         name = requirement.split("[")[0]
         for sign in "=<>!~ ":

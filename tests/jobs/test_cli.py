@@ -1,0 +1,103 @@
+"""The `petrel` command: help that teaches, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_lists_every_command_and_each_has_help_of_its_own(capsys):
+    assert main(["--help"]) == 0
+    overview = capsys.readouterr().out
+    for name, line in COMMANDS.items():
+        assert f"{name} " in overview
+        assert line in overview
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert f"petrel {name}" in capsys.readouterr().out
+
+
+def test_every_command_is_a_job_of_the_same_name():
+    for name in COMMANDS:
+        assert callable(importlib.import_module(f"jobs.{name}").main)
+
+
+def test_no_command_is_wrong_usage(capsys):
+    assert main([]) == 2
+    assert "petrel land" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert main(["entitees"]) == 2
+    assert "did you mean `entities`?" in capsys.readouterr().err
+
+
+def test_an_error_is_one_line_that_names_file_key_and_nearest_key(tmp_path, capsys):
+    config = tmp_path / "mine.toml"
+    config.write_text("[engine]\nwrokers = 3\n")
+    assert main(["entities", "--lake", str(tmp_path / "lake"), "--config", str(config)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "mine.toml" in error
+    assert "engine.wrokers" in error
+    assert "did you mean `workers`?" in error
+
+
+def test_a_missing_folder_is_an_error_and_not_an_empty_drop(tmp_path, capsys):
+    arguments = ["land", "--lake", str(tmp_path / "lake"), "--source", "x", "--folder", str(tmp_path / "absent")]
+    assert main(arguments) == 1
+    assert "absent" in capsys.readouterr().err
+
+
+def test_a_lake_on_object_storage_is_refused_by_name(capsys):
+    assert main(["entities", "--lake", "s3://bucket/lake"]) == 1
+    assert "s3://bucket/lake" in capsys.readouterr().err
+
+
+def test_a_lake_folder_that_looks_like_a_number_stays_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["entities", "--lake", "42"]) == 0
+    assert (tmp_path / "42" / "tables" / "silver" / "entities" / "_delta_log").is_dir()
+
+
+def test_receipts_as_json_are_one_object_a_line(tmp_path, capsys):
+    assert main(["entities", "--lake", str(tmp_path / "lake"), "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["counts"] == {"seen": 0, "stored": 0, "duplicate": 0, "rejected": 0}
+
+
+def test_evaluate_of_an_unknown_dataset_says_how_to_make_one(tmp_path, capsys):
+    arguments = ["evaluate", "--lake", str(tmp_path / "lake"), "--dataset", "nope", "--actor", "model:a@1"]
+    assert main([*arguments, "--question", "q"]) == 1
+    assert "petrel build" in capsys.readouterr().err
+
+
+def test_a_wrong_gate_is_told_with_its_form(lake_folder, capsys):
+    arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "model:a@1"]
+    assert main([*arguments, "--question", "shape", "--gate", "accuracy=0.9"]) == 1
+    assert "METRIC>=VALUE" in capsys.readouterr().err
+
+
+def test_a_failed_gate_has_an_exit_code_of_its_own(lake_folder, capsys):
+    arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "model:silent@1"]
+    assert main([*arguments, "--question", "shape", "--gate", "accuracy>=0.5", "--min-support", "1"]) == 3
+    assert "verdict fail" in capsys.readouterr().out
+
+
+def test_asking_for_help_loads_no_engine():
+    code = (
+        "import sys; from jobs.cli import main; main(['--help']); "
+        "print(sorted({'duckdb', 'deltalake', 'pyspark', 'torch', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"

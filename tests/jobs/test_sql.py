@@ -1,0 +1,88 @@
+"""`petrel sql`: read-only questions, three forms of answers."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from jobs.cli import main
+
+
+def ask(capsys, lake, *arguments):
+    code = main(["sql", "--lake", str(lake), *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_table_is_aligned_and_counts_its_rows(lake_folder, capsys):
+    code, out, _ = ask(capsys, lake_folder, "select label, count(*) as n from labels group by label order by label")
+    assert code == 0
+    assert out == "label   n\n------  -\ncircle  3\nsquare  3\n(2 rows)\n"
+
+
+def test_json_gives_one_object_a_line(lake_folder, capsys):
+    _, out, _ = ask(
+        capsys, lake_folder, "select label, votes from labels order by label limit 1", "--format", "json"
+    )
+    assert json.loads(out) == {"label": "circle", "votes": 1}
+
+
+def test_parameters_are_values_and_never_sql(lake_folder, capsys):
+    text = "select count(*) as n from labels where label = $label"
+    assert ask(capsys, lake_folder, text, "--param", "label=square", "--format", "json")[1] == '{"n": 3}\n'
+    hostile = "label=x' or '1'='1"
+    assert ask(capsys, lake_folder, text, "--param", hostile, "--format", "json")[1] == '{"n": 0}\n'
+
+
+def test_a_pinned_version_is_read_as_it_was(lake_folder, capsys):
+    text = "select count(*) as n from silver.entities"
+    assert ask(capsys, lake_folder, text, "--format", "json")[1] == '{"n": 6}\n'
+    assert ask(capsys, lake_folder, text, "--pin", "silver.entities=0", "--format", "json")[1] == '{"n": 0}\n'
+
+
+def test_fewer_rows_than_there_are_is_said_on_stderr(lake_folder, capsys):
+    _, out, err = ask(capsys, lake_folder, "select entity_id from entities", "--limit", "2", "--format", "json")
+    assert len(out.splitlines()) == 2
+    assert "2 of 6 rows" in err
+
+
+def test_the_query_comes_from_stdin_when_it_is_a_dash(lake_folder, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("select 1 as one from entities limit 1"))
+    assert ask(capsys, lake_folder, "-", "--format", "json")[1] == '{"one": 1}\n'
+
+
+def test_views_are_listed_with_what_a_row_is(lake_folder, capsys):
+    _, out, _ = ask(capsys, lake_folder, "--views")
+    for name in ("silver.entities", "entities_wide", "current_opinions", "labels", "members"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "drop table silver.entities",
+        "select * from read_csv('/etc/passwd')",
+        "copy (select 1) to '/tmp/x'",
+        "select 1; select 2",
+        "select getenv('HOME')",
+    ],
+)
+def test_anything_but_a_read_only_query_is_refused_in_one_line(lake_folder, capsys, text):
+    code, out, err = ask(capsys, lake_folder, text)
+    assert (code, out) == (1, "")
+    assert err.startswith("petrel: QueryRefusedError: ")
+
+
+def test_a_query_that_fails_tells_why(lake_folder, capsys):
+    code, _, err = ask(capsys, lake_folder, "select no_such_column from entities")
+    assert code == 1
+    assert "no_such_column" in err
+
+
+def test_no_lake_is_an_error_that_names_the_folder(tmp_path, capsys):
+    code, _, err = ask(capsys, tmp_path / "nowhere", "select 1 as one from entities")
+    assert code == 1
+    assert "nowhere" in err
+    assert not (tmp_path / "nowhere").exists()
