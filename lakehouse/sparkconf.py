@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,9 +143,10 @@ def _start(app_name: str, master: str | None, settings: Mapping[str, str]) -> Sp
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 
-def prepare_environment(environ: dict[str, str] | os._Environ[str], master: str) -> None:
+def prepare_environment(environ: MutableMapping[str, str], master: str, *, driver_here: bool = True) -> None:
     """Set the variables that Spark reads instead of settings, those that are not set yet."""
-    environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    if driver_here:
+        environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     if on_this_machine(master):
         # Workers must run this interpreter: Spark's own default is whatever `python3` comes first on PATH.
         environ.setdefault("PYSPARK_PYTHON", sys.executable)

@@ -33,7 +33,8 @@ class Submission:
     s3: bool = False
     """Load what `s3a://` needs."""
     master: str = LOCAL_MASTER
-    deploy_mode: str = "client"
+    driver_here: bool = True
+    """False for `--deploy-mode cluster`."""
     joined: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in JOINED})
     """Files of `--jars` and `--py-files`."""
     options: list[str] = field(default_factory=list)
@@ -67,7 +68,7 @@ def parse(argv: Sequence[str]) -> Submission:
         if name == "--master":
             given.master = value
         elif name == "--deploy-mode":
-            given.deploy_mode = value
+            given.driver_here = value == "client"
         given.options += [name, value]
     return given
 
@@ -98,7 +99,7 @@ def command(given: Submission) -> list[str]:
     """
     find_java()
     profile = "s3" if given.s3 else "delta"
-    settings = spark_settings(given.master, profile=profile, driver_here=given.deploy_mode == "client")
+    settings = spark_settings(given.master, profile=profile, driver_here=given.driver_here)
     if given.joined["--jars"]:  # would replace `spark.jars`, not add to it
         ours = settings.pop("spark.jars", "")
         given.joined["--jars"] += [ours] if ours else []
@@ -126,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{problem}\n")
         return 2
     environ = {**os.environ, "SPARK_HOME": str(spark_home())}
-    prepare_environment(environ, given.master)
+    prepare_environment(environ, given.master, driver_here=given.driver_here)
     os.execve(words[0], words, environ)
 
 
