@@ -88,11 +88,12 @@ def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_no
     from lakehouse.tables import create_tables
 
     root = Path(config.lake.root).absolute()
-    if "://" in config.lake.root:
-        raise ConfigError(f"lake.root = {config.lake.root}: only local folders so far; give a path")
+    if "://" in config.lake.root or not config.lake.root:
+        raise ConfigError(f"lake.root = {config.lake.root!r}: only local folders so far; give a path")
     try:
         root.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        (root / "_tmp").mkdir(exist_ok=True)
+    except OSError as error:
         raise ConfigError(f"lake.root = {root}: cannot be a folder of ours ({error.strerror})") from error
     with _scratch_folder(root / "_tmp") as scratch:
         lake = Lake(config, engine=engine, clock=clock, scratch=scratch)
@@ -105,13 +106,14 @@ def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_no
 
 @contextmanager
 def _scratch_folder(parent: Path) -> Iterator[Path]:
-    parent.mkdir(exist_ok=True)
     _sweep(parent)
     folder = parent / uuid.uuid4().hex
     folder.mkdir()
-    descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(folder / "alive.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     # Held while this process lives, whatever kills it: the sign for others not to sweep the folder away.
     fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # Named only now: whoever sweeps never finds the sign before it is locked.
+    os.rename(folder / "alive.new", folder / "alive.lock")
     try:
         yield folder
     finally:
@@ -123,8 +125,8 @@ def _sweep(parent: Path) -> None:
     for folder in parent.iterdir():
         try:
             descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            # Killed between mkdir and lock, or being made this instant: an empty folder harms nobody.
+        except (FileNotFoundError, NotADirectoryError):
+            # Killed between mkdir and lock, or being made this instant, or not ours: it harms nobody.
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

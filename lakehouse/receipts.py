@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,18 @@ class Receipt:
 
 
 def from_json(text: str) -> Receipt:
-    """Read a receipt written by `Receipt.to_json`."""
-    record = json.loads(text)
-    record["started_at"] = datetime.fromisoformat(record["started_at"])
-    record["writes"] = tuple(Inserted(**write) for write in record["writes"])
-    return Receipt(**record)
+    """Read a receipt written by `Receipt.to_json`.
+
+    Raises:
+        ValueError: If the text is not one.
+    """
+    try:
+        record = json.loads(text)
+        record["started_at"] = datetime.fromisoformat(record["started_at"])
+        record["writes"] = tuple(Inserted(**write) for write in record["writes"])
+        return Receipt(**record)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a receipt: {error}: {text[:200]!r}") from error
 
 
 def keep(folder: Path, receipt: Receipt) -> Path:
@@ -94,8 +104,13 @@ def keep(folder: Path, receipt: Receipt) -> Path:
 
 
 def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
-    """Return the newest receipts, newest first."""
-    if not folder.is_dir():
-        return []
-    paths = sorted(folder.glob("*.json"), reverse=True)[:limit]
-    return [from_json(path.read_text(encoding="utf-8")) for path in paths]
+    """Return the newest receipts, newest first; one that cannot be read (of another version) is passed over."""
+    found: list[Receipt] = []
+    for path in sorted(folder.glob("*.json"), reverse=True):
+        if len(found) == limit:
+            break
+        try:
+            found.append(from_json(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            logger.warning("receipt passed over path=%s reason=%s", path, error)
+    return found
