@@ -32,7 +32,7 @@ class Content:
         options_json: Canonical JSON of the options.
         valid_time: When undated answers were said.
         uri: Where it stands; None in memory.
-        uri_settles: Whether the same content at the same place is nothing new: not where only names are read.
+        landed_source: Landed source that answers are about where only names of files are read; None elsewhere.
     """
 
     source: str
@@ -42,7 +42,7 @@ class Content:
     options_json: str
     valid_time: datetime | None
     uri: str | None
-    uri_settles: bool
+    landed_source: str | None = None
 
     @property
     def content_id(self) -> str:
@@ -71,16 +71,20 @@ def next_batch(lake: Lake, content: Content) -> Batch:
     """Return the import that `content` makes; the caller holds the import lock."""
     held = fetch(
         lake,
-        "select content_id, uri, ordinal from silver.batches where source = $source order by ordinal",
+        "select content_id, uri, ingest_time from silver.batches where source = $source order by ordinal",
         params={"source": content.source},
     )
     before = sum(row["content_id"] == content.content_id for row in held)
-    there = [row["content_id"] for row in held if row["uri"] == content.uri]
+    there = [row for row in held if content.uri is not None and row["uri"] == content.uri]
+    unchanged = bool(there) and there[-1]["content_id"] == content.content_id
+    if unchanged and content.landed_source is not None:
+        # The names are the same; other bytes may have landed under them since.
+        unchanged = not _seen_since(lake, content.landed_source, there[-1]["ingest_time"])
     return Batch(
         batch_id=content_id([content.source, content.content_id, before]),
         ordinal=next_ordinal(lake),
         known=before > 0,
-        unchanged=content.uri_settles and there[-1:] == [content.content_id],
+        unchanged=unchanged,
     )
 
 
@@ -142,6 +146,14 @@ def next_ordinal(lake: Lake) -> int:
         """,
     )[0]
     return max(int(row["batches"]), int(row["opinions"]) >> 32, int(row["parked"]) >> 32) + 1
+
+
+def _seen_since(lake: Lake, source: str, instant: datetime) -> bool:
+    text = """
+    select count(*) as n from silver.entity_sources
+    where ($source = '' or source = $source) and seen_at >= $instant
+    """
+    return bool(fetch(lake, text, params={"source": source, "instant": instant})[0]["n"])
 
 
 def _names(path: Path) -> list[str]:

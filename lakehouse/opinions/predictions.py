@@ -76,7 +76,6 @@ def record_opinions(
             options_json=canonical_json({"question": name, "actor": who.actor_id, "inputs": dict(inputs or {})}),
             valid_time=said_at,
             uri=None,
-            uri_settles=False,
         )
         with import_lock(lake):
             job = Import(

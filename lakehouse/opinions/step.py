@@ -97,7 +97,7 @@ def _content(source: OpinionSource, path: Path, parts: list[str], chosen: Format
         options_json=canonical_json(source.content_options()),
         valid_time=source.valid_time,
         uri=uri_of(path),
-        uri_settles=not chosen.names_only,
+        landed_source=source.source if chosen.names_only else None,
     )
 
 

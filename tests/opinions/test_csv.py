@@ -1,0 +1,143 @@
+"""CSV: text stays text, and what cannot be read is named by line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import ConfigError, IngestError
+from tests.opinions.making import answers, items, rules
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "labels.csv"
+
+
+def said(file: Path, **options: object) -> list[tuple[str, object]]:
+    return [(each.subject_key, each.value) for each in answers("csv", file, **options)]
+
+
+def test_words_that_look_like_nothing_or_numbers_are_labels(file):
+    file.write_text("subject,label\n1.jpg,NA\n2.jpg,None\n3.jpg,null\n4.jpg,007\n5.jpg,9007199254740993\n")
+    assert [label for _, label in said(file)] == ["NA", "None", "null", "007", "9007199254740993"]
+
+
+def test_byte_order_mark_and_windows_line_ends_change_nothing(file):
+    file.write_bytes(b"\xef\xbb\xbfsubject,label\r\n1.jpg,cat\r\n2.jpg,dog\r\n")
+    assert said(file) == [("1.jpg", "cat"), ("2.jpg", "dog")]
+
+
+def test_quoted_fields_hold_commas_quotes_and_line_ends(file):
+    file.write_text('subject,label\n"a,b.jpg","says ""cat"""\n2.jpg,"two\nlines"\n')
+    assert said(file) == [("a,b.jpg", 'says "cat"'), ("2.jpg", "two\nlines")]
+
+
+def test_an_unclosed_quote_costs_its_line_and_not_the_rest(file):
+    file.write_text('subject,label\n1.jpg,"cat\n2.jpg,dog\n')
+    assert rules("csv", file) == [("labels.csv:2", "unclosed_quote")]
+    assert [each.value for each in items("csv", file)[1:]] == ["dog"]
+
+
+def test_a_label_in_two_unicode_forms_is_one_label(file):
+    file.write_text("subject,label\n1.jpg,caf\u00e9\n2.jpg,cafe\u0301\n", encoding="utf-8")
+    assert {label for _, label in said(file)} == {"caf\u00e9"}
+
+
+def test_a_header_that_names_a_column_twice_is_refused(file):
+    file.write_text("subject,label,label\n1.jpg,cat,dog\n")
+    with pytest.raises(IngestError, match="'label' stands twice in the header"):
+        items("csv", file)
+
+
+def test_a_missing_column_is_named_with_the_nearest_one(file):
+    file.write_text("image,label\n1.jpg,cat\n")
+    with pytest.raises(IngestError, match=r"no column 'imgae' for subject; did you mean `image`"):
+        items("csv", file, columns={"subject": "imgae"})
+
+
+def test_an_unknown_role_is_named_with_the_nearest_one(file):
+    with pytest.raises(ConfigError, match=r"columns.lable is no role; did you mean `label`"):
+        items("csv", file, columns={"lable": "x"})
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        (b"1.jpg", "wrong_column_count"),
+        (b"1.jpg,cat,1,extra", "wrong_column_count"),
+        (b"1.jpg,,1", "empty_label"),
+        (b"1.jpg,cat,nan", "not_an_integer"),
+        (b"1.jpg,cat,1.5", "not_an_integer"),
+        (b"1.jpg,c\x00t,1", "nul_character"),
+        (b"1.jpg,c\xfft,1", "not_utf8"),
+    ],
+)
+def test_a_bad_row_is_rejected_with_its_line_and_rule(file, line, rule):
+    file.write_bytes(b"subject,label,n\n0.jpg,ok,1\n" + line + b"\n2.jpg,ok,1\n")
+    assert rules("csv", file, columns={"votes": "n"}) == [("labels.csv:3", rule)]
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999", "1_000", "0x10", "", "1,5"])
+def test_a_number_that_is_not_finite_or_no_decimal_is_rejected(file, text):
+    file.write_text(f'subject,label\n1.jpg,"{text}"\n')
+    assert [rule for _, rule in rules("csv", file, value_kind="number")] in (["not_a_number"], ["not_finite"])
+
+
+def test_a_decimal_comma_is_read_where_it_is_asked_for(file):
+    file.write_text('subject;label\n1.jpg;1,5\n')
+    assert said(file, value_kind="number", decimal=",", delimiter=";") == [("1.jpg", 1.5)]
+
+
+def test_counts_of_a_pool_stand_side_by_side_in_slots_named_by_the_label(file):
+    file.write_text("image,label,count\n1.jpg,cat,48\n1.jpg,dog,2\n")
+    found = answers("csv", file, columns={"subject": "image", "votes": "count"})
+    assert [(each.slot, each.value, each.votes) for each in found] == [("cat", "cat", 48), ("dog", "dog", 2)]
+
+
+def test_texts_that_mean_i_decline_become_abstentions(file):
+    file.write_text("subject,label\n1.jpg,?\n2.jpg,cat\n")
+    found = answers("csv", file, abstain=["?"])
+    assert [(each.op, each.value_kind, each.value) for each in found] == [
+        ("abstain", "none", None), ("assert", "label", "cat"),
+    ]
+
+
+def test_times_without_a_zone_are_read_in_the_stated_one(file):
+    file.write_text("subject,label,at\n1.jpg,cat,2024-07-01 12:00\n2.jpg,cat,2024-07-01T12:00:00Z\n")
+    found = answers("csv", file, columns={"time": "at"}, time_zone="Europe/Berlin")
+    assert [each.event_time for each in found] == [
+        datetime(2024, 7, 1, 10, tzinfo=UTC), datetime(2024, 7, 1, 12, tzinfo=UTC),
+    ]
+
+
+def test_a_time_that_is_none_is_rejected(file):
+    file.write_text("subject,label,at\n1.jpg,cat,yesterday\n")
+    assert rules("csv", file, columns={"time": "at"}) == [("labels.csv:2", "not_a_time")]
+
+
+def test_an_empty_file_has_no_answers_and_a_header_alone_neither(file):
+    file.write_bytes(b"")
+    assert items("csv", file) == []
+    file.write_text("subject,label\n")
+    assert items("csv", file) == []
+
+
+def test_utf_16_is_refused_with_what_to_do(file):
+    file.write_text("subject,label\n1.jpg,cat\n", encoding="utf-16")
+    with pytest.raises(IngestError, match="is UTF-16; save it as UTF-8"):
+        items("csv", file)
+
+
+def test_an_endless_line_is_rejected_and_the_next_one_read(file):
+    file.write_bytes(b"subject,label\n1.jpg," + b"x" * 3_000_000 + b"\n2.jpg,cat\n")
+    assert rules("csv", file) == [("labels.csv:2", "too_long")]
+    assert items("csv", file)[1].value == "cat"
+
+
+def test_a_folder_of_files_is_read_by_name(tmp_path):
+    (tmp_path / "b.csv").write_text("subject,label\n2.jpg,dog\n")
+    (tmp_path / "a.csv").write_text("subject,label\n1.jpg,cat\n")
+    assert said(tmp_path) == [("1.jpg", "cat"), ("2.jpg", "dog")]
