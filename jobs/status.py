@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,7 +30,9 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     root = Path(config.lake.root).absolute()
     tables, folders, runs = table_status(root), published(root), last(root / "_runs", limit=args.runs)
     if args.as_json:
-        say_json({"lake": root, "tables": tables, "published": folders, "runs": [run.to_json() for run in runs]})
+        records = [dataclasses.asdict(each) for each in tables]
+        steps = [dataclasses.asdict(run) for run in runs]
+        say_json({"lake": root, "tables": records, "published": folders, "runs": steps})
         return 0
     say(f"lake {root}")
     say()

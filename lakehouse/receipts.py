@@ -62,10 +62,10 @@ class Receipt:
         return self.rows_new > 0 or self.bytes_written > 0
 
     def to_json(self) -> str:
-        """One line of JSON, keys sorted."""
+        """One line of JSON."""
         record = dataclasses.asdict(self)
         record["started_at"] = self.started_at.isoformat()
-        return json.dumps(record, sort_keys=True)
+        return json.dumps(record)
 
     def __str__(self) -> str:
         counts = ", ".join(f"{number:,} {name}" for name, number in self.counts.items())

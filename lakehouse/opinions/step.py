@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import logging
@@ -53,15 +54,15 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
             written then.
     """
     chosen, path = format_named(source.format), Path(source.path)
-    with step(lake, "opinions") as record:
+    if not path.exists():
+        raise IngestError(f"opinions {source.name}: {path} does not exist; give a file or folder of annotations")
+    parts = chosen.parts(path)
+    before = stamps(path, parts)
+    content = _content(source, path, parts, chosen)
+    with step(lake, "opinions", inputs={"content": dataclasses.asdict(content)}) as record:
         record.details["source"] = source.name
-        if not path.exists():
-            raise IngestError(f"opinions {source.name}: {path} does not exist; give a file or folder of annotations")
-        parts = chosen.parts(path)
-        before = stamps(path, parts)
-        content = _content(source, path, parts, chosen)
         with import_lock(lake):
-            unchanged = next_batch(lake, content).unchanged
+            unchanged = record.unchanged or next_batch(lake, content).unchanged
         if unchanged:
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"
@@ -71,6 +72,7 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
             _tell(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
+            record.counts_again = dict.fromkeys(COUNTS, 0)
     return record.finished()
 
 
