@@ -11,13 +11,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
 
 from lakehouse.config import EngineConfig
+from lakehouse.engines.commit import append_batches
 from lakehouse.engines.pool import BatchPool, usable_cores
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
-from lakehouse.errors import ConcurrentWriteError, TableError
 from lakehouse.progress import progress
 from lakehouse.sql.delta import define_view, load_extension, quote
 from lakehouse.sql.dialect import bind
@@ -102,23 +100,8 @@ class EmbeddedEngine:
         return EmbeddedRelation(name, relation.columns, staged=True)
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
-        """Append through delta-rs, which checks NOT NULL and CHECK constraints."""
-        batches = (_cast(batch, commit.schema) for batch in self._batches(self._staged(relation), STREAM_ROWS))
-        rows = pa.RecordBatchReader.from_batches(commit.schema, batches)
-        properties = CommitProperties(
-            custom_metadata={"userMetadata": commit.metadata},
-            app_transactions=[Transaction(commit.app_id, 1)],
-            max_commit_retries=0,
-        )
-        try:
-            # The handle is of the version that was read: a commit made since then is a conflict, not a base.
-            table = DeltaTable(path, version=commit.read_version)
-            write_deltalake(table, rows, mode="append", commit_properties=properties)
-        except CommitFailedError as error:
-            raise ConcurrentWriteError(f"{path.name}: another commit came first: {error}") from error
-        except DeltaError as error:
-            raise TableError(f"{path.name}: rows refused: {error}; nothing was written") from error
-        return table.version()
+        """Append through delta-rs."""
+        return append_batches(path, self._batches(self._staged(relation), STREAM_ROWS), commit)
 
     def arrow(self, relation: Relation) -> pa.Table:
         """Return all rows."""
@@ -175,7 +158,3 @@ def _note_sizes(batches: Iterator[pa.RecordBatch], sizes: list[int]) -> Iterator
     for batch in batches:
         sizes.append(batch.num_rows)
         yield batch
-
-
-def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    return batch.select(schema.names).cast(schema)

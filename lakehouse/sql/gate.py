@@ -64,7 +64,8 @@ def _check_node(node: exp.Expr) -> None:
         raise QueryRefusedError(f"{type(node).__name__.upper()} is not allowed in a query: {node.sql('duckdb')[:200]}")
     if isinstance(node, exp.Anonymous):
         if node.name.lower() not in OWN_FUNCTIONS:
-            raise QueryRefusedError(f"function {node.name} is not allowed in a query{nearest(node.name, OWN_FUNCTIONS)}")
+            like = nearest(node.name, OWN_FUNCTIONS)
+            raise QueryRefusedError(f"function {node.name} is not allowed in a query{like}")
     elif isinstance(node, exp.Func) and type(node).__name__ in OUTSIDE:
         raise QueryRefusedError(f"{node.sql('duckdb')[:100]} is not allowed: it reads files or changes every time")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -11,7 +11,7 @@ import pyarrow as pa
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
-from lakehouse.sql.views import view_texts
+from lakehouse.sql.views import ordered_views, view_texts
 from lakehouse.tables import head, open_table, table_path
 from schemas.tables import BY_NAME, TABLES
 
@@ -55,7 +55,9 @@ def connect(
         define_view(connection, table.name, table_path(root, table), version, extension=with_extension)
     for macro in MACROS:
         connection.execute(macro)
-    _define_views(connection)
+    for name, text in ordered_views():
+        bound = bind(text, {each: each for each in table_names(text)}, {}, dialect="duckdb")
+        connection.execute(f"CREATE VIEW {name} AS {bound}")
     return connection
 
 
@@ -87,19 +89,3 @@ def user_query(
         return connection.execute(bind(text, names, params or {}, dialect="duckdb")).to_arrow_table()
     finally:
         connection.close()
-
-
-def _define_views(connection: duckdb.DuckDBPyConnection) -> None:
-    texts = view_texts()
-    done: set[str] = set()
-
-    def define(names: Iterable[str]) -> None:
-        for name in names:
-            if name in texts and name not in done:
-                done.add(name)
-                reads = table_names(texts[name])
-                define(sorted(reads))
-                bound = bind(texts[name], {each: each for each in reads}, {}, dialect="duckdb")
-                connection.execute(f"CREATE VIEW {name} AS {bound}")
-
-    define(sorted(texts))

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
+from lakehouse.sql.dialect import table_names
 from schemas.tables import DIMENSIONS
 
 ENTITIES = "select * from silver.entities"
@@ -50,6 +51,22 @@ def view_texts() -> dict[str, str]:
 def view_docs() -> dict[str, str]:
     """Return view name -> what one row of it is."""
     return dict(DOCS) | {name: view.doc for name, view in OPINION_VIEWS.items()}
+
+
+def ordered_views() -> list[tuple[str, str]]:
+    """Return (view name, text) of every view, each after the views that it reads."""
+    texts = view_texts()
+    ordered: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        if name in texts and name not in ordered:
+            for read in sorted(table_names(texts[name])):
+                add(read)
+            ordered[name] = texts[name]
+
+    for name in sorted(texts):
+        add(name)
+    return list(ordered.items())
 
 
 def _entities_wide() -> str:
