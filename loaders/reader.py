@@ -155,7 +155,7 @@ class Reader(Iterator[Batch]):
     def __getstate__(self) -> object:
         raise TypeError(
             "a Reader has threads of its own and does not travel between processes; iterate it directly, or wrap it "
-            "in DataLoader(reader, batch_size=None, num_workers=0)"
+            "in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
         )
 
     def close(self) -> None:
@@ -312,7 +312,7 @@ class Reader(Iterator[Batch]):
         if os.getpid() != self._pid:
             raise RuntimeError(
                 "this reader was made before a fork, and threads do not survive one; make it in the process that "
-                "reads, or wrap it in DataLoader(reader, batch_size=None, num_workers=0)"
+                "reads, or wrap it in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
             )
 
     def _too_late(self) -> DeadlineError:
