@@ -20,7 +20,7 @@ from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.lake import Lake
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import import_opinions, resolve_parked
 from lakehouse.receipts import Receipt
 
 
@@ -38,6 +38,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     yield measure_dimensions(lake)
     for opinions in pipeline.opinions:
         yield import_opinions(lake, opinions)
+    # Answers that came before their file did.
+    yield resolve_parked(lake)
     for recipe in pipeline.recipes:
         built = build(lake, recipe)
         yield built

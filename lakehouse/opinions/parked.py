@@ -21,8 +21,8 @@ from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, insert
-from schemas.tables import OPINIONS, PARKED_OPINIONS, REJECTED
+from lakehouse.tables import finish_row, head, insert
+from schemas.tables import ENTITY_SOURCES, OPINIONS, PARKED_OPINIONS, REJECTED
 
 ROWS_PER_TASK = 5_000
 COUNTS = ("waiting", "new", "same", "rejected", "still_parked")
@@ -51,21 +51,30 @@ def resolve_parked(lake: Lake) -> Receipt:
     Raises:
         CheckFailedError: If the counts do not balance.
     """
-    with step(lake, "resolve_parked") as record:
-        record.counts = dict.fromkeys(COUNTS, 0)
-        with import_lock(lake):
-            waiting = lake.engine.stage(query(lake, WAITING))
-            # Batch by batch: a correction must meet what it corrects.
-            for group in fetch(
-                lake,
-                "select source, batch_id, subject_rule_json, min(ordinal) as first_one, max(answer_json) as sample "
-                "from waiting group by source, batch_id, subject_rule_json order by first_one",
-                inputs={"waiting": waiting},
-            ):
-                _resolve(lake, waiting, group, record)
-        counts = record.counts
-        balance("resolve_parked", "answers", {name: counts[name] for name in COUNTS[1:]}, counts["waiting"])
+    inputs = {table.name: head(lake.root, table) for table in (PARKED_OPINIONS, ENTITY_SOURCES)}
+    with step(lake, "resolve_parked", inputs=inputs) as record:
+        if not record.unchanged:
+            _resolve_all(lake, record)
     return record.finished()
+
+
+def _resolve_all(lake: Lake, record: StepRecord) -> None:
+    record.counts = dict.fromkeys(COUNTS, 0)
+    with import_lock(lake):
+        waiting = lake.engine.stage(query(lake, WAITING))
+        # Batch by batch: a correction must meet what it corrects.
+        for group in fetch(
+            lake,
+            "select source, batch_id, subject_rule_json, min(ordinal) as first_one, max(answer_json) as sample "
+            "from waiting group by source, batch_id, subject_rule_json order by first_one",
+            inputs={"waiting": waiting},
+        ):
+            _resolve(lake, waiting, group, record)
+    counts = record.counts
+    balance("resolve_parked", "answers", {name: counts[name] for name in COUNTS[1:]}, counts["waiting"])
+    record.counts_again = dict.fromkeys(COUNTS, 0) | {
+        "waiting": counts["still_parked"], "still_parked": counts["still_parked"]
+    }
 
 
 def waiting_items(batches: Iterator[pa.RecordBatch], *, match: str) -> Iterator[pa.RecordBatch]:

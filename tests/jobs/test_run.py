@@ -10,7 +10,7 @@ from PIL import Image
 
 from jobs.cli import main
 
-STEPS = ["land", "entities", "dimensions", "opinions", "build", "materialise"]
+STEPS = ["land", "entities", "dimensions", "opinions", "resolve_parked", "build", "materialise"]
 
 
 def receipts(capsys: pytest.CaptureFixture[str], lake: Path, pipeline: Path) -> dict[str, dict]:
@@ -76,3 +76,22 @@ def test_a_removed_publication_is_made_again(tmp_path, pipeline, capsys):
 def test_two_lakes_with_the_same_content_give_the_same_dataset_id(tmp_path, pipeline, capsys):
     one, other = (receipts(capsys, tmp_path / name, pipeline) for name in ("one", "other"))
     assert one["build"]["details"] == other["build"]["details"]
+
+
+def test_an_answer_that_came_before_its_file_counts_once_the_file_has_landed(tmp_path, pipeline, capsys):
+    labels = tmp_path / "labels.csv"
+    labels.write_text("path,answer\ncircle/late.png,circle\n")
+    with pipeline.open("a") as file:
+        file.write(
+            '\n[[opinions]]\nformat = "csv"\npath = "labels.csv"\nsource = "shapes"\nquestion = "shape"\n'
+            'actor = "human:ada"\n[opinions.options]\ncolumns = { subject = "path", label = "answer" }\n'
+        )
+    lake = tmp_path / "lake"
+    assert main(["run", "--lake", str(lake), "--pipeline", str(pipeline)]) == 0
+    Image.new("RGB", (30, 30), (1, 2, 3)).save(tmp_path / "shapes" / "circle" / "late.png")
+    capsys.readouterr()
+    assert main(["run", "--lake", str(lake), "--pipeline", str(pipeline), "--json"]) == 0
+    found = {each["step"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert found["resolve_parked"]["counts"] == {"waiting": 1, "new": 1, "same": 0, "rejected": 0, "still_parked": 0}
+    assert main(["sql", "--lake", str(lake), "select votes from labels where votes > 1", "--format", "json"]) == 0
+    assert capsys.readouterr().out == '{"votes": 2}\n'
