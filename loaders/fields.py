@@ -189,5 +189,6 @@ def numpy_dtype(kind: pa.DataType) -> np.dtype[np.generic] | None:
     if pa.types.is_date(kind):
         return np.dtype("datetime64[D]")
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        return np.dtype(kind.to_pandas_dtype())
+        found: np.dtype[np.generic] = np.dtype(kind.to_pandas_dtype())
+        return found
     return None

@@ -97,7 +97,8 @@ class PartTask:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, rows.schema) as stream:
             stream.write_table(rows)
-        return sink.getvalue().to_pybytes()
+        payload: bytes = sink.getvalue().to_pybytes()
+        return payload
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> PartTask:

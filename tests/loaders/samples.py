@@ -20,8 +20,8 @@ FIELDS = (
     Field("votes", pa.map_(pa.string(), pa.int64()), nullable=True),
     Field("number", pa.int64()),
 )
-SMALL = Layout(row_group_bytes=2_000, part_bytes=9_000)
-"""About a dozen rows in a row group, four row groups in a file."""
+SMALL = Layout(row_group_bytes=2_000, part_bytes=6_000)
+"""About eight rows in a row group, three row groups in a file."""
 
 
 def pixels(number: int) -> np.ndarray:
@@ -57,3 +57,27 @@ def numbers_of(batch: dict[str, Any]) -> list[int]:
     """Return the real samples of a batch."""
     keep = ~batch["is_pad"] if "is_pad" in batch else slice(None)
     return [int(number) for number in batch["number"][keep]]
+
+
+STORED = (Field("entity_id", pa.string()), Field("image", pa.binary(), codec="image", shape=(6, 5, 3)),
+          Field("number", pa.int64()))  # fmt: skip
+
+
+def read_png(uri: str) -> bytes:
+    """The bytes behind png:<number>: what an object store would give."""
+    return png(pixels(int(uri.removeprefix("png:"))))
+
+
+def small_rows(count: int) -> pa.Table:
+    """Rows without bytes, as a query over the members of a dataset gives them."""
+    numbers = range(count)
+    return pa.table(
+        {
+            "entity_id": [f"id-{n:04d}" for n in numbers],
+            "split": ["test" if n % 5 == 0 else "train" for n in numbers],
+            "bytes": [len(read_png(f"png:{n}")) for n in numbers],
+            "object_uri": [f"png:{n}" for n in numbers],
+            "number": pa.array(numbers, pa.int64()),
+            "unused": ["x"] * count,
+        }
+    )

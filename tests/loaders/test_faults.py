@@ -28,7 +28,7 @@ from loaders import (
 )
 from loaders import source as source_module
 from loaders.testing import assert_resumes_exactly
-from tests.loaders.samples import numbers_of, pixels, png, rows_of
+from tests.loaders.samples import SMALL, numbers_of, pixels, png, rows_of
 
 SKIP = ReadOptions(on_error="skip")
 
@@ -101,15 +101,14 @@ def test_no_flipped_bit_gives_wrong_rows_silently(own, train):
         with pytest.raises(LoaderError):
             verify(own)
         part.write_bytes(intact)
-    assert found >= 57
+    assert found >= 50  # the others hit bytes of page headers that no reader uses
 
 
 def test_a_file_of_another_version_under_the_same_name_is_noticed(own, tmp_path):
     rows = rows_of(101)
     for row in rows:
-        row["number"] += 1
-    write_dataset(rows, read_manifest(own / "train").fields, tmp_path / "v2", seed=3,
-                  layout=Layout(row_group_bytes=2_000, part_bytes=9_000))  # fmt: skip
+        row["weight"] = None if row["weight"] is None else row["weight"] + 0.25
+    write_dataset(rows, read_manifest(own / "train").fields, tmp_path / "v2", seed=3, layout=SMALL)
     part = own / "train" / "part-00000.parquet"
     foreign = (tmp_path / "v2" / "train" / part.name).read_bytes()
     assert len(foreign) == part.stat().st_size, "sizes alone would not tell"
