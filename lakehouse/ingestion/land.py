@@ -72,7 +72,7 @@ def land(lake: Lake, source: Source) -> Receipt:
     inputs = {
         "source": dataclasses.asdict(source),
         "land": dataclasses.asdict(lake.config.land),
-        "files": _fingerprint(source, sidecars),
+        "files": _fingerprint(lake, source, sidecars),
     }
     with step(lake, "land", inputs=inputs) as record:
         if not record.unchanged:
@@ -83,7 +83,7 @@ def land(lake: Lake, source: Source) -> Receipt:
 def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
-    for chunk in _chunks(list_folder(source), lake.config.land.files_per_commit):
+    for chunk in _chunks(list_folder(source, leave_out=lake.root), lake.config.land.files_per_commit):
         listed = pa.Table.from_pylist(list(_described(chunk, sidecars)), schema=LISTED_SCHEMA)
         _land_chunk(lake, source, listed, record)
     balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
@@ -150,10 +150,10 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
     )
 
 
-def _fingerprint(source: Source, sidecars: Sidecars) -> str:
+def _fingerprint(lake: Lake, source: Source, sidecars: Sidecars) -> str:
     """Return a hash of everything a listing tells: names, sizes, times and what sidecars state."""
     digest = hashlib.sha256()
-    for row in _described(list_folder(source), sidecars):
+    for row in _described(list_folder(source, leave_out=lake.root), sidecars):
         digest.update(repr(row).encode("utf-8", "surrogatepass"))
     digest.update(repr([each.text for each in sidecars.records]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()

@@ -10,9 +10,10 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.source import PER_FILE, Source
 from lakehouse.objects import file_uri
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +29,7 @@ class Listed:
         path: Relative path; `%`, control characters and bytes that are not UTF-8 are percent-encoded.
         name: Last part of the path for people.
         size_bytes: Size when listed.
-        mtime_at: Modification time, UTC, whole microseconds; None for what is refused unread.
+        mtime_at: Modification time, UTC, whole microseconds; None for what is refused unread, and out of range.
         rule: Why it is refused unread; None for a regular file.
         reason: The same for a person.
     """
@@ -42,8 +43,12 @@ class Listed:
     reason: str | None = None
 
 
-def list_folder(source: Source) -> Iterator[Listed]:
+def list_folder(source: Source, *, leave_out: Path | None = None) -> Iterator[Listed]:
     """Walk the folder of a source, names sorted by bytes. Links are reported, never followed.
+
+    Args:
+        source: The source.
+        leave_out: A folder that is not searched: the lake, where it lies inside the source's folder.
 
     Raises:
         IngestError: If the folder itself cannot be listed.
@@ -51,7 +56,11 @@ def list_folder(source: Source) -> Iterator[Listed]:
     root = os.path.abspath(os.fsencode(source.folder))
     if not os.path.isdir(root):
         raise IngestError(f"source {source.name}: no folder {source.folder}; give an existing one")
-    yield from _walk(root, root, source)
+    try:
+        skipped = None if leave_out is None else os.stat(leave_out)
+    except FileNotFoundError:
+        skipped = None
+    yield from _walk(root, source, skipped)
 
 
 def plain_path(relative: bytes) -> str:
@@ -65,22 +74,30 @@ def plain_path(relative: bytes) -> str:
     )
 
 
-def _walk(root: bytes, folder: bytes, source: Source) -> Iterator[Listed]:
+def _walk(root: bytes, source: Source, skipped: os.stat_result | None) -> Iterator[Listed]:
     try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+        # A stack of our own: folders can be nested deeper than Python calls.
+        stack = [iter(_entries(root))]
     except OSError as error:
-        if folder == root:
-            raise IngestError(f"source {source.name}: cannot list {source.folder}: {error.strerror}") from error
-        yield _refused(root, folder, "unreadable", f"folder cannot be listed: {error.strerror}")
-        return
-    for entry in entries:
-        if entry.name.startswith(b"."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(root, entry.path, source)
+        raise IngestError(f"source {source.name}: cannot list {source.folder}: {error.strerror}") from error
+    while stack:
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            if skipped is not None and os.path.samestat(entry.stat(follow_symlinks=False), skipped):
+                continue
+            try:
+                stack.append(iter(_entries(entry.path)))
+            except OSError as error:
+                yield _refused(root, entry.path, "unreadable", f"folder cannot be listed: {error.strerror}")
         elif _wanted(os.path.relpath(entry.path, root), source):
             yield _listed(root, entry)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    with os.scandir(folder) as found:
+        return sorted((each for each in found if not each.name.startswith(b".")), key=lambda entry: entry.name)
 
 
 def _listed(root: bytes, entry: os.DirEntry[bytes]) -> Listed:
@@ -98,7 +115,7 @@ def _listed(root: bytes, entry: os.DirEntry[bytes]) -> Listed:
         path=plain_path(os.path.relpath(entry.path, root)),
         name=_display(entry.path),
         size_bytes=found.st_size,
-        mtime_at=EPOCH + timedelta(microseconds=found.st_mtime_ns // 1000),
+        mtime_at=_instant(found.st_mtime_ns),
     )
 
 
@@ -114,6 +131,14 @@ def _refused(root: bytes, path: bytes, rule: str, reason: str) -> Listed:
     )
 
 
+def _instant(nanoseconds: int) -> datetime | None:
+    try:
+        return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+    except OverflowError:
+        # Before year 1 or after year 9999: some file systems keep that.
+        return None
+
+
 def _display(path: bytes) -> str:
     return os.path.basename(path).decode("utf-8", errors="replace")
 
@@ -121,6 +146,8 @@ def _display(path: bytes) -> str:
 def _wanted(relative: bytes, source: Source) -> bool:
     path = os.fsdecode(relative)
     name = os.path.basename(path)
+    if path == os.path.normpath(source.sidecar) or (source.sidecar == PER_FILE and name.endswith(".json")):
+        return False
 
     def matches(patterns: tuple[str, ...]) -> bool:
         return any(fnmatch.fnmatchcase(name, each) or fnmatch.fnmatchcase(path, each) for each in patterns)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.config import nearest
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.source import PER_FILE, Source
 from lakehouse.objects import file_uri
-
-PER_FILE = "per_file"
-"""`sidecar = "per_file"`: the record of `a/b.png` is the JSON object in `a/b.png.json`, or else `a/b.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class Sidecars:
         self._by_key: dict[str, SidecarRecord] = {}
         if source.sidecar and source.sidecar != PER_FILE:
             self.records = list(_read(Path(source.folder) / source.sidecar))
-            self._by_key = {self._key(record): record for record in self.records}
+            for record in self.records:
+                self._add(self._key(record), record)
+            self._check_columns()
 
     def of(self, path: str) -> Stated:
         """Return what is stated about the file at a relative path.
@@ -53,11 +56,29 @@ class Sidecars:
         Raises:
             IngestError: If a time of capture cannot be read.
         """
+        # The listing encodes what is not plain text; sidecars name a file by its own name.
+        own = os.fsdecode(urllib.parse.unquote_to_bytes(path))
         if self._source.sidecar == PER_FILE:
-            record = self._beside(path)
+            record = self._beside(own)
         else:
-            record = self._by_key.get(path) or self._by_key.get(path.rpartition("/")[2])
+            keys = (own, own.rpartition("/")[2], path, path.rpartition("/")[2])
+            record = next((self._by_key[key] for key in keys if key in self._by_key), None)
         return Stated() if record is None else self._stated(record)
+
+    def _add(self, key: str, record: SidecarRecord) -> None:
+        first = self._by_key.setdefault(key, record)
+        if first.values != record.values:
+            raise IngestError(
+                f"{record.origin}: says different things about `{key}` in records {first.ordinal} and "
+                f"{record.ordinal}; keep one of them, or name files by their path"
+            )
+
+    def _check_columns(self) -> None:
+        known = {name for record in self.records for name in record.values}
+        for column in (*self._source.group_keys.values(), self._source.captured_at):
+            if self.records and column and column not in known:
+                # A group key that is misspelt would let groups leak from train to test without a word.
+                raise IngestError(f"{self.records[0].origin}: no record has `{column}`{nearest(column, known)}")
 
     def _key(self, record: SidecarRecord) -> str:
         key = record.values.get(self._source.sidecar_key)
@@ -71,7 +92,7 @@ class Sidecars:
     def _beside(self, path: str) -> SidecarRecord | None:
         media = Path(self._source.folder) / path
         for candidate in (media.with_name(media.name + ".json"), media.with_suffix(".json")):
-            if candidate.is_file():
+            if candidate.is_file() and not candidate.is_symlink():
                 return next(_read(candidate), None)
         return None
 
@@ -89,11 +110,11 @@ class Sidecars:
             return None
         try:
             moment = datetime.fromisoformat(str(value))
-        except ValueError as error:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise IngestError(
                 f"{record.origin}:{record.ordinal}: {self._source.captured_at} = {value!r} is not an ISO 8601 time"
             ) from error
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _read(path: Path) -> Iterator[SidecarRecord]:
@@ -102,18 +123,35 @@ def _read(path: Path) -> Iterator[SidecarRecord]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise IngestError(f"sidecar {path} cannot be read: {error}") from error
-    if path.suffix.lower() in (".csv", ".tsv"):
-        lines = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        for ordinal, row in enumerate(lines, start=1):
-            values: dict[str, object] = {key: value for key, value in row.items() if key is not None}
-            yield SidecarRecord(origin, ordinal, json.dumps(values, ensure_ascii=False), values)
-        return
+    rows = _csv_rows(path, text) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(path, text)
+    for ordinal, values in enumerate(rows, start=1):
+        record = SidecarRecord(origin, ordinal, json.dumps(values, ensure_ascii=False), values)
+        try:
+            record.text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise IngestError(f"sidecar {path}, record {ordinal}: half of a surrogate pair is no text") from error
+        yield record
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
+    # Not splitlines(): it also splits at form feeds and line separators inside a field.
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     try:
-        content = json.loads(text)
+        for row in lines:
+            yield {key: value for key, value in row.items() if key is not None}
+    except csv.Error as error:
+        raise IngestError(f"sidecar {path}, line {lines.line_num}: not CSV: {error}") from error
+
+
+def _json_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        content = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise IngestError(f"sidecar {path} is not JSON: {error}") from error
-    found = content if isinstance(content, list) else [content]
-    for ordinal, item in enumerate(found, start=1):
+    for ordinal, item in enumerate(content if isinstance(content, list) else [content], start=1):
         if not isinstance(item, dict):
             raise IngestError(f"sidecar {path}, record {ordinal}: expected an object, found {type(item).__name__}")
-        yield SidecarRecord(origin, ordinal, json.dumps(item, ensure_ascii=False), item)
+        yield item

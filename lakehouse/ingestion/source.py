@@ -15,6 +15,9 @@ RECORD_FILES = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.xml", "*.toml", "*.yam
 
 MODES = ("copy", "link")
 
+PER_FILE = "per_file"
+"""`sidecar = "per_file"`: the record of `a/b.png` is the JSON object in `a/b.png.json`, or else `a/b.json`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -27,7 +30,8 @@ class Source:
         mode: copy (the lake keeps the bytes) or link (they stay; URI, hash and size are kept).
         include: Patterns of names or relative paths to land; none means every file.
         exclude: Patterns to leave out; hidden files are always left out.
-        sidecar: CSV or JSON file inside the folder with one record per file, or "" for none.
+        sidecar: CSV or JSON file inside the folder with one record per file, `per_file`, or "" for none. It is
+            never landed itself.
         sidecar_key: Column of the sidecar that names the file (relative path or file name).
         group_keys: Name -> column of the sidecar whose value must not be split between train and test.
         captured_at: Column of the sidecar with the time of capture (ISO 8601), or "" for none.
