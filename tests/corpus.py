@@ -138,7 +138,7 @@ ODD_NAMES: tuple[bytes, ...] = (
     b"--help.png",
     b" leading and trailing .png",
     b"quote'\"`.png",
-    b"..%2f..%2fescape.png",
+    b"up-..%2f..%2fescape.png",
     b"percent%00%n%s%.png",
     b"back\\slash\\..\\name.png",
     b"CON.png",
@@ -154,12 +154,13 @@ ODD_NAMES: tuple[bytes, ...] = (
 """Names that break programs which take them for text, paths, options, patterns or code."""
 
 
-def hostile_inputs(folder: Path, good: Path, *, seed: int = 1) -> list[Hostile]:
+def hostile_inputs(folder: Path, good: Path, *, outside: Path, seed: int = 1) -> list[Hostile]:
     """Write the hostile corpus into `folder`.
 
     Args:
-        folder: Where to; links in it lead to files beside it.
+        folder: Where to.
         good: A good PNG that is landed as well: what only has an odd name has its bytes.
+        outside: Folder that is not landed; links in `folder` lead to it.
         seed: For the pictures.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -177,7 +178,7 @@ def hostile_inputs(folder: Path, good: Path, *, seed: int = 1) -> list[Hostile]:
         add(os.fsencode(name), data, outcome)
     add(b".hidden.png", good.read_bytes(), IGNORED)
     add(b"notes.txt", b"not an image, and not said to be one\n", IGNORED)
-    made.extend(_special_files(folder, good))
+    made.extend(_special_files(folder, good, outside))
     return made
 
 
@@ -233,9 +234,8 @@ def _bad_content(rng: np.random.Generator) -> Iterator[tuple[str, bytes, str]]:
         "too_large"
 
 
-def _special_files(folder: Path, good: Path) -> Iterator[Hostile]:
-    outside = folder.parent / "outside"
-    outside.mkdir(exist_ok=True)
+def _special_files(folder: Path, good: Path, outside: Path) -> Iterator[Hostile]:
+    outside.mkdir(parents=True, exist_ok=True)
     (outside / "secret.png").write_bytes(b"not to be read")
 
     def hostile(name: str, outcome: str) -> Hostile:

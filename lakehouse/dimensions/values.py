@@ -11,7 +11,7 @@ import numpy as np
 
 from lakehouse.dimensions.registry import Dimension, Extractor, Value
 
-EXACT = 2**53
+EXACT = 2**53 - 1
 """Integers up to here are exact in the column `number`, which holds doubles."""
 
 
@@ -59,7 +59,7 @@ def plain(dimension: Dimension, value: object) -> Value:
 
 def _exact(dimension: Dimension, value: int) -> int:
     if abs(value) > EXACT:
-        raise ValueError(f"{dimension.name} is {value}, beyond 2**53: give it as text")
+        raise ValueError(f"{dimension.name} is {value}, beyond 2**53 - 1: give it as text")
     return value
 
 

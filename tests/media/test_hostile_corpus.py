@@ -19,7 +19,7 @@ UNREAD = ("symlink", "not_a_regular_file", "unreadable", IGNORED)
 def corpus(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
     good = good_images(folder / "good", 22)
-    return good, hostile_inputs(folder / "hostile", good[1])
+    return good, hostile_inputs(folder / "hostile", good[1], outside=folder / "outside")
 
 
 def test_the_corpus_has_at_least_forty_hostile_inputs_of_many_kinds(corpus):
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_corpus(tmp_path, corpus):
     good, hostile = corpus
 
     again = good_images(tmp_path / "good", 22)
-    hostile_again = hostile_inputs(tmp_path / "hostile", again[1])
+    hostile_again = hostile_inputs(tmp_path / "hostile", again[1], outside=tmp_path / "outside")
 
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in good]
     assert [each.outcome for each in hostile_again] == [each.outcome for each in hostile]

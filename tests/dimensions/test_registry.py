@@ -1,0 +1,123 @@
+"""One place knows every extractor, its own and those of installed packages; clashes are errors that name both sides."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from lakehouse.dimensions import registry
+from lakehouse.dimensions.registry import Dimension, all_dimensions, check_distinct, extractors
+from lakehouse.errors import ConfigError
+from lakehouse.sql.views import view_texts
+from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Return a function that pretends a package brings these entry points."""
+
+    def pretend(**points: str) -> None:
+        found = [EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in points.items()]
+        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == registry.ENTRY_POINTS else [])
+        registry._registered.cache_clear()
+        view_texts.cache_clear()
+
+    yield pretend
+    monkeypatch.undo()
+    registry._registered.cache_clear()
+    view_texts.cache_clear()
+
+
+def test_the_built_in_extractors_and_their_dimensions():
+    assert [each.key for each in extractors()] == ["image_header@1", "image_pixels@1"]
+    assert [each.name for each in all_dimensions()] == [
+        "width", "height", "channels", "bits", "mode", "format", "bytes", "frames", "is_animated",
+        "exif_orientation", "exif_captured_at",
+        "brightness", "contrast", "sharpness", "colourfulness", "entropy", "dhash",
+    ]
+
+
+def test_every_dimension_is_documented():
+    for dimension in all_dimensions():
+        assert dimension.doc.endswith("."), dimension.name
+        assert (dimension.unit is not None) == (dimension.kind in ("integer", "number")), dimension.name
+
+
+def test_extractors_can_be_chosen_by_name():
+    assert [each.name for each in extractors(["image_pixels"])] == ["image_pixels"]
+
+
+def test_an_unknown_name_suggests_the_nearest():
+    with pytest.raises(ConfigError, match="unknown extractor `image_pixel`; did you mean `image_pixels`"):
+        extractors(["image_pixel"])
+
+
+def test_an_installed_package_adds_an_extractor_and_a_column_of_the_wide_view(install):
+    install(shape="tests.dimensions.samples:ASPECT_RATIO")
+
+    assert extractors()[-1] is ASPECT_RATIO
+    assert "as aspect" in view_texts()["entities_wide"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_module:X", "cannot be loaded: ModuleNotFoundError"),
+        ("tests.dimensions.samples:NO_SUCH_NAME", "cannot be loaded: AttributeError"),
+        ("tests.dimensions.samples:FIRST_BYTE", "expected an Extractor of lakehouse.dimensions, found Dimension"),
+    ],
+)
+def test_a_broken_entry_point_is_named(install, value, message):
+    install(shape=value)
+
+    with pytest.raises(ConfigError, match=re.escape(f"entry point shape = {value} of ")) as caught:
+        extractors()
+    assert message in str(caught.value)
+
+
+def test_two_extractors_of_one_name_clash():
+    other = Dimension("other", "text", "Another.")
+
+    with pytest.raises(ConfigError, match="two extractors are called `mine`"):
+        check_distinct([extractor(), extractor(dimensions=(other,))])
+
+
+def test_two_extractors_of_one_dimension_clash():
+    with pytest.raises(ConfigError, match="`mine` and `yours` both measure `first_byte`"):
+        check_distinct([extractor(), extractor(name="yours")])
+
+
+def test_an_extractor_names_a_dimension_once():
+    with pytest.raises(ConfigError, match="names a dimension twice"):
+        check_distinct([extractor(dimensions=(FIRST_BYTE, FIRST_BYTE))])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Mine"}, "a name is a-z, 0-9 and _"),
+        ({"name": "mine'; drop table x"}, "a name is a-z, 0-9 and _"),
+        ({"version": 0}, "versions count from 1"),
+        ({"dimensions": ()}, "at least one dimension"),
+        ({"media_types": ()}, "one media type"),
+    ],
+)
+def test_an_extractor_that_cannot_be_is_refused_where_it_is_made(change, message):
+    with pytest.raises(ConfigError, match=message):
+        extractor(**change)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("Width", "integer", "a name is a-z, 0-9 and _"),
+        ("a" * 64, "integer", "at most 63 long"),
+        ("captured_at", "timestamp", "`entities_wide` has such a column already"),
+        ("mine", "float", "unknown kind `float`"),
+    ],
+)
+def test_a_dimension_that_cannot_be_is_refused_where_it_is_made(name, kind, message):
+    with pytest.raises(ConfigError, match=message):
+        Dimension(name, kind, "A doc.")
