@@ -84,7 +84,7 @@ def test_an_answer_that_came_before_its_file_counts_once_the_file_has_landed(tmp
     with pipeline.open("a") as file:
         file.write(
             '\n[[opinions]]\nformat = "csv"\npath = "labels.csv"\nsource = "shapes"\nquestion = "shape"\n'
-            'actor = "human:ada"\n[opinions.options]\ncolumns = { subject = "path", label = "answer" }\n'
+            'actor = "human:ada"\ncolumns = { subject = "path", label = "answer" }\n'
         )
     lake = tmp_path / "lake"
     assert main(["run", "--lake", str(lake), "--pipeline", str(pipeline)]) == 0
@@ -93,5 +93,6 @@ def test_an_answer_that_came_before_its_file_counts_once_the_file_has_landed(tmp
     assert main(["run", "--lake", str(lake), "--pipeline", str(pipeline), "--json"]) == 0
     found = {each["step"]: each for each in map(json.loads, capsys.readouterr().out.splitlines())}
     assert found["resolve_parked"]["counts"] == {"waiting": 1, "new": 1, "same": 0, "rejected": 0, "still_parked": 0}
-    assert main(["sql", "--lake", str(lake), "select votes from labels where votes > 1", "--format", "json"]) == 0
-    assert capsys.readouterr().out == '{"votes": 2}\n'
+    text = "select label from current_opinions where actor_id = 'human:ada'"
+    assert main(["sql", "--lake", str(lake), text, "--format", "json"]) == 0
+    assert capsys.readouterr().out == '{"label": "circle"}\n'
