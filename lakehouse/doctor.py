@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import shutil
@@ -111,7 +112,8 @@ def _storage(root: Path) -> Iterator[Check]:
         probe.with_suffix(".renamed").unlink()
         yield Check("lake folder", "ok", f"{where}: can be written")
     except OSError as error:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
         yield Check("lake folder", "fail", f"{where}: {error.strerror}; give a folder you may write with --lake")
     free = shutil.disk_usage(folder).free
     verdict = "ok" if free >= LOW_DISK_BYTES else "warn"
