@@ -10,7 +10,7 @@ LANDED_FILES = Table(
     name="bronze.landed_files",
     doc="One observation of one file of a drop: this path held these bytes when we looked.",
     columns=(
-        Column("landed_id", pa.string(), "Content id (32 hex) of source, uri, size, mtime and outcome."),
+        Column("landed_id", pa.string(), "Content id (32 hex) of source, uri, size, mtime, outcome and description."),
         Column("source", pa.string(), "Name of the source the file belongs to."),
         Column("drop_name", pa.string(), "Name of the delivery inside the source, as the caller gave it."),
         Column("uri", pa.string(), "file:// URI of the file; bytes of the name percent-encoded, so exact."),
@@ -31,7 +31,7 @@ LANDED_FILES = Table(
         Column("captured_at", TIMESTAMP, "When it was recorded, from the sidecar.", null="not stated"),
         Column("group_keys", pa.map_(pa.string(), pa.string()), "What must not be split between train and "
                "test (patient, speaker ...), from the sidecar; empty when nothing is stated."),
-        Column("sidecar_json", pa.string(), "Sidecar record of this file, text untouched.", null="no sidecar"),
+        Column("sidecar_json", pa.string(), "Sidecar record of this file, as JSON.", null="no sidecar"),
         Column("landed_at", TIMESTAMP, "When we recorded the observation.", clock=True),
         ROW_HASH,
     ),
@@ -45,14 +45,14 @@ LANDED_FILES = Table(
 
 RAW_RECORDS = Table(
     name="bronze.raw_records",
-    doc="One structured record as received: sidecar rows, annotation files, messages; payload untouched.",
+    doc="One structured record as received: sidecar rows, annotation files, messages; no value changed.",
     columns=(
         Column("record_id", pa.string(), "Content id (32 hex) of source, origin and payload."),
         Column("source", pa.string(), "Name of the source the record belongs to."),
         Column("origin", pa.string(), "Where it was read: file:// URI of the file."),
         Column("ordinal", pa.int64(), "Place inside the origin: line or record number, counted from 1."),
         Column("kind", pa.string(), "What the record is: sidecar, annotation or message."),
-        Column("payload", pa.string(), "The record's own text."),
+        Column("payload", pa.string(), "The record; of CSV: as a JSON object."),
         Column("received_at", TIMESTAMP, "When we recorded it.", clock=True),
         ROW_HASH,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -102,6 +103,8 @@ def _outcome(
         if int(str(seen["size_bytes"])) > limits.max_bytes:
             raise RejectedInputError("too_large", f"{seen['size_bytes']} bytes, limit {limits.max_bytes}")
         data = read_bytes(root, str(seen["object_uri"]))
+        if seen["status"] == "linked" and hashlib.sha256(data).hexdigest() != seen["sha256"]:
+            raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
         facts = probe_image(data, name=str(seen["name"]), limits=limits)
     except RejectedInputError as error:
         row = rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),

@@ -15,6 +15,7 @@ from lakehouse.ingestion.sidecar import Sidecars
 from lakehouse.ingestion.source import Source
 from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
 from lakehouse.lake import Lake
+from lakehouse.objects import file_uri
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
@@ -31,11 +32,17 @@ select l.* from listed l
 where l.rule is not null or not exists (
     select 1 from bronze.landed_files b
     where b.source = $source and b.drop_name = $drop and b.uri = l.uri and b.size_bytes = l.size_bytes
-      and b.mtime_at = l.mtime_at and b.status = $status
+      and b.mtime_at is not distinct from l.mtime_at and b.status = $status
+      and b.licence is not distinct from $licence and b.campaign is not distinct from $campaign
+      and b.origin = $origin and b.captured_at is not distinct from l.captured_at
       and b.sidecar_json is not distinct from l.sidecar_json
+      and cardinality(b.group_keys) = cardinality(l.group_keys) {same_groups}
 )
 """
-"""Files that were not seen before with this size and time; refused ones are tried again."""
+"""Files that were not seen before with this size, time and description; refused ones are tried again."""
+
+SAME_GROUP = "and b.group_keys[$group_{0}] is not distinct from l.group_keys[$group_{0}]"
+"""Key by key: Spark does not compare maps."""
 
 OUTCOME = """
 select count(*) as seen,
@@ -55,7 +62,8 @@ where exists (select 1 from bronze.landed_files b where b.sha256 = s.sha256 and 
 def land(lake: Lake, source: Source) -> Receipt:
     """Bring the files of a source in: bytes become objects, every observation a row of bronze.
 
-    A file whose size, time and sidecar are as before is not read again, so a second run costs one listing.
+    A file whose size, time and description (sidecar, licence ...) are as before is not read again, so a second
+    run costs one listing.
     Committed every `land.files_per_commit` files: a killed run goes on where it was.
 
     Args:
@@ -70,7 +78,8 @@ def land(lake: Lake, source: Source) -> Receipt:
     """
     sidecars = Sidecars(source)
     inputs = {
-        "source": dataclasses.asdict(source),
+        # As a URI: the name of a folder need not be text.
+        "source": dataclasses.asdict(source) | {"folder": file_uri(source.folder)},
         "land": dataclasses.asdict(lake.config.land),
         "files": _fingerprint(lake, source, sidecars),
     }
@@ -97,8 +106,14 @@ def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord
         "source": source.name,
         "drop": source.drop,
         "status": "stored" if source.mode == "copy" else "linked",
+        "licence": source.licence or None,
+        "campaign": source.campaign or None,
+        "origin": source.origin,
+        **{f"group_{number}": name for number, name in enumerate(source.group_keys)},
     }
-    changed = query(lake, CHANGED, inputs={"listed": lake.engine.from_arrow(listed)}, params=params)
+    same_groups = " ".join(SAME_GROUP.format(number) for number in range(len(source.group_keys)))
+    text = CHANGED.format(same_groups=same_groups)
+    changed = query(lake, text, inputs={"listed": lake.engine.from_arrow(listed)}, params=params)
     stored = lake.engine.map_batches(
         changed,
         functools.partial(store_batches, plan=_plan(lake, source)),

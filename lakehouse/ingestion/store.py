@@ -8,13 +8,14 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from lakehouse.errors import RejectedInputError
+from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.objects import object_uri, uri_path
 from schemas.bronze import LANDED_FILES
 from schemas.canonical import content_id, row_hash
@@ -110,7 +111,7 @@ def _store(item: dict[str, object], plan: StorePlan, pending: list[_Pending]) ->
     copied = plan.mode == "copy"
     uri = None if sha256 is None else object_uri(sha256) if copied else item["uri"]
     # What a refused file looked like is not content: the next try must give the same row.
-    stated = [item["sidecar_json"], plan.licence, plan.campaign, plan.origin]
+    stated = [item["sidecar_json"], item["captured_at"], item["group_keys"], plan.licence, plan.campaign, plan.origin]
     seen = [item["uri"], item["size_bytes"], item["mtime_at"]]
     identity = [plan.source, plan.drop, *seen, sha256, uri, rule, *stated]
     row: dict[str, object] = {
@@ -166,8 +167,7 @@ def _read(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]
             return _copy_small(source, before, plan, pending)
         return _copy_large(source, before, plan, pending)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise  # the lake is full, not the file bad
+        # Writing fails with an error of its own: only the file can be at fault here.
         raise RejectedInputError("unreadable", f"reading failed: {error.strerror}") from error
     finally:
         os.close(source)
@@ -215,19 +215,32 @@ def _copy_large(
 
 def _publish(pending: list[_Pending]) -> None:
     folders = set()
-    for ready in pending:
-        os.fsync(ready.descriptor)
-    for ready in pending:
-        folder = os.path.dirname(ready.final)
-        os.makedirs(folder, exist_ok=True)
-        os.rename(ready.temporary, ready.final)
-        folders.add(folder)
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with _writing():
+        for ready in pending:
+            os.fsync(ready.descriptor)
+        for ready in pending:
+            folder = os.path.dirname(ready.final)
+            os.makedirs(folder, exist_ok=True)
+            os.rename(ready.temporary, ready.final)
+            folders.add(folder)
+        for folder in folders:
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """What goes wrong inside is the lake's fault (full, gone, read-only), not that of the file being landed."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        raise IngestError(
+            f"cannot write to the lake{where}: {error.strerror}; what was committed stays, make room and run again"
+        ) from error
 
 
 def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
@@ -251,13 +264,15 @@ def _held(final: bytes, size: int, pending: list[_Pending]) -> bool:
 
 def _temporary(scratch: str) -> tuple[int, bytes]:
     path = os.fsencode(Path(scratch) / f"{uuid.uuid4().hex}.object")
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path
+    with _writing():
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path
 
 
 def _write_all(descriptor: int, chunk: bytes) -> None:
     view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    with _writing():
+        while view:
+            view = view[os.write(descriptor, view) :]
 
 
 def _final(root: str, sha256: str) -> bytes:

@@ -1,0 +1,174 @@
+"""entities: every observation becomes an entity, a further source of one, or a rejection."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+
+from lakehouse.errors import IngestError
+from lakehouse.ingestion.entities import entities
+from lakehouse.ingestion.land import land
+from lakehouse.query import fetch
+from tests.ingestion.files import png, put, source
+from tests.making import small_lake
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def jpeg(**options) -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((32, 24), 60).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def rejected(lake) -> dict[str, str]:
+    """File name -> rule."""
+    text = """select b.path, r.rule from silver.rejected r join bronze.landed_files b on b.landed_id = r.subject
+              where r.step = 'entities'"""
+    return {row["path"]: row["rule"] for row in fetch(lake, text)}
+
+
+def test_the_same_bytes_in_three_places_are_one_entity_with_three_sources(lake, tmp_path):
+    for name in ("a.png", "b/a.png", "c.jpg"):
+        put(tmp_path / "drop", name, png(1))
+    put(tmp_path / "drop", "d.png", png(2))
+    land(lake, source(tmp_path / "drop", exclude=("c.jpg",)))
+    land(lake, source(tmp_path / "drop", name="others", include=("b/*",)))
+    receipt = entities(lake)
+    assert receipt.counts == {"seen": 4, "stored": 2, "duplicate": 2, "rejected": 0}
+    rows = fetch(lake, "select entity_id, media_type, size_bytes, object_uri, storage, origin, parent_id "
+                       "from silver.entities order by size_bytes, entity_id")
+    assert {row["entity_id"] for row in rows} == {sha(png(1)), sha(png(2))}
+    assert {(row["media_type"], row["storage"], row["origin"], row["parent_id"]) for row in rows} == {
+        ("image/png", "copy", "real", None)
+    }
+    seen = fetch(lake, "select source, path from silver.entity_sources where entity_id = $id order by source, path",
+                 params={"id": sha(png(1))})
+    assert seen == [{"source": "others", "path": "b/a.png"}, {"source": "photos", "path": "a.png"},
+                    {"source": "photos", "path": "b/a.png"}]
+
+
+def test_a_second_run_does_nothing_and_a_new_file_goes_alone(lake, tmp_path, clock):
+    put(tmp_path / "drop", "a.png", png(1))
+    put(tmp_path / "drop", "bad.png", b"no picture")
+    land(lake, source(tmp_path / "drop"))
+    assert entities(lake).counts == {"seen": 2, "stored": 1, "duplicate": 0, "rejected": 1}
+    clock.forward(days=1)
+    again = entities(lake)
+    assert again.counts == {"seen": 0, "stored": 0, "duplicate": 0, "rejected": 0}
+    assert not again.changed
+    put(tmp_path / "drop", "b.png", png(2))
+    land(lake, source(tmp_path / "drop"))
+    assert entities(lake).counts == {"seen": 1, "stored": 1, "duplicate": 0, "rejected": 0}
+
+
+def test_a_run_without_its_note_adds_nothing(lake, tmp_path):
+    put(tmp_path / "drop", "a.png", png(1))
+    put(tmp_path / "drop", "bad.png", b"")
+    land(lake, source(tmp_path / "drop"))
+    entities(lake)
+    for note in (lake.runs / "fresh").iterdir():
+        note.unlink()
+    assert entities(lake).rows_new == 0
+
+
+def test_bad_inputs_are_rejected_with_a_rule_each_and_stop_nothing(lake, tmp_path):
+    drop = tmp_path / "drop"
+    whole = jpeg()
+    put(drop, "good.png", png(1))
+    put(drop, "empty.png", b"")
+    put(drop, "cut.jpg", whole[: len(whole) // 2])
+    put(drop, "page.jpg", b"<html><body>404</body></html>")
+    put(drop, "renamed.jpg", png(2))
+    (drop / "link.png").symlink_to(drop / "good.png")
+    land(lake, source(drop))
+    receipt = entities(lake)
+    assert receipt.counts == {"seen": 6, "stored": 1, "duplicate": 0, "rejected": 5}
+    found = rejected(lake)
+    assert found.keys() == {"empty.png", "cut.jpg", "page.jpg", "renamed.jpg", "link.png"}
+    assert (found["link.png"], found["empty.png"], found["cut.jpg"]) == ("symlink", "empty", "truncated")
+    (row,) = fetch(lake, "select step, source, location, reason, raw from silver.rejected where rule = 'symlink'")
+    assert (row["step"], row["source"], row["raw"]) == ("entities", "photos", None)
+    assert row["location"] == (drop / "link.png").as_uri()
+
+
+def test_limits_of_the_configuration_hold(tmp_path):
+    put(tmp_path / "drop", "large.png", png(1, side=11))
+    put(tmp_path / "drop", "small.png", png(1, side=10))
+    put(tmp_path / "drop", "heavy.png", png(1) + b"\0" * 500)
+    with small_lake(tmp_path / "lake", "images.max_pixels=100", "images.max_bytes=400") as lake:
+        land(lake, source(tmp_path / "drop"))
+        assert entities(lake).counts == {"seen": 3, "stored": 1, "duplicate": 0, "rejected": 2}
+        assert rejected(lake)["heavy.png"] == "too_large"
+
+
+def test_what_the_sidecar_says_comes_to_the_entity(lake, tmp_path):
+    put(tmp_path / "drop", "a.png", png(1))
+    (tmp_path / "drop" / "a.png.json").write_text('{"who": "ada", "when": "2024-05-06T07:08:09Z"}')
+    land(lake, source(tmp_path / "drop", sidecar="per_file", group_keys={"speaker": "who"}, captured_at="when",
+                      origin="augmented"))
+    entities(lake)
+    (row,) = fetch(lake, "select group_keys, captured_at, origin from silver.entities")
+    assert dict(row["group_keys"]) == {"speaker": "ada"}
+    assert row["captured_at"] == datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
+    assert row["origin"] == "augmented"
+
+
+def test_the_time_of_capture_is_in_the_picture_and_the_sidecar_wins(lake, tmp_path):
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2023:01:02 03:04:05"
+    put(tmp_path / "drop", "a.jpg", jpeg(exif=exif))
+    put(tmp_path / "drop", "b.jpg", jpeg(exif=exif, quality=30))
+    (tmp_path / "drop" / "meta.csv").write_text("path,when\nb.jpg,2024-01-01\n")
+    land(lake, source(tmp_path / "drop", sidecar="meta.csv", captured_at="when"))
+    entities(lake)
+    rows = fetch(lake, "select s.path, e.captured_at from silver.entities e join silver.entity_sources s "
+                       "on s.entity_id = e.entity_id order by s.path")
+    assert [row["captured_at"].year for row in rows] == [2023, 2024]
+
+
+def test_linked_files_become_entities_where_they_are(lake, tmp_path):
+    path = put(tmp_path / "drop", "a.png", png(1))
+    land(lake, source(tmp_path / "drop", mode="link"))
+    entities(lake)
+    assert fetch(lake, "select entity_id, object_uri, storage from silver.entities") == [
+        {"entity_id": sha(png(1)), "object_uri": path.as_uri(), "storage": "link"}
+    ]
+
+
+def test_a_linked_file_that_changed_after_it_was_landed_is_rejected(lake, tmp_path):
+    put(tmp_path / "drop", "a.png", png(1))
+    land(lake, source(tmp_path / "drop", mode="link"))
+    put(tmp_path / "drop", "a.png", png(2))
+    assert entities(lake).counts == {"seen": 1, "stored": 0, "duplicate": 0, "rejected": 1}
+    assert rejected(lake) == {"a.png": "changed_after_landing"}
+
+
+def test_an_object_that_is_missing_stops_the_run_and_names_it(lake, tmp_path):
+    put(tmp_path / "drop", "a.png", png(1))
+    land(lake, source(tmp_path / "drop"))
+    (lake.root / "objects" / sha(png(1))[:2] / sha(png(1))).unlink()
+    with pytest.raises(IngestError, match=f"cannot read objects/.*{sha(png(1))}"):
+        entities(lake)
+    assert fetch(lake, "select * from silver.entities") == []
+
+
+def test_the_order_of_landing_does_not_change_the_entities(tmp_path, clock):
+    hashes = []
+    for place, order in (("one", ("x", "y")), ("two", ("y", "x"))):
+        clock.forward(days=30)
+        with small_lake(tmp_path / place, clock=clock) as lake:
+            for name in order:
+                for number in (1, 2, 1 if name == "x" else 3):
+                    put(tmp_path / name, f"{name}{number}.png", png(number))
+                land(lake, source(tmp_path / name, name=name))
+                entities(lake)
+            hashes.append(fetch(lake, "select row_hash from silver.entities order by entity_id"))
+    assert hashes[0] == hashes[1]
+    assert len(hashes[0]) == 3
