@@ -36,14 +36,18 @@ class Bad:
 
 
 class Column:
-    """One column of a batch while it is filled. Rows that are never filled stay blank: zeros or empty."""
+    """One column of a batch while it is filled, row by row or stretch by stretch.
+
+    Every row must be filled or made blank (zeros, empty): the array is not cleared first, which for pictures would
+    cost as much as copying them.
+    """
 
     def __init__(self, field: Field, rows: int, *, max_pixels: int) -> None:
         self.field = field
         self._max_pixels = max_pixels
         self._shape = dense_shape(field)
         dtype = dense_dtype(field)
-        self._dense = None if self._shape is None else np.zeros((rows, *self._shape), dtype=dtype)
+        self._dense = None if self._shape is None else np.empty((rows, *self._shape), dtype=dtype)
         self._list: list[Any] = [_blank(field)] * rows if self._dense is None else []
         self._valid = np.ones(rows, dtype=bool) if field.nullable and self._dense is not None else None
 
@@ -51,7 +55,7 @@ class Column:
         """Decode an Arrow column into the rows of `places`.
 
         Returns:
-            The values that could not be decoded; their rows stay blank.
+            The values that could not be decoded; their rows are to be made blank.
         """
         values = one_array(values)
         if self._valid is not None and values.null_count:
@@ -67,8 +71,8 @@ class Column:
             try:
                 if value.is_valid:
                     target[place] = self._decode(value)
-                elif self._dense is None:
-                    target[place] = None
+                else:
+                    target[place] = None if self._dense is None else 0
             except (DecodeError, ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
                 bad.append(Bad(index, str(error)))
         return bad
@@ -93,9 +97,10 @@ class Column:
         return np.ma.MaskedArray(dense, mask=mask)
 
     def _fill_dense(self, out: Any, values: Any) -> None:
-        rows = slice(None)
+        rows: Any = slice(None)
         if values.null_count:
             rows = values.is_valid().to_numpy(zero_copy_only=False)
+            out[~rows] = np.zeros((), dtype=out.dtype)
             values = values.drop_null()
         if self.field.codec == "ndarray":
             out[rows] = _fixed_bytes(values, out.dtype.newbyteorder("<"), self._shape or ())

@@ -129,6 +129,7 @@ class Reader(Iterator[Batch]):
             future = self._queue[0]
             if not wait_done(future, self._options.deadline_s):
                 raise self._too_late()
+            self._check_usable()  # another thread may have closed it meanwhile
             made = future.result()
             if len(self._skipped) + len(made.skipped) > self._options.skip_limit:
                 raise made.skipped[0]
@@ -233,17 +234,18 @@ class Reader(Iterator[Batch]):
     @property
     def memory_bound_bytes(self) -> int:
         """What this reader holds at most, beside the interpreter: see ORDER.md, "Memory"."""
-        start, options = self._start, self._options
+        start, options, split = self._start, self._options, self._split
         lanes = start.lanes // self._shard.world
         ahead = (options.prefetch + 1) * (start.global_batch // start.lanes)
-        smallest = max(1, start.window * min(self._split.rows_by_group))
-        windows = lanes * (2 + math.ceil(ahead / smallest)) + 2 * options.read_threads
-        cached = sum(part.bytes for part in self._split.manifest.parts)
-        rows = (options.prefetch + 1 + options.threads) * (start.global_batch // self._shard.world)
+        window_rows = start.window * min(split.rows_by_group)
+        window_bytes = start.window * split.largest_row_group_bytes
+        total = sum(size for part in split.manifest.parts for size in part.row_group_bytes)
+        batches = (options.prefetch + 1 + options.threads) * (start.global_batch // self._shard.world)
         return (
-            windows * start.window * self._split.largest_row_group_bytes
-            + (cached if cached <= options.cache_bytes else 0)
-            + rows * sum(_row_bytes(field) for field in self.fields)
+            min(lanes * (2 + math.ceil(ahead / window_rows)) * window_bytes, total)
+            + min(options.read_threads * window_bytes, total)
+            + split.cached_bytes
+            + batches * sum(_row_bytes(field) for field in self.fields)
         )
 
     def _fresh_state(self, batch_size: int) -> State:

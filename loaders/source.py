@@ -52,7 +52,9 @@ class Split:
         self._starts = np.concatenate([[0], np.cumsum(np.asarray(self.rows_by_group, dtype=np.int64))])
         self._footers: dict[int, Any] = {}
         self._cache: dict[int, pa.Table] | None = None
-        if sum(part.bytes for part in self.manifest.parts) <= cache_bytes:
+        total = sum(part.bytes for part in self.manifest.parts)
+        self.cached_bytes = total if total <= cache_bytes else 0
+        if self.cached_bytes:
             self._cache = {}
         for part in self.manifest.parts:
             self._check_size(part)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import pickletools
+from collections import OrderedDict
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +15,7 @@ import pytest
 from loaders import Field, FormatError, field_from_json, read_dataset, read_manifest, verify, write_dataset
 from loaders.digest import digest_of, row_hashes
 from loaders.fields import schema_id
+from loaders.petastorm_metadata import unischema_pickle
 from tests.loaders.samples import FIELDS, SMALL, rows_of
 
 GOLDEN_FIELDS = (
@@ -124,6 +128,44 @@ def test_petastorm_finds_its_schema_as_an_inert_ascii_pickle(published):
     assert counts == {part.name: len(part.row_groups) for part in read_manifest(published / "train").parts}
     fields = json.loads(found.metadata[b"petrel.fields.v1"])
     assert tuple(field_from_json(field) for field in fields) == FIELDS
+
+
+class Record:
+    """Stands for a class of Petastorm: remembers what it was made of, does nothing."""
+
+    def __init__(self, name):
+        self.name, self.state = name, {}
+
+    def __setstate__(self, state):
+        self.state = state
+
+
+class InertUnpickler(pickle.Unpickler):
+    """Rebuilds the graph of the pickle out of records."""
+
+    def find_class(self, module, name):
+        if name == "_reconstructor":
+            return lambda kind, _, values: Record(kind) if values is None else tuple(values)
+        return OrderedDict if name == "OrderedDict" else f"{module}.{name}"
+
+
+def test_the_schema_for_petastorm_has_the_shape_that_it_unpickles():
+    fields = (*FIELDS, Field("pixels", pa.binary(), codec="npy", dtype="float32", shape=(None, 4)))
+    found = InertUnpickler(io.BytesIO(unischema_pickle(fields).encode())).load()
+    assert found.name == "petastorm.unischema.Unischema"
+    by_name = found.state["_fields"]
+    assert list(by_name) == [field.name for field in fields if field.name != "votes"]
+    assert all(found.state[name][:3] == by_name[name][:3] for name in by_name)
+    name, dtype, shape, codec, nullable = by_name["image"]
+    assert (name, dtype, shape, nullable) == ("image", "numpy.uint8", (6, 5, 3), False)
+    assert (codec.name, codec.state) == (
+        "petastorm.codecs.CompressedImageCodec", {"_image_codec": ".png", "_quality": 80}
+    )  # fmt: skip
+    assert by_name["weight"][4] is True
+    assert by_name["weight"][3].state["_spark_type"].name == "pyspark.sql.types.DoubleType"
+    assert by_name["soft"][1:4] == ("numpy.float32", (None,), None)
+    assert by_name["pixels"][2] == (None, 4)
+    assert by_name["pixels"][3].name == "petastorm.codecs.NdarrayCodec"
 
 
 def test_verify_reads_everything_and_says_what_it_compared(published):

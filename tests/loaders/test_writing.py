@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -27,6 +28,7 @@ from loaders import (
     plan_dataset,
     plan_parts,
     publish,
+    publishing,
     read_dataset,
     receipts_of,
     run_task,
@@ -184,6 +186,57 @@ def test_publish_refuses_parts_that_are_missing_or_changed(tmp_path):
     assert not (tmp_path / "v1").exists()
     path.write_bytes(data)
     assert publish(plan, receipts, staging=tmp_path / "s", folder=tmp_path / "v1").is_new
+
+
+@pytest.mark.parametrize(
+    "step", ["sha256_file", "write_common_metadata", "write_text_durably", "sync_folder", "rename_folder_no_replace"]
+)
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_disk_that_fails_at_any_step_of_publishing_leaves_nothing_and_a_repeat_succeeds(
+    tmp_path, monkeypatch, step, call
+):
+    calls = []
+    real = getattr(publishing, step)
+
+    def failing(*args):
+        calls.append(args)
+        if len(calls) == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(*args)
+
+    settings = {"seed": 3, "layout": SMALL, "objects": {"image": "object_uri"}, "read_object": read_png}
+    monkeypatch.setattr(publishing, step, failing)
+    try:
+        write_dataset(small_rows(30), STORED, tmp_path / "v1", **settings)
+    except OSError:
+        assert not (tmp_path / "v1").exists()
+    monkeypatch.setattr(publishing, step, real)
+    assert write_dataset(small_rows(30), STORED, tmp_path / "v1", **settings).dataset.rows == 30
+    assert verify(tmp_path / "v1").rows == 30
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["v1"]
+
+
+def test_a_reader_that_polls_sees_nothing_or_everything(tmp_path):
+    folder, stop, seen = tmp_path / "v1", threading.Event(), []
+
+    def poll():
+        while not stop.is_set():
+            try:
+                seen.append(verify(folder, deep=False).rows)
+            except FormatError:
+                seen.append(0)
+
+    poller = threading.Thread(target=poll)
+    poller.start()
+    try:
+        write_dataset(small_rows(60), STORED, folder, layout=SMALL, objects={"image": "object_uri"},
+                      read_object=read_png)  # fmt: skip
+        seen_before_end = len(seen)
+    finally:
+        stop.set()
+        poller.join()
+    assert seen_before_end
+    assert set(seen) <= {0, 60}
 
 
 def test_rows_that_do_not_fit_are_refused_and_say_why(tmp_path):
