@@ -20,7 +20,7 @@ from pathlib import Path
 
 from jobs.common import guarded
 from jobs.demo.digits import NUM_DIGITS
-from jobs.demo.flow import Choice, run_demo
+from jobs.demo.flow import run_demo
 from jobs.demo.plan import DEMO_FOLDER, Plan
 from jobs.demo.prepare import name_of, prepare_digits, prepare_folder
 from jobs.demo.steps import why_no_spark
@@ -58,7 +58,7 @@ def _demo(args: argparse.Namespace) -> int:
         say(f"Left out the run as spark-submit jobs: {missing}")
     engine = args.engine or ("embedded" if missing else "both")
     lakes = {"embedded": {"embedded": lake}, "spark": {"spark": spark_lake}}
-    return run_demo(plan, Choice(lakes.get(engine, lakes["spark"] | lakes["embedded"])), started=started)
+    return run_demo(plan, lakes.get(engine, lakes["spark"] | lakes["embedded"]), started=started)
 
 
 def _plan(args: argparse.Namespace) -> Plan:

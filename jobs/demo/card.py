@@ -34,6 +34,8 @@ class Settings:
         width: Channels of the first block.
         max_side: Images are brought to squares of at most this side, px.
         seed: Of weights, order and shifts.
+        threads: Threads of torch. One: twice as many are not faster on images of 8x8, on a busy machine of two
+            cores they took 13 times as long, and the weights depend on the number.
     """
 
     epochs: int = 20
@@ -42,6 +44,7 @@ class Settings:
     width: int = 32
     max_side: int = 32
     seed: int = 7
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)

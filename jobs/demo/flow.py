@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jobs.common import EXIT_ERROR, EXIT_GATE_FAILED
-from jobs.demo.card import Settings
 from jobs.demo.contact_sheet import write_contact_sheet
 from jobs.demo.facts import Facts, contents_of, facts_of
 from jobs.demo.gallery import labelled_sections, region_sections
@@ -19,42 +17,27 @@ from jobs.demo.steps import run_embedded, run_spark
 from jobs.output import say, say_receipt
 from lakehouse.receipts import Receipt
 
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What is run.
-
-    Attributes:
-        engines: `("spark", "embedded")` or one of them.
-        lakes: Engine -> folder of the lake it writes; the report is about the last one.
-        settings: How the model is trained.
-    """
-
-    lakes: dict[str, Path]
-    settings: Settings = field(default_factory=Settings)
-
-
 RUNNERS = {"spark": run_spark, "embedded": run_embedded}
 
 
-def run_demo(plan: Plan, choice: Choice, *, started: float) -> int:
+def run_demo(plan: Plan, lakes: Mapping[str, Path], *, started: float) -> int:
     """Run everything, print the report and return the exit code.
 
     Args:
         plan: What the demo is about.
-        choice: On which engines, into which lakes.
+        lakes: Engine -> folder of the lake it writes; the report is about the last one.
         started: `time.monotonic()` when the demo began.
     """
-    before = {lake: contents_of(lake) for lake in choice.lakes.values()}
+    before = {lake: contents_of(lake) for lake in lakes.values()}
     built = {}
-    for engine, lake in choice.lakes.items():
+    for engine, lake in lakes.items():
         say(f"\n{engine} engine, lake {lake}")
         built[engine] = built_by(RUNNERS[engine](plan, lake, say=_say))
     agreed = say_agreement(built)
-    lake, dataset_id = list(choice.lakes.values())[-1], list(built.values())[-1].details["dataset_id"]
-    learnt = _learn(plan, lake, dataset_id, choice.settings)
+    lake, dataset_id = list(lakes.values())[-1], list(built.values())[-1].details["dataset_id"]
+    learnt = _learn(plan, lake, dataset_id)
     speed = loader_speed(lake / "datasets" / plan.name / dataset_id / "train")
-    after = {folder: contents_of(folder) for folder in choice.lakes.values() if folder != lake}
+    after = {folder: contents_of(folder) for folder in lakes.values() if folder != lake}
     with facts_of(lake) as facts:
         after[lake] = facts.contents()
         sheet = _draw(plan, facts, dataset_id, learnt)
@@ -96,13 +79,13 @@ def say_agreement(built: dict[str, Receipt]) -> bool:
     return False
 
 
-def _learn(plan: Plan, lake: Path, dataset_id: str, settings: Settings) -> Learnt | None:
+def _learn(plan: Plan, lake: Path, dataset_id: str) -> Learnt | None:
     missing = why_no_training(plan)
     if missing is not None:
         say(f"\nLeft out training and evaluation: {missing}")
         return None
     say(f"\nLearning from the published dataset, lake {lake}")
-    return learn(plan, lake, dataset_id, settings, say=_say)
+    return learn(plan, lake, dataset_id, say=_say)
 
 
 def _draw(plan: Plan, facts: Facts, dataset_id: str, learnt: Learnt | None) -> Path:

@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs.demo.card import PREDICTIONS, Card, Settings, find_card, folder_of, key_of
+from jobs.demo.card import PREDICTIONS, Card, find_card, folder_of, key_of
 from jobs.demo.plan import Plan
 from jobs.demo.steps import Say, config_for
 from jobs.evaluate import parse_gate
@@ -56,17 +56,17 @@ def why_no_training(plan: Plan) -> str | None:
     return None
 
 
-def learn(plan: Plan, lake_folder: Path, dataset_id: str, settings: Settings, *, say: Say) -> Learnt:
+def learn(plan: Plan, lake_folder: Path, dataset_id: str, *, say: Say) -> Learnt:
     """Train where it was not done yet, record the predictions and evaluate them; no JVM is involved."""
     models = plan.home / "models"
     with open_lake(config_for(lake_folder)) as lake:
-        card = find_card(models, key_of(dataset_id, settings))
+        card = find_card(models, key_of(dataset_id, plan.settings))
         trained = card is None
         if card is None:
             from jobs.demo.train import train
 
-            card = train(lake.datasets / plan.name / dataset_id, models, settings)
-            say_line(f"train: {card.actor}, {settings.epochs} epochs; {card.seconds:.1f} s")
+            card = train(lake.datasets / plan.name / dataset_id, models, plan.settings)
+            say_line(f"train: {card.actor}, {plan.settings.epochs} epochs; {card.seconds:.1f} s")
         else:
             say_line(f"train: {card.actor} was trained on this dataset version with these settings; nothing to do")
         say(_record(lake, plan, card, folder_of(models, card) / PREDICTIONS))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -40,9 +39,9 @@ class SmallCnn(nn.Module):
         return logits
 
 
-def as_input(images_BHWC: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """Return float images_BCHW in -1 to 1."""
-    return torch.from_numpy(images_BHWC).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def as_input(images_BCHW: torch.Tensor) -> torch.Tensor:
+    """Return uint8 images as float, -1 to 1."""
+    return images_BCHW.float().div_(127.5).sub_(1)
 
 
 def save_weights(model: SmallCnn, path: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.demo.card import Settings
 from lakehouse.errors import IngestError
 
 DEMO_FOLDER = Path(".demo")
@@ -27,6 +28,7 @@ class Plan:
         gates: What the model must reach, for example `accuracy>=0.97`.
         slices: Columns that its accuracy is broken down by.
         found: What the folder turned out to be, for a person.
+        settings: How the model is trained.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Plan:
     gates: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     found: str = ""
+    settings: Settings = field(default_factory=Settings)
 
 
 def toml_text(sections: Sequence[tuple[str, Mapping[str, object]]]) -> str:

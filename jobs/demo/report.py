@@ -24,10 +24,16 @@ EXCLUDED = """
 select reason, count(*) as n from gold.dataset_exclusions where dataset_id = $id group by reason order by reason
 """
 
-METRICS = """
-select slice, value, support, verdict from gold.evaluations
-where evaluation_id = $id and metric = $metric order by slice
+ACCURACY = """
+select metric, slice, value, support as images from gold.evaluations
+where evaluation_id = $id and metric = 'accuracy' order by slice
 """
+
+WORST_CLASSES = """
+select metric, slice, value, support as images from gold.evaluations
+where evaluation_id = $id and metric = 'recall' and value is not null order by value, slice limit $most
+"""
+MOST_CLASSES = 10
 
 VERDICTS = """
 select metric, operator, threshold, slice, verdict, value, support from gold.evaluations
@@ -93,7 +99,7 @@ def say_report(plan: Plan, outcome: Outcome, facts: Facts) -> None:
         _say_evaluation(outcome, facts)
     say("\nThree questions to ask:")
     for text in queries(plan, outcome.dataset_id):
-        say(f"  petrel sql --lake {shlex.quote(str(outcome.lake))} {shlex.quote(text)}")
+        say(f"  petrel sql --lake {shlex.quote(str(outcome.lake))} {shell_text(text)}")
     say(f"\nWall time {outcome.seconds:.1f} s; peak memory {peak_memory_mb():,.0f} MB (largest process)")
 
 
@@ -108,6 +114,11 @@ def queries(plan: Plan, dataset_id: str) -> tuple[str, str, str]:
     texts = (AGREEMENT, DISPUTES, SLICES) if plan.question else (REGIONS, BRIGHTEST, REASONS)
     first, second, third = (text.format(id=dataset_id) for text in texts)
     return first, second, third
+
+
+def shell_text(text: str) -> str:
+    """Return a text as one word of a shell: in double quotes where nothing in it means something there."""
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
 
 def peak_memory_mb() -> float:
@@ -144,11 +155,9 @@ def _say_dataset(outcome: Outcome, facts: Facts) -> None:
 
 def _say_evaluation(outcome: Outcome, facts: Facts) -> None:
     say(f"\nModel {outcome.actor} on the test split:")
-    rows = []
-    for metric in ("accuracy", "recall"):
-        found = facts.ask(METRICS, id=outcome.evaluation_id, metric=metric)
-        rows += [(metric, each["slice"], each["value"], each["support"]) for each in found]
-    say_table(["metric", "slice", "value", "images"], rows)
+    rows = facts.ask(ACCURACY, id=outcome.evaluation_id)
+    rows += facts.ask(WORST_CLASSES, id=outcome.evaluation_id, most=MOST_CLASSES)
+    say_table(list(rows[0]), [list(row.values()) for row in rows])
     for gate in facts.ask(VERDICTS, id=outcome.evaluation_id):
         where = "" if gate["slice"] == "all" else f" on {gate['slice']}"
         value = "not computed" if gate["value"] is None else f"{gate['value']:.4f} of {gate['support']:,} images"

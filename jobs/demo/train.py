@@ -11,6 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from jobs.demo.model import SmallCnn, as_input, save_weights
 from jobs.demo.pixels import input_form, squares
 from lakehouse.opinions.answer import most_probable
 from lakehouse.progress import progress
-from loaders import ReadOptions, Shuffle, make_reader, read_dataset
+from loaders import Dataset, FormatError, ReadOptions, Shuffle, make_reader, read_dataset
+from loaders.torch import tensors
 
 logger = logging.getLogger(__name__)
 
@@ -47,26 +49,28 @@ def train(folder: Path, models: Path, settings: Settings) -> Card:
     """
     started = time.monotonic()
     dataset = read_dataset(folder)
-    torch.manual_seed(settings.seed)
-    side, channels = _input_form(folder / "train", settings)
-    shape = functools.partial(_with_squares, side=side, channels=channels)
-    model = SmallCnn(channels=channels, classes=len(dataset.classes), width=settings.width)
-    _fit(model, folder / "train", dataset.splits["train"].rows, settings, shape)
-    model.eval()
-    answers = {split: list(_answers(model, folder / split, shape)) for split in dataset.splits}
+    classes = classes_of(dataset)
+    with _threads(settings.threads):
+        torch.manual_seed(settings.seed)
+        side, channels = _input_form(folder / "train", settings)
+        shape = functools.partial(_with_squares, side=side, channels=channels)
+        model = SmallCnn(channels=channels, classes=len(classes), width=settings.width)
+        _fit(model, folder / "train", dataset.splits["train"].rows, settings, shape)
+        model.eval()
+        answers = {split: list(_answers(model, folder / split, shape)) for split in dataset.splits}
     card = Card(
         actor=next_actor(models),
         key=key_of(dataset.dataset_id, settings),
         dataset_id=dataset.dataset_id,
         settings=dataclasses.asdict(settings),
-        classes=tuple(dataset.classes),
+        classes=classes,
         side=side,
         channels=channels,
         val_accuracy=_accuracy(answers.get("val", [])),
         seconds=round(time.monotonic() - started, 1),
         trained_at=datetime.now(UTC).isoformat(),
     )
-    lines = [_line(card.classes, *answer) for split in answers.values() for answer in split]
+    lines = [_line(classes, *answer) for split in answers.values() for answer in split]
 
     def write(staging: Path) -> None:
         save_weights(model, staging / WEIGHTS)
@@ -75,6 +79,28 @@ def train(folder: Path, models: Path, settings: Settings) -> Card:
     publish(models, card, write)
     logger.info("trained actor=%s epochs=%d seconds=%.1f", card.actor, settings.epochs, card.seconds)
     return card
+
+
+def classes_of(dataset: Dataset) -> tuple[str, ...]:
+    """Return the labels in the order of `label_index`.
+
+    Raises:
+        FormatError: If the dataset has none.
+    """
+    found = dataset.lineage.get("classes")
+    if not isinstance(found, list) or not found:
+        raise FormatError(f"dataset {dataset.dataset_id} names no classes; give its recipe a question")
+    return tuple(map(str, found))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _fit(model: SmallCnn, folder: Path, rows: int, settings: Settings, shape: Any) -> None:
@@ -88,7 +114,7 @@ def _fit(model: SmallCnn, folder: Path, rows: int, settings: Settings, shape: An
     with progress("train", total=rows * settings.epochs, unit="images") as advance:
         for batch in _read(folder, settings.batch_size, shape, epochs=settings.epochs, shuffle=shuffle):
             images_BCHW = _shifted(as_input(batch["image"]), moves)
-            loss = loss_of(model(images_BCHW), torch.from_numpy(batch["label_probs"]))
+            loss = loss_of(model(images_BCHW), batch["label_probs"])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -138,7 +164,7 @@ def _read(
         transform=shape,
         options=ReadOptions(tail="ragged"),
     ) as reader:
-        yield from reader
+        yield from tensors(reader, channels_first=["image"])
 
 
 def _with_squares(batch: dict[str, Any], *, side: int, channels: int) -> dict[str, Any]:
