@@ -11,9 +11,9 @@ from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
-from lakehouse.opinions.actors import Actor, actor_from, register_actors
+from lakehouse.opinions.actors import Actor, actor_from, actor_rows
 from lakehouse.opinions.batch import Batch, Content, batch_row
-from lakehouse.opinions.questions import Question, QuestionKey, register_question
+from lakehouse.opinions.questions import Question, QuestionKey, question_rows
 from lakehouse.opinions.rows import OUTPUTS, RowPlan, table_rows
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
@@ -22,7 +22,7 @@ from lakehouse.query import fetch, query
 from lakehouse.receipts import Inserted
 from lakehouse.steps import StepRecord, balance
 from lakehouse.tables import insert_rows
-from schemas.tables import BATCHES, OPINIONS, PARKED_OPINIONS, REJECTED
+from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,10 @@ def _register(lake: Lake, items: Relation, job: Import) -> list[Inserted]:
     known = {actor.actor_id: actor for actor in job.actors}
     named = sorted({row["actor_id"] for row in ids} | set(known))
     actors = [known.get(actor_id) or actor_from(actor_id) for actor_id in named]
-    return [*register_actors(lake, actors), *register_question(lake, job.asked, kinds, labels)]
+    # All rows before the first write: what contradicts the lake is refused whole.
+    questions, entries = question_rows(lake, job.asked, kinds, labels)
+    rows = ((ACTORS, actor_rows(lake, actors)), (LABEL_SETS, entries), (QUESTIONS, questions))
+    return [insert_rows(lake, table, new, step="opinions") for table, new in rows if new]
 
 
 def _fates(lake: Lake, settled: Relation) -> dict[str, int]:

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
-from lakehouse.receipts import Inserted
-from lakehouse.tables import insert_rows
 from schemas.canonical import canonical_json
 from schemas.opinions import ACTOR_KINDS
-from schemas.tables import ACTORS
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +81,8 @@ def actor_from(actor_id: str) -> Actor:
     return Actor(kind=kind, name=name, version=version)
 
 
-def register_actors(lake: Lake, actors: Iterable[Actor]) -> list[Inserted]:
-    """Register actors that the lake does not know.
+def actor_rows(lake: Lake, actors: Iterable[Actor]) -> list[dict[str, object]]:
+    """Return the rows of silver.actors that the lake does not hold yet.
 
     Raises:
         ConfigError: If the lake knows one with other details.
@@ -105,4 +102,4 @@ def register_actors(lake: Lake, actors: Iterable[Actor]) -> list[Inserted]:
                     f"actor {actor.actor_id}: {name} is {known[name]!r} in this lake, now {row[name]!r}; "
                     "one that answers differently is another actor: raise its version"
                 )
-    return [insert_rows(lake, ACTORS, new, step="opinions")] if new else []
+    return new

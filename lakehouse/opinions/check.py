@@ -31,7 +31,7 @@ def checked(answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime) -
     Raises:
         RejectedInputError: If it breaks a rule.
     """
-    rule = rules.get((answer.question_id, answer.question_version), Rules(answer.value_kind))
+    rule = rules.get((answer.question_id, answer.question_version), Rules(answer_kind=""))
     _check_frame_of_answer(answer)
     _check_operation(answer, rule)
     answer = _with_known_labels(answer, rule)
@@ -74,7 +74,7 @@ def _check_operation(answer: Answer, rule: Rules) -> None:
     if answer.op == "assert":
         if answer.value_kind == "none" or (answer.value is None and answer.value_ref is None):
             raise RejectedInputError("no_value", "asserts nothing; an actor who declines says op = abstain")
-        if answer.value_kind != rule.answer_kind:
+        if rule.answer_kind and answer.value_kind != rule.answer_kind:
             raise RejectedInputError(
                 "wrong_kind", f"answers with {answer.value_kind}, the question asks for {rule.answer_kind}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,7 @@ from typing import Any
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
-from lakehouse.receipts import Inserted
-from lakehouse.tables import insert_rows
 from schemas.canonical import canonical_json
-from schemas.tables import LABEL_SETS, QUESTIONS
 
 LABELLED = ("label", "labels", "regions", "spans", "ranking")
 """Kinds of answers that are made of labels."""
@@ -39,7 +37,7 @@ class Question:
         question_id: Stable id.
         version: Counted from 1.
         title: In words; "" takes the id.
-        answer_kind: value_kind of its answers.
+        answer_kind: value_kind of its answers; "": learnt from them.
         label_set: Set that the labels belong to; "" takes the question's id.
         labels: All labels there are, in the order of class numbers; none: labels are learnt from answers.
         synonyms: Other text -> label.
@@ -85,7 +83,7 @@ class Rules:
     """What an answer to one version of a question must be.
 
     Attributes:
-        answer_kind: value_kind of its answers.
+        answer_kind: value_kind of its answers; "": any.
         abstain_allowed: Whether an actor may decline.
         labels: The labels there are; None: any.
         synonyms: Other text -> label.
@@ -131,10 +129,10 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
     return rules
 
 
-def register_question(
+def question_rows(
     lake: Lake, asked: Question | None, kinds: Mapping[QuestionKey, set[str]], labels: Mapping[QuestionKey, set[str]]
-) -> list[Inserted]:
-    """Register the asked question, those that records name, and their labels.
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the rows of silver.questions and silver.label_sets that the lake does not hold yet.
 
     Args:
         lake: The lake.
@@ -149,16 +147,10 @@ def register_question(
     wanted: dict[QuestionKey, Question] = {}
     if asked is not None:
         wanted[asked.question_id, asked.version] = asked
-    for key, found in kinds.items():
-        stated = sorted(found - {"none"})
-        if key in wanted or key in held:
-            continue
-        if len(stated) > 1:
-            raise IngestError(
-                f"question {key[0]} version {key[1]}: answers of kinds {' and '.join(stated)}; a question has one "
-                "kind of answer: give the others a question of their own"
-            )
-        wanted[key] = Question(question_id=key[0], version=key[1], answer_kind=stated[0] if stated else "label")
+    for key in sorted({*wanted, *kinds} - set(held)):
+        stated = wanted.setdefault(key, Question(question_id=key[0], version=key[1], answer_kind=""))
+        if not stated.answer_kind:
+            wanted[key] = dataclasses.replace(stated, answer_kind=_one_kind(key, kinds.get(key, set())))
     new = [question.row() for key, question in wanted.items() if key not in held]
     sets: dict[str, tuple[list[str], dict[str, str]]] = {}
     for key in sorted({*wanted, *labels}):
@@ -171,9 +163,17 @@ def register_question(
         names.extend(question.labels if question else ())
         names.extend(sorted(labels.get(key, ())))
         synonyms.update(question.synonyms if question else {})
-    rows = [row for set_id, (names, synonyms) in sets.items() for row in _new_entries(lake, set_id, names, synonyms)]
-    writes = [insert_rows(lake, LABEL_SETS, rows, step="opinions")] if rows else []
-    return writes + ([insert_rows(lake, QUESTIONS, new, step="opinions")] if new else [])
+    return new, [row for set_id, (names, others) in sets.items() for row in _new_entries(lake, set_id, names, others)]
+
+
+def _one_kind(key: QuestionKey, kinds: set[str]) -> str:
+    stated = sorted(kinds - {"none"})
+    if len(stated) > 1:
+        raise IngestError(
+            f"question {key[0]} version {key[1]}: answers of kinds {' and '.join(stated)}; a question has one "
+            "kind of answer: give the others a question of their own"
+        )
+    return stated[0] if stated else "label"
 
 
 def _new_entries(
@@ -227,7 +227,8 @@ def _synonyms(entries: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
 
 def _check_unchanged(asked: Question, held: Mapping[str, object]) -> None:
     stated = asked.row()
-    names = ["answer_kind", "label_set_id", "measurement", "abstain_allowed"]
+    names = ["measurement", "abstain_allowed"]
+    names += ["answer_kind", "label_set_id"] if asked.answer_kind else []
     names += ["title"] if asked.title else []
     names += ["instructions"] if asked.instructions else []
     names += ["constraints_json"] if asked.labels else []

@@ -35,7 +35,7 @@ class OpinionSource:
         match: How subjects are named: auto, path, name, stem, sha256 or uri.
         question_version: Version of the question; a changed meaning is a new version.
         title: The question in words.
-        answer_kind: value_kind of the answers; "" takes the format's.
+        answer_kind: value_kind of the answers; "" takes the format's, for JSON lines what the records hold.
         label_set: Set that the labels belong to; "" names it as the question.
         labels: All labels there are, in the order of class numbers: others are rejected. None: labels are
             learnt from the answers.

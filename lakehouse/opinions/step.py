@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import logging
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
+from lakehouse.fresh import find_note, keep_note
 from lakehouse.lake import Lake
 from lakehouse.opinions.absorb import COUNTS, Import, absorb, import_lock
 from lakehouse.opinions.batch import Content, files_sha256, next_batch, stamps, uri_of
@@ -26,11 +26,16 @@ from lakehouse.opinions.source import OpinionSource, opinion_source_from
 from lakehouse.query import fetch
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
+from lakehouse.tables import head
 from schemas.canonical import canonical_json
+from schemas.tables import ENTITY_SOURCES
 
 logger = logging.getLogger(__name__)
 
 FILES_PER_TASK = 200
+
+PLACE = "opinions_place"
+"""Note of what a place held when it was imported last."""
 
 __all__ = ["OpinionSource", "import_opinions", "opinion_source_from", "record_opinions", "resolve_parked"]
 
@@ -59,11 +64,9 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
     parts = chosen.parts(path)
     before = stamps(path, parts)
     content = _content(source, path, parts, chosen)
-    with step(lake, "opinions", inputs={"content": dataclasses.asdict(content)}) as record:
+    with step(lake, "opinions") as record:
         record.details["source"] = source.name
-        with import_lock(lake):
-            unchanged = record.unchanged or next_batch(lake, content).unchanged
-        if unchanged:
+        if _unchanged(lake, content):
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"
         else:
@@ -72,8 +75,34 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
             _tell(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
-            record.counts_again = dict.fromkeys(COUNTS, 0)
+        _keep_state(lake, content, record)
     return record.finished()
+
+
+def _unchanged(lake: Lake, content: Content) -> bool:
+    # What matters is what was imported from this place last: A after B is news, though A was seen before.
+    note = find_note(lake, PLACE, _place(content))
+    if note is not None and note.details == _state(lake, content):
+        return True
+    with import_lock(lake):
+        return next_batch(lake, content).unchanged
+
+
+def _keep_state(lake: Lake, content: Content, record: StepRecord) -> None:
+    state = _state(lake, content)
+    keep_note(lake, PLACE, _place(content), counts={}, details=state, writes=record.writes)
+
+
+def _place(content: Content) -> dict[str, object]:
+    return {"source": content.source, "uri": content.uri}
+
+
+def _state(lake: Lake, content: Content) -> dict[str, str]:
+    state = {"content": content.content_id}
+    if content.landed_source is not None:
+        # Only names are read: other bytes under them are a change as well.
+        state["landed"] = str(head(lake.root, ENTITY_SOURCES))
+    return state
 
 
 def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content, record: StepRecord) -> None:

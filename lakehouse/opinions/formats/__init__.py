@@ -27,7 +27,7 @@ class Format:
         options: Dataclass of its options.
         parts: Files that are read apart from each other, relative to the path; "" is the path itself.
         read: Gives the answers, rejects and notes of one part.
-        value_kind: value_kind of its answers, unless the options or the records say otherwise.
+        value_kind: value_kind of its answers, unless the options say otherwise; "": the records tell.
         names_only: Whether the names of files are all it reads: then they are its content.
         judge: From the summed counts of all parts to one thing that a person should know, or None.
     """
@@ -47,7 +47,7 @@ def _itself(_path: Path) -> list[str]:
 FORMATS: Mapping[str, Format] = {
     "imagefolder": Format(ImageFolderOptions, _itself, read_imagefolder, "label", names_only=True),
     "csv": Format(CsvOptions, functools.partial(plain_files, pattern="*.csv"), read_csv, "label"),
-    "jsonl": Format(JsonlOptions, functools.partial(plain_files, pattern="*.jsonl"), read_jsonl, "label"),
+    "jsonl": Format(JsonlOptions, functools.partial(plain_files, pattern="*.jsonl"), read_jsonl, ""),
     "voc": Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc),
 }
 
