@@ -110,6 +110,8 @@ def _packed(values: Any, kind: pa.DataType) -> bytes:
         values = values.cast(pa.int64())
     if pa.types.is_date(kind):
         values = values.cast(pa.int32())
+    if pa.types.is_boolean(kind):
+        values = values.cast(pa.uint8())
     numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
     return bytes(numbers.astype("<u8" if pa.types.is_uint64(kind) else "<i8").tobytes())
 

@@ -339,3 +339,27 @@ def test_a_missing_or_cut_file_is_found_before_the_first_batch(own):
     part.write_bytes(data[: len(data) // 2])
     with pytest.raises(CorruptionError, match=r"part-00001.parquet: expected a file of"):
         make_reader(own / "train", batch_size=8)
+
+
+def test_several_threads_may_share_a_reader(train):
+    found, lock = [], threading.Lock()
+
+    def consume(reader):
+        for batch in reader:
+            with lock:
+                found.extend(numbers_of(batch))
+
+    with make_reader(train, columns=["number"], batch_size=4, shuffle=Shuffle(seed=1)) as reader:
+        threads = [threading.Thread(target=consume, args=(reader,)) for _ in range(2)]
+        threads[0].start()
+        threads[0].join()
+        assert sorted(found) == list(range(101))
+    endless = make_reader(train, columns=["number"], batch_size=4, num_epochs=None)
+    with endless:
+        batches = []
+        takers = [threading.Thread(target=lambda: batches.extend(next(endless) for _ in range(13))) for _ in range(4)]
+        for thread in takers:
+            thread.start()
+        for thread in takers:
+            thread.join()
+    assert sorted(n for batch in batches for n in numbers_of(batch)) == sorted(list(range(101)) * 2)
