@@ -13,14 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.csv
 
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
-from lakehouse.errors import ConfigError, QueryRefusedError
+from lakehouse.errors import ConfigError
 from lakehouse.sql.session import user_query
 from lakehouse.sql.views import view_docs
 from schemas.tables import TABLES
@@ -47,10 +46,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     text = sys.stdin.read() if args.query == "-" else args.query
     pins = {name: _version(value) for name, value in _pairs(args.pin, "--pin").items()}
     params = {name: _value(value) for name, value in _pairs(args.param, "--param").items()}
-    try:
-        rows = user_query(Path(config.lake.root), text, params=params, pins=pins)
-    except duckdb.Error as error:
-        raise QueryRefusedError(f"the query failed: {error}") from error
+    rows = user_query(Path(config.lake.root), text, params=params, pins=pins)
     shown = rows.slice(0, args.limit) if args.limit else rows
     _show(shown, args.format)
     if shown.num_rows < rows.num_rows:

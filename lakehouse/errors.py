@@ -11,6 +11,7 @@ PetrelError
 │   └── RejectedInputError (ValueError) one input did not pass; carries the rule and the reason
 ├── RecipeError (ValueError)            a dataset recipe cannot be followed
 ├── QueryRefusedError (PermissionError) user SQL that is not one read-only query over known views
+├── QueryFailedError (ValueError)       user SQL that may run and cannot: no such column, wrong types ...
 └── CheckFailedError (AssertionError)   a gate, an evaluation or a balance did not hold
 """
 
@@ -72,6 +73,10 @@ class RecipeError(PetrelError, ValueError):
 
 class QueryRefusedError(PetrelError, PermissionError):
     """User SQL that is not one read-only query over known views."""
+
+
+class QueryFailedError(PetrelError, ValueError):
+    """User SQL that may run and cannot."""
 
 
 class CheckFailedError(PetrelError, AssertionError):

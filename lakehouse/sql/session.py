@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from lakehouse.errors import QueryFailedError
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
@@ -76,7 +77,7 @@ def user_query(
 
     Raises:
         QueryRefusedError: If the gate refuses it; nothing has run then.
-        duckdb.Error: If DuckDB cannot run it.
+        QueryFailedError: If DuckDB cannot run it.
     """
     check_query(text, known={*BY_NAME, *view_texts()})
     connection = connect(root, pins=pins, extension=False)
@@ -87,5 +88,7 @@ def user_query(
             connection.execute(f"SET {setting}")
         names = {name: name for name in table_names(text)}
         return connection.execute(bind(text, names, params or {}, dialect="duckdb")).to_arrow_table()
+    except duckdb.Error as error:
+        raise QueryFailedError(f"the query cannot run: {error}") from error
     finally:
         connection.close()
