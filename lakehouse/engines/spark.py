@@ -65,12 +65,11 @@ class SparkEngine:
 
     name = "spark"
 
-    def __init__(self, *, scratch: Path, small_bytes: int = SMALL_BYTES) -> None:
+    def __init__(self, *, scratch: Path) -> None:
         from lakehouse.sparkconf import build_session
 
         self._session: SparkSession = build_session("petrel")
         self._scratch = scratch
-        self._small_bytes = small_bytes
         self._prefix = f"petrel_{scratch.name}_"
         self._numbers = itertools.count()
         self._views: list[str] = []
@@ -118,7 +117,7 @@ class SparkEngine:
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
         """Append through delta-spark, few rows through delta-rs; both check NOT NULL and CHECK constraints."""
         staged = _own(self.stage(relation))
-        if _bytes(staged) <= self._small_bytes:
+        if _bytes(staged) <= SMALL_BYTES:
             return append_batches(path, self.stream(staged), commit)
         return self._append_large(path, staged, commit)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,9 @@ def read_table(session: SparkSession, path: Path, version: int, *, direct_files:
     """
     table = DeltaTable(path, version=version)
     guard(table)
-    files = [location(Path(path, file)) for file in table.file_uris()]
+    # The log has paths relative to the table, percent-encoded.
+    names = pa.table(table.get_add_actions()).column("path").to_pylist()
+    files = [location(path / urllib.parse.unquote(name)) for name in names]
     if len(files) > direct_files or table.metadata().partition_columns:
         return session.read.format("delta").option("versionAsOf", version).load(location(path, pattern=False))
     from pyspark.sql.types import StructType
