@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +13,13 @@ from pathlib import Path
 
 from lakehouse.config import nearest, read_toml
 from lakehouse.errors import RecipeError
+from schemas.opinions import ACTOR_KINDS
 
 POLICIES = ("majority", "soft")
 TIES = ("exclude", "lowest")
 RATIO_TOLERANCE = 1e-9
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,13 @@ class Recipe:
     as_of: AsOf = field(default_factory=AsOf)
 
     def canonical(self) -> dict[str, object]:
-        """The recipe as plain values, every default written out: what the version id hashes."""
-        return dataclasses.asdict(self)
+        """The recipe as plain values, every default written out: what the version id hashes.
+
+        Ratios are a list of pairs: their order decides who goes where.
+        """
+        record = dataclasses.asdict(self)
+        record["split"]["ratios"] = [list(pair) for pair in self.split.ratios.items()]
+        return record
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -153,34 +162,64 @@ def _build(cls: type[T], record: Mapping[str, object], where: str) -> T:
 
 
 def _value(expected: typing.Any, value: object, where: str) -> object:
-    if dataclasses.is_dataclass(expected):
+    origin = typing.get_origin(expected)
+    if dataclasses.is_dataclass(expected) or origin is Mapping:
         if not isinstance(value, Mapping):
             raise RecipeError(f"{where}: expected a table, found {value!r}")
-        return _build(typing.cast("type[object]", expected), value, where)
-    origin = typing.get_origin(expected)
+        if origin is None:
+            return _build(typing.cast("type[object]", expected), value, where)
+        inner = typing.get_args(expected)[1]
+        return {key: _value(inner, item, f"{where}.{key}") for key, item in value.items()}
     if origin is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise RecipeError(f"{where}: expected a list of texts, found {value!r}")
         return tuple(value)
-    if origin is not None and origin is not typing.Union and isinstance(value, Mapping):
-        inner = typing.get_args(expected)[1]
-        return {key: item if inner is object else _value(inner, item, f"{where}.{key}") for key, item in value.items()}
+    if expected is object:
+        return _parameter(value, where)
+    if expected == datetime | None:
+        if not isinstance(value, datetime):
+            raise RecipeError(f"{where}: expected a time like 2024-01-31T12:00:00Z (without quotes), found {value!r}")
+        return _utc(value)
     if expected is float and type(value) is int:
         return float(value)
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    if isinstance(expected, type) and type(value) is not expected:
+    if type(value) is not expected:
         raise RecipeError(f"{where}: expected {expected.__name__}, found {type(value).__name__} {value!r}")
     return value
+
+
+def _parameter(value: object, where: str) -> object:
+    """Return a value that SQL can take as a literal: text, number, boolean, time, or a list of these."""
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, list | tuple) for item in value):
+            raise RecipeError(f"{where}: a list of lists is no value of a parameter: {value!r}")
+        return [_parameter(item, where) for item in value]
+    if isinstance(value, datetime):
+        return _utc(value)
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise RecipeError(f"{where}: expected text, number, boolean, date and time, or a list of them, found {value}")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _check(recipe: Recipe, where: str) -> None:
     if not recipe.name or not all(c.islower() or c.isdigit() or c in "_-" for c in recipe.name):
         raise RecipeError(f"{where}: name = {recipe.name!r}; use lower-case letters, digits, _ and -")
+    if not -(2**63) <= recipe.seed < 2**63:
+        raise RecipeError(f"{where}: seed = {recipe.seed}; it must fit into 64 bits")
     label = recipe.label
-    for name, value, known in (("label.policy", label.policy, POLICIES), ("label.ties", label.ties, TIES)):
+    chosen: list[tuple[str, str, tuple[str, ...]]] = [
+        ("label.policy", label.policy, POLICIES),
+        ("label.ties", label.ties, TIES),
+        *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),
+    ]
+    for name, value, known in chosen:
         if value not in known:
             raise RecipeError(f"{where}: {name} = {value!r}{nearest(value, known)}")
+    if not (label.kinds or label.actors):
+        raise RecipeError(f"{where}: label.kinds is empty and label.actors too: nobody would be asked")
     if recipe.label.quorum < 1 or not 0 <= recipe.label.min_share <= 1:
         raise RecipeError(f"{where}: label.quorum must be at least 1 and label.min_share within 0..1")
     if recipe.strata.max < 0 or recipe.strata.min < 0 or any(quota < 0 for quota in recipe.strata.cells.values()):
@@ -189,7 +228,16 @@ def _check(recipe: Recipe, where: str) -> None:
         raise RecipeError(f"{where}: quotas need strata.by, for example by = [\"label\"]")
     if "label" in recipe.strata.by and not recipe.question:
         raise RecipeError(f"{where}: strata.by has `label`, but the recipe asks no question")
+    for column in recipe.strata.by:
+        if not COLUMN.fullmatch(column):
+            raise RecipeError(f"{where}: strata.by: {column!r} is not the name of a column")
+        if recipe.strata.by.count(column) > 1:
+            raise RecipeError(f"{where}: strata.by has `{column}` twice")
     ratios = recipe.split.ratios
+    for split in ratios:
+        # It becomes the name of a folder.
+        if not SPLIT.fullmatch(split):
+            raise RecipeError(f"{where}: split.ratios has {split!r}; use letters, digits, _ and -")
     if not ratios or any(not 0 <= share <= 1 for share in ratios.values()):
         raise RecipeError(f"{where}: split.ratios must be shares within 0..1, found {dict(ratios)}")
     if not math.isclose(sum(ratios.values()), 1, abs_tol=RATIO_TOLERANCE):

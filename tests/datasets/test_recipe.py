@@ -1,0 +1,177 @@
+"""Recipes: text that people write; every mistake is answered with file, key and what was expected."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse.datasets.plan import split_ranges
+from lakehouse.datasets.recipe import Recipe, load_recipe, parse_recipe
+from lakehouse.errors import ConfigError, RecipeError
+from schemas.canonical import canonical_json
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def parsed(text: str, tmp_path: Path) -> Recipe:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_recipe(path)
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "conf" / "datasets").glob("*.toml")), ids=lambda p: p.name)
+def test_the_recipes_of_the_repository_are_valid(path):
+    assert load_recipe(path).name == path.stem
+
+
+def test_a_name_is_enough(tmp_path):
+    recipe = parsed('name = "a"', tmp_path)
+    assert recipe == Recipe(name="a")
+    assert recipe.select.sql == "select entity_id from entities"
+    assert "model" not in recipe.label.kinds
+    assert dict(recipe.split.ratios) == {"train": 0.8, "val": 0.1, "test": 0.1}
+
+
+def test_everything_can_be_said(tmp_path):
+    recipe = parsed(
+        """
+        name = "birds-2_x"
+        seed = 7
+        question = "species"
+        [select]
+        sql = "select entity_id from entities where size_bytes > $least and origin in $origins and created_at < $until"
+        params = { least = 3, origins = ["real", "ä"], until = 2024-01-01T00:00:00 }
+        [label]
+        policy = "soft"
+        kinds = ["human"]
+        actors = ["human:ada"]
+        quorum = 3
+        min_share = 1
+        ties = "lowest"
+        [strata]
+        by = ["label", "origin"]
+        max = 10
+        min = 1
+        cells = { "frog|real" = 5 }
+        [split]
+        ratios = { test = 0.25, train = 0.75 }
+        group = "patient"
+        [as_of]
+        valid_at = 2024-01-01T12:00:00+02:00
+        known_at = 2024-01-01T12:00:00
+        """,
+        tmp_path,
+    )
+    assert recipe.as_of.valid_at == datetime(2024, 1, 1, 10, tzinfo=UTC)
+    assert recipe.as_of.known_at == datetime(2024, 1, 1, 12, tzinfo=UTC)
+    assert recipe.select.params["until"] == datetime(2024, 1, 1, tzinfo=UTC)
+    assert recipe.label.min_share == 1.0
+    assert list(recipe.split.ratios) == ["test", "train"]
+    text = canonical_json(recipe.canonical())
+    assert json.loads(text)["select"]["params"] == {
+        "least": 3, "origins": ["real", "ä"], "until": "2024-01-01T00:00:00.000000Z"
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", ["name"]),
+        ('name = ""', ["name = ''", "lower-case"]),
+        ('name = "Birds"', ["'Birds'", "lower-case"]),
+        ('name = "a/../b"', ["lower-case"]),
+        ('name = ".."', ["lower-case"]),
+        ("name = 2024-01-01T00:00:00", ["name", "expected str"]),
+        ('name = "a"\nsed = 1', ["unknown key `sed`", "`seed`"]),
+        ('name = "a"\nseed = 1.5', ["seed", "expected int", "float"]),
+        ('name = "a"\nseed = true', ["seed", "expected int", "bool"]),
+        ('name = "a"\nseed = 9223372036854775808', ["seed", "64 bits"]),
+        ('name = "a"\nquestion = 3', ["question", "expected str"]),
+        ('name = "a"\nlabel = "majority"', ["label", "expected a table"]),
+        ('name = "a"\n[label]\nkind = ["human"]', ["label: unknown key `kind`", "`kinds`"]),
+        ('name = "a"\n[label]\nkinds = "human"', ["label: kinds", "list of texts"]),
+        ('name = "a"\n[label]\nkinds = []', ["label.kinds"]),
+        ('name = "a"\n[label]\nkinds = ["humna"]', ["label.kinds", "'humna'", "`human`"]),
+        ('name = "a"\n[label]\npolicy = "mjority"', ["label.policy", "`majority`"]),
+        ('name = "a"\n[label]\nties = "random"', ["label.ties", "exclude"]),
+        ('name = "a"\n[label]\nquorum = 0', ["label.quorum"]),
+        ('name = "a"\n[label]\nmin_share = 1.1', ["label.min_share"]),
+        ('name = "a"\n[label]\nmin_share = nan', ["label.min_share"]),
+        ('name = "a"\n[strata]\nmax = 3', ["strata.by"]),
+        ('name = "a"\n[strata]\nby = ["label"]', ["asks no question"]),
+        ('name = "a"\n[strata]\nby = ["origin"]\nmax = -1', ["strata.max", "negative"]),
+        ('name = "a"\n[strata]\nby = ["origin"]\ncells = { real = -1 }', ["strata", "negative"]),
+        ('name = "a"\n[strata]\nby = ["origin"]\ncells = { real = "3" }', ["strata: cells.real", "expected int"]),
+        ('name = "a"\n[strata]\nby = ["origin"]\ncells = [3]', ["strata: cells", "expected a table"]),
+        ('name = "a"\n[strata]\nby = ["origin) from x --"]', ["strata.by", "column"]),
+        ('name = "a"\n[strata]\nby = ["origin", "origin"]', ["strata.by", "twice"]),
+        ('name = "a"\n[split]\nratios = {}', ["split.ratios"]),
+        ('name = "a"\n[split]\nratios = [0.5, 0.5]', ["split: ratios", "expected a table"]),
+        ('name = "a"\n[split]\nratios = { train = 0.8, test = 0.1 }', ["split.ratios add up to 0.9"]),
+        ('name = "a"\n[split]\nratios = { train = 1.5, test = -0.5 }', ["split.ratios", "within 0..1"]),
+        ('name = "a"\n[split]\nratios = { train = "1" }', ["ratios.train", "expected float"]),
+        ('name = "a"\n[split]\nratios = { "it\'s" = 1 }', ["split.ratios", "\"it's\""]),
+        ('name = "a"\n[split]\nratios = { "../x" = 1 }', ["split.ratios", "'../x'"]),
+        ('name = "a"\n[split]\nratios = { "" = 1 }', ["split.ratios"]),
+        ('name = "a"\n[as_of]\nvalid_at = "2024-01-01"', ["as_of: valid_at", "time", "'2024-01-01'"]),
+        ('name = "a"\n[as_of]\nknown_at = 2024-01-01', ["as_of: known_at", "time"]),
+        ('name = "a"\n[as_of]\nknown_at = { a = 1 }', ["as_of: known_at", "time"]),
+        ('name = "a"\n[select]\nparams = { day = 2024-01-01 }', ["select: params.day", "2024"]),
+        ('name = "a"\n[select]\nparams = { at = 12:00:00 }', ["select: params.at"]),
+        ('name = "a"\n[select]\nparams = { x = { y = 1 } }', ["select: params.x"]),
+        ('name = "a"\n[select]\nparams = { x = [[1]] }', ["select: params.x"]),
+        ('name = "a"\n[select]\nparams = { x = nan }', ["select: params.x"]),
+        ('name = "a"\n[select]\nparams = 3', ["select: params", "expected a table"]),
+    ],
+)
+def test_a_mistake_names_file_key_and_what_was_expected(tmp_path, text, parts):
+    with pytest.raises(RecipeError) as caught:
+        parsed(text, tmp_path)
+    assert "mine.toml" in str(caught.value)
+    assert [part for part in parts if part not in str(caught.value)] == []
+
+
+def test_a_missing_file_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml"):
+        load_recipe(tmp_path / "nowhere.toml")
+
+
+def test_the_canonical_form_writes_out_every_default():
+    assert parse_recipe({"name": "a", "seed": 0}, where="x").canonical() == Recipe(name="a").canonical()
+    assert canonical_json(Recipe(name="a").canonical()) == (
+        '{"as_of":{"known_at":null,"valid_at":null},"label":{"actors":[],"kinds":["human","pool","import","consensus"],'
+        '"min_share":0,"policy":"majority","quorum":1,"ties":"exclude"},"name":"a","question":"","seed":0,'
+        '"select":{"params":{},"sql":"select entity_id from entities"},"split":{"group":"","ratios":[["train",0.8],'
+        '["val",0.1],["test",0.1]]},"strata":{"by":[],"cells":{},"max":0,"min":0}}'
+    )
+
+
+def test_the_order_of_the_ratios_is_content():
+    one, other = (
+        parse_recipe({"name": "a", "split": {"ratios": ratios}}, where="x").canonical()
+        for ratios in ({"a": 0.5, "b": 0.5}, {"b": 0.5, "a": 0.5})
+    )
+    assert canonical_json(one) != canonical_json(other)
+
+
+def test_split_ranges_golden_values():
+    assert split_ranges({"train": 0.8, "val": 0.1, "test": 0.1}) == [
+        ("train", 3602879701896397), ("val", 4053239664633446), ("test", 4503599627370496)
+    ]
+    assert split_ranges({"all": 1.0}) == [("all", 2**52)]
+    assert split_ranges({"none": 0.0, "all": 1.0}) == [("none", 0), ("all", 2**52)]
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=6).filter(sum))
+def test_split_ranges_cover_every_bucket_once(weights):
+    ratios = {f"s{number}": weight / sum(weights) for number, weight in enumerate(weights)}
+    ends = [end for _, end in split_ranges(ratios)]
+    assert ends == sorted(ends)
+    assert ends[-1] == 2**52
+    for share, low, high in zip(ratios.values(), [0, *ends], ends, strict=False):
+        assert (high - low) / 2**52 == pytest.approx(share, abs=1e-12)
