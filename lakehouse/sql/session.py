@@ -88,6 +88,8 @@ def user_query(
             connection.execute(f"SET {setting}")
         names = {name: name for name in table_names(text)}
         return connection.execute(bind(text, names, params or {}, dialect="duckdb")).to_arrow_table()
+    except KeyError as error:
+        raise QueryFailedError(str(error.args[0])) from error
     except duckdb.Error as error:
         raise QueryFailedError(f"the query cannot run: {error}") from error
     finally:

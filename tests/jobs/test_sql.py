@@ -75,6 +75,12 @@ def test_anything_but_a_read_only_query_is_refused_in_one_line(lake_folder, caps
     assert err.startswith("petrel: QueryRefusedError: ")
 
 
+def test_a_parameter_without_a_value_is_named(lake_folder, capsys):
+    code, _, err = ask(capsys, lake_folder, "select $least as least from entities")
+    assert code == 1
+    assert "$least" in err
+
+
 def test_a_query_that_fails_tells_why(lake_folder, capsys):
     code, _, err = ask(capsys, lake_folder, "select no_such_column from entities")
     assert code == 1
