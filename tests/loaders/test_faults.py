@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +33,7 @@ from loaders import source as source_module
 from loaders.testing import assert_resumes_exactly
 from tests.loaders.samples import SMALL, numbers_of, pixels, png, rows_of
 
+ROOT = Path(__file__).parents[2]
 SKIP = ReadOptions(on_error="skip")
 
 
@@ -236,3 +240,46 @@ def test_batches_before_the_damage_are_delivered_and_the_position_stays_before_i
             with pytest.raises(CorruptionError):
                 next(reader)
         assert reader.state_dict()["step"] == good
+
+
+FORKED = """
+import os, sys
+from loaders import make_reader
+reader = make_reader(sys.argv[1], columns=["number"], batch_size=8)
+next(reader)
+child = os.fork()
+if child == 0:
+    try:
+        next(reader)
+    except RuntimeError as error:
+        os._exit(7 if "before a fork" in str(error) else 1)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+next(reader)
+"""
+
+
+def test_a_reader_that_was_forked_is_refused_in_the_child_and_goes_on_in_the_parent(train):
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(train)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+HANGING = """
+import sys, time
+from loaders import DeadlineError, ReadOptions, make_reader
+reader = make_reader(sys.argv[1], batch_size=8, transform=lambda batch: time.sleep(600),
+                     options=ReadOptions(deadline_s=0.3))
+try:
+    next(reader)
+except DeadlineError:
+    print("late")
+"""
+
+
+def test_a_program_ends_though_a_thread_of_its_reader_hangs(train):
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING, str(train)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "late\n"), done.stderr

@@ -325,9 +325,12 @@ def test_a_reader_does_not_travel_to_another_process(train):
 
 def test_the_memory_bound_is_known_before_the_first_batch(train):
     with make_reader(train, batch_size=8, shuffle=Shuffle(seed=1, lanes=2, window=2)) as reader:
-        largest = max(size for part in read_manifest(train).parts for size in part.row_group_bytes)
-        assert reader.memory_bound_bytes > 2 * 2 * 2 * largest
-        assert reader.memory_bound_bytes < 10 << 20
+        sizes = [size for part in read_manifest(train).parts for size in part.row_group_bytes]
+        files = sum(part.bytes for part in read_manifest(train).parts)
+        read_at_once = 2 * 2 * max(sizes)  # read_threads x window x largest row group
+        row = 6 * 5 * 3 + 8 + 8 + 3 * 4 + 8 + 2 * 1024  # decoded; text and maps count as 1 KiB each
+        batches = (4 + 1 + reader._options.threads) * 8  # prefetch, the caller's, being decoded
+        assert reader.memory_bound_bytes == (64 << 20) + 2 * (sum(sizes) + read_at_once) + files + batches * row
 
 
 def test_a_missing_or_cut_file_is_found_before_the_first_batch(own):
