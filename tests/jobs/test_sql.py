@@ -16,45 +16,45 @@ def ask(capsys, lake, *arguments):
     return code, captured.out, captured.err
 
 
-def test_a_table_is_aligned_and_counts_its_rows(lake_folder, capsys):
-    code, out, _ = ask(capsys, lake_folder, "select label, count(*) as n from labels group by label order by label")
+def test_a_table_is_aligned_and_counts_its_rows(shared_lake, capsys):
+    code, out, _ = ask(capsys, shared_lake, "select label, count(*) as n from labels group by label order by label")
     assert code == 0
     assert out == "label   n\n------  -\ncircle  3\nsquare  3\n(2 rows)\n"
 
 
-def test_json_gives_one_object_a_line(lake_folder, capsys):
+def test_json_gives_one_object_a_line(shared_lake, capsys):
     _, out, _ = ask(
-        capsys, lake_folder, "select label, votes from labels order by label limit 1", "--format", "json"
+        capsys, shared_lake, "select label, votes from labels order by label limit 1", "--format", "json"
     )
     assert json.loads(out) == {"label": "circle", "votes": 1}
 
 
-def test_parameters_are_values_and_never_sql(lake_folder, capsys):
+def test_parameters_are_values_and_never_sql(shared_lake, capsys):
     text = "select count(*) as n from labels where label = $label"
-    assert ask(capsys, lake_folder, text, "--param", "label=square", "--format", "json")[1] == '{"n": 3}\n'
+    assert ask(capsys, shared_lake, text, "--param", "label=square", "--format", "json")[1] == '{"n": 3}\n'
     hostile = "label=x' or '1'='1"
-    assert ask(capsys, lake_folder, text, "--param", hostile, "--format", "json")[1] == '{"n": 0}\n'
+    assert ask(capsys, shared_lake, text, "--param", hostile, "--format", "json")[1] == '{"n": 0}\n'
 
 
-def test_a_pinned_version_is_read_as_it_was(lake_folder, capsys):
+def test_a_pinned_version_is_read_as_it_was(shared_lake, capsys):
     text = "select count(*) as n from silver.entities"
-    assert ask(capsys, lake_folder, text, "--format", "json")[1] == '{"n": 6}\n'
-    assert ask(capsys, lake_folder, text, "--pin", "silver.entities=0", "--format", "json")[1] == '{"n": 0}\n'
+    assert ask(capsys, shared_lake, text, "--format", "json")[1] == '{"n": 6}\n'
+    assert ask(capsys, shared_lake, text, "--pin", "silver.entities=0", "--format", "json")[1] == '{"n": 0}\n'
 
 
-def test_fewer_rows_than_there_are_is_said_on_stderr(lake_folder, capsys):
-    _, out, err = ask(capsys, lake_folder, "select entity_id from entities", "--limit", "2", "--format", "json")
+def test_fewer_rows_than_there_are_is_said_on_stderr(shared_lake, capsys):
+    _, out, err = ask(capsys, shared_lake, "select entity_id from entities", "--limit", "2", "--format", "json")
     assert len(out.splitlines()) == 2
     assert "2 of 6 rows" in err
 
 
-def test_the_query_comes_from_stdin_when_it_is_a_dash(lake_folder, capsys, monkeypatch):
+def test_the_query_comes_from_stdin_when_it_is_a_dash(shared_lake, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("select 1 as one from entities limit 1"))
-    assert ask(capsys, lake_folder, "-", "--format", "json")[1] == '{"one": 1}\n'
+    assert ask(capsys, shared_lake, "-", "--format", "json")[1] == '{"one": 1}\n'
 
 
-def test_views_are_listed_with_what_a_row_is(lake_folder, capsys):
-    _, out, _ = ask(capsys, lake_folder, "--views")
+def test_views_are_listed_with_what_a_row_is(shared_lake, capsys):
+    _, out, _ = ask(capsys, shared_lake, "--views")
     for name in ("silver.entities", "entities_wide", "current_opinions", "labels", "members"):
         assert name in out
 
@@ -69,20 +69,20 @@ def test_views_are_listed_with_what_a_row_is(lake_folder, capsys):
         "select getenv('HOME')",
     ],
 )
-def test_anything_but_a_read_only_query_is_refused_in_one_line(lake_folder, capsys, text):
-    code, out, err = ask(capsys, lake_folder, text)
+def test_anything_but_a_read_only_query_is_refused_in_one_line(shared_lake, capsys, text):
+    code, out, err = ask(capsys, shared_lake, text)
     assert (code, out) == (1, "")
     assert err.startswith("petrel: QueryRefusedError: ")
 
 
-def test_a_parameter_without_a_value_is_named(lake_folder, capsys):
-    code, _, err = ask(capsys, lake_folder, "select $least as least from entities")
+def test_a_parameter_without_a_value_is_named(shared_lake, capsys):
+    code, _, err = ask(capsys, shared_lake, "select $least as least from entities")
     assert code == 1
     assert "$least" in err
 
 
-def test_a_query_that_fails_tells_why(lake_folder, capsys):
-    code, _, err = ask(capsys, lake_folder, "select no_such_column from entities")
+def test_a_query_that_fails_tells_why(shared_lake, capsys):
+    code, _, err = ask(capsys, shared_lake, "select no_such_column from entities")
     assert code == 1
     assert "no_such_column" in err
 
