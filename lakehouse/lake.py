@@ -17,6 +17,9 @@ from lakehouse.errors import ConfigError
 
 Clock = Callable[[], datetime]
 
+UNUSABLE = frozenset("[]%#?")
+"""delta-rs 1.6.6 reads a path as part of a URL: brackets make it panic, %20 is a blank, the rest after # is lost."""
+
 
 def utc_now() -> datetime:
     """The default clock: now, UTC, whole microseconds."""

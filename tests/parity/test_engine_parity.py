@@ -51,7 +51,7 @@ def test_engines_make_the_same_rows(
 ) -> None:
     if plan == "spark alone":  # here even few rows go through delta-spark
         monkeypatch.setattr(spark_engine, "SMALL_BYTES", -1)
-    root = tmp_path / "a lake [1] é"
+    root = tmp_path / "a lake é 'q'"
     receipts = go(root, world, PLANS[plan])
 
     assert counts(receipts) == counts(embedded.receipts)
