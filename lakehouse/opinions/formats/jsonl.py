@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
@@ -179,7 +179,7 @@ def _region(value: object) -> Region:
         raise RejectedInputError("no_region_kind", "region names no kind (box, polygon, mask, interval, span ...)")
     try:
         # Arrow refuses what the table could not hold: text for numbers, fractions for counts.
-        held: dict[str, Any] = pa.scalar(record, REGION).as_py(maps_as_pydicts="strict")  # type: ignore[assignment]
+        held = cast(dict[str, Any], pa.scalar(record, REGION).as_py(maps_as_pydicts="strict"))
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError, OverflowError) as error:
         raise RejectedInputError("bad_region", f"region does not fit: {error}") from error
     stated = {name: item for name, item in held.items() if item is not None}

@@ -1,0 +1,75 @@
+"""Both engines make the same opinions, row for row, and go on where the other one stopped."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from lakehouse.lake import Lake
+from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
+from lakehouse.query import fetch
+from lakehouse.tables import digest_at, head
+from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
+from tests.making import Clock, entity_id, small_lake
+from tests.opinions.conftest import SETTINGS
+from tests.opinions.making import csv_source, jsonl_source, land
+
+WRITTEN = (ACTORS, QUESTIONS, LABEL_SETS, OPINIONS, PARKED_OPINIONS, REJECTED, BATCHES)
+
+BOX = '{"subject": "%s", "question": "cells", "regions": [{"kind": "box", "label": "x", "x": 1, "y": 2, "w": 3, "h": 4}]}\n'
+
+
+def tell_everything(lake: Lake, folder, *, part: slice = slice(None)) -> None:
+    """Answers of every kind, in steps: votes, corrections, contradictions, boxes, parked ones, predictions."""
+    steps = [
+        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,cat\n3.jpg,dog\n9.jpg,cat\n1.jpg,\n")),
+        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,lynx\n3.jpg,dog\n2.jpg,a\n2.jpg,b\n")),
+        lambda: import_opinions(
+            lake, csv_source(folder / "v.csv", "subject,label\n1.jpg,cat\n1.jpg,cat\n1.jpg,dog\n", repeat="votes", actor="pool:p")
+        ),
+        lambda: import_opinions(
+            lake, jsonl_source(folder / "b.jsonl", BOX % "4.jpg" + BOX % "3.jpg", name="boxes", question="cells")
+        ),
+        lambda: record_opinions(
+            lake, [{"entity_id": entity_id("dog/3.jpg"), "probabilities": {"dog": 0.75, "cat": 0.25}}],
+            source="cnn", question="animal", actor="model:cnn@1",
+        ),
+        lambda: land(lake, ["9.jpg"]),
+        lambda: resolve_parked(lake),
+        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,cat\n3.jpg,dog\n")),
+    ]
+    for step in steps[part]:
+        step()
+
+
+def contents(lake: Lake) -> dict[str, str]:
+    return {table.name: str(digest_at(lake, table, head(lake.root, table))) for table in WRITTEN}
+
+
+@pytest.mark.spark
+def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path):
+    from lakehouse.config import load_config
+    from lakehouse.lake import open_lake
+
+    found = {}
+    files = tmp_path / "files"
+    files.mkdir()
+    for name, engines in (("embedded", "e"), ("spark", "s"), ("mixed", "es")):
+        root = tmp_path / name
+        shutil.copytree(landed, root)
+        for place, engine in enumerate(engines):
+            part = slice(None) if len(engines) == 1 else (slice(0, 3), slice(3, None))[place]
+            config = load_config(overrides=[f'lake.root="{root}"', *SETTINGS], environ={})
+            clock = Clock()
+            clock.forward(days=1 + place)
+            with open_lake(config, engine={"e": "embedded", "s": "spark"}[engine], clock=clock) as lake:
+                tell_everything(lake, files, part=part)
+                found[name] = contents(lake)
+    assert found["spark"] == found["embedded"]
+    assert found["mixed"] == found["embedded"]
+    with small_lake(tmp_path / "spark", *SETTINGS) as lake:
+        rows = fetch(lake, "select label, votes from current_opinions where value_kind = 'label' order by label, votes")
+    assert [(row["label"], row["votes"]) for row in rows] == [
+        ("b", 1), ("cat", 1), ("cat", 1), ("cat", 2), ("dog", 1), ("dog", 1), ("dog", 1),
+    ]
