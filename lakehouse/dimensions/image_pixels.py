@@ -76,10 +76,9 @@ def colourfulness(pixels_HWC: npt.NDArray[np.uint8]) -> float:
 
 def entropy(histogram: npt.NDArray[np.int64]) -> float:
     """Return the Shannon entropy of a histogram, in bits, to nine decimals."""
-    counts = [n for n in histogram.tolist() if n]
-    total = sum(counts)
-    # Rounded, because the last digit of a logarithm differs between C libraries.
-    return round(math.fsum(n / total * math.log2(total / n) for n in counts), 9)
+    shares = histogram[histogram > 0] / histogram.sum()
+    # Rounded, because the last digit of a logarithm differs between processors.
+    return abs(round(float(shares @ np.log2(shares)), 9))
 
 
 def dhash(luma: Image.Image) -> str:

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import EntryPoint
 
 import pytest
 
-from lakehouse.dimensions import registry
 from lakehouse.dimensions.registry import Dimension, all_dimensions, check_distinct, extractors
 from lakehouse.errors import ConfigError
 from lakehouse.sql.views import view_texts
 from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor
-
-
-@pytest.fixture
-def install(monkeypatch):
-    """Return a function that pretends a package brings these entry points."""
-
-    def pretend(**points: str) -> None:
-        found = [EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in points.items()]
-        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == registry.ENTRY_POINTS else [])
-        registry._registered.cache_clear()
-        view_texts.cache_clear()
-
-    yield pretend
-    monkeypatch.undo()
-    registry._registered.cache_clear()
-    view_texts.cache_clear()
 
 
 def test_the_built_in_extractors_and_their_dimensions():

@@ -192,6 +192,23 @@ def test_a_linked_file_that_changed_is_not_measured_as_what_it_was(lake, drop):
     assert all("not those that were landed" in row["reason"] for row in rejected(lake))
 
 
+def test_an_installed_package_measures_without_being_asked_and_widens_the_view(lake, drop, install):
+    install(shape="tests.dimensions.samples:ASPECT_RATIO")
+    bring_in(lake, drop)
+
+    assert measure_dimensions(lake).counts["measured"] == 9
+    assert [row["aspect"] for row in fetch(lake, "select aspect from entities_wide")] == [40 / 30] * 3
+
+
+def test_a_package_that_is_gone_leaves_its_values_and_no_column(lake, drop, install):
+    bring_in(lake, drop)
+    measure_dimensions(lake, extractors=[ASPECT_RATIO])
+
+    assert measure_dimensions(lake).counts["seen"] == 6
+    assert "aspect" not in fetch(lake, "select * from entities_wide")[0]
+    assert keys(lake)["aspect_ratio", 1] == 3
+
+
 def test_clashing_extractors_are_refused_before_anything_runs(lake):
     with pytest.raises(ConfigError, match="both measure `aspect`"):
         measure_dimensions(lake, extractors=[ASPECT_RATIO, extractor(aspect, name="other", dimensions=(ASPECT,))])
