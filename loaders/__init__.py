@@ -60,19 +60,10 @@ if TYPE_CHECKING:
     from loaders.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
     from loaders.options import ReadOptions, Shard, Shuffle
     from loaders.parts import plan_parts
+    from loaders.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
     from loaders.publishing import Published, find_published, publish
     from loaders.reader import Reader, make_reader
-    from loaders.tasks import (
-        RECEIPT_SCHEMA,
-        TASK_SCHEMA,
-        DatasetPlan,
-        Layout,
-        PartTask,
-        plan_dataset,
-        receipts_of,
-        run_task,
-        run_task_batches,
-    )
+    from loaders.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
     from loaders.verification import Verified, verify
     from loaders.write import write_dataset
 
@@ -85,10 +76,10 @@ _HOME = {
     "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
     "parts": ("plan_parts",),
+    "planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
     "publishing": ("Published", "find_published", "publish"),
     "reader": ("Reader", "make_reader"),
-    "tasks": ("RECEIPT_SCHEMA", "TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset", "receipts_of",
-              "run_task", "run_task_batches"),
+    "tasks": ("RECEIPT_SCHEMA", "receipts_of", "run_task", "run_task_batches"),
     "verification": ("Verified", "verify"),
     "write": ("write_dataset",),
 }  # fmt: skip

@@ -22,7 +22,8 @@ from loaders.files import (
 )
 from loaders.manifest import DATASET, MANIFEST, Dataset, Manifest, PartReceipt, SplitEntry, read_dataset
 from loaders.petastorm_metadata import write_common_metadata
-from loaders.tasks import RECEIPTS, DatasetPlan
+from loaders.planning import DatasetPlan
+from loaders.tasks import RECEIPTS
 
 logger = logging.getLogger(__name__)
 

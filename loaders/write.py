@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from loaders.errors import FormatError
 from loaders.fields import Field, arrow_schema, check_fields
+from loaders.planning import Layout, plan_dataset
 from loaders.publishing import Published, find_published, publish
-from loaders.tasks import Layout, ReadObject, plan_dataset, run_task
+from loaders.tasks import ReadObject, run_task
 
 
 def write_dataset(
