@@ -33,7 +33,7 @@ def ivy_settings() -> Path | None:
     if named:
         if not Path(named).is_file():
             raise EnvironmentProblemError(
-                f"{SETTINGS_VARIABLE}={named}: no such file; run: unset {SETTINGS_VARIABLE} && python -m lakehouse.jars"
+                f"{SETTINGS_VARIABLE}={named}: no such file; run: unset {SETTINGS_VARIABLE}"
             )
         return Path(named)
     config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -102,6 +102,10 @@ def _module(coordinates: Iterable[str]) -> str:
 
 
 def _reason(output: str) -> str:
-    """Return the first line of Ivy's output that says what went wrong, among its progress dots."""
-    lines = (line.strip() for line in output.splitlines())
-    return next((line for line in lines if "Exception" in line or "not found" in line.lower()), "")
+    """Return the line of Ivy's output that says most about what went wrong: a refused connection before its result."""
+    lines = [line.strip() for line in output.splitlines()]
+    for telling in ("Exception", "Host ", "not found"):
+        for line in lines:
+            if telling in line:
+                return line
+    return ""

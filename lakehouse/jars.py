@@ -29,7 +29,8 @@ from lakehouse.errors import EnvironmentProblemError
 
 LOCK_FILE = importlib.resources.files("lakehouse") / "jars.lock"
 PROFILES = ("delta", "s3")
-FETCH_COMMAND = "python -m lakehouse.jars"
+FETCH_COMMAND = f"{sys.executable} -m lakehouse.jars"
+"""Fetches them beforehand; with this interpreter, since `python` may be another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def _exclusive(path: Path) -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Fetch what is missing and print the class path; exit code 1 and the reason when that is impossible."""
-    parser = argparse.ArgumentParser(prog=FETCH_COMMAND, description="Fetch Delta's archives, print their paths.")
+    parser = argparse.ArgumentParser(prog="python -m lakehouse.jars", description="Fetch Delta's archives.")
     parser.add_argument("--profile", choices=PROFILES, default="delta", help="s3 adds what s3a:// needs")
     args = parser.parse_args(argv)
     try:

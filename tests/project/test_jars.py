@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_bytes_that_are_not_the_locked_ones_are_refused_and_not_kept(
     with pytest.raises(EnvironmentProblemError, match="io.example:thing:1.0 has SHA-256 .*, jars.lock says") as caught:
         jar_paths(lock=lock)
 
-    assert str(caught.value).endswith("run: python -m lakehouse.jars --profile delta")
+    assert str(caught.value).endswith(f"run: {sys.executable} -m lakehouse.jars --profile delta")
     assert list(cache.rglob("*.jar")) == []
 
 
@@ -102,7 +103,7 @@ def test_without_a_network_the_error_names_the_archive_the_cause_and_one_command
     assert str(caught.value) == (
         "Delta's Java archives could not be fetched: io.example:thing:1.0 is missing"
         " (java.net.UnknownHostException: repo); nothing was kept. With a network or a mirror"
-        " (PETREL_IVY_SETTINGS=/path/to/ivysettings.xml), run: python -m lakehouse.jars --profile delta"
+        f" (PETREL_IVY_SETTINGS=/path/to/ivysettings.xml), run: {sys.executable} -m lakehouse.jars --profile delta"
     )
     assert [path for path in cache.rglob("*") if path.name.startswith(".fetch-")] == []
 
@@ -122,7 +123,7 @@ def test_a_cache_that_cannot_be_written_gives_the_command_with_another_place(
 ) -> None:
     cache.write_text("a file where a folder should be")
 
-    with pytest.raises(EnvironmentProblemError, match="run: PETREL_CACHE=<writable folder> python -m lakehouse.jars"):
+    with pytest.raises(EnvironmentProblemError, match="run: PETREL_CACHE=<writable folder> .* -m lakehouse.jars"):
         jar_paths(lock=lock)
 
 
@@ -179,6 +180,21 @@ def test_ivy_settings_come_from_the_variable_then_from_the_users_configuration(
     named.write_text("<ivysettings/>")
     monkeypatch.setenv("PETREL_IVY_SETTINGS", str(named))
     assert ivy.ivy_settings() == named
+
+
+@pytest.mark.spark
+def test_an_unreachable_repository_is_named_with_the_reason(
+    lock: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, java_17: None
+) -> None:
+    settings = tmp_path / "ivysettings.xml"
+    settings.write_text(
+        '<ivysettings><settings defaultResolver="down"/><resolvers>'
+        '<ibiblio name="down" m2compatible="true" root="http://127.0.0.1:9/maven"/></resolvers></ivysettings>'
+    )
+    monkeypatch.setenv("PETREL_IVY_SETTINGS", str(settings))
+
+    with pytest.raises(EnvironmentProblemError, match=r"127.0.0.1:9/maven/.* \(java.net.ConnectException.* run: "):
+        jar_paths(lock=lock)
 
 
 @pytest.mark.spark
