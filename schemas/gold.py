@@ -57,7 +57,7 @@ DATASET_EXCLUSIONS = Table(
     columns=(
         Column("dataset_id", pa.string(), "The dataset version."),
         Column("entity_id", pa.string(), "The entity."),
-        Column("reason", pa.string(), "no_label, below_quorum, tie, over_quota or missing_stratum."),
+        Column("reason", pa.string(), "no_label, below_quorum, tie, below_share, missing_stratum or over_quota."),
         Column("detail", pa.string(), "The numbers behind the reason, for a person."),
         ROW_HASH,
     ),

@@ -10,22 +10,29 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.labels import heard_opinions, tally
-from lakehouse.datasets.plan import choose, consider
+from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
 from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
-from lakehouse.errors import RecipeError
+from lakehouse.errors import QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, count_rows, fetch
 from lakehouse.receipts import Receipt
+from lakehouse.sql.gate import check_query
 from lakehouse.sql.session import user_query
+from lakehouse.sql.views import view_texts
 from lakehouse.steps import StepRecord, balance, step
 from lakehouse.tables import finish_row, insert, insert_rows
 from schemas.canonical import canonical_json
 from schemas.tables import BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, Table
 
 ROWS_PER_TASK = 20_000
+
+STRANGE = """
+select count(*) as n, min(p.entity_id) as example from picked p
+where not exists (select 1 from silver.entities e where e.entity_id = p.entity_id)
+"""
 
 
 def build(lake: Lake, recipe: Recipe) -> Receipt:
@@ -46,6 +53,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         RecipeError: If the selection gives no `entity_id`, nothing is selected, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
+    _check_selection(recipe)
+    check_strata_columns(recipe)
     pins = pin(lake, recipe)
     with step(lake, "build", inputs={"recipe": recipe.canonical(), "pins": pins, "contracts": contracts()}) as record:
         if not record.unchanged:
@@ -102,9 +111,19 @@ def _write(
     record.writes += [kept, left, insert_rows(lake, DATASETS, [row], step="build")]
 
 
+def _check_selection(recipe: Recipe) -> None:
+    try:
+        check_query(recipe.select.sql, known={*BY_NAME, *view_texts()})
+    except QueryRefusedError as error:
+        raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}") from error
+
+
 def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
-    found = user_query(lake.root, recipe.select.sql, params=recipe.select.params, pins=pins)
+    try:
+        found = user_query(lake.root, recipe.select.sql, params=recipe.select.params, pins=pins)
+    except QueryFailedError as error:
+        raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error
     if "entity_id" not in found.column_names:
         raise RecipeError(
             f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
@@ -112,7 +131,14 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
     ids = pa.table([found["entity_id"].unique().drop_null().cast(pa.string())], names=["entity_id"])
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
-    return lake.engine.from_arrow(ids)
+    picked = lake.engine.from_arrow(ids)
+    strange = fetch(lake, STRANGE, inputs={"picked": picked}, pins=pins)[0]
+    if strange["n"]:
+        raise RecipeError(
+            f"recipe {recipe.name}: {strange['n']} of {ids.num_rows} ids that select.sql returns, for example "
+            f"{strange['example']!r}, are no entities of this lake; join with entities"
+        )
+    return picked
 
 
 def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:
@@ -120,16 +146,20 @@ def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Rel
         return
     text = """
         select c.stratum, count(m.entity_id) as n from (select distinct stratum from considered
-        where stratum is not null and reason is null) c left join members m on m.stratum = c.stratum
-        group by c.stratum having count(m.entity_id) < $least order by c.stratum
+        where stratum is not null) c left join members m on m.stratum = c.stratum group by c.stratum
     """
-    inputs = {"members": members, "considered": considered}
-    short = fetch(lake, text, inputs=inputs, params={"least": recipe.strata.min})
+    counts = dict.fromkeys(recipe.strata.cells, 0)
+    counts |= {
+        row["stratum"]: row["n"] for row in fetch(lake, text, inputs={"members": members, "considered": considered})
+    }
+    # A cell whose own maximum is lower was meant to be small.
+    least = {cell: min(recipe.strata.min, recipe.strata.cells.get(cell, recipe.strata.min)) for cell in counts}
+    short = [cell for cell in sorted(counts) if counts[cell] < least[cell]]
     if short:
-        shown = ", ".join(f"{row['stratum']} has {row['n']}" for row in short[:10])
+        shown = ", ".join(f"{cell} has {counts[cell]}" for cell in short[:10])
         raise RecipeError(
             f"recipe {recipe.name}: strata below strata.min = {recipe.strata.min}: {shown}; "
-            "lower the minimum, select more, or leave the class out"
+            "lower the minimum, select more, or give the cell a maximum of 0"
         )
 
 

@@ -10,10 +10,10 @@ from lakehouse.query import Pins, query
 from schemas.tables import ACTORS, OPINIONS
 
 HEARD = """
-select o.opinion_id, o.subject_id, o.label, o.votes, o.row_hash
+select o.opinion_id, o.actor_id, o.subject_id, o.label, o.votes, o.row_hash
 from standing o
 where o.question_id = $question and o.op = 'assert' and o.value_kind = 'label'
-  and exists (select 1 from heard_actors a where a.actor_id = o.actor_id)
+  and exists (select 1 from asked a where a.actor_id = o.actor_id)
 """
 
 TALLY = """
@@ -38,9 +38,10 @@ from ranked group by subject_id
 
 
 def heard_opinions(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, Relation]:
-    """Return what the policy listens to: the actors, and their standing answers to the recipe's question.
+    """Return what the policy hears: the actors who answered, and their standing answers to the recipe's question.
 
-    Only these rows enter the digest of the version: a prediction that the policy ignores changes no dataset.
+    Only these rows enter the digest of the version: a prediction that the policy ignores changes no dataset, and
+    neither does a person who answered something else.
     """
     condition = "actor_id in $actors" if recipe.label.actors else "kind in $kinds"
     params: dict[str, object] = {
@@ -51,15 +52,17 @@ def heard_opinions(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, Re
         "valid_at": recipe.as_of.valid_at,
     }
     columns = ", ".join(ACTORS.column_names)
-    actors = lake.engine.stage(
+    asked = lake.engine.stage(
         query(lake, f"select {columns} from {ACTORS.name} where {condition}", params=params, pins=pins)
     )
     text = current_opinions_sql(
         known_at=recipe.as_of.known_at is not None, valid_at=recipe.as_of.valid_at is not None
     )
     standing = query(lake, text, params=params, pins={OPINIONS.name: pins[OPINIONS.name]})
-    heard = query(lake, HEARD, inputs={"standing": standing, "heard_actors": actors}, params=params)
-    return actors, lake.engine.stage(heard)
+    found = query(lake, HEARD, inputs={"standing": standing, "asked": asked}, params=params)
+    heard = lake.engine.stage(found)
+    spoke = f"select {columns} from asked a where exists (select 1 from heard h where h.actor_id = a.actor_id)"
+    return lake.engine.stage(query(lake, spoke, inputs={"asked": asked, "heard": heard})), heard
 
 
 def tally(lake: Lake, heard: Relation) -> Relation:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import pyarrow as pa
+
+from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe
+from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.engines import Relation
+from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, query
 from schemas.canonical import BUCKET_BITS
+from schemas.tables import ENTITIES
 
 CONSIDERED = """
 select e.entity_id, {group} as group_id, {stratum} as stratum,
     t.label, t.label_share, t.label_votes, t.all_votes,
     petrel_bucket(e.entity_id, $seed) as bucket,
     case
-        when not $asks then null
-        when t.all_votes is null then 'no_label'
-        when t.all_votes < $quorum then 'below_quorum'
-        when $no_ties and t.leaders > 1 then 'tie'
-        when t.label_share < $min_share then 'below_share'
+        when $asks and t.all_votes is null then 'no_label'
+        when $asks and t.all_votes < $quorum then 'below_quorum'
+        when $asks and $no_ties and t.leaders > 1 then 'tie'
+        when $asks and t.label_share < $min_share then 'below_share'
         when {stratum} is null then 'missing_stratum'
     end as reason
 from picked p
@@ -57,6 +62,10 @@ from ranked where not ({within})
 """
 
 
+KINDS = {pa.string(): "text", pa.int64(): "integer", pa.int32(): "integer", pa.bool_(): "boolean"}
+"""Types of column whose values look the same as text in DuckDB and Spark, by the names dimensions use."""
+
+
 def split_ranges(ratios: Mapping[str, float]) -> list[tuple[str, int]]:
     """Return (split, first bucket after it) in the order of the ratios; the last one ends at 2**52.
 
@@ -65,6 +74,26 @@ def split_ranges(ratios: Mapping[str, float]) -> list[tuple[str, int]]:
     ends = [round(total * (1 << BUCKET_BITS)) for total in itertools.accumulate(ratios.values())]
     ends[-1] = 1 << BUCKET_BITS
     return list(zip(ratios, ends, strict=True))
+
+
+def check_strata_columns(recipe: Recipe) -> None:
+    """Refuse strata by a column that does not exist, or whose values have no text that all engines share.
+
+    Raises:
+        RecipeError: See above; the message names the column.
+    """
+    kinds = {dimension.name: dimension.kind for dimension in all_dimensions()}
+    kinds |= {column.name: KINDS.get(column.type, str(column.type)) for column in ENTITIES.columns}
+    for name in recipe.strata.by:
+        if name == "label":
+            continue
+        if name not in kinds:
+            raise RecipeError(f"recipe {recipe.name}: strata.by: no column `{name}`{nearest(name, kinds)}")
+        if kinds[name] not in KINDS.values():
+            raise RecipeError(
+                f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; use a column of text, whole "
+                "numbers or booleans"
+            )
 
 
 def consider(lake: Lake, recipe: Recipe, picked: Relation, tally: Relation | None, pins: Pins) -> Relation:

@@ -63,7 +63,8 @@ class Strata:
     Attributes:
         by: `label` or columns of `entities_wide`; their values together are the cell.
         max: Members per cell at most; 0 means no limit.
-        min: Members per cell at least; fewer is an error that names the cell.
+        min: Members per cell at least; fewer is an error that names the cell. Cells are those that any picked
+            entity falls into, and those named in `cells`; a cell's own maximum, where lower, is its minimum too.
         cells: Cell (`frog`, or `frog|real` for two) -> its own maximum.
     """
 
@@ -226,6 +227,8 @@ def _check(recipe: Recipe, where: str) -> None:
         raise RecipeError(f"{where}: strata.max, strata.min and strata.cells must not be negative")
     if (recipe.strata.max or recipe.strata.min or recipe.strata.cells) and not recipe.strata.by:
         raise RecipeError(f"{where}: quotas need strata.by, for example by = [\"label\"]")
+    if 0 < recipe.strata.max < recipe.strata.min:
+        raise RecipeError(f"{where}: strata.min = {recipe.strata.min} is above strata.max = {recipe.strata.max}")
     if "label" in recipe.strata.by and not recipe.question:
         raise RecipeError(f"{where}: strata.by has `label`, but the recipe asks no question")
     for column in recipe.strata.by:

@@ -110,6 +110,7 @@ def test_everything_can_be_said(tmp_path):
         ('name = "a"\n[strata]\nby = ["origin"]\ncells = [3]', ["strata: cells", "expected a table"]),
         ('name = "a"\n[strata]\nby = ["origin) from x --"]', ["strata.by", "column"]),
         ('name = "a"\n[strata]\nby = ["origin", "origin"]', ["strata.by", "twice"]),
+        ('name = "a"\n[strata]\nby = ["origin"]\nmin = 3\nmax = 2', ["strata.min = 3", "strata.max = 2"]),
         ('name = "a"\n[split]\nratios = {}', ["split.ratios"]),
         ('name = "a"\n[split]\nratios = [0.5, 0.5]', ["split: ratios", "expected a table"]),
         ('name = "a"\n[split]\nratios = { train = 0.8, test = 0.1 }', ["split.ratios add up to 0.9"]),
