@@ -34,8 +34,8 @@ class Settings:
         width: Channels of the first block.
         max_side: Images are brought to squares of at most this side, px.
         seed: Of weights, order and shifts.
-        threads: Threads of torch. One: twice as many are not faster on images of 8x8, on a busy machine of two
-            cores they took 13 times as long, and the weights depend on the number.
+        threads: Threads of torch; the weights depend on their number. One: on two cores that others kept busy too,
+            the digits took 13 s with one and 172 s with two, which wait for each other.
     """
 
     epochs: int = 20

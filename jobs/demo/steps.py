@@ -79,18 +79,19 @@ def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
         command += ["--pipeline", str(plan.pipeline)]
     log = plan.home / "logs" / f"{step}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    with (
+        log.open("w", encoding="utf-8") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
         try:
             for line in process.stdout or ():
                 # Spark and its Ivy write to stdout too; a receipt is one line of JSON.
                 if line.startswith("{"):
                     yield from_json(line)
             code = process.wait()
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+        except BaseException:
+            process.terminate()
+            raise
     if code:
         with log.open(encoding="utf-8", errors="replace") as stream:
             end = "".join(deque(stream, LOG_LINES_SHOWN))
