@@ -43,6 +43,7 @@ lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade raises what pyp
 
 clean: ## remove the demo's lakes and what tools left behind
 	@rm -rf .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build spark-warehouse
+	@rm -rf .venv/lib/python*/site-packages/pyspark/work # of local-cluster masters
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv
