@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
-from lakehouse.lake import Lake
+from lakehouse.config import load_config
+from lakehouse.lake import Lake, open_lake
 from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
 from lakehouse.query import fetch
 from lakehouse.tables import digest_at, head
@@ -17,27 +19,29 @@ from tests.opinions.making import csv_source, jsonl_source, land
 
 WRITTEN = (ACTORS, QUESTIONS, LABEL_SETS, OPINIONS, PARKED_OPINIONS, REJECTED, BATCHES)
 
-BOX = '{"subject": "%s", "question": "cells", "regions": [{"kind": "box", "label": "x", "x": 1, "y": 2, "w": 3, "h": 4}]}\n'
+BOX = (
+    '{"subject": "%s", "question": "cells", '
+    '"regions": [{"kind": "box", "label": "x", "x": 1, "y": 2, "w": 3, "h": 4}]}\n'
+)
+FIRST = "subject,label\n1.jpg,cat\n3.jpg,dog\n9.jpg,cat\n1.jpg,\n"
+SECOND = "subject,label\n1.jpg,lynx\n3.jpg,dog\n2.jpg,a\n2.jpg,b\n"
+THIRD = "subject,label\n1.jpg,cat\n3.jpg,dog\n"
+VOTES = "subject,label\n1.jpg,cat\n1.jpg,cat\n1.jpg,dog\n"
+PREDICTED = [{"entity_id": entity_id("dog/3.jpg"), "probabilities": {"dog": 0.75, "cat": 0.25}}]
 
 
-def tell_everything(lake: Lake, folder, *, part: slice = slice(None)) -> None:
+def tell_everything(lake: Lake, folder: Path, *, part: slice = slice(None)) -> None:
     """Answers of every kind, in steps: votes, corrections, contradictions, boxes, parked ones, predictions."""
+    labels, boxes = folder / "a.csv", BOX % "4.jpg" + BOX % "3.jpg"
     steps = [
-        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,cat\n3.jpg,dog\n9.jpg,cat\n1.jpg,\n")),
-        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,lynx\n3.jpg,dog\n2.jpg,a\n2.jpg,b\n")),
-        lambda: import_opinions(
-            lake, csv_source(folder / "v.csv", "subject,label\n1.jpg,cat\n1.jpg,cat\n1.jpg,dog\n", repeat="votes", actor="pool:p")
-        ),
-        lambda: import_opinions(
-            lake, jsonl_source(folder / "b.jsonl", BOX % "4.jpg" + BOX % "3.jpg", name="boxes", question="cells")
-        ),
-        lambda: record_opinions(
-            lake, [{"entity_id": entity_id("dog/3.jpg"), "probabilities": {"dog": 0.75, "cat": 0.25}}],
-            source="cnn", question="animal", actor="model:cnn@1",
-        ),
+        lambda: import_opinions(lake, csv_source(labels, FIRST)),
+        lambda: import_opinions(lake, csv_source(labels, SECOND)),
+        lambda: import_opinions(lake, csv_source(folder / "v.csv", VOTES, repeat="votes", actor="pool:p")),
+        lambda: import_opinions(lake, jsonl_source(folder / "b.jsonl", boxes, name="boxes", question="cells")),
+        lambda: record_opinions(lake, PREDICTED, source="cnn", question="animal", actor="model:cnn@1"),
         lambda: land(lake, ["9.jpg"]),
         lambda: resolve_parked(lake),
-        lambda: import_opinions(lake, csv_source(folder / "a.csv", "subject,label\n1.jpg,cat\n3.jpg,dog\n")),
+        lambda: import_opinions(lake, csv_source(labels, THIRD)),
     ]
     for step in steps[part]:
         step()
@@ -49,9 +53,6 @@ def contents(lake: Lake) -> dict[str, str]:
 
 @pytest.mark.spark
 def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path):
-    from lakehouse.config import load_config
-    from lakehouse.lake import open_lake
-
     found = {}
     files = tmp_path / "files"
     files.mkdir()
