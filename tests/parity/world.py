@@ -16,7 +16,6 @@ from jobs.materialise import materialise
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import Label, Recipe, Select, Split, Strata
-from lakehouse.digest import Digest
 from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
@@ -26,6 +25,7 @@ from lakehouse.opinions.step import OpinionSource, import_opinions
 from lakehouse.receipts import Receipt
 from lakehouse.tables import digest_at, head, table_path
 from schemas.canonical import row_hash
+from schemas.digest import Digest
 from schemas.tables import TABLES
 from tests.making import Clock
 

@@ -132,10 +132,8 @@ def _faults(rounds: Rounds) -> dict[str, int]:
     lost = len(set(files.items()) - seen) + len({row["landed_id"] for row in landed} - accounted)
     lost += len(rounds.good - {row["entity_id"] for row in entities})
 
-    doubled = sum(
-        len(rows) - len({tuple(row[name] for name in table.key) for row in rows})
-        for table, rows in ((LANDED_FILES, landed), (ENTITIES, entities), (ENTITY_SOURCES, sources), (REJECTED, rejected))
-    )
+    tables = ((LANDED_FILES, landed), (ENTITIES, entities), (ENTITY_SOURCES, sources), (REJECTED, rejected))
+    doubled = sum(len(rows) - len({tuple(row[name] for name in table.key) for row in rows}) for table, rows in tables)
     doubled += len(landed) - len(files) + len({row["entity_id"] for row in entities} - rounds.good)
 
     dangling = sum(not _holds(rounds.lake / row["object_uri"], row["sha256"]) for row in landed)
