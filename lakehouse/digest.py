@@ -1,41 +1,16 @@
-"""The digest of a table: its content in three numbers, free of order, layout and engine, additive under append."""
+"""The digest of a table, and how commits carry it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from lakehouse.engines.protocol import Engine, Relation
-
-MODULUS = 1 << 64
+from schemas.digest import MODULUS, Digest, parse_digest
 
 DIGEST_SQL = """
 select count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high from mine
 """
 """One row: number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """Row count, and the sums modulo 2**64 of bytes 0-7 and of bytes 8-15 of every `row_hash`."""
-
-    rows: int = 0
-    low: int = 0
-    high: int = 0
-
-    def __add__(self, other: Digest) -> Digest:
-        return Digest(
-            self.rows + other.rows, (self.low + other.low) % MODULUS, (self.high + other.high) % MODULUS
-        )
-
-    def __str__(self) -> str:
-        return f"{self.rows}-{self.low:016x}-{self.high:016x}"
-
-
-def parse_digest(text: str) -> Digest:
-    """Read what `str(digest)` wrote."""
-    rows, low, high = text.split("-")
-    return Digest(int(rows), int(low, 16), int(high, 16))
 
 
 def relation_digest(engine: Engine, rows: Relation) -> Digest:

@@ -13,13 +13,14 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lakehouse.digest import Digest, commit_metadata, digest_from_metadata, relation_digest
+from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
 from lakehouse.engines import Commit, Relation
 from lakehouse.errors import ConcurrentWriteError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
 from schemas.canonical import row_hash
+from schemas.digest import Digest
 from schemas.model import Table
 from schemas.tables import TABLES
 

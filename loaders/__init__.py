@@ -45,7 +45,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loaders.decode import Batch
-    from loaders.digest import Digest
     from loaders.errors import (
         AlreadyPublishedError,
         CorruptionError,
@@ -69,7 +68,6 @@ if TYPE_CHECKING:
 
 _HOME = {
     "decode": ("Batch",),
-    "digest": ("Digest",),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
                "LoaderError", "StateMismatchError", "TransformError"),
     "fields": ("Field", "field_from_json"),
@@ -95,7 +93,6 @@ __all__ = [
     "DatasetPlan",
     "DeadlineError",
     "DecodeError",
-    "Digest",
     "Field",
     "FormatError",
     "Layout",

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,49 +16,8 @@ import pyarrow as pa
 from loaders.errors import FormatError
 from loaders.fields import Field, is_number_list, schema_id
 
-_MODULUS = 1 << 64
 _NULL, _NUMBER, _BYTES, _NUMBERS, _LIST, _MAP = (bytes([tag]) for tag in range(6))
 _NAN = struct.pack("<d", float("nan"))
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """Row count, and the sums modulo 2**64 of bytes 0-7 and of bytes 8-15 (big-endian) of every row hash."""
-
-    rows: int = 0
-    low: int = 0
-    high: int = 0
-
-    def __add__(self, other: Digest) -> Digest:
-        return Digest(
-            self.rows + other.rows, (self.low + other.low) % _MODULUS, (self.high + other.high) % _MODULUS
-        )
-
-    def __str__(self) -> str:
-        return f"{self.rows}-{self.low:016x}-{self.high:016x}"
-
-
-def parse_digest(text: object) -> Digest:
-    """Read what `str(digest)` wrote.
-
-    Raises:
-        FormatError: If it is no digest.
-    """
-    try:
-        rows, low, high = str(text).split("-")
-        return Digest(int(rows), int(low, 16), int(high, 16))
-    except ValueError as error:
-        raise FormatError(f"expected a digest like 12-<16 hex>-<16 hex>, found {text!r}") from error
-
-
-def digest_of(hashes: Iterable[bytes]) -> Digest:
-    """Return the digest of rows from their 32-byte hashes."""
-    rows = low = high = 0
-    for value in hashes:
-        rows += 1
-        low += int.from_bytes(value[:8], "big")
-        high += int.from_bytes(value[8:16], "big")
-    return Digest(rows, low % _MODULUS, high % _MODULUS)
 
 
 def row_hashes(data: pa.Table | pa.RecordBatch, fields: Sequence[Field]) -> list[bytes]:

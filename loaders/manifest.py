@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loaders.digest import Digest, parse_digest
 from loaders.errors import FormatError
 from loaders.fields import Field, check_fields, field_from_json, schema_id
 from loaders.files import read_regular
 from schemas.canonical import canonical_json, sha256_text
+from schemas.digest import Digest, parse_digest
 
 FORMAT_NAME = "petrel-dataset"
 FORMAT_VERSION = 1
@@ -92,7 +92,7 @@ class PartReceipt:
             footer_bytes=record.count("footer_bytes"),
             footer_sha256=record.text("footer_sha256", _SHA256),
             rows_sha256=record.text("rows_sha256", _SHA256),
-            digest=parse_digest(record.get("digest")),
+            digest=record.digest("digest"),
         )
         if sum(receipt.row_groups) != receipt.rows or receipt.digest.rows != receipt.rows:
             raise FormatError(f"{receipt.name}: {receipt.rows} rows, but its row groups or its digest say otherwise")
@@ -285,7 +285,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         splits[name] = SplitEntry(
             rows=entry.count("rows"),
             manifest_sha256=entry.text("manifest_sha256", _SHA256),
-            content_digest=parse_digest(entry.get("content_digest")),
+            content_digest=entry.digest("content_digest"),
             fingerprint=entry.text("fingerprint", _SHA256),
         )
     return Dataset(record.text("dataset_id"), splits, record.object("lineage"))
@@ -365,6 +365,12 @@ class _Record:
         if any(type(value) is not int or value < 0 for value in values):
             raise FormatError(f"{self._where}: {key} must be a list of counts")
         return tuple(int(str(value)) for value in values)
+
+    def digest(self, key: str) -> Digest:
+        try:
+            return parse_digest(self.get(key))
+        except ValueError as error:
+            raise FormatError(f"{self._where}: `{key}`: {error}") from error
 
     def object(self, key: str) -> Mapping[str, object]:
         value = self._value.get(key)

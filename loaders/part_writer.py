@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from loaders.digest import Digest, digest_of, row_hashes
+from loaders.digest import row_hashes
 from loaders.errors import FormatError
 from loaders.fields import Field, arrow_schema, check_fields, is_number_list, numpy_dtype
 from loaders.files import TEMPORARY_PREFIX, sha256_file, sync_file, sync_folder
 from loaders.manifest import PART_NAME, PartReceipt
+from schemas.digest import Digest, digest_of
 
 _TAIL_BYTES = 8
 

@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from loaders.digest import Digest, digest_of, row_hashes
+from loaders.digest import row_hashes
 from loaders.errors import CorruptionError, FormatError
 from loaders.files import sha256_file
 from loaders.manifest import COMMON_METADATA, DATASET, MANIFEST, read_dataset
 from loaders.source import Split
+from schemas.digest import Digest, digest_of
 
 
 @dataclass(frozen=True, slots=True)

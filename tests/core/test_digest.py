@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.digest import Digest, commit_metadata, digest_from_metadata, parse_digest, relation_digest
+from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
 from lakehouse.tables import digest_at, head, insert_rows, open_table, table_path
+from schemas.digest import Digest, parse_digest
 from schemas.tables import ACTORS
 from tests.making import small_lake
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from lakehouse.digest import Digest, parse_digest
 from lakehouse.engines import Commit, Relation
 from lakehouse.engines import spark as spark_engine
 from lakehouse.errors import ConcurrentWriteError, TableError, TableNotFoundError, VersionUnavailableError
@@ -29,6 +28,7 @@ from lakehouse.tables import (
     version_at,
 )
 from schemas.canonical import row_hash
+from schemas.digest import Digest, parse_digest
 from schemas.tables import ACTORS, BATCHES, OPINIONS
 from tests.making import START, Clock, small_lake
 
