@@ -112,6 +112,13 @@ class Answer:
     where: str = ""
 
 
+ANSWER_DEFAULTS = tuple(
+    (each.name, each.default if each.default_factory is dataclasses.MISSING else each.default_factory())
+    for each in dataclasses.fields(Answer)
+)
+"""Field name -> what it holds when nothing is stated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reject:
     """One record of a source that is not an answer.
@@ -155,13 +162,11 @@ def most_probable(probs: Mapping[str, float]) -> str:
 def answer_record(answer: Answer) -> dict[str, object]:
     """Return the answer as JSON-ready fields, without those that hold their default; `read_record` undoes it."""
     record: dict[str, object] = {}
-    for each in dataclasses.fields(Answer):
-        value = getattr(answer, each.name)
-        if value == each.default or (each.name == "ext" and not value):
+    for name, default in ANSWER_DEFAULTS:
+        value = getattr(answer, name)
+        if value is default or value == default:
             continue
-        record[each.name] = _plain(value)
-    if answer.frame == Frame():
-        record.pop("frame", None)
+        record[name] = _plain(value)
     return record
 
 

@@ -14,7 +14,7 @@ from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake, open_lake
 from lakehouse.opinions.step import OpinionSource, import_opinions
 from lakehouse.query import fetch
-from tests.opinions.making import counts, versions
+from tests.opinions.making import answers, counts, versions
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
@@ -107,3 +107,12 @@ def test_a_second_import_of_real_data_adds_no_row_to_any_table(real_lake):
     before = versions(lake)
     assert not any(import_opinions(lake, source).changed for source in sources)
     assert versions(lake) == before
+
+
+def test_the_crowd_of_dog_is_read_with_labels_as_text(real_data):
+    options = {"columns": {"subject": "question", "label": "answer", "actor": "worker"}, "actor_prefix": "human:"}
+    found = answers("csv", real_data("crowd") / "dog" / "answers.csv", **options)
+    assert len(found) == 8070
+    assert len({each.subject_key for each in found}) == 807
+    assert len({each.actor_id for each in found}) == 109
+    assert {each.value for each in found} == {"0", "1", "2", "3"}
