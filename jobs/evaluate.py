@@ -5,7 +5,8 @@
     petrel evaluate --lake my_lake --dataset digits --actor model:cnn@1 --question digit \\
         --slice origin --slice brightness:4 --gate 'accuracy>=0.97' --gate 'recall>=0.9@class=3'
 
-Exit code 0: every gate held, or there was none; 3: a gate failed; 1: it could not be computed.
+Exit code 0: no gate failed (one with too few members is `inconclusive` and fails nothing); 3: a gate failed;
+1: it could not be computed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from lakehouse.evaluation import Gate, evaluate
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
-GATE = re.compile(r"(?P<metric>\w+)(?P<operator>>=|<=)(?P<threshold>[0-9.]+)(?:@(?P<slice>.+))?")
+GATE = re.compile(
+    r"\s*(?P<metric>\w+)\s*(?P<operator>>=|<=)\s*(?P<threshold>(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?:@\s*(?P<slice>.+?)\s*)?"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +59,7 @@ def parse_gate(text: str, *, min_support: int) -> Gate:
     Raises:
         ConfigError: If the text has another form.
     """
-    found = GATE.fullmatch(text.replace(" ", ""))
+    found = GATE.fullmatch(text)
     if found is None:
         raise ConfigError(f"--gate {text}: expected METRIC>=VALUE or METRIC<=VALUE, then @SLICE if not over all")
     return Gate(found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakehouse.config import nearest
+from lakehouse.dimensions.registry import KINDS as DIMENSION_KINDS
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
+from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps import step
 from lakehouse.tables import head, insert_rows
 from schemas.canonical import content_id
@@ -21,22 +25,31 @@ OPERATORS = (">=", "<=")
 SLICE = re.compile(r"(?P<column>[a-z_][a-z0-9_]*)(?::(?P<groups>[1-9][0-9]{0,2}))?")
 
 SCORED = """
-with predicted as (
-    select subject_id, label, confidence, probs from current_opinions
+with answers as (
+    select subject_id, label, probs, row_number() over (
+        partition by subject_id order by event_time desc nulls last, opinion_id desc
+    ) as recency
+    from current_opinions
     where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = 'label'
+), predicted as (
+    select subject_id, label, probs from answers where recency = 1
 )
-select m.entity_id, m.label as truth, p.label as answer, p.confidence, p.probs[m.label] as p_truth, {slices}
+select m.entity_id, m.label as truth, p.label as answer,
+    p.probs is not null as has_probs, p.probs[m.label] as p_truth, {slices}
 from gold.dataset_members m
 left join predicted p on p.subject_id = m.entity_id
 {wide}
 where m.dataset_id = $dataset_id and m.split = $split and m.label is not null
 """
-"""One row per labelled member of the split; one without a prediction counts as wrong, not as missing."""
+"""One row per labelled member of the split; one without a prediction counts as wrong, not as missing.
+
+Of an actor who answered in several slots the newest answer counts.
+"""
 
 # Losses are added as whole nano-nats: a sum of doubles would depend on the order of the rows.
 BY_SLICE = """
 select {name} as slice, count(*) as support, count(answer) as answered,
-    count(*) filter (where answer = truth) as hits,
+    count(*) filter (where answer = truth) as hits, count(*) filter (where has_probs) as with_probs,
     cast(sum(cast(round(-ln(greatest(coalesce(p_truth, 0), 1e-15)) * 1000000000) as bigint)) as bigint) as nano_nats
 from scored group by {name}
 """
@@ -72,6 +85,8 @@ class Gate:
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
             raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
+        if not math.isfinite(self.threshold):
+            raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
 
     def verdict(self, value: float | None, support: int) -> str:
         """Return pass, fail, or inconclusive where there are too few members to decide."""
@@ -103,7 +118,9 @@ def evaluate(
     """Score an actor's current answers against the labels of a dataset version.
 
     Accuracy, coverage (share of members with an answer), log loss (nats) over all and by slice; precision,
-    recall and F1 by class, and their macro means. A gate on a number that was not computed is a failure.
+    recall and F1 by class, and their macro means over the classes that are there. A gate on a number that was not
+    computed is a failure. Log loss: a member without an answer, or whose answer gives its label no probability,
+    costs -ln 1e-15; where no answer has probabilities there is none.
 
     Args:
         lake: The lake.
@@ -119,8 +136,10 @@ def evaluate(
         Receipt with counts members and answered, and details verdict and accuracy.
 
     Raises:
-        ConfigError: If the dataset has no labelled member in that split.
+        ConfigError: If the dataset has no labelled member in that split, a slice is not one, or two gates are on
+            one number.
     """
+    _check(slices, gates)
     run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
     inputs: dict[str, object] = {
         "run": run,
@@ -138,26 +157,52 @@ def evaluate(
             evaluation_id = content_id([run, rows])
             complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
             record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
-            record.counts = {"members": total.support, "metrics": len(rows)}
+            answered = next(m for m in metrics if (m.metric, m.slice) == ("coverage", "all"))
+            record.counts = {
+                "members": total.support,
+                "answered": round((answered.value or 0) * total.support),
+                "metrics": len(rows),
+            }
             record.details = {"evaluation_id": evaluation_id, "accuracy": f"{total.value:.4f}", "verdict": verdict}
     return record.finished()
 
 
+def _check(slices: Sequence[str], gates: Sequence[Gate]) -> None:
+    names = [_slice_name(text) for text in slices]
+    for text, name in zip(slices, names, strict=True):
+        found, kinds = SLICE.fullmatch(text), wide_kinds()
+        if found is None:
+            raise ConfigError(f"slice `{text}`: expected COLUMN or COLUMN:GROUPS, for example origin or brightness:4")
+        if name not in kinds:
+            raise ConfigError(f"slice `{text}`: no column `{name}`{nearest(name, kinds)}")
+        if kinds[name] not in (SHARED_TEXT_KINDS if found["groups"] is None else DIMENSION_KINDS):
+            raise ConfigError(f"slice `{text}`: `{name}` is of kind {kinds[name]}; slice it in groups, as {name}:4, or "
+                              "take a column of text, whole numbers or booleans")
+        if names.count(name) > 1:
+            raise ConfigError(f"slices have `{name}` twice; their rows would be mixed up")
+    places = [(gate.metric, gate.slice) for gate in gates]
+    for metric, where in places:
+        if places.count((metric, where)) > 1:
+            raise ConfigError(f"two gates on {metric} of {where}; give one, or evaluate twice")
+
+
 def _measure(lake: Lake, run: Mapping[str, object], slices: Sequence[str]) -> list[Metric]:
-    columns = {"whole": "'all'"} | {_slice_name(text): _slice_sql(text) for text in slices}
+    # Names of our own: a slice may be by a column that the query has already.
+    columns = {"slice_0": "'all'"} | {f"slice_{i}": _slice_sql(text) for i, text in enumerate(slices, start=1)}
     text = SCORED.format(
         slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
         wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
     )
     scored = lake.engine.stage(query(lake, text, params=run))
     metrics: list[Metric] = []
-    for name in columns:
+    for name, column in zip(columns, ["", *map(_slice_name, slices)], strict=True):
         found = fetch(lake, BY_SLICE.format(name=name), inputs={"scored": scored})
         for row in sorted(found, key=lambda each: str(each["slice"])):
-            where = "all" if name == "whole" else f"{name}={row['slice']}"
+            where = f"{column}={row['slice']}" if column else "all"
             metrics.append(Metric("accuracy", where, _share(row["hits"], row["support"]), row["support"]))
             metrics.append(Metric("coverage", where, _share(row["answered"], row["support"]), row["support"]))
-            metrics.append(Metric("log_loss", where, row["nano_nats"] / row["support"] / 1e9, row["support"]))
+            loss = row["nano_nats"] / row["support"] / 1e9 if row["with_probs"] else None
+            metrics.append(Metric("log_loss", where, loss, row["support"]))
     return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored}))
 
 
@@ -170,11 +215,9 @@ def _slice_sql(text: str) -> str:
 
     Groups go by rank (ties by entity), so that both engines cut at the same place; q1 has the smallest values.
     """
-    found = SLICE.fullmatch(text)
-    if found is None:
-        raise ConfigError(f"slice `{text}`: expected COLUMN or COLUMN:GROUPS, for example origin or brightness:4")
-    column, groups = f"w.{found['column']}", found["groups"]
-    if groups is None:
+    name, _, groups = text.partition(":")
+    column = f"w.{name}"
+    if not groups:
         return f"coalesce(cast({column} as varchar), 'none')"
     rank = f"ntile({int(groups)}) over (partition by {column} is null order by {column}, m.entity_id)"
     return f"case when {column} is null then 'none' else concat('q', cast({rank} as varchar)) end"

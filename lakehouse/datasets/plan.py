@@ -5,17 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-import pyarrow as pa
-
 from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe
-from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, query
+from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import BUCKET_BITS
-from schemas.tables import ENTITIES
 
 CONSIDERED = """
 select e.entity_id, {group} as group_id, {stratum} as stratum,
@@ -62,10 +59,6 @@ from ranked where not ({within})
 """
 
 
-KINDS = {pa.string(): "text", pa.int64(): "integer", pa.int32(): "integer", pa.bool_(): "boolean"}
-"""Types of column whose values look the same as text in DuckDB and Spark, by the names dimensions use."""
-
-
 def split_ranges(ratios: Mapping[str, float]) -> list[tuple[str, int]]:
     """Return (split, first bucket after it) in the order of the ratios; the last one ends at 2**52.
 
@@ -82,14 +75,13 @@ def check_strata_columns(recipe: Recipe) -> None:
     Raises:
         RecipeError: See above; the message names the column.
     """
-    kinds = {dimension.name: dimension.kind for dimension in all_dimensions()}
-    kinds |= {column.name: KINDS.get(column.type, str(column.type)) for column in ENTITIES.columns}
+    kinds = wide_kinds()
     for name in recipe.strata.by:
         if name == "label":
             continue
         if name not in kinds:
             raise RecipeError(f"recipe {recipe.name}: strata.by: no column `{name}`{nearest(name, kinds)}")
-        if kinds[name] not in KINDS.values():
+        if kinds[name] not in SHARED_TEXT_KINDS:
             raise RecipeError(
                 f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; use a column of text, whole "
                 "numbers or booleans"

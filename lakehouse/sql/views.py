@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+import pyarrow as pa
+
 from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
 from lakehouse.sql.dialect import table_names
+from schemas.model import TIMESTAMP
 from schemas.tables import DIMENSIONS
+from schemas.tables import ENTITIES as ENTITIES_TABLE
 
 ENTITIES = "select * from silver.entities"
 
@@ -25,6 +29,13 @@ qualify row_number() over (
     partition by entity_id, dimension order by extractor_version desc, extractor
 ) = 1
 """
+
+KIND_OF_TYPE: Mapping[pa.DataType, str] = {
+    pa.string(): "text", pa.int64(): "integer", pa.bool_(): "boolean", TIMESTAMP: "timestamp",
+}
+
+SHARED_TEXT_KINDS = ("text", "integer", "boolean")
+"""Kinds whose values look the same as text in DuckDB and Spark; numbers with a fraction and times do not."""
 
 DOCS: Mapping[str, str] = {
     "entities": "One row per distinct thing.",
@@ -46,6 +57,13 @@ def view_texts() -> dict[str, str]:
         "members": MEMBERS,
     }
     return texts | {name: view.sql for name, view in OPINION_VIEWS.items()}
+
+
+@lru_cache(maxsize=1)
+def wide_kinds() -> dict[str, str]:
+    """Return column of `entities_wide` -> kind of its values, as dimensions name kinds; other types by their name."""
+    kinds = {column.name: KIND_OF_TYPE.get(column.type, str(column.type)) for column in ENTITIES_TABLE.columns}
+    return kinds | {dimension.name: dimension.kind for dimension in all_dimensions()}
 
 
 def view_docs() -> dict[str, str]:

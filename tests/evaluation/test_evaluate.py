@@ -1,0 +1,329 @@
+"""evaluate: numbers against hand-computed ones and scikit-learn's, by slice, with gates that decide."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from jobs.evaluate import parse_gate
+from lakehouse.datasets.build import build
+from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.errors import ConfigError
+from lakehouse.evaluation import Gate, evaluate
+from lakehouse.query import fetch
+from tests.making import START, add_dimension, add_entities, add_opinions, opinion
+
+MODEL = "model:cnn@1"
+TRUTH = {"n0": "cat", "n1": "cat", "n2": "cat", "n3": "dog", "n4": "dog", "n5": "öwl"}
+ANSWERS = {"n0": "cat", "n1": "dog", "n2": "cat", "n3": "dog", "n4": "emu"}  # nobody answered n5
+
+
+def dataset(lake, truth: dict[str, str], **more) -> str:
+    """A dataset version whose members are all in split test."""
+    add_entities(lake, list(truth))
+    add_opinions(lake, [opinion(name, "human:ada", label) for name, label in truth.items()])
+    record = {"name": "zoo", "question": "animal", "split": {"ratios": {"test": 1.0, "train": 0.0}}} | more
+    return build(lake, parse_recipe(record, where="zoo.toml")).details["dataset_id"]
+
+
+def predict(lake, answers: dict[str, str], probs: dict | None = None, actor: str = MODEL) -> None:
+    add_opinions(lake, [opinion(name, actor, label, probs=(probs or {}).get(name)) for name, label in answers.items()])
+
+
+def score(lake, version: str, **more):
+    return evaluate(lake, **({"dataset_id": version, "actor": MODEL, "question": "animal"} | more))
+
+
+def measured(lake, receipt) -> dict[tuple[str, str], tuple[float | None, int]]:
+    """(metric, slice) -> (value, support)."""
+    rows = fetch(lake, "select metric, slice, value, support from gold.evaluations where evaluation_id = $id",
+                 params={"id": receipt.details["evaluation_id"]})
+    found = {(row["metric"], row["slice"]): (row["value"], row["support"]) for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+# --------------------------------------------------------------------------------- numbers
+
+
+def test_every_number_by_hand_where_a_missing_answer_counts_as_wrong(lake):
+    dataset_id = dataset(lake, TRUTH)
+    predict(lake, ANSWERS)
+    receipt = score(lake, dataset_id)
+    assert receipt.counts == {"members": 6, "answered": 5, "metrics": 18}
+    assert receipt.details["accuracy"] == "0.5000"
+    assert receipt.details["verdict"] == "none"
+    third = 1 / 3
+    assert measured(lake, receipt) == {
+        ("accuracy", "all"): (0.5, 6),
+        ("coverage", "all"): (pytest.approx(5 / 6), 6),
+        ("log_loss", "all"): (None, 6),
+        ("precision", "class=cat"): (1.0, 3),
+        ("recall", "class=cat"): (pytest.approx(2 / 3), 3),
+        ("f1", "class=cat"): (pytest.approx(0.8), 3),
+        ("precision", "class=dog"): (0.5, 2),
+        ("recall", "class=dog"): (0.5, 2),
+        ("f1", "class=dog"): (0.5, 2),
+        ("precision", "class=emu"): (0.0, 0),
+        ("recall", "class=emu"): (None, 0),
+        ("f1", "class=emu"): (0.0, 0),
+        ("precision", "class=öwl"): (None, 1),
+        ("recall", "class=öwl"): (0.0, 1),
+        ("f1", "class=öwl"): (0.0, 1),
+    } | {
+        ("macro_precision", "all"): (pytest.approx((1 + 0.5 + 0) * third), 6),
+        ("macro_recall", "all"): (pytest.approx((2 / 3 + 0.5 + 0) * third), 6),
+        ("macro_f1", "all"): (pytest.approx((0.8 + 0.5 + 0) * third), 6),
+    }
+
+
+def test_the_loss_is_in_nats_and_no_probability_for_the_truth_costs_the_most(lake):
+    dataset_id = dataset(lake, {"n0": "cat", "n1": "dog", "n2": "dog"})
+    probs = {"n0": {"cat": 0.5, "dog": 0.5}, "n1": {"cat": 0.75, "dog": 0.25}, "n2": {"cat": 1.0}}
+    predict(lake, {"n0": "cat", "n1": "cat", "n2": "cat"}, probs)
+    value, support = measured(lake, score(lake, dataset_id))["log_loss", "all"]
+    assert support == 3
+    assert value == pytest.approx((math.log(2) + math.log(4) - math.log(1e-15)) / 3, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_answers_measure_as_scikit_learn_measures_them(lake, seed):
+    rng = np.random.default_rng(seed)
+    labels = ["a", "b", "c", "d"]
+    names = [f"r{number}" for number in range(200)]
+    truth = {name: labels[rng.integers(3 + seed)] for name in names}
+    probs = {name: dict(zip(labels, rng.dirichlet(np.ones(4)), strict=True)) for name in names}
+    answers = {name: max(each, key=lambda label: each[label]) for name, each in probs.items()}
+    dataset_id = dataset(lake, truth)
+    predict(lake, answers, {name: {k: float(v) for k, v in each.items()} for name, each in probs.items()})
+    found = {place: value for place, (value, _) in measured(lake, score(lake, dataset_id)).items()}
+    expected, said = [truth[name] for name in names], [answers[name] for name in names]
+    present = sorted(set(expected))
+    assert found["accuracy", "all"] == pytest.approx(sk.accuracy_score(expected, said))
+    matrix = np.array([[probs[name][label] for label in labels] for name in names])
+    assert found["log_loss", "all"] == pytest.approx(sk.log_loss(expected, matrix, labels=labels), abs=1e-8)
+    each = sk.precision_recall_fscore_support(expected, said, labels=present, zero_division=0)
+    mean = sk.precision_recall_fscore_support(expected, said, labels=present, average="macro", zero_division=0)
+    for metric, values, average in zip(("precision", "recall", "f1"), each, mean, strict=False):
+        assert [found[metric, f"class={label}"] for label in present] == pytest.approx(values)
+        assert found[f"macro_{metric}", "all"] == pytest.approx(average)
+
+
+def test_nobody_answered_is_an_accuracy_of_zero(lake):
+    dataset_id = dataset(lake, TRUTH)
+    found = measured(lake, score(lake, dataset_id))
+    assert found["accuracy", "all"] == (0.0, 6)
+    assert found["coverage", "all"] == (0.0, 6)
+
+
+# --------------------------------------------------------------------------------- whose answers, which members
+
+
+def test_only_the_current_answer_of_the_actor_to_the_question_counts(lake):
+    dataset_id = dataset(lake, {"n0": "cat", "n1": "cat"})
+    predict(lake, {"n0": "cat", "n1": "dog"}, actor="model:cnn@2")
+    add_opinions(lake, [
+        opinion("n0", MODEL, "cat", event_time=START.replace(year=2024)),
+        opinion("n0", MODEL, "dog", event_time=START),
+        opinion("n1", MODEL, "cat", question="other"),
+        opinion("n1", MODEL, None),
+    ])
+    assert measured(lake, score(lake, dataset_id))["accuracy", "all"] == (0.0, 2)
+    assert measured(lake, score(lake, dataset_id))["coverage", "all"] == (0.5, 2)
+
+
+def test_answers_in_several_slots_count_a_member_once(lake):
+    dataset_id = dataset(lake, {"n0": "cat", "n1": "dog"})
+    add_opinions(lake, [opinion("n0", MODEL, "dog", slot="seed1", event_time=START.replace(year=2024)),
+                        opinion("n0", MODEL, "cat", slot="seed2", event_time=START),
+                        opinion("n1", MODEL, "dog", slot="seed1", event_time=START)])
+    assert measured(lake, score(lake, dataset_id))["accuracy", "all"] == (1.0, 2)
+
+
+def test_only_the_asked_split_is_scored(lake):
+    truth = {f"r{number}": "cat" for number in range(40)}
+    dataset_id = dataset(lake, truth, split={"ratios": {"train": 0.5, "test": 0.5}})
+    predict(lake, truth)
+    sizes = {split: score(lake, dataset_id, split=split).counts["members"] for split in ("train", "test")}
+    assert sum(sizes.values()) == 40
+    assert min(sizes.values()) > 5
+
+
+@pytest.mark.parametrize("more", [{"split": "nowhere"}, {"split": "train"}, {"dataset_id": "0" * 32}])
+def test_nothing_to_evaluate_on_is_an_error_that_names_dataset_and_split(lake, more):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    with pytest.raises(ConfigError, match=rf"{more.get('dataset_id', dataset_id)}: no labelled member in split"):
+        score(lake, dataset_id, **more)
+    assert fetch(lake, "select * from gold.evaluations") == []
+
+
+# --------------------------------------------------------------------------------- slices
+
+
+def test_a_slice_by_column_has_one_part_for_every_value_also_for_none(lake):
+    add_entities(lake, ["n0"], origins={"n0": "synthetic"})
+    dataset_id = dataset(lake, TRUTH)
+    predict(lake, ANSWERS)
+    add_dimension(lake, "width", {"n0": 8, "n1": 8, "n2": 9}, kind="integer", extractor="image_header")
+    found = measured(lake, score(lake, dataset_id, slices=["origin", "width"]))
+    assert found["accuracy", "origin=synthetic"] == (1.0, 1)
+    assert found["accuracy", "origin=real"] == (pytest.approx(0.4), 5)
+    assert found["accuracy", "width=8"] == (0.5, 2)
+    assert found["accuracy", "width=9"] == (1.0, 1)
+    assert found["accuracy", "width=none"] == (pytest.approx(1 / 3), 3)
+    assert found["coverage", "width=none"] == (pytest.approx(2 / 3), 3)
+
+
+def test_groups_by_rank_are_of_equal_size_and_the_first_has_the_smallest_values(lake):
+    names = [f"r{number}" for number in range(10)]
+    values = dict(zip(names, [5, 5, 5, 1, 2, 3, 4, 9], strict=False))
+    dataset_id = dataset(lake, dict.fromkeys(names, "cat"))
+    predict(lake, {name: "cat" if values.get(name, 0) < 5 else "dog" for name in names})
+    add_dimension(lake, "brightness", values)
+    found = measured(lake, score(lake, dataset_id, slices=["brightness:4"]))
+    assert {place[1]: entry for place, entry in found.items() if place[0] == "accuracy"} == {
+        "all": (0.6, 10), "brightness=q1": (1.0, 2), "brightness=q2": (1.0, 2), "brightness=q3": (0.0, 2),
+        "brightness=q4": (0.0, 2), "brightness=none": (1.0, 2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("slices", "message"),
+    [
+        (["widht"], r"no column `widht`.*`width`"),
+        (["width) from x --"], "expected COLUMN or COLUMN:GROUPS"),
+        (["width:0"], "expected COLUMN or COLUMN:GROUPS"),
+        (["width:x"], "expected COLUMN or COLUMN:GROUPS"),
+        ([""], "expected COLUMN or COLUMN:GROUPS"),
+        (["brightness"], "kind number; slice it in groups, as brightness:4"),
+        (["created_at"], "kind timestamp"),
+        (["group_keys:3"], "kind map"),
+        (["brightness:4", "brightness:5"], "`brightness` twice"),
+    ],
+)
+def test_a_slice_that_cannot_be_made_is_an_error_that_says_why(lake, slices, message):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    with pytest.raises(ConfigError, match=message):
+        score(lake, dataset_id, slices=slices)
+
+
+@pytest.mark.parametrize("column", ["entity_id", "media_type", "size_bytes", "origin", "storage"])
+def test_any_column_of_text_or_numbers_makes_a_slice(lake, column):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    predict(lake, {"n0": "cat"})
+    found = measured(lake, score(lake, dataset_id, slices=[column]))
+    assert [place for place in found if place[0] == "accuracy" and place[1].startswith(f"{column}=")]
+
+
+# --------------------------------------------------------------------------------- gates
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict"),
+    [
+        (Gate("accuracy", ">=", 0.5, min_support=6), "pass"),
+        (Gate("accuracy", ">=", 0.51, min_support=6), "fail"),
+        (Gate("accuracy", "<=", 0.5, min_support=6), "pass"),
+        (Gate("accuracy", "<=", 0.49, min_support=6), "fail"),
+        (Gate("accuracy", ">=", 0.5, min_support=7), "inconclusive"),
+        (Gate("accuracy", ">=", 0.99, min_support=7), "inconclusive"),
+        (Gate("recall", ">=", 0.5, slice="class=cat", min_support=3), "pass"),
+        (Gate("recall", ">=", 0.7, slice="class=cat", min_support=3), "fail"),
+        (Gate("recall", ">=", 0.1, slice="class=emu", min_support=0), "inconclusive"),
+        (Gate("accuracy", ">=", 0.1, slice="origin=synthetic"), "fail"),
+        (Gate("acuracy", ">=", 0.1), "fail"),
+        (Gate("recall", ">=", 0.1, slice="class=yak"), "fail"),
+    ],
+)
+def test_a_gate_decides(lake, gate, verdict):
+    dataset_id = dataset(lake, TRUTH)
+    predict(lake, ANSWERS)
+    receipt = score(lake, dataset_id, gates=[gate])
+    assert receipt.details["verdict"] == verdict
+    rows = fetch(lake, "select metric, slice, operator, threshold, min_support, verdict from gold.evaluations "
+                       "where verdict <> 'none'")
+    assert rows == [{"metric": gate.metric, "slice": gate.slice, "operator": gate.operator,
+                     "threshold": gate.threshold, "min_support": gate.min_support, "verdict": verdict}]
+
+
+def test_the_worst_gate_decides_over_all(lake):
+    dataset_id = dataset(lake, TRUTH)
+    predict(lake, ANSWERS)
+    good, unsure, bad = (Gate("accuracy", ">=", 0.1, min_support=1), Gate("coverage", ">=", 0.1, min_support=99),
+                         Gate("macro_f1", ">=", 0.99, min_support=1))
+    assert score(lake, dataset_id, gates=[good]).details["verdict"] == "pass"
+    assert score(lake, dataset_id, gates=[good, unsure]).details["verdict"] == "inconclusive"
+    assert score(lake, dataset_id, gates=[unsure, bad, good]).details["verdict"] == "fail"
+
+
+def test_two_gates_on_one_number_are_refused_and_none_is_dropped(lake):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    gates = [Gate("accuracy", ">=", 0.9), Gate("accuracy", "<=", 0.99)]
+    with pytest.raises(ConfigError, match="two gates on accuracy of all"):
+        score(lake, dataset_id, gates=gates)
+
+
+@pytest.mark.parametrize(("operator", "threshold"), [(">", 0.5), ("=", 0.5), ("", 0.5), (">=", math.nan)])
+def test_a_gate_that_cannot_decide_is_refused(operator, threshold):
+    with pytest.raises(ConfigError, match="gate on accuracy"):
+        Gate("accuracy", operator, threshold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gate"),
+    [
+        ("accuracy>=0.97", Gate("accuracy", ">=", 0.97, min_support=5)),
+        (" log_loss <= 1 ", Gate("log_loss", "<=", 1.0, min_support=5)),
+        ("recall>=.9@class=3", Gate("recall", ">=", 0.9, "class=3", 5)),
+        ("recall >= 0.9 @ class=polar bear", Gate("recall", ">=", 0.9, "class=polar bear", 5)),
+        ("accuracy>=1e-3@origin=real", Gate("accuracy", ">=", 0.001, "origin=real", 5)),
+    ],
+)
+def test_a_gate_is_read_from_text(text, gate):
+    assert parse_gate(text, min_support=5) == gate
+
+
+@pytest.mark.parametrize("text", ["", "accuracy", "accuracy>0.9", "accuracy>=", "accuracy>=1.2.3", ">=0.5",
+                                  "accuracy>=.", "accuracy>=nan", "accuracy>=0.5@"])
+def test_a_gate_of_another_form_is_an_error_that_shows_it(text):
+    with pytest.raises(ConfigError, match=r"--gate .*METRIC>=VALUE"):
+        parse_gate(text, min_support=5)
+
+
+# --------------------------------------------------------------------------------- again
+
+
+def test_the_same_evaluation_again_adds_nothing_and_another_does(lake, clock):
+    dataset_id = dataset(lake, TRUTH)
+    predict(lake, ANSWERS)
+    first = score(lake, dataset_id)
+    clock.forward(days=1)
+    again = score(lake, dataset_id)
+    assert (again.details, again.counts, again.rows_new) == (first.details, first.counts, 0)
+    for note in (lake.runs / "fresh").iterdir():
+        note.unlink()
+    assert score(lake, dataset_id).rows_new == 0
+    predict(lake, {"n5": "öwl"})
+    changed = score(lake, dataset_id)
+    assert changed.details["evaluation_id"] != first.details["evaluation_id"]
+    assert changed.rows_new > 0
+
+
+def test_the_order_of_the_answers_changes_no_number(tmp_path):
+    from tests.making import small_lake
+
+    ids = set()
+    for place in range(2):
+        names = [f"r{number}" for number in range(30)]
+        random.Random(place).shuffle(names)
+        with small_lake(tmp_path / str(place)) as lake:
+            truth = {name: "cat" if name < "r2" else "dog" for name in names}
+            dataset_id = dataset(lake, truth)
+            third = {"cat": 1 / 3, "dog": 2 / 3}
+            predict(lake, dict.fromkeys(names, "dog"), dict.fromkeys(names, third))
+            ids.add(score(lake, dataset_id).details["evaluation_id"])
+    assert len(ids) == 1
