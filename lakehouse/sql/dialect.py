@@ -9,12 +9,17 @@ Texts are written in DuckDB's dialect. Three functions are ours, because no buil
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
+
+# It warns of every statement that it cannot take apart; the gate refuses these, with a message.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 Function = Callable[[list[exp.Expr]], str]
 
@@ -54,8 +59,20 @@ FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
 
 
 def table_names(text: str) -> frozenset[str]:
-    """Return the names of the tables and views that `text` reads, without its own CTEs."""
-    return frozenset(name for name, _ in _free_tables(_parse(text)))
+    """Return the names of the tables and views that `text` reads, in lower case, without its own CTEs."""
+    return frozenset(name for name, _ in free_tables(_parse(text)))
+
+
+def free_tables(tree: exp.Expr) -> list[tuple[str, exp.Table]]:
+    """Return (name in lower case, node) of every table that no CTE in sight defines."""
+    found = []
+    for node in tree.find_all(exp.Table):
+        if not isinstance(node.this, exp.Identifier):
+            continue
+        name = f"{node.db}.{node.name}".lower() if node.db else node.name.lower()
+        if node.db or name not in _ctes_in_sight(node):
+            found.append((name, node))
+    return found
 
 
 def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, dialect: str) -> str:
@@ -71,7 +88,7 @@ def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, d
         KeyError: If a table or parameter of the text was not given; the message lists what was.
     """
     tree = _parse(text).copy()
-    for name, node in _free_tables(tree):
+    for name, node in free_tables(tree):
         if name not in names:
             raise KeyError(f"query reads `{name}`, which is not among {sorted(names)}: {text}")
         replacement = exp.to_table(names[name], dialect=dialect)
@@ -96,9 +113,17 @@ def literal(value: object) -> exp.Expr:
     if isinstance(value, datetime):
         text = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
         return exp.cast(exp.Literal.string(text), "timestamptz", dialect="duckdb")
+    if isinstance(value, list | tuple | frozenset | set) and not value:
+        # `in ()` is an error in both engines, `in (null)` is neither true nor false.
+        return exp.paren(sqlglot.parse_one("select null where false", read="duckdb"))
     if isinstance(value, list | tuple | frozenset | set):
         return exp.Tuple(expressions=[literal(item) for item in sorted(value, key=repr)])
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"no SQL literal for {value}")
+        # A bare 0.1 is a decimal in both engines, with rules of its own.
+        return exp.cast(exp.Literal.number(repr(value)), "double", dialect="duckdb")
+    if value is None or isinstance(value, bool | int | str):
         return exp.convert(value)
     raise TypeError(f"no SQL literal for {type(value).__name__}: {value!r}")
 
@@ -116,14 +141,23 @@ def _offset(half: exp.Expr) -> int:
     return 1 + 16 * (int(half.name) - 1)
 
 
-def _free_tables(tree: exp.Expr) -> list[tuple[str, exp.Table]]:
-    local = {cte.alias for cte in tree.find_all(exp.CTE)}
-    found = []
-    for node in tree.find_all(exp.Table):
-        name = f"{node.db}.{node.name}" if node.db else node.name
-        if isinstance(node.this, exp.Identifier) and (node.db or name not in local):
-            found.append((name, node))
-    return found
+def _ctes_in_sight(node: exp.Expr) -> set[str]:
+    """Names that mean a CTE where `node` stands: a CTE sees those before it, itself only when recursive."""
+    names: set[str] = set()
+    child, parent = node, node.parent
+    while parent is not None:
+        if isinstance(parent, exp.With):
+            ctes = parent.expressions
+            place = next(place for place, cte in enumerate(ctes) if cte is child)
+            names.update(cte.alias.lower() for cte in ctes[: place + 1 if parent.args.get("recursive") else place])
+            child, parent = parent.parent, parent.parent.parent if parent.parent is not None else None
+            continue
+        own = parent.args.get("with_")
+        if own is not None:
+            names.update(cte.alias.lower() for cte in own.expressions)
+        child, parent = parent, parent.parent
+    own = node.args.get("with_")
+    return names | ({cte.alias.lower() for cte in own.expressions} if own is not None else set())
 
 
 def _fill_functions(tree: exp.Expr, dialect: str) -> None:

@@ -1,0 +1,292 @@
+select * from read_csv('/etc/passwd')
+
+select * from read_csv_auto('/etc/passwd')
+
+select * from read_parquet('x')
+
+select * from read_json('/etc/passwd')
+
+select * from read_json_auto('/etc/passwd')
+
+select * from read_text('/etc/passwd')
+
+select * from read_blob('/etc/passwd')
+
+select content from read_text('/etc/passwd')
+
+select * from glob('/etc/*')
+
+select * from '/etc/passwd'
+
+select * from "/etc/passwd"
+
+select * from '/etc/passwd.csv'
+
+from '/etc/passwd.csv'
+
+from read_text('/etc/passwd')
+
+select * from delta_scan('/x')
+
+select * from parquet_metadata('x')
+
+select * from parquet_schema('x')
+
+select * from parquet_scan('x')
+
+select * from sniff_csv('/etc/passwd')
+
+select * from query('select 1')
+
+select * from query_table('entities')
+
+select * from duckdb_settings()
+
+select * from duckdb_secrets()
+
+select * from pragma_table_info('entities')
+
+select * from duckdb_tables
+
+select * from information_schema.tables
+
+select * from pg_catalog.pg_tables
+
+select * from sqlite_master
+
+select * from main.entities
+
+select * from memory.main.entities
+
+select * from system.information_schema.tables
+
+select * from temp.entities
+
+copy entities to '/tmp/x'
+
+copy (select 1) to '/tmp/x.csv'
+
+copy entities from '/tmp/x'
+
+attach '/tmp/x.db'
+
+attach ':memory:' as a
+
+detach memory
+
+use memory
+
+pragma database_list
+
+pragma version
+
+set memory_limit='1TB'
+
+set enable_external_access = true
+
+reset memory_limit
+
+install httpfs
+
+load httpfs
+
+force install x
+
+export database '/tmp/x'
+
+import database '/tmp/x'
+
+create table x as select 1
+
+create view entities as select 1
+
+create macro f() as 1
+
+create secret (type s3)
+
+insert into entities values (1)
+
+update entities set a = 1
+
+delete from entities
+
+drop table entities
+
+drop view entities
+
+truncate entities
+
+alter table entities add column x int
+
+call pragma_version()
+
+checkpoint
+
+vacuum
+
+analyze
+
+explain select 1
+
+explain analyze select * from entities
+
+describe entities
+
+show tables
+
+summarize entities
+
+prepare p as select 1
+
+execute p
+
+begin
+
+commit
+
+select 1; select 2
+
+select 1; drop table entities
+
+select * from entities; copy entities to '/tmp/x'
+
+values (1)
+
+pivot entities on media_type using count(*)
+
+select getenv('HOME')
+
+select current_setting('memory_limit')
+
+select set_config('a','b')
+
+select pg_read_file('/etc/passwd')
+
+select nextval('s')
+
+select random()
+
+select uuid()
+
+select gen_random_uuid()
+
+select now()
+
+select current_timestamp
+
+select today()
+
+select current_date
+
+select version()
+
+select current_user
+
+select current_database()
+
+select current_schema()
+
+select txid_current()
+
+select setseed(0.5)
+
+select pg_typeof(1)
+
+select write_log('x')
+
+select error('x')
+
+select "read_text"('/etc/passwd')
+
+select main.read_text('/etc/passwd')
+
+select (select content from read_text('/etc/passwd'))
+
+select * from entities where entity_id in (select content from read_text('/etc/passwd'))
+
+with e as (select * from read_text('/etc/passwd')) select * from e
+
+with entities as (select * from read_csv('x')) select * from entities
+
+with duckdb_settings as (select 1) select * from duckdb_settings()
+
+with x as materialized (select * from '/etc/passwd') select * from x
+
+select * from entities, read_text('/etc/passwd')
+
+select * from entities join lateral (select * from read_text('/etc/passwd')) t on true
+
+select * from entities union all select * from read_text('/etc/passwd')
+
+select * from entities except select * from '/etc/passwd'
+
+select * from generate_series(1, 1000000000000)
+
+select * from range(1000000000000)
+
+select * from repeat('x', 10)
+
+select * /* read_text */ from read_text('/etc/passwd')
+
+select * from /**/ read_text('/etc/passwd')
+
+select * from nothing
+
+select * from Nothing.entities
+
+select list_transform([1], x -> read_text('/etc/passwd'))
+
+select list_transform([1], lambda x: getenv('HOME'))
+
+select [getenv(x) for x in ['HOME']]
+
+select * from entities order by getenv('HOME')
+
+select * from entities limit (select count(*) from read_text('/etc/passwd'))
+
+select count(*) over (order by getenv('x')) from entities
+
+select * from entities using sample 10%
+
+select * from entities tablesample reservoir(10)
+
+select columns('.*') from duckdb_settings()
+
+select * replace (getenv('x') as entity_id) from entities
+
+select case when getenv('HOME') is null then 1 end
+
+select cast(getenv('HOME') as int)
+
+select getenv('HO' || 'ME')
+
+select 'x'.getenv()
+
+select ('HOME').getenv()
+
+select sql_auto_complete('s')
+
+select icu_collate_x('a')
+
+select json_execute_serialized_sql('x')
+
+from json_execute_serialized_sql('x')
+
+select json_serialize_sql('select 1')
+
+select parse_path('x')
+
+select file_exists('x')
+
+select hash(1)
+
+select add_parquet_key('a','b')
+
+select * from st_read('x')
+
+select nextval('x')
+
+select * from entities -- ;
+; drop table entities
+
+select * from entities /* ; */ ; copy entities to 'x'

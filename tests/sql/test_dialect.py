@@ -1,0 +1,123 @@
+"""One text, two engines: names, values and our functions are filled in on the syntax tree."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from lakehouse.sql.dialect import bind, literal, table_names
+from schemas.canonical import bucket
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Another number for the first one changes every split of every dataset.
+GOLDEN = [
+    ("a", 0, 3_288_178_559_472_108),
+    ("", 7, bucket("", 7)),
+    ("été|'x'", 7, bucket("été|'x'", 7)),
+    ("0" * 64, 2**31, bucket("0" * 64, 2**31)),
+]
+VALUES: list[Any] = [
+    None, True, False, 0, -5, 2**62 + 1, 0.1, -1e-7, 1e22, "", "it's", "back\\slash", 'double " quote',
+    "x' or 1 = 1; drop table t; --", "$other", "/* c */", "line\nend\ttab", "été 日本 🐦",
+    datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, UTC),
+]
+
+
+def test_tables_are_found_and_ctes_are_not() -> None:
+    text = """
+        with mine as (select * from silver.entities), more as (select * from mine join given using (a))
+        select * from more join Entities_Wide on true where a in (select a from labels)
+    """
+    assert table_names(text) == {"silver.entities", "given", "entities_wide", "labels"}
+
+
+def test_a_cte_hides_a_table_only_where_it_can_be_seen() -> None:
+    assert table_names("with t as (select * from t) select * from t") == {"t"}
+    assert table_names("with recursive t as (select 1 as n union all select n + 1 from t) select * from t") == set()
+    assert table_names("select * from (with d as (select 1) select * from d) x, d") == {"d"}
+    assert table_names("with e as (select 1) select * from e union all select * from e") == set()
+
+
+def test_names_are_replaced_and_go_on_by_their_alias() -> None:
+    text = "select e.a, labels.b from silver.entities e left join labels on labels.a = e.a"
+    bound = bind(text, {"silver.entities": "r1", "labels": "r2"}, {}, dialect="duckdb")
+    assert bound == "SELECT e.a, labels.b FROM r1 AS e LEFT JOIN r2 AS labels ON labels.a = e.a"
+
+
+def test_what_was_not_given_is_named() -> None:
+    with pytest.raises(KeyError, match="query reads `missing`, which is not among"):
+        bind("select * from missing", {"other": "r1"}, {}, dialect="duckdb")
+    with pytest.raises(KeyError, match=r"query needs parameter \$least, given \['most'\]"):
+        bind("select * from t where a > $least", {"t": "t"}, {"most": 1}, dialect="duckdb")
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_duckdb_gives_back_the_value_that_was_bound(value: Any) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.execute(bind("select $value as v", {}, {"value": value}, dialect="duckdb"))
+        assert found.to_arrow_table().to_pylist() == [{"v": value}]
+
+
+def test_another_time_zone_is_the_same_instant() -> None:
+    there = datetime(2026, 1, 2, 5, 4, 5, tzinfo=timezone(timedelta(hours=2)))
+    assert literal(there).sql("duckdb") == "CAST('2026-01-02 03:04:05.000000+00:00' AS TIMESTAMPTZ)"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_without_a_literal_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="no SQL literal for"):
+        literal(value)
+
+
+def test_a_value_of_unknown_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="no SQL literal for dict"):
+        literal({})
+
+
+LISTS = "select a in $some as is_in, a not in $some as is_out from t order by a"
+
+
+def test_a_list_may_be_empty() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table t as select * from (values ('x'), ('y''s')) v(a)")
+        some = connection.execute(bind(LISTS, {"t": "t"}, {"some": ["y's", "z"]}, dialect="duckdb"))
+        assert some.fetchall() == [(False, True), (True, False)]
+        none = connection.execute(bind(LISTS, {"t": "t"}, {"some": []}, dialect="duckdb"))
+        assert none.fetchall() == [(False, True), (False, True)]
+
+
+def test_buckets_are_those_of_python() -> None:
+    assert bucket("a", 0) == GOLDEN[0][2]
+    with duckdb.connect() as connection:
+        for identity, seed, expected in GOLDEN:
+            text = bind("select petrel_bucket($id, $seed)", {}, {"id": identity, "seed": seed}, dialect="duckdb")
+            assert connection.execute(text).fetchall() == [(expected,)]
+            assert 0 <= expected < 2**52
+
+
+@pytest.mark.spark
+def test_spark_gives_back_values_lists_buckets_and_votes(spark: SparkSession) -> None:
+    columns = ", ".join(f"$v{place} as v{place}" for place in range(len(VALUES)))
+    params = {f"v{place}": value for place, value in enumerate(VALUES)}
+    found = spark.sql(bind(f"select {columns}", {}, params, dialect="spark")).toArrow().to_pylist()
+    assert list(found[0].values()) == VALUES
+
+    columns = ", ".join(f"petrel_bucket($i{place}, $s{place}) as b{place}" for place in range(len(GOLDEN)))
+    params = {f"{key}{n}": value for n, row in enumerate(GOLDEN) for key, value in zip("is", row[:2], strict=True)}
+    found = spark.sql(bind(f"select {columns}", {}, params, dialect="spark")).toArrow().to_pylist()
+    assert list(found[0].values()) == [expected for _, _, expected in GOLDEN]
+
+    spark.sql("select * from values ('x'), (\"y's\") v(a)").createOrReplaceTempView("dialect_t")
+    some = bind(LISTS, {"t": "dialect_t"}, {"some": ["y's", "z"]}, dialect="spark")
+    assert spark.sql(some).toArrow().to_pylist() == [{"is_in": False, "is_out": True}, {"is_in": True, "is_out": False}]
+    none = bind(LISTS, {"t": "dialect_t"}, {"some": []}, dialect="spark")
+    assert spark.sql(none).toArrow().to_pylist() == 2 * [{"is_in": False, "is_out": True}]
+    text = "select petrel_votes(a, 2) as votes, petrel_half('ffffffffffffffff0000000000000001', 1) as half from t"
+    made = spark.sql(bind(text, {"t": "dialect_t"}, {}, dialect="spark")).toArrow().to_pylist()[0]
+    assert (dict(made["votes"]), int(made["half"])) == ({"x": 2, "y's": 2}, 2**64 - 1)
