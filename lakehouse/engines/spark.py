@@ -157,9 +157,9 @@ class SparkEngine:
             # Delta's exceptions arrive as several Python classes, some without a message: the Java text decides.
             text = _java_text(error)
             if any(name in text for name in CONFLICTS):
-                raise ConcurrentWriteError(f"{path.name}: another commit came first: {text[:300]}") from error
+                raise ConcurrentWriteError(f"{path.name}: another commit came first: {_summary(text)}") from error
             why = "rows refused" if any(name in text for name in BROKEN_RULES) else "Spark could not append"
-            raise TableError(f"{path.name}: {why}: {text[:600]}; nothing was written") from error
+            raise TableError(f"{path.name}: {why}: {_summary(text)}; nothing was written") from error
         return int(DeltaTable(path).version())
 
     def _stage(self, frame: DataFrame) -> SparkRelation:
@@ -208,6 +208,12 @@ def _files(staged: SparkRelation) -> list[Path]:
 
 def _bytes(staged: SparkRelation) -> int:
     return sum(file.stat().st_size for file in _files(staged))
+
+
+def _summary(text: str) -> str:
+    """Return a Java error as one line, without its stack."""
+    lines = [line.strip() for line in text.splitlines() if not line.startswith(("\tat ", "An error occurred"))]
+    return " ".join(lines)[:600]
 
 
 def _java_text(error: BaseException) -> str:
