@@ -41,8 +41,9 @@ where evaluation_id = $id and verdict <> 'none' order by metric, slice
 """
 
 AGREEMENT = (
-    "select o.actor_id, sum(o.votes) as votes, round(sum(o.votes) filter (where o.label = m.label) / sum(o.votes), 4) "
-    "as agree from current_opinions o join members m on m.entity_id = o.subject_id "
+    "select o.actor_id, cast(sum(o.votes) as bigint) as votes, "
+    "round(sum(o.votes) filter (where o.label = m.label) / sum(o.votes), 4) as agree "
+    "from current_opinions o join members m on m.entity_id = o.subject_id "
     "where m.dataset_id = '{id}' and o.value_kind = 'label' group by o.actor_id order by agree desc"
 )
 DISPUTES = (
