@@ -19,8 +19,9 @@ from jobs.common import main_of
 from jobs.pipeline import load_pipeline
 from jobs.samples import LAYOUT, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
+from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
-from lakehouse.objects import read_bytes
+from lakehouse.objects import read_entity
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
 from lakehouse.tables import head, insert_rows
@@ -60,8 +61,8 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
         Receipt with counts rows and files, bytes written, and details dataset_id and folder.
 
     Raises:
-        RecipeError: If there is no such dataset.
-        IngestError: If an object is missing.
+        RecipeError: If there is no such dataset, or it has no member.
+        IngestError: If an object is missing, or has other bytes than when it was landed.
         LoaderError: If what was written is not what was planned.
     """
     inputs = {"dataset": name_or_id, DATASETS.name: head(lake.root, DATASETS)}
@@ -79,6 +80,11 @@ def is_published(folder: Path) -> bool:
 
 
 def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:
+    if version.members == 0:
+        raise RecipeError(
+            f"dataset {version.name} ({version.dataset_id}) has no member; `select reason, count(*) from "
+            "gold.dataset_exclusions group by reason` tells why"
+        )
     folder = lake.datasets / version.name / version.dataset_id
     samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)))
     plan = plan_dataset(
@@ -110,7 +116,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
 def _publish(lake: Lake, plan: DatasetPlan, folder: Path, lineage: Mapping[str, object]) -> Published:
     # Named by the plan: a killed run's finished files are found again, and nobody else's.
     staging = folder.parent / f".staging-{plan.plan_id[:32]}"
-    read_object = functools.partial(read_bytes, str(lake.root))
+    read_object = functools.partial(read_entity, str(lake.root))
     written = lake.engine.map_batches(
         lake.engine.from_arrow(plan.task_table()),
         functools.partial(run_task_batches, staging=str(staging), read_object=read_object),

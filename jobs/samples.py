@@ -32,7 +32,7 @@ class SampleTable:
     Attributes:
         rows: One row per member.
         fields: Columns to store.
-        objects: Field -> column of `rows` with the URI of its bytes.
+        objects: Field -> column of `rows` with the place of its bytes, as `lakehouse.objects.read_entity` takes it.
         classes: Every label that got a vote, sorted by code point; empty for a dataset without labels.
     """
 
@@ -52,7 +52,8 @@ def sample_table(members: pa.Table) -> SampleTable:
     images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
     content = IMAGE if images else CONTENT
     columns = {name: members[name] for name in ("entity_id", "media_type", "weight", "split", "size_bytes")}
-    columns["object_uri"] = members["object_uri"]
+    # With the hash behind it: whoever reads the bytes checks them.
+    columns["object_uri"] = pc.binary_join_element_wise(members["object_uri"], members["entity_id"], "#")
     fields = [ENTITY, content, MEDIA_TYPE, WEIGHT]
     classes: tuple[str, ...] = ()
     if members["label"].null_count < members.num_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -57,6 +58,27 @@ def resolve(root: str | Path, uri: str) -> bytes:
     if not _SHA256.fullmatch(sha256) or uri != object_uri(sha256):
         raise IngestError(f"not an object of the lake: {uri!r}; expected objects/<aa>/<sha256>")
     return os.path.join(os.fsencode(root), os.fsencode(uri))
+
+
+def read_entity(root: str | Path, place: str) -> bytes:
+    """Read the bytes of an entity and check that they are still those it is named by.
+
+    Args:
+        root: Folder of the lake.
+        place: `<object_uri>#<entity_id>`; a URI has no other `#`, names are percent-encoded.
+
+    Raises:
+        IngestError: If they are missing, or other bytes: the storage is damaged, or a linked file was changed.
+    """
+    uri, _, entity_id = place.rpartition("#")
+    data = read_bytes(root, uri)
+    found = hashlib.sha256(data).hexdigest()
+    if found != entity_id:
+        raise IngestError(
+            f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; the storage is damaged, or a linked file "
+            "was changed: put the old bytes back, or land it again and build a new version"
+        )
+    return data
 
 
 def read_bytes(root: str | Path, uri: str, *, limit: int | None = None) -> bytes:

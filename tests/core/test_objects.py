@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.errors import IngestError
-from lakehouse.objects import file_uri, object_uri, read_bytes, resolve, uri_path
+from lakehouse.objects import file_uri, object_uri, read_bytes, read_entity, resolve, uri_path
 
 SHA = hashlib.sha256(b"petrel").hexdigest()
 
@@ -72,6 +72,15 @@ def test_a_limit_is_kept(tmp_path):
     assert read_bytes(tmp_path, file_uri(path), limit=10) == b"0123456789"
     with pytest.raises(IngestError, match=r"10 bytes, limit 9; raise images\.max_bytes"):
         read_bytes(tmp_path, file_uri(path), limit=9)
+
+
+def test_bytes_that_are_not_those_of_the_entity_are_an_error_and_not_a_sample(tmp_path):
+    path = tmp_path / "50%#ä.bin"
+    path.write_bytes(b"petrel")
+    assert read_entity(tmp_path, f"{file_uri(path)}#{SHA}") == b"petrel"
+    path.write_bytes(b"parrot")
+    with pytest.raises(IngestError, match=rf"50%25%23%C3%A4\.bin .*expected {SHA}; .*a linked file was changed"):
+        read_entity(tmp_path, f"{file_uri(path)}#{SHA}")
 
 
 @pytest.mark.timeout(20)

@@ -15,7 +15,7 @@ from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation import Gate, evaluate
 from lakehouse.query import fetch
-from tests.making import START, add_dimension, add_entities, add_opinions, opinion
+from tests.making import START, add_dimension, add_entities, add_opinions, opinion, small_lake
 
 MODEL = "model:cnn@1"
 TRUTH = {"n0": "cat", "n1": "cat", "n2": "cat", "n3": "dog", "n4": "dog", "n5": "öwl"}
@@ -45,6 +45,15 @@ def measured(lake, receipt) -> dict[tuple[str, str], tuple[float | None, int]]:
     found = {(row["metric"], row["slice"]): (row["value"], row["support"]) for row in rows}
     assert len(found) == len(rows)
     return found
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """A lake with TRUTH and ANSWERS, shared by tests that only evaluate, and its dataset version."""
+    with small_lake(tmp_path_factory.mktemp("zoo") / "lake") as shared:
+        dataset_id = dataset(shared, TRUTH)
+        predict(shared, ANSWERS)
+        yield shared, dataset_id
 
 
 # --------------------------------------------------------------------------------- numbers
@@ -205,18 +214,18 @@ def test_groups_by_rank_are_of_equal_size_and_the_first_has_the_smallest_values(
         (["brightness:4", "brightness:5"], "`brightness` twice"),
     ],
 )
-def test_a_slice_that_cannot_be_made_is_an_error_that_says_why(lake, slices, message):
-    dataset_id = dataset(lake, {"n0": "cat"})
+def test_a_slice_that_cannot_be_made_is_an_error_that_says_why(zoo, slices, message):
     with pytest.raises(ConfigError, match=message):
-        score(lake, dataset_id, slices=slices)
+        score(*zoo, slices=slices)
 
 
-@pytest.mark.parametrize("column", ["entity_id", "media_type", "size_bytes", "origin", "storage"])
-def test_any_column_of_text_or_numbers_makes_a_slice(lake, column):
-    dataset_id = dataset(lake, {"n0": "cat"})
-    predict(lake, {"n0": "cat"})
-    found = measured(lake, score(lake, dataset_id, slices=[column]))
-    assert [place for place in found if place[0] == "accuracy" and place[1].startswith(f"{column}=")]
+def test_any_column_of_text_or_whole_numbers_makes_a_slice_also_those_the_query_has(zoo):
+    columns = ["entity_id", "media_type", "size_bytes", "origin", "storage"]
+    found = measured(zoo[0], score(*zoo, slices=columns))
+    parts = [where.partition("=")[0] for metric, where in found if metric == "accuracy"]
+    assert {column: parts.count(column) for column in columns} == {
+        "entity_id": 6, "media_type": 1, "size_bytes": 2, "origin": 1, "storage": 1
+    }
 
 
 # --------------------------------------------------------------------------------- gates
@@ -239,32 +248,28 @@ def test_any_column_of_text_or_numbers_makes_a_slice(lake, column):
         (Gate("recall", ">=", 0.1, slice="class=yak"), "fail"),
     ],
 )
-def test_a_gate_decides(lake, gate, verdict):
-    dataset_id = dataset(lake, TRUTH)
-    predict(lake, ANSWERS)
-    receipt = score(lake, dataset_id, gates=[gate])
+def test_a_gate_decides(zoo, gate, verdict):
+    receipt = score(*zoo, gates=[gate])
     assert receipt.details["verdict"] == verdict
-    rows = fetch(lake, "select metric, slice, operator, threshold, min_support, verdict from gold.evaluations "
-                       "where verdict <> 'none'")
+    text = """select metric, slice, operator, threshold, min_support, verdict from gold.evaluations
+              where verdict <> 'none' and evaluation_id = $id"""
+    rows = fetch(zoo[0], text, params={"id": receipt.details["evaluation_id"]})
     assert rows == [{"metric": gate.metric, "slice": gate.slice, "operator": gate.operator,
                      "threshold": gate.threshold, "min_support": gate.min_support, "verdict": verdict}]
 
 
-def test_the_worst_gate_decides_over_all(lake):
-    dataset_id = dataset(lake, TRUTH)
-    predict(lake, ANSWERS)
+def test_the_worst_gate_decides_over_all(zoo):
     good, unsure, bad = (Gate("accuracy", ">=", 0.1, min_support=1), Gate("coverage", ">=", 0.1, min_support=99),
                          Gate("macro_f1", ">=", 0.99, min_support=1))
-    assert score(lake, dataset_id, gates=[good]).details["verdict"] == "pass"
-    assert score(lake, dataset_id, gates=[good, unsure]).details["verdict"] == "inconclusive"
-    assert score(lake, dataset_id, gates=[unsure, bad, good]).details["verdict"] == "fail"
+    assert score(*zoo, gates=[good]).details["verdict"] == "pass"
+    assert score(*zoo, gates=[good, unsure]).details["verdict"] == "inconclusive"
+    assert score(*zoo, gates=[unsure, bad, good]).details["verdict"] == "fail"
 
 
-def test_two_gates_on_one_number_are_refused_and_none_is_dropped(lake):
-    dataset_id = dataset(lake, {"n0": "cat"})
+def test_two_gates_on_one_number_are_refused_and_none_is_dropped(zoo):
     gates = [Gate("accuracy", ">=", 0.9), Gate("accuracy", "<=", 0.99)]
     with pytest.raises(ConfigError, match="two gates on accuracy of all"):
-        score(lake, dataset_id, gates=gates)
+        score(*zoo, gates=gates)
 
 
 @pytest.mark.parametrize(("operator", "threshold"), [(">", 0.5), ("=", 0.5), ("", 0.5), (">=", math.nan)])
@@ -314,8 +319,6 @@ def test_the_same_evaluation_again_adds_nothing_and_another_does(lake, clock):
 
 
 def test_the_order_of_the_answers_changes_no_number(tmp_path):
-    from tests.making import small_lake
-
     ids = set()
     for place in range(2):
         names = [f"r{number}" for number in range(30)]

@@ -1,0 +1,139 @@
+"""materialise: a dataset version as Parquet, labels and soft labels beside the bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.materialise import materialise
+from lakehouse.datasets.build import build
+from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.errors import IngestError, RecipeError
+from lakehouse.query import fetch
+from tests.making import add_entities, add_opinions, entity_id, opinion
+
+NAMES = ["n0", "n1", "n2", "ä"]
+
+
+@pytest.fixture
+def zoo(lake):
+    """Four entities with their bytes: n0 cat 2 of 3, n1 dog, n2 a tie that is taken, ä without an answer."""
+    add_entities(lake, NAMES)
+    for name in NAMES:
+        path = lake.root / "objects" / entity_id(name)[:2] / entity_id(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    votes = [("n0", "cat", 2), ("n0", "öwl", 1), ("n1", "dog", 5), ("n2", "öwl", 1), ("n2", "dog", 1)]
+    add_opinions(lake, [opinion(name, "pool:crowd", label, votes=n, slot=label) for name, label, n in votes])
+    return lake
+
+
+def built(lake, **record) -> str:
+    recipe = {"name": "zoo", "split": {"ratios": {"train": 0.5, "test": 0.5}}} | record
+    return build(lake, parse_recipe(recipe, where="zoo.toml")).details["dataset_id"]
+
+
+def published(lake, receipt) -> pa.Table:
+    """Every row that was published, with its split, by entity."""
+    folder = lake.root / receipt.details["folder"]
+    parts = []
+    for path in sorted(folder.rglob("*.parquet")):
+        rows = pq.read_table(path, partitioning=None)
+        if "split" not in rows.column_names:
+            rows = rows.append_column("split", pa.array([path.parent.name] * rows.num_rows, pa.string()))
+        parts.append(rows)
+    return pa.concat_tables(parts).sort_by("entity_id")
+
+
+def by_name(rows: pa.Table) -> dict[str, dict]:
+    names = {entity_id(name): name for name in NAMES}
+    return {names[row["entity_id"]]: row for row in rows.to_pylist()}
+
+
+def test_labels_soft_labels_and_bytes_are_published_for_every_member(zoo):
+    dataset_id = built(zoo, question="animal", label={"policy": "soft"})
+    receipt = materialise(zoo, "zoo")
+    assert receipt.counts["rows"] == 3
+    assert receipt.details["dataset_id"] == dataset_id
+    rows = by_name(published(zoo, receipt))
+    assert {name: (row["content"], row["label"], row["label_index"]) for name, row in rows.items()} == {
+        "n0": (b"n0", "cat", 0), "n1": (b"n1", "dog", 1), "n2": (b"n2", "dog", 1)
+    }
+    assert rows["n0"]["label_probs"] == pytest.approx([2 / 3, 0, 1 / 3])
+    assert rows["n1"]["label_probs"] == [0, 1, 0]
+    assert rows["n2"]["label_probs"] == [0, 0.5, 0.5]
+    splits = {row["entity_id"]: row["split"] for row in fetch(zoo, "select entity_id, split from gold.dataset_members")}
+    assert {row["entity_id"]: row["split"] for row in rows.values()} == splits
+
+
+def test_the_classes_are_told_in_the_order_of_their_numbers(zoo):
+    built(zoo, question="animal", label={"policy": "soft"})
+    receipt = materialise(zoo, "zoo")
+    texts = [path.read_text() for path in (zoo.root / receipt.details["folder"]).rglob("_*.json")]
+    found = [json.loads(text)["lineage"]["classes"] for text in texts if '"lineage"' in text]
+    assert found
+    assert all(each == ["cat", "dog", "öwl"] for each in found)
+
+
+def test_without_a_question_there_is_no_label(zoo):
+    built(zoo)
+    rows = published(zoo, materialise(zoo, "zoo"))
+    assert not {"label", "label_index", "label_probs"} & set(rows.column_names)
+    assert sorted(rows["content"].to_pylist()) == sorted(name.encode() for name in NAMES)
+
+
+def test_a_second_run_writes_nothing_and_a_removed_folder_is_published_again(zoo):
+    built(zoo)
+    first = materialise(zoo, "zoo")
+    again = materialise(zoo, "zoo")
+    assert (again.details, again.counts, again.changed) == (first.details, first.counts, False)
+    before = published(zoo, first)
+    shutil.rmtree(zoo.root / first.details["folder"])
+    third = materialise(zoo, "zoo")
+    assert third.bytes_written == first.bytes_written > 0
+    assert third.rows_new == 0
+    assert published(zoo, third).equals(before)
+    (row,) = fetch(zoo, "select dataset_id, folder, rows, size_bytes from gold.materialisations")
+    assert row == {"dataset_id": first.details["dataset_id"], "folder": first.details["folder"], "rows": 4,
+                   "size_bytes": first.bytes_written}
+
+
+def test_every_version_has_a_folder_of_its_own_and_is_found_by_its_id(zoo, clock):
+    first = built(zoo)
+    clock.forward(days=1)
+    second = built(zoo, seed=1)
+    folders = {materialise(zoo, wanted).details["folder"] for wanted in (first, second, "zoo")}
+    assert folders == {f"datasets/zoo/{first}", f"datasets/zoo/{second}"}
+
+
+def test_a_missing_object_is_an_error_that_names_it_and_publishes_nothing(zoo):
+    dataset_id = built(zoo)
+    (zoo.root / "objects" / entity_id("n1")[:2] / entity_id("n1")).unlink()
+    with pytest.raises(IngestError, match=f"cannot read objects/.*{entity_id('n1')}"):
+        materialise(zoo, "zoo")
+    assert not (zoo.datasets / "zoo" / dataset_id).exists()
+    assert fetch(zoo, "select * from gold.materialisations") == []
+
+
+def test_an_object_that_is_not_its_hash_any_more_is_not_published(zoo):
+    built(zoo)
+    (zoo.root / "objects" / entity_id("n1")[:2] / entity_id("n1")).write_bytes(b"N1")
+    with pytest.raises(Exception, match=entity_id("n1")):
+        materialise(zoo, "zoo")
+    assert fetch(zoo, "select * from gold.materialisations") == []
+
+
+def test_a_dataset_without_members_is_refused_or_empty_and_never_half(zoo):
+    built(zoo, question="animal", label={"quorum": 99})
+    with pytest.raises(RecipeError, match=r"zoo.*no member"):
+        materialise(zoo, "zoo")
+
+
+def test_an_unknown_dataset_is_an_error_that_lists_the_known_ones(zoo):
+    built(zoo)
+    with pytest.raises(RecipeError, match="no dataset `zo`.*known: zoo"):
+        materialise(zoo, "zo")
