@@ -52,7 +52,8 @@ def fetch(
 ) -> list[dict[str, Any]]:
     """`query`, run now; returns the few rows of the answer."""
     relation = query(lake, text, inputs=inputs, params=params, pins=pins)
-    return lake.engine.arrow(relation).to_pylist()
+    rows: list[dict[str, Any]] = lake.engine.arrow(relation).to_pylist()
+    return rows
 
 
 def count_rows(lake: Lake, rows: Relation) -> int:

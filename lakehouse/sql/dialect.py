@@ -144,20 +144,23 @@ def _offset(half: exp.Expr) -> int:
 def _ctes_in_sight(node: exp.Expr) -> set[str]:
     """Names that mean a CTE where `node` stands: a CTE sees those before it, itself only when recursive."""
     names: set[str] = set()
-    child, parent = node, node.parent
-    while parent is not None:
-        if isinstance(parent, exp.With):
-            ctes = parent.expressions
-            place = next(place for place, cte in enumerate(ctes) if cte is child)
-            names.update(cte.alias.lower() for cte in ctes[: place + 1 if parent.args.get("recursive") else place])
-            child, parent = parent.parent, parent.parent.parent if parent.parent is not None else None
-            continue
-        own = parent.args.get("with_")
-        if own is not None:
-            names.update(cte.alias.lower() for cte in own.expressions)
-        child, parent = parent, parent.parent
-    own = node.args.get("with_")
-    return names | ({cte.alias.lower() for cte in own.expressions} if own is not None else set())
+    child: exp.Expr | None = None
+    here: exp.Expr | None = node
+    while here is not None:
+        if isinstance(here, exp.With):
+            place = next(place for place, cte in enumerate(here.expressions) if cte is child)
+            names.update(_aliases(here, place + 1 if here.args.get("recursive") else place))
+        else:
+            own = here.args.get("with_")
+            # Coming up out of the WITH itself: what is in sight there was added one step before.
+            if own is not None and own is not child:
+                names.update(_aliases(own, None))
+        child, here = here, here.parent
+    return names
+
+
+def _aliases(ctes: exp.Expr, number: int | None) -> list[str]:
+    return [cte.alias.lower() for cte in ctes.expressions[:number]]
 
 
 def _fill_functions(tree: exp.Expr, dialect: str) -> None:

@@ -1,5 +1,5 @@
 -- How do answers grow over time, and which share of the pictures has one?
-select o.question_id, a.kind, coalesce(cast(date_trunc('minute', o.event_time) as varchar), 'no time') as minute,
+select o.question_id, a.kind, date_trunc('minute', o.event_time) as minute,
     count(*) as answers, cast(sum(o.votes) as bigint) as votes,
     count(distinct o.subject_id) / cast((select count(*) from entities) as double) as coverage,
     list(distinct o.label order by o.label) as labels
