@@ -1,0 +1,137 @@
+"""What a step may rely on, whichever engine does the work."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from lakehouse.config import EngineConfig
+from lakehouse.engines import Engine, open_engine
+from lakehouse.errors import ConfigError, IngestError
+
+MARKED = pa.schema([("number", pa.int64()), ("batch", pa.int64())])
+NUMBERS = pa.table({"number": pa.array(range(100), pa.int64())})
+
+
+@pytest.fixture(params=["embedded", pytest.param("spark", marks=pytest.mark.spark)])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """Either engine."""
+    if request.param == "spark":
+        request.getfixturevalue("spark")
+    opened = open_engine(request.param, config=EngineConfig(workers=2), scratch=tmp_path / "scratch")
+    yield opened
+    opened.close()
+
+
+def mark(batches: Iterator[pa.RecordBatch], *, folder: Path) -> Iterator[pa.RecordBatch]:
+    """Leave one file for each row that was seen; tell the size of its batch."""
+    for batch in batches:
+        for number in batch.column("number").to_pylist():
+            (folder / f"{number}-{uuid.uuid4().hex}").touch()
+        size = pa.array([batch.num_rows] * batch.num_rows, pa.int64())
+        yield pa.RecordBatch.from_arrays([batch.column("number"), size], schema=MARKED)
+
+
+def test_a_function_sees_every_row_once_at_once_and_in_small_batches(engine: Engine, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    marked = engine.map_batches(
+        engine.from_arrow(NUMBERS), partial(mark, folder=seen), MARKED, rows_per_task=10, label="mark"
+    )
+    numbers = sorted(int(path.name.split("-")[0]) for path in seen.iterdir())
+    assert numbers == list(range(100))  # done before anybody reads the result
+    for _ in range(2):
+        found = engine.arrow(engine.sql("select number, batch from m order by number", {"m": marked}, {}))
+        assert found.column("number").to_pylist() == list(range(100))
+        assert max(found.column("batch").to_pylist()) <= 10
+    engine.stage(engine.stage(marked))
+    assert len(list(seen.iterdir())) == 100
+
+
+def test_a_function_that_gets_no_row_gives_an_empty_relation(engine: Engine, tmp_path: Path) -> None:
+    none = engine.sql("select number from n where number < 0", {"n": engine.from_arrow(NUMBERS)}, {})
+    marked = engine.map_batches(none, partial(mark, folder=tmp_path), MARKED, rows_per_task=10, label="mark")
+    assert marked.columns == ("number", "batch")
+    assert engine.arrow(marked).num_rows == 0
+
+
+def test_values_survive_memory_staging_and_streams(engine: Engine) -> None:
+    now, long_ago = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)
+    rows = [
+        {"id": 1, "name": "été 🐦", "at": now, "keys": [("a", "b")], "tags": ["x"]},
+        {"id": 2, "name": "", "at": long_ago, "keys": [], "tags": []},
+        {"id": 3, "name": None, "at": None, "keys": None, "tags": None},
+    ]
+    schema = pa.schema(
+        [
+            ("id", pa.int64()), ("name", pa.string()), ("at", pa.timestamp("us", "UTC")),
+            ("keys", pa.map_(pa.string(), pa.string())), ("tags", pa.list_(pa.string())),
+        ]
+    )
+    given = engine.from_arrow(pa.Table.from_pylist(rows, schema=schema))
+    staged = engine.stage(engine.sql("select * from g order by id desc", {"g": given}, {}))
+    assert given.columns == staged.columns == ("id", "name", "at", "keys", "tags")
+    assert engine.arrow(engine.sql("select * from s order by id", {"s": staged}, {})).to_pylist() == rows
+    streamed = [row for batch in engine.stream(staged) for row in batch.to_pylist()]
+    assert streamed == rows[::-1]
+
+
+def test_a_relation_of_another_engine_is_refused(engine: Engine) -> None:
+    class Other:
+        columns = ("a",)
+
+    with pytest.raises(TypeError, match="a relation of another engine"):
+        engine.arrow(Other())
+
+
+def test_an_unknown_engine_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown engine `flink`; known: embedded, spark"):
+        open_engine("flink", config=EngineConfig(), scratch=tmp_path)
+
+
+def die(batches: Iterator[pa.RecordBatch], *, parent: int) -> Iterator[pa.RecordBatch]:
+    """Kill the worker, as a lack of memory would."""
+    for batch in batches:
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield batch
+
+
+def fail(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Raise what a step's function may raise."""
+    for batch in batches:
+        raise IngestError(f"the disk is full at row {batch.column('number')[0]}")
+        yield batch
+
+
+def test_a_killed_worker_is_an_error_and_the_engine_goes_on(tmp_path: Path) -> None:
+    engine = open_engine("embedded", config=EngineConfig(workers=2), scratch=tmp_path / "scratch")
+    try:
+        numbers = engine.from_arrow(NUMBERS)
+        function = partial(die, parent=os.getpid())
+        with pytest.raises(IngestError, match="a worker process died"):
+            engine.map_batches(numbers, function, NUMBERS.schema, rows_per_task=10, label="die")
+        (tmp_path / "seen").mkdir()
+        again = engine.map_batches(
+            numbers, partial(mark, folder=tmp_path / "seen"), MARKED, rows_per_task=10, label="mark"
+        )
+        assert engine.arrow(again).num_rows == 100
+    finally:
+        engine.close()
+
+
+def test_the_error_of_a_function_comes_back_as_it_was(tmp_path: Path) -> None:
+    engine = open_engine("embedded", config=EngineConfig(workers=2), scratch=tmp_path / "scratch")
+    try:
+        with pytest.raises(IngestError, match="the disk is full at row"):
+            engine.map_batches(engine.from_arrow(NUMBERS), fail, NUMBERS.schema, rows_per_task=10, label="fail")
+    finally:
+        engine.close()
