@@ -7,6 +7,7 @@ executor, so that no function ever runs twice, and the driver can see how large 
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,7 @@ class SparkEngine:
 
         self._session: SparkSession = build_session("petrel")
         self._scratch = scratch
-        self._prefix = f"petrel_{scratch.name}_"
+        self._prefix = f"petrel_{uuid.uuid4().hex[:12]}_"
         self._numbers = itertools.count()
         self._views: list[str] = []
         self._scans: dict[tuple[Path, int], SparkRelation] = {}
