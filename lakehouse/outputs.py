@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.receipts import Inserted
-from lakehouse.tables import insert
+from lakehouse.tables import digest_at, head, insert
 from schemas.model import Table
 
 TARGET = "target_table"
@@ -37,7 +37,13 @@ def union_batch(rows: Iterable[tuple[Table, Mapping[str, object]]], schema: pa.S
 def insert_outputs(lake: Lake, outputs: Relation, tables: Iterable[Table], *, step: str) -> dict[str, Inserted]:
     """Insert each table's rows, in the order of `tables`; returns table name -> what changed."""
     written = {}
+    found = lake.engine.sql(f"select distinct {TARGET} from outputs", {"outputs": outputs}, {})
+    present = set(lake.engine.arrow(found)[TARGET].to_pylist())
     for table in tables:
+        if table.name not in present:
+            version = head(lake.root, table)
+            written[table.name] = Inserted(table.name, version, version, 0, 0, str(digest_at(lake, table, version)))
+            continue
         columns = ", ".join(table.column_names)
         text = f"select {columns} from outputs where {TARGET} = $table"
         rows = lake.engine.sql(text, {"outputs": outputs}, {"table": table.name})

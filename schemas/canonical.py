@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import pyarrow as pa
-
 from schemas.model import Table
 
 BUCKET_BITS = 52
 """Buckets are integers in [0, 2**52): 13 hex digits, exact in a double and in a 64-bit integer."""
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: object) -> str:
@@ -30,7 +31,7 @@ def canonical_json(value: object) -> str:
             same text in NFC.
         TypeError: For a type that has no canonical form, or a key that is not text.
     """
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(_plain(value))
 
 
 def content_id(value: object, *, digits: int = 32) -> str:
@@ -48,14 +49,12 @@ def row_hash(row: Mapping[str, object], table: Table) -> str:
 
     Clock columns and `row_hash` itself are left out; a missing column counts as NULL.
     """
-    map_columns = _map_columns(table)
-    content = {}
-    for name in table.column_names:
-        if name == "row_hash" or name in table.clock_columns:
-            continue
-        value = row.get(name)
-        # Arrow hands out a map as a list of pairs; its order is not content.
-        content[name] = dict(value) if name in map_columns and value is not None else value  # type: ignore[call-overload]
+    content = {name: row.get(name) for name in table.content_columns}
+    for name in table.map_columns:
+        value = content.get(name)
+        if value is not None:
+            # Arrow hands out a map as a list of pairs; its order is not content.
+            content[name] = dict(value)  # type: ignore[call-overload]
     return sha256_text(canonical_json(content))
 
 
@@ -67,10 +66,6 @@ def bucket(identity: str, seed: int) -> int:
     """
     digest = hashlib.md5(f"{identity}|{seed}".encode(), usedforsecurity=False).hexdigest()
     return int(digest[: BUCKET_BITS // 4], 16)
-
-
-def _map_columns(table: Table) -> frozenset[str]:
-    return frozenset(column.name for column in table.columns if pa.types.is_map(column.type))
 
 
 def _plain(value: object) -> object:

@@ -76,6 +76,17 @@ class Table:
         return frozenset(column.name for column in self.columns if column.clock)
 
     @cached_property
+    def content_columns(self) -> tuple[str, ...]:
+        """Names of the columns that `row_hash` covers."""
+        return tuple(name for name in self.column_names if name != "row_hash" and name not in self.clock_columns)
+
+    @cached_property
+    def map_columns(self) -> frozenset[str]:
+        """Names of the covered columns whose values are maps."""
+        maps = {column.name for column in self.columns if pa.types.is_map(column.type)}
+        return frozenset(maps.intersection(self.content_columns))
+
+    @cached_property
     def has_row_hash(self) -> bool:
         """Whether rows carry a content hash."""
         return "row_hash" in self.column_names

@@ -78,7 +78,6 @@ class _Pending:
 
     descriptor: int
     temporary: bytes
-    final: bytes
 
 
 def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iterator[pa.RecordBatch]:
@@ -91,17 +90,17 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
         plan: See `StorePlan`.
     """
     for batch in batches:
-        pending: list[_Pending] = []
+        pending: dict[bytes, _Pending] = {}
         try:
             rows = [_store(item, plan, pending) for item in batch.to_pylist()]
             _publish(pending)
         finally:
-            for left in pending:
+            for left in pending.values():
                 os.close(left.descriptor)
         yield pa.RecordBatch.from_pylist(rows, schema=STORED_SCHEMA)
 
 
-def _store(item: dict[str, object], plan: StorePlan, pending: list[_Pending]) -> dict[str, object]:
+def _store(item: dict[str, object], plan: StorePlan, pending: dict[bytes, _Pending]) -> dict[str, object]:
     sha256, new_bytes, rule, reason = None, 0, item["rule"], item["reason"]
     if rule is None:
         try:
@@ -141,7 +140,7 @@ def _store(item: dict[str, object], plan: StorePlan, pending: list[_Pending]) ->
     return row | {"new_bytes": new_bytes}
 
 
-def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]:
+def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int]:
     try:
         return _read(uri, plan, pending)
     except RejectedInputError as error:
@@ -150,7 +149,7 @@ def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: list[_Pending
         return _read(uri, plan, pending)
 
 
-def _read(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]:
+def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int]:
     try:
         # Never through a link, and never waiting on a FIFO that took the file's place.
         source = os.open(uri_path(uri), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -174,7 +173,7 @@ def _read(uri: str, plan: StorePlan, pending: list[_Pending]) -> tuple[str, int]
 
 
 def _copy_small(
-    source: int, before: os.stat_result, plan: StorePlan, pending: list[_Pending]
+    source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
 ) -> tuple[str, int]:
     # One read more than the size: a file that grew is noticed.
     data = b"".join(iter(lambda: os.read(source, CHUNK_BYTES), b""))
@@ -184,13 +183,13 @@ def _copy_small(
     if _held(final, len(data), pending):
         return sha256, 0
     descriptor, temporary = _temporary(plan.scratch)
-    pending.append(_Pending(descriptor, temporary, final))
+    pending[final] = _Pending(descriptor, temporary)
     _write_all(descriptor, data)
     return sha256, len(data)
 
 
 def _copy_large(
-    source: int, before: os.stat_result, plan: StorePlan, pending: list[_Pending]
+    source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
 ) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     descriptor, temporary = _temporary(plan.scratch) if plan.mode == "copy" else (-1, b"")
@@ -202,9 +201,10 @@ def _copy_large(
                 _write_all(descriptor, chunk)
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
-        if descriptor < 0 or _held(_final(plan.root, sha256), size, pending):
+        final = _final(plan.root, sha256)
+        if descriptor < 0 or _held(final, size, pending):
             return sha256, 0
-        pending.append(_Pending(descriptor, temporary, _final(plan.root, sha256)))
+        pending[final] = _Pending(descriptor, temporary)
         descriptor = -1
         return sha256, size
     finally:
@@ -213,17 +213,15 @@ def _copy_large(
             os.unlink(temporary)
 
 
-def _publish(pending: list[_Pending]) -> None:
-    folders = set()
-    with _writing():
-        for ready in pending:
-            os.fsync(ready.descriptor)
-        for ready in pending:
-            folder = os.path.dirname(ready.final)
-            os.makedirs(folder, exist_ok=True)
-            os.rename(ready.temporary, ready.final)
-            folders.add(folder)
-        for folder in folders:
+def _publish(pending: dict[bytes, _Pending]) -> None:
+    for ready in pending.values():
+        os.fsync(ready.descriptor)
+    folders = {os.path.dirname(final) for final in pending}
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+    for final, ready in pending.items():
+        os.rename(ready.temporary, final)
+    for folder in folders:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
@@ -252,8 +250,8 @@ def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
         )
 
 
-def _held(final: bytes, size: int, pending: list[_Pending]) -> bool:
-    if any(other.final == final for other in pending):
+def _held(final: bytes, size: int, pending: dict[bytes, _Pending]) -> bool:
+    if final in pending:
         return True
     try:
         # A size that differs is a torn file from outside: it is written again and replaced whole.
