@@ -214,14 +214,15 @@ def _copy_large(
 
 
 def _publish(pending: dict[bytes, _Pending]) -> None:
-    for ready in pending.values():
-        os.fsync(ready.descriptor)
     folders = {os.path.dirname(final) for final in pending}
-    for folder in folders:
-        os.makedirs(folder, exist_ok=True)
-    for final, ready in pending.items():
-        os.rename(ready.temporary, final)
-    for folder in folders:
+    with _writing():
+        for ready in pending.values():
+            os.fsync(ready.descriptor)
+        for folder in folders:
+            os.makedirs(folder, exist_ok=True)
+        for final, ready in pending.items():
+            os.rename(ready.temporary, final)
+        for folder in folders:
             descriptor = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

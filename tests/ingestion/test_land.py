@@ -209,11 +209,13 @@ def test_a_torn_object_of_the_right_name_is_replaced_whole(lake, drop):
     assert torn.read_bytes() == data
 
 
-def test_a_lake_that_cannot_be_written_stops_the_run_and_blames_no_file(lake, drop, monkeypatch):
+@pytest.mark.parametrize("call", ["write", "fsync", "rename"])
+def test_a_lake_that_cannot_be_written_stops_the_run_and_blames_no_file(lake, drop, monkeypatch, call):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.os, "write", full)
+    assert lake.engine.name == "embedded"  # started before the disk is full
+    monkeypatch.setattr(store.os, call, full)
     with pytest.raises(IngestError, match=r"cannot write .*No space left on device"):
         land(lake, source(drop))
     assert landed(lake) == []
