@@ -73,10 +73,11 @@ def config_for(lake_folder: Path) -> Config:
 
 
 def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
-    command = [str(SUBMIT), str(ROOT / "jobs" / f"{step}.py"), "--lake", str(lake_folder), "--engine", "spark"]
-    command.append("--json")
+    # Absolute: a job's working directory is Spark's affair.
+    command = [str(SUBMIT), str(ROOT / "jobs" / f"{step}.py"), "--lake", str(lake_folder.absolute())]
+    command += ["--engine", "spark", "--json"]
     if step in TAKE_PIPELINE:
-        command += ["--pipeline", str(plan.pipeline)]
+        command += ["--pipeline", str(plan.pipeline.absolute())]
     log = plan.home / "logs" / f"{step}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (

@@ -57,7 +57,8 @@ def train(folder: Path, models: Path, settings: Settings) -> Card:
         model = SmallCnn(channels=channels, classes=len(classes), width=settings.width)
         _fit(model, folder / "train", dataset.splits["train"].rows, settings, shape)
         model.eval()
-        answers = {split: list(_answers(model, folder / split, shape)) for split in dataset.splits}
+        filled = [split for split, entry in dataset.splits.items() if entry.rows]
+        answers = {split: list(_answers(model, folder / split, shape)) for split in filled}
     card = Card(
         actor=next_actor(models),
         key=key_of(dataset.dataset_id, settings),
