@@ -124,6 +124,7 @@ def test_random_answers_measure_as_scikit_learn_measures_them(lake, seed):
 
 def test_nobody_answered_is_an_accuracy_of_zero(lake):
     dataset_id = dataset(lake, TRUTH)
+    predict(lake, {"elsewhere": "cat"})
     found = measured(lake, score(lake, dataset_id))
     assert found["accuracy", "all"] == (0.0, 6)
     assert found["coverage", "all"] == (0.0, 6)
@@ -165,9 +166,17 @@ def test_only_the_asked_split_is_scored(lake):
 @pytest.mark.parametrize("more", [{"split": "nowhere"}, {"split": "train"}, {"dataset_id": "0" * 32}])
 def test_nothing_to_evaluate_on_is_an_error_that_names_dataset_and_split(lake, more):
     dataset_id = dataset(lake, {"n0": "cat"})
+    predict(lake, {"n0": "cat"})
     with pytest.raises(ConfigError, match=rf"{more.get('dataset_id', dataset_id)}: no labelled member in split"):
         score(lake, dataset_id, **more)
     assert fetch(lake, "select * from gold.evaluations") == []
+
+
+def test_an_actor_that_nobody_knows_is_an_error_that_names_the_nearest(lake):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    predict(lake, {"n0": "cat"}, actor="model:cnn@2")
+    with pytest.raises(ConfigError, match=r"no actor `model:cn@2` .*did you mean `model:cnn@2`"):
+        score(lake, dataset_id, actor="model:cn@2")
 
 
 # --------------------------------------------------------------------------------- slices

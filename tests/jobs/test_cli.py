@@ -89,9 +89,15 @@ def test_a_wrong_gate_is_told_with_its_form(lake_folder, capsys):
 
 
 def test_a_failed_gate_has_an_exit_code_of_its_own(lake_folder, capsys):
-    arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "model:silent@1"]
-    assert main([*arguments, "--question", "shape", "--gate", "accuracy>=0.5", "--min-support", "1"]) == 3
+    arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "import:folders@1"]
+    assert main([*arguments, "--question", "shape", "--gate", "accuracy<=0.5", "--min-support", "1"]) == 3
     assert "verdict fail" in capsys.readouterr().out
+
+
+def test_a_misspelt_actor_is_an_error_and_not_a_bad_model(lake_folder, capsys):
+    arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "import:folder@1"]
+    assert main([*arguments, "--question", "shape"]) == 1
+    assert "did you mean `import:folders@1`?" in capsys.readouterr().err
 
 
 def test_asking_for_help_loads_no_engine():
