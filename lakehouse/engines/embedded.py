@@ -45,6 +45,8 @@ class EmbeddedEngine:
         self._scans: dict[tuple[Path, int], EmbeddedRelation] = {}
         self._workers = config.workers or usable_cores()
         self._pool = BatchPool(self._workers)
+        if self._workers > 1:
+            self._pool.warm()
         scratch.mkdir(parents=True, exist_ok=True)
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET TimeZone = 'UTC'")

@@ -7,6 +7,7 @@ threads (DuckDB, delta-rs) can hang. A worker that outlives its parent is killed
 from __future__ import annotations
 
 import ctypes
+import multiprocessing.forkserver
 import os
 import signal
 import sys
@@ -24,7 +25,12 @@ import pyarrow as pa
 from lakehouse.engines.protocol import BatchFunction
 from lakehouse.errors import IngestError
 
-PRELOAD = ("lakehouse.engines.pool", "lakehouse.dimensions.extract", "lakehouse.ingestion.store")
+PRELOAD = (
+    "lakehouse.engines.pool", "lakehouse.ingestion.store", "lakehouse.ingestion.entities",
+    "lakehouse.dimensions.extract", "lakehouse.opinions.items", "lakehouse.opinions.rows",
+    # pyarrow looks for pandas at its first conversion: 0.35 s, here once instead of in every worker. May be missing.
+    "pandas",
+)
 PR_SET_PDEATHSIG = 1
 
 
@@ -39,6 +45,12 @@ class BatchPool:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._executor: ProcessPoolExecutor | None = None
+        self._context = _Context()
+
+    def warm(self) -> None:
+        """Start the fork server, without waiting: it imports what workers need while we plan their work."""
+        self._context.set_forkserver_preload(list(PRELOAD))
+        multiprocessing.forkserver.ensure_running()
 
     def run(self, batches: Iterator[pa.RecordBatch], function: BatchFunction) -> Iterator[list[pa.RecordBatch]]:
         """Yield the result of each input batch.
@@ -89,9 +101,8 @@ class BatchPool:
 
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            context = _Context()
-            context.set_forkserver_preload(list(PRELOAD))
-            self._executor = ProcessPoolExecutor(self._workers, mp_context=context, initializer=_enter_worker)
+            self.warm()
+            self._executor = ProcessPoolExecutor(self._workers, mp_context=self._context, initializer=_enter_worker)
         return self._executor
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,8 @@ from lakehouse.sql.views import ordered_views, view_texts
 from lakehouse.tables import head, open_table, table_path
 from schemas.tables import BY_NAME, TABLES
 
+Connection = duckdb.DuckDBPyConnection
+
 MACROS = (
     "CREATE OR REPLACE MACRO petrel_bucket(identity, seed) AS "
     "CAST(('0x' || substr(md5(identity || '|' || seed), 1, 13)) AS BIGINT)",
@@ -24,7 +26,7 @@ MACROS = (
 
 def connect(
     root: str | Path, *, pins: Mapping[str, int] | None = None, extension: bool | None = None
-) -> duckdb.DuckDBPyConnection:
+) -> Connection:
     """Open DuckDB with every table and view of a lake.
 
     Args:
@@ -40,7 +42,11 @@ def connect(
         TableNotFoundError: If there is no lake at `root`.
         VersionUnavailableError: If a pinned version does not exist.
     """
-    root = Path(root)
+    return _open(Path(root), frozenset([*BY_NAME, *view_texts()]), pins or {}, extension=extension)
+
+
+def _open(root: Path, names: Collection[str], pins: Mapping[str, int], *, extension: bool | None) -> Connection:
+    """Open DuckDB with these tables and views, and the tables and views that these views read."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     with_extension = extension is not False and load_extension(connection)
@@ -49,17 +55,30 @@ def connect(
         raise RuntimeError("DuckDB's Delta extension did not load; install duckdb-extension-delta of DuckDB's version")
     for layer in sorted({table.layer for table in TABLES}):
         connection.execute(f"CREATE SCHEMA {layer}")
+    wanted = _with_what_they_read(names)
     for table in TABLES:
-        version = (pins or {}).get(table.name)
-        version = head(root, table) if version is None else version
+        if table.name not in wanted:
+            continue
+        version = pins[table.name] if table.name in pins else head(root, table)
         open_table(root, table, version)
         define_view(connection, table.name, table_path(root, table), version, extension=with_extension)
     for macro in MACROS:
         connection.execute(macro)
     for name, text in ordered_views():
+        if name not in wanted:
+            continue
         bound = bind(text, {each: each for each in table_names(text)}, {}, dialect="duckdb")
         connection.execute(f"CREATE VIEW {name} AS {bound}")
     return connection
+
+
+def _with_what_they_read(names: Collection[str]) -> set[str]:
+    texts, found, waiting = view_texts(), set(names), list(names)
+    while waiting:
+        read = table_names(texts.get(waiting.pop(), "select 1 as one")) - found
+        found |= read
+        waiting += read
+    return found
 
 
 def user_query(
@@ -80,13 +99,13 @@ def user_query(
         QueryFailedError: If DuckDB cannot run it.
     """
     check_query(text, known={*BY_NAME, *view_texts()})
-    connection = connect(root, pins=pins, extension=False)
+    names = {name: name for name in table_names(text)}
+    connection = _open(Path(root), names, pins or {}, extension=False)
     try:
         for setting in ("enable_external_access = false", "autoinstall_known_extensions = false",
                         "autoload_known_extensions = false", "python_enable_replacements = false",
                         "lock_configuration = true"):
             connection.execute(f"SET {setting}")
-        names = {name: name for name in table_names(text)}
         return connection.execute(bind(text, names, params or {}, dialect="duckdb")).to_arrow_table()
     except KeyError as error:
         raise QueryFailedError(str(error.args[0])) from error
