@@ -36,7 +36,6 @@ from lakehouse.opinions.step import OpinionSource, import_opinions, opinion_sour
 from lakehouse.opinions.subjects import MATCHES
 from lakehouse.receipts import Receipt
 
-
 TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repeat", "valid_time", "system", "project")
 """Arguments that go to the source as they are."""
 
