@@ -69,6 +69,16 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
         # The reader of our output left (`petrel sql ... | head`); nothing is wrong.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # Full, read-only or broken: a fact about the machine, not about our code.
+        if verbose:
+            logger.exception("failed")
+        where = f" ({error.filename})" if error.filename else ""
+        sys.stderr.write(
+            f"petrel: {type(error).__name__}: {error.strerror or error}{where}; what was committed stays, run the "
+            "same command again when it is mended\n"
+        )
+        return EXIT_ERROR
 
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:
@@ -99,7 +109,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser, *, engine: str | None
 
 def _config_of(args: argparse.Namespace) -> Config:
     overrides = list(args.set)
-    if args.lake:
+    if args.lake is not None:
         # As TOML text, so that a folder called 42 stays a folder.
         escaped = args.lake.replace("\\", "\\\\").replace('"', '\\"')
         overrides.append(f'lake.root="{escaped}"')

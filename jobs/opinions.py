@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from jobs.common import main_of
 from jobs.pipeline import load_pipeline
@@ -64,11 +64,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolve", action="store_true", help="only look again for the subjects of parked answers")
 
 
-def run(lake: Lake, args: argparse.Namespace) -> list[Receipt]:
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Import one set of annotations, those of a pipeline, or what had been parked."""
-    if args.resolve:
-        return [resolve_parked(lake)]
-    return [*(import_opinions(lake, source) for source in _sources(args)), resolve_parked(lake)]
+    for source in [] if args.resolve else _sources(args):
+        yield import_opinions(lake, source)
+    yield resolve_parked(lake)
 
 
 def _sources(args: argparse.Namespace) -> Iterable[OpinionSource]:

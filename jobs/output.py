@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -22,7 +23,18 @@ def say_receipt(receipt: Receipt, *, as_json: bool) -> None:
 
 def say_json(value: object) -> None:
     """Write a value as one line of JSON; what JSON does not know becomes text."""
-    say(json.dumps(value, default=str, ensure_ascii=False, sort_keys=True))
+    say(json.dumps(_finite(value), default=str, ensure_ascii=False, sort_keys=True, allow_nan=False))
+
+
+def _finite(value: object) -> object:
+    """Return the value with NaN and infinities as text: JSON has no such numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,8 @@ from lakehouse.errors import ConfigError
 from lakehouse.sql.session import user_query
 from lakehouse.sql.views import view_docs
 from schemas.tables import TABLES
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +45,17 @@ def execute(config: Config, args: argparse.Namespace) -> int:
         docs = {table.name: table.doc for table in TABLES} | view_docs()
         say_table(["name", "one row is"], list(docs.items()))
         return 0
+    if args.limit < 0:
+        raise ConfigError(f"--limit {args.limit}: expected the number of rows to show, or 0 for all")
     if not args.query:
         raise ConfigError("give a query, for example: petrel sql \"select count(*) as n from entities\"; or --views")
     text = sys.stdin.read() if args.query == "-" else args.query
     pins = {name: _version(value) for name, value in _pairs(args.pin, "--pin").items()}
     params = {name: _value(value) for name, value in _pairs(args.param, "--param").items()}
     rows = user_query(Path(config.lake.root), text, params=params, pins=pins)
+    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"two columns are called {', '.join(twice)}; give each a name of its own with `as`")
     shown = rows.slice(0, args.limit) if args.limit else rows
     _show(shown, args.format)
     if shown.num_rows < rows.num_rows:
@@ -66,14 +75,17 @@ def _show(rows: pa.Table, form: str) -> None:
 
 
 def _csv(rows: pa.Table) -> bytes:
-    flat = {
-        # CSV has no maps and lists: they become their JSON-like text.
-        name: [str(value) for value in rows[name].to_pylist()] if pa.types.is_nested(rows[name].type) else rows[name]
-        for name in rows.column_names
-    }
+    flat = {name: _plain(rows[name]) for name in rows.column_names}
     sink = pa.BufferOutputStream()
     pa.csv.write_csv(pa.table(flat), sink)
     return bytes(sink.getvalue())
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    # CSV has no maps, lists and intervals: they become their JSON-like text.
+    if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+    return column
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -93,11 +105,9 @@ def _version(text: str) -> int:
 
 
 def _value(text: str) -> object:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    # Only what a number looks like: 007, 1_000, nan and 12e3456 are texts, as an identifier may be.
+    if NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return int(text) if text.lstrip("-").isdigit() else float(text)
     return text
 
 

@@ -93,6 +93,12 @@ def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_no
     root = Path(config.lake.root).absolute()
     if "://" in config.lake.root or not config.lake.root:
         raise ConfigError(f"lake.root = {config.lake.root!r}: only local folders so far; give a path")
+    unusable = sorted(UNUSABLE.intersection(str(root)))
+    if unusable:
+        raise ConfigError(
+            f"lake.root = {root}: has {' '.join(unusable)} in it, which the Delta library takes for parts of a URL; "
+            "give a folder whose whole path is free of [ ] % # ?"
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / "_tmp").mkdir(exist_ok=True)

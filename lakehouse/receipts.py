@@ -111,6 +111,6 @@ def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
             break
         try:
             found.append(from_json(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             logger.warning("receipt passed over path=%s reason=%s", path, error)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.config import nearest
 from lakehouse.datasets.labels import heard_opinions, tally
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
@@ -34,6 +35,13 @@ select count(*) as n, min(p.entity_id) as example from picked p
 where not exists (select 1 from silver.entities e where e.entity_id = p.entity_id)
 """
 
+GROUPS = """
+select distinct name from (
+    select unnest(map_keys(e.group_keys)) as name from silver.entities e
+    where exists (select 1 from picked p where p.entity_id = e.entity_id)
+) keys order by name
+"""
+
 
 def build(lake: Lake, recipe: Recipe) -> Receipt:
     """Follow a recipe over the tables as they are now and record the dataset version.
@@ -50,7 +58,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         members_digest.
 
     Raises:
-        RecipeError: If the selection gives no `entity_id`, nothing is selected, or a stratum is short.
+        RecipeError: If the selection gives no `entity_id`, nothing is selected, nothing selected has the group
+            key of the split, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
     _check_selection(recipe)
@@ -70,7 +79,9 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     known = _known(lake, dataset_id)
     if known is None:
         votes = None if heard is None else tally(lake, heard[1])
-        considered = consider(lake, recipe, _picked(lake, recipe, pins), votes, pins)
+        picked = _picked(lake, recipe, pins)
+        _check_group(lake, recipe, picked, pins)
+        considered = consider(lake, recipe, picked, votes, pins)
         _write(lake, recipe, inputs, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if known is None:
@@ -124,6 +135,8 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
         found = user_query(lake.root, recipe.select.sql, params=recipe.select.params, pins=pins)
     except QueryFailedError as error:
         raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error
+    if found.column_names.count("entity_id") > 1:
+        raise RecipeError(f"recipe {recipe.name}: select.sql returns entity_id more than once; name one column of them")
     if "entity_id" not in found.column_names:
         raise RecipeError(
             f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
@@ -139,6 +152,18 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
             f"{strange['example']!r}, are no entities of this lake; join with entities"
         )
     return picked
+
+
+def _check_group(lake: Lake, recipe: Recipe, picked: Relation, pins: Pins) -> None:
+    # A misspelt key would let groups leak from train to test without a word.
+    if not recipe.split.group:
+        return
+    known = [row["name"] for row in fetch(lake, GROUPS, inputs={"picked": picked}, pins=pins)]
+    if recipe.split.group not in known:
+        raise RecipeError(
+            f"recipe {recipe.name}: split.group: no picked entity has a group key `{recipe.split.group}`"
+            f"{nearest(recipe.split.group, known) if known else '; group_keys of a source makes them'}"
+        )
 
 
 def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:

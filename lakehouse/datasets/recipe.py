@@ -19,7 +19,8 @@ POLICIES = ("majority", "soft")
 TIES = ("exclude", "lowest")
 RATIO_TOLERANCE = 1e-9
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,99}")
+SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ class Split:
 
     Attributes:
         ratios: Split -> share; shares add up to 1. The order given is the order of the hash ranges.
-        group: Name of a group key whose values stay together; "" for every entity on its own.
+        group: Name of a group key whose values stay together, an entity without one on its own; a key that no
+            picked entity has is an error. "" for every entity on its own.
     """
 
     ratios: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
@@ -105,7 +107,7 @@ class Recipe:
     """One dataset, by name.
 
     Attributes:
-        name: Name of the dataset: lower-case letters, digits, `_` and `-`.
+        name: Name of the dataset: lower-case letters a-z, digits, `_` and `-`, 100 at most.
         seed: Of every random choice.
         question: Question whose answers are the labels; "" for a dataset without labels.
     """
@@ -159,7 +161,7 @@ def _build(cls: type[T], record: Mapping[str, object], where: str) -> T:
     try:
         return cls(**values)
     except TypeError as error:
-        raise RecipeError(f"{where}: {error}; a recipe needs at least a name") from error
+        raise RecipeError(f"{where}: `name` is missing; a recipe needs at least a name") from error
 
 
 def _value(expected: typing.Any, value: object, where: str) -> object:
@@ -206,8 +208,9 @@ def _utc(value: datetime) -> datetime:
 
 
 def _check(recipe: Recipe, where: str) -> None:
-    if not recipe.name or not all(c.islower() or c.isdigit() or c in "_-" for c in recipe.name):
-        raise RecipeError(f"{where}: name = {recipe.name!r}; use lower-case letters, digits, _ and -")
+    if not NAME.fullmatch(recipe.name):
+        # It becomes the name of a folder, and an argument of commands.
+        raise RecipeError(f"{where}: name = {recipe.name!r}; use up to 100 lower-case letters a-z, digits, _ and -")
     if not -(2**63) <= recipe.seed < 2**63:
         raise RecipeError(f"{where}: seed = {recipe.seed}; it must fit into 64 bits")
     label = recipe.label
@@ -240,7 +243,7 @@ def _check(recipe: Recipe, where: str) -> None:
     for split in ratios:
         # It becomes the name of a folder.
         if not SPLIT.fullmatch(split):
-            raise RecipeError(f"{where}: split.ratios has {split!r}; use letters, digits, _ and -")
+            raise RecipeError(f"{where}: split.ratios has {split!r}; use up to 100 letters, digits, _ and -")
     if not ratios or any(not 0 <= share <= 1 for share in ratios.values()):
         raise RecipeError(f"{where}: split.ratios must be shares within 0..1, found {dict(ratios)}")
     if not math.isclose(sum(ratios.values()), 1, abs_tol=RATIO_TOLERANCE):

@@ -24,9 +24,14 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path) -> Engine:
         EnvironmentProblemError: If Spark is asked for and Java, pyspark or the jars are missing.
     """
     if name == "embedded":
+        from lakehouse.engines.pool import BatchPool
+
+        # First the processes, then our own imports: what workers need is loaded meanwhile on another core.
+        pool = BatchPool(config.workers)
+        pool.warm()
         from lakehouse.engines.embedded import EmbeddedEngine
 
-        return EmbeddedEngine(config=config, scratch=scratch)
+        return EmbeddedEngine(config=config, scratch=scratch, pool=pool)
     if name == "spark":
         from lakehouse.engines.spark import SparkEngine
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lakehouse.config import EngineConfig
 from lakehouse.engines.commit import append_batches
-from lakehouse.engines.pool import BatchPool, usable_cores
+from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
 from lakehouse.progress import progress
 from lakehouse.sql.delta import define_view, load_extension, quote
@@ -39,14 +39,12 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, *, config: EngineConfig, scratch: Path) -> None:
+    def __init__(self, *, config: EngineConfig, scratch: Path, pool: BatchPool) -> None:
         self._scratch = scratch
         self._numbers = itertools.count()
         self._scans: dict[tuple[Path, int], EmbeddedRelation] = {}
-        self._workers = config.workers or usable_cores()
-        self._pool = BatchPool(self._workers)
-        if self._workers > 1:
-            self._pool.warm()
+        self._pool = pool
+        self._workers = pool.workers
         scratch.mkdir(parents=True, exist_ok=True)
         self._connection = duckdb.connect(":memory:")
         self._connection.execute("SET TimeZone = 'UTC'")

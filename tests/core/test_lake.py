@@ -123,3 +123,10 @@ def test_time_comes_from_the_clock_that_was_given(tmp_path):
         before = lake.clock()
         clock.forward(days=2)
         assert (lake.clock() - before).days == 2
+
+
+@pytest.mark.parametrize("name", ["a[1]", "50%", "a%20b", "#1", "what?"])
+def test_a_folder_that_delta_takes_for_a_url_is_refused_before_anything_is_written(tmp_path, name):
+    with pytest.raises(ConfigError, match="takes for parts of a URL"), small_lake(tmp_path / name / "lake"):
+        pass
+    assert not (tmp_path / name).exists()

@@ -68,3 +68,9 @@ def test_a_receipt_that_cannot_be_read_hides_no_other(tmp_path, text):
     keep(tmp_path, RECEIPT)
     (tmp_path / "99990101T000000.000000Z-land-00000000.json").write_text(text)
     assert last(tmp_path, limit=1) == [RECEIPT]
+
+
+def test_a_folder_among_the_receipts_hides_none(tmp_path):
+    keep(tmp_path, RECEIPT)
+    (tmp_path / "99990101T000000.000000Z-land-00000000.json").mkdir()
+    assert last(tmp_path, limit=1) == [RECEIPT]

@@ -329,6 +329,16 @@ def test_adding_data_moves_nobody(lake):
     assert len(after) == 100
 
 
+@pytest.mark.parametrize(
+    ("groups", "told"), [({"n0": {"patient": "p"}}, "did you mean `patient`"), ({}, "group_keys of a source")]
+)
+def test_a_group_key_that_no_picked_entity_has_is_an_error(lake, groups, told):
+    add_entities(lake, NAMES[:2], groups=groups)
+    with pytest.raises(RecipeError, match=rf"split\.group: no picked entity has a group key `pateint`.*{told}"):
+        build(lake, recipe(split={"ratios": SPLITS, "group": "pateint"}))
+    assert fetch(lake, "select * from gold.datasets") == []
+
+
 def test_a_group_is_never_split_and_an_entity_without_one_stands_alone(lake):
     names = [f"x{number}" for number in range(120)]
     groups = {name: {"patient": f"p{number % 12}", "site": "s"} for number, name in enumerate(names[:100])}

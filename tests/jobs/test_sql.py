@@ -92,3 +92,49 @@ def test_no_lake_is_an_error_that_names_the_folder(tmp_path, capsys):
     assert code == 1
     assert "nowhere" in err
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("text", ["007", "1_000", "nan", "inf", "12e3456", "1e400", "9" * 40, " 1"])
+def test_a_parameter_that_is_not_written_as_a_number_stays_text(shared_lake, capsys, text):
+    code, out, _ = ask(capsys, shared_lake, "select $p as p", "--param", f"p={text}", "--format", "json")
+    assert (code, json.loads(out)) == (0, {"p": text})
+
+
+def test_a_parameter_that_is_written_as_a_number_is_one(shared_lake, capsys):
+    given = ["--param", "a=-12", "--param", "b=0.5", "--param", "c=2e3"]
+    _, out, _ = ask(capsys, shared_lake, "select $a as a, $b as b, $c as c", *given, "--format", "json")
+    assert json.loads(out) == {"a": -12, "b": 0.5, "c": 2000.0}
+
+
+@pytest.mark.parametrize("pin", ["silver.entitys=0", "entities=0"])
+def test_a_pin_of_what_is_no_table_is_refused_and_not_ignored(shared_lake, capsys, pin):
+    code, out, err = ask(capsys, shared_lake, "select count(*) as n from entities", "--pin", pin)
+    assert (code, out) == (1, "")
+    assert "did you mean `silver.entities`?" in err
+
+
+def test_numbers_that_json_has_not_become_text(shared_lake, capsys):
+    text = "select 'nan'::double as a, ['inf'::double, 1] as b"
+    _, out, _ = ask(capsys, shared_lake, text, "--format", "json")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    assert json.loads(out, parse_constant=refuse) == {"a": "nan", "b": ["inf", 1.0]}
+
+
+def test_what_csv_has_no_form_for_becomes_text(shared_lake, capsys):
+    code, out, _ = ask(capsys, shared_lake, "select interval 2 days as i, [1, 2] as l", "--format", "csv")
+    assert code == 0
+    assert "[1, 2]" in out
+
+
+def test_two_columns_of_one_name_are_refused_in_every_form(shared_lake, capsys):
+    for form in ("table", "json", "csv"):
+        code, out, err = ask(capsys, shared_lake, "select 1 as a, 2 as a", "--format", form)
+        assert (code, out) == (1, "")
+        assert "two columns are called a" in err
+
+
+def test_a_negative_limit_is_refused(shared_lake, capsys):
+    assert ask(capsys, shared_lake, "select 1 as a", "--limit", "-1")[0] == 1
