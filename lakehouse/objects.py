@@ -76,7 +76,7 @@ def read_entity(root: str | Path, place: str) -> bytes:
     if found != entity_id:
         raise IngestError(
             f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; the storage is damaged, or a linked file "
-            "was changed: put the old bytes back, or land it again and build a new version"
+            "was changed: put the old bytes back, or leave this entity_id out in the recipe's select.sql"
         )
     return data
 

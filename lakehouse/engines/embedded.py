@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,10 +83,15 @@ class EmbeddedEngine:
         staged = self._staged(relation)
         rows = self._count(staged)
         path = self._scratch / f"{self._name()}.parquet"
-        with pq.ParquetWriter(path, schema) as writer, progress(label, total=rows, unit="rows") as advance:
-            tasks = self._batches(staged, _task_rows(rows, rows_per_task, self._workers))
-            sizes: list[int] = []
-            for result in self._pool.run(_note_sizes(tasks, sizes), function):
+        sizes: list[int] = []
+        with (
+            pq.ParquetWriter(path, schema) as writer,
+            progress(label, total=rows, unit="rows") as advance,
+            # Closed here, also after an error: a reader must not outlive the database it reads.
+            closing(self._batches(staged, _task_rows(rows, rows_per_task, self._workers))) as tasks,
+            closing(self._pool.run(_note_sizes(tasks, sizes), function)) as results,
+        ):
+            for result in results:
                 for batch in result:
                     writer.write_batch(batch.cast(schema))
                 advance(sizes.pop(0))
@@ -101,7 +107,8 @@ class EmbeddedEngine:
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
         """Append through delta-rs."""
-        return append_batches(path, self._batches(self._staged(relation), STREAM_ROWS), commit)
+        with closing(self._batches(self._staged(relation), STREAM_ROWS)) as batches:
+            return append_batches(path, batches, commit)
 
     def arrow(self, relation: Relation) -> pa.Table:
         """Return all rows."""
@@ -131,14 +138,14 @@ class EmbeddedEngine:
         row = self._connection.execute(f"SELECT count(*) FROM {_own(relation).view}").fetchone()
         return int(row[0]) if row else 0
 
-    def _batches(self, relation: EmbeddedRelation, rows: int) -> Iterator[pa.RecordBatch]:
+    def _batches(self, relation: EmbeddedRelation, rows: int) -> Generator[pa.RecordBatch, None, None]:
         # Its own cursor: the caller may run other statements while this one is still being read. A cursor
         # sees tables, not objects registered with the first connection: hence only staged relations.
         cursor = self._connection.cursor()
         try:
-            reader = cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows)
-            for batch in reader:
-                yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
+            with cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows) as reader:
+                for batch in reader:
+                    yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
         finally:
             cursor.close()
 

@@ -7,13 +7,15 @@ threads (DuckDB, delta-rs) can hang. A worker that outlives its parent is killed
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
 import sys
+import threading
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -54,7 +56,9 @@ class BatchPool:
             self._context.set_forkserver_preload(list(PRELOAD))
             multiprocessing.forkserver.ensure_running()
 
-    def run(self, batches: Iterator[pa.RecordBatch], function: BatchFunction) -> Iterator[list[pa.RecordBatch]]:
+    def run(
+        self, batches: Iterator[pa.RecordBatch], function: BatchFunction
+    ) -> Generator[list[pa.RecordBatch], None, None]:
         """Yield the result of each input batch.
 
         A single batch, or a pool of one, runs in this process: starting others would cost more.
@@ -137,9 +141,18 @@ def _chain(
 
 
 def _enter_worker() -> None:
-    # The fork server ends when our process does, however it ends; this ends the worker with the fork server.
+    # Every worker holds the pipe by which the fork server would notice that our process is gone: without this
+    # thread they would wait for each other for ever. The next line is for the end of the fork server alone.
+    threading.Thread(target=_end_with_parent, name="petrel-parent", daemon=True).start()
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _call(function: BatchFunction, packed: bytes) -> bytes:

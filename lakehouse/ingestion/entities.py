@@ -62,7 +62,9 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
         label="entities",
     )
     written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
-    new, linked, rejected = (written[t.name].rows_new for t in (ENTITIES, ENTITY_SOURCES, REJECTED))
+    new = written[ENTITIES.name].rows_new
+    # Offered, not new: another process may have come first with the same observations.
+    linked, rejected = (written[table.name].rows_offered for table in (ENTITY_SOURCES, REJECTED))
     seen = count_rows(lake, todo)
     record.writes.extend(written.values())
     record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -135,3 +138,24 @@ def test_the_error_of_a_function_comes_back_as_it_was(tmp_path: Path) -> None:
             engine.map_batches(engine.from_arrow(NUMBERS), fail, NUMBERS.schema, rows_per_task=10, label="fail")
     finally:
         engine.close()
+
+
+KILLED = """
+import os, signal
+import pyarrow as pa
+from lakehouse.engines.pool import BatchPool
+
+batches = (pa.RecordBatch.from_pylist([{"number": number}]) for number in range(8))
+print(len(list(BatchPool(2).run(batches, list))), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_idle_workers_end_with_a_killed_parent() -> None:
+    victim = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    try:
+        # The workers have this pipe too: it ends when the last of them does.
+        assert victim.communicate(timeout=60)[0] == "8\n"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(victim.pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ from PIL import Image
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch
 from tests.ingestion.files import png, put, source
 from tests.making import small_lake
@@ -172,3 +173,15 @@ def test_the_order_of_landing_does_not_change_the_entities(tmp_path, clock):
             hashes.append(fetch(lake, "select row_hash from silver.entities order by entity_id"))
     assert hashes[0] == hashes[1]
     assert len(hashes[0]) == 3
+
+
+def test_another_process_that_comes_first_with_the_same_files_upsets_no_count(lake, tmp_path, monkeypatch):
+    def second(*arguments, **named):
+        insert_outputs(*arguments, **named)
+        return insert_outputs(*arguments, **named)
+
+    monkeypatch.setattr("lakehouse.ingestion.entities.insert_outputs", second)
+    put(tmp_path / "drop", "a.png", png(1))
+    put(tmp_path / "drop", "b.png", b"no picture")
+    land(lake, source(tmp_path / "drop"))
+    assert entities(lake).counts == {"seen": 2, "stored": 0, "duplicate": 1, "rejected": 1}
