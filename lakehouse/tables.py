@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
 from lakehouse.engines import Commit, Relation
-from lakehouse.errors import ConcurrentWriteError, TableNotFoundError, VersionUnavailableError
+from lakehouse.errors import ConcurrentWriteError, TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
@@ -65,10 +66,19 @@ def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTab
         return DeltaTable(path, version=version)
     except DeltaTableNotFoundError as error:
         raise TableNotFoundError(f"{table.name}: no table at {path}; run any step to create the lake") from error
-    except Exception as error:
-        # delta-rs has no error class of its own for a missing version.
+    except BaseException as error:
+        # delta-rs has no error class of its own for a missing version, and panics where a commit is no JSON.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        why = " ".join(str(error).split())[:300]
+        newest = max(_versions(root, table), default=None)
+        if version is None or newest is None or version <= newest:
+            raise VersionUnavailableError(
+                f"{table.name}: version {newest if version is None else version} cannot be read: {why}; "
+                f"put {path / '_delta_log'} back from a copy of the lake"
+            ) from error
         raise VersionUnavailableError(
-            f"{table.name}@{version}: cannot be read; head is {DeltaTable(path).version()} ({path})"
+            f"{table.name}@{version}: cannot be read; head is {newest} ({path})"
         ) from error
 
 
@@ -78,11 +88,7 @@ def head(root: Path, table: Table) -> int:
     Raises:
         TableNotFoundError: If the lake has no such table.
     """
-    try:
-        names = os.listdir(table_path(root, table) / "_delta_log")
-    except FileNotFoundError:
-        names = []
-    versions = [int(found[1]) for name in names if (found := COMMIT_FILE.fullmatch(name))]
+    versions = _versions(root, table)
     return max(versions) if versions else int(open_table(root, table).version())
 
 
@@ -186,15 +192,30 @@ def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[s
     return complete
 
 
+def _versions(root: Path, table: Table) -> list[int]:
+    try:
+        names = os.listdir(table_path(root, table) / "_delta_log")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [int(found[1]) for name in names if (found := COMMIT_FILE.fullmatch(name))]
+
+
 def _create(path: Path, table: Table) -> None:
-    created = DeltaTable.create(
-        path,
-        schema=table.arrow_schema,
-        mode="ignore",
-        name=table.name,
-        description=table.doc,
-        configuration=PROPERTIES,
-    )
+    try:
+        created = DeltaTable.create(
+            path,
+            schema=table.arrow_schema,
+            mode="ignore",
+            name=table.name,
+            description=table.doc,
+            configuration=PROPERTIES,
+        )
+    except (DeltaError, OSError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise TableError(
+            f"{table.name}: cannot be created at {path}: {why}; make room or give permission, or where the lake is "
+            f"damaged put {path / '_delta_log'} back from a copy"
+        ) from error
     present = created.metadata().configuration
     missing = {name: check for name, check in table.checks.items() if f"delta.constraints.{name}" not in present}
     if missing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from lakehouse.config import EngineConfig
 from lakehouse.engines.commit import append_batches
 from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
+from lakehouse.errors import EnvironmentProblemError, TableError
 from lakehouse.progress import progress
 from lakehouse.sql.delta import define_view, load_extension, quote
 from lakehouse.sql.dialect import bind
@@ -65,7 +66,8 @@ class EmbeddedEngine:
         """Read a Delta table at a version."""
         if (path, version) not in self._scans:
             name = self._name()
-            define_view(self._connection, name, path, version, extension=self._extension)
+            with _told():
+                define_view(self._connection, name, path, version, extension=self._extension)
             self._scans[path, version] = self._relation(name)
         return self._scans[path, version]
 
@@ -73,7 +75,7 @@ class EmbeddedEngine:
         """Define a view over named relations."""
         name = self._name()
         bound = bind(text, {key: _own(rel).view for key, rel in inputs.items()}, params, dialect="duckdb")
-        self._connection.execute(f"CREATE VIEW {name} AS {bound}")
+        self._run(f"CREATE VIEW {name} AS {bound}")
         return self._relation(name)
 
     def map_batches(
@@ -96,13 +98,13 @@ class EmbeddedEngine:
                     writer.write_batch(batch.cast(schema))
                 advance(sizes.pop(0))
         name = self._name()
-        self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
+        self._run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
         return self._relation(name)
 
     def stage(self, relation: Relation) -> Relation:
         """Compute into a table of the in-memory database, which spills to the scratch folder when it is large."""
         name = self._name()
-        self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {_own(relation).view}")
+        self._run(f"CREATE TABLE {name} AS SELECT * FROM {_own(relation).view}")
         return EmbeddedRelation(name, relation.columns, staged=True)
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
@@ -112,7 +114,8 @@ class EmbeddedEngine:
 
     def arrow(self, relation: Relation) -> pa.Table:
         """Return all rows."""
-        return self._connection.execute(f"SELECT * FROM {_own(relation).view}").to_arrow_table()
+        with _told():
+            return self._connection.execute(f"SELECT * FROM {_own(relation).view}").to_arrow_table()
 
     def stream(self, relation: Relation) -> Iterator[pa.RecordBatch]:
         """Return the rows batch by batch."""
@@ -123,11 +126,15 @@ class EmbeddedEngine:
         self._pool.close()
         self._connection.close()
 
+    def _run(self, text: str) -> duckdb.DuckDBPyConnection:
+        with _told():
+            return self._connection.execute(text)
+
     def _name(self) -> str:
         return f"r{next(self._numbers)}"
 
     def _relation(self, name: str) -> EmbeddedRelation:
-        described = self._connection.execute(f"DESCRIBE {name}").fetchall()
+        described = self._run(f"DESCRIBE {name}").fetchall()
         return EmbeddedRelation(name, tuple(row[0] for row in described))
 
     def _staged(self, relation: Relation) -> EmbeddedRelation:
@@ -148,6 +155,26 @@ class EmbeddedEngine:
                     yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
         finally:
             cursor.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What files and memory do to a query is no mistake in it: it becomes an error of ours, in one line."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise EnvironmentProblemError(
+            f"memory is short: {_line(error)}; raise it with --set engine.memory_limit_mb=N, or take fewer processes "
+            "with --set engine.workers=1"
+        ) from error
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise TableError(
+            f"the files of a table cannot be read: {_line(error)}; put them back from a copy of the lake"
+        ) from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:400]
 
 
 def _own(relation: Relation) -> EmbeddedRelation:

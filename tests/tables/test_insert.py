@@ -149,6 +149,28 @@ def test_a_version_that_is_not_there_is_named(lake: Lake) -> None:
         open_table(lake.root, ACTORS, 99)
 
 
+@pytest.mark.parametrize("damage", ["hole", "no JSON"])
+def test_a_damaged_log_is_told_with_its_place(lake: Lake, damage: str) -> None:
+    insert_rows(lake, ACTORS, [actor("ann")], step="test")
+    log = table_path(lake.root, ACTORS) / "_delta_log"
+    if damage == "hole":
+        (log / f"{1:020}.json").unlink()
+    else:
+        (log / f"{2:020}.json").write_text("{nothing")
+    for version in (None, 2):
+        with pytest.raises(VersionUnavailableError, match=r"silver\.actors: version 2 cannot be read.*_delta_log"):
+            open_table(lake.root, ACTORS, version)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 no more PAR1", None])
+def test_a_damaged_file_of_a_table_is_an_error_of_that_table(lake: Lake, damage: bytes | None) -> None:
+    insert_rows(lake, ACTORS, [actor("ann")], step="test")
+    (part,) = table_path(lake.root, ACTORS).glob("*.parquet")
+    part.unlink() if damage is None else part.write_bytes(damage)
+    with pytest.raises(TableError, match="the files of a table cannot be read"):
+        names(lake)
+
+
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableNotFoundError, match=r"silver\.opinions: no table at"):
         open_table(tmp_path, OPINIONS)
