@@ -136,8 +136,8 @@ def evaluate(
         Receipt with counts members and answered, and details verdict and accuracy.
 
     Raises:
-        ConfigError: If nobody knows the actor, the dataset has no labelled member in that split, a slice is not
-            one, or two gates are on one number.
+        ConfigError: If nobody knows the actor or the question, the dataset has no labelled member in that split,
+            a slice is not one, or two gates are on one number.
     """
     _check(slices, gates)
     run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
@@ -149,7 +149,7 @@ def evaluate(
     }
     with step(lake, "evaluate", inputs=inputs) as record:
         if not record.unchanged:
-            _check_actor(lake, actor)
+            _check_known(lake, actor, question)
             metrics = _measure(lake, run, slices)
             total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
             if total is None or total.support == 0:
@@ -168,11 +168,15 @@ def evaluate(
     return record.finished()
 
 
-def _check_actor(lake: Lake, actor: str) -> None:
+def _check_known(lake: Lake, actor: str, question: str) -> None:
     # A misspelt name would look like a model that never answers.
     known = [row["actor_id"] for row in fetch(lake, "select distinct actor_id from silver.actors order by actor_id")]
     if actor not in known:
         raise ConfigError(f"no actor `{actor}` ever answered anything in this lake{nearest(actor, known)}")
+    text = "select distinct question_id from silver.opinions order by question_id"
+    asked = [row["question_id"] for row in fetch(lake, text)]
+    if question not in asked:
+        raise ConfigError(f"nobody ever answered question `{question}` in this lake{nearest(question, asked)}")
 
 
 def _check(slices: Sequence[str], gates: Sequence[Gate]) -> None:

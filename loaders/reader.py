@@ -90,6 +90,8 @@ class Reader(Iterator[Batch]):
             raise FormatError(f"batch_size must be a positive integer, found {batch_size!r}")
         if num_epochs is not None and (type(num_epochs) is not int or num_epochs < 1):
             raise FormatError(f"num_epochs must be a positive integer or None, found {num_epochs!r}")
+        if shuffle is not None and not isinstance(shuffle, Shuffle):
+            raise FormatError(f"shuffle must be Shuffle(seed=...) or None, found {shuffle!r}")
         if options.tail == "ragged" and shard.world > 1:
             raise FormatError("tail='ragged' is for one rank: ranks would take different numbers of steps; use pad")
         if options.tail == "pad" and IS_PAD in {field.name for field in split.fields}:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from lakehouse.config import nearest
-from lakehouse.errors import QueryFailedError, TableNotFoundError
+from lakehouse.errors import QueryFailedError, TableError, TableNotFoundError
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
@@ -101,6 +101,7 @@ def user_query(
     Raises:
         QueryRefusedError: If the gate refuses it; nothing has run then.
         QueryFailedError: If DuckDB cannot run it.
+        TableError: If the files of a table are missing or damaged.
     """
     check_query(text, known={*BY_NAME, *view_texts()})
     names = {name: name for name in table_names(text)}
@@ -114,6 +115,12 @@ def user_query(
     except KeyError as error:
         raise QueryFailedError(str(error.args[0])) from error
     except duckdb.Error as error:
+        if "arrow_scan:" in str(error):
+            # Not the query: the scan of a table's files.
+            raise TableError(
+                f"the files of a table cannot be read: {' '.join(str(error).partition('. Detail:')[0].split())}; "
+                "put them back from a copy of the lake"
+            ) from error
         raise QueryFailedError(f"the query cannot run: {error}") from error
     finally:
         connection.close()

@@ -179,6 +179,13 @@ def test_an_actor_that_nobody_knows_is_an_error_that_names_the_nearest(lake):
         score(lake, dataset_id, actor="model:cn@2")
 
 
+def test_a_question_that_nobody_answered_is_an_error_that_names_the_nearest(lake):
+    dataset_id = dataset(lake, {"n0": "cat"})
+    predict(lake, {"n0": "cat"})
+    with pytest.raises(ConfigError, match=r"nobody ever answered question `animl` .*did you mean `animal`"):
+        score(lake, dataset_id, question="animl")
+
+
 # --------------------------------------------------------------------------------- slices
 
 

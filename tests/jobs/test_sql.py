@@ -138,3 +138,12 @@ def test_two_columns_of_one_name_are_refused_in_every_form(shared_lake, capsys):
 
 def test_a_negative_limit_is_refused(shared_lake, capsys):
     assert ask(capsys, shared_lake, "select 1 as a", "--limit", "-1")[0] == 1
+
+
+def test_a_table_whose_file_is_gone_is_told_in_one_line(lake_folder, capsys):
+    for part in (lake_folder / "tables" / "silver" / "entities").glob("*.parquet"):
+        part.unlink()
+    code, _, err = ask(capsys, lake_folder, "select min(size_bytes) as least from entities")
+    assert code == 1
+    assert err.startswith("petrel: TableError: the files of a table cannot be read")
+    assert err.count("\n") == 1

@@ -366,3 +366,9 @@ def test_several_threads_may_share_a_reader(train):
         for thread in takers:
             thread.join()
     assert sorted(n for batch in batches for n in numbers_of(batch)) == sorted(list(range(101)) * 2)
+
+
+@pytest.mark.parametrize("shuffle", [True, 7, "yes"])
+def test_a_shuffle_that_is_none_is_refused_by_name(train, shuffle):
+    with pytest.raises(FormatError, match=r"shuffle must be Shuffle\(seed=...\) or None"):
+        make_reader(train, batch_size=8, shuffle=shuffle)
