@@ -21,6 +21,7 @@ from jobs.samples import LAYOUT, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.locks import writer_lock
 from lakehouse.objects import read_entity
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
@@ -62,6 +63,7 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
 
     Raises:
         RecipeError: If there is no such dataset, or it has no member.
+        ConcurrentWriteError: If another process was publishing the same version for too long.
         IngestError: If an object is missing, or has other bytes than when it was landed.
         LoaderError: If what was written is not what was planned.
     """
@@ -96,7 +98,9 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         layout=LAYOUT,
     )
     lineage = {"name": version.name, "recipe": version.recipe, "classes": list(samples.classes)}
-    published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
+    # One publisher of a version at a time: they would share the staging folder.
+    with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
+        published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
     row = {
         "dataset_id": version.dataset_id,
         "folder": str(folder.relative_to(lake.root)),

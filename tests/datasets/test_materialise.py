@@ -10,9 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.materialise import materialise
+from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
-from lakehouse.errors import IngestError, RecipeError
+from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
+from lakehouse.lake import open_lake
+from lakehouse.locks import writer_lock
 from lakehouse.query import fetch
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
@@ -137,3 +140,12 @@ def test_an_unknown_dataset_is_an_error_that_lists_the_known_ones(zoo):
     built(zoo)
     with pytest.raises(RecipeError, match="no dataset `zo`.*known: zoo"):
         materialise(zoo, "zo")
+
+
+def test_a_version_that_somebody_else_is_publishing_is_waited_for(zoo):
+    dataset_id = built(zoo)
+    with writer_lock(zoo.locks, f"dataset-{dataset_id}", timeout_s=1):
+        config = load_config(overrides=[f'lake.root="{zoo.root}"', "engine.lock_timeout_s=0.1"], environ={})
+        with open_lake(config) as impatient, pytest.raises(ConcurrentWriteError, match=dataset_id):
+            materialise(impatient, dataset_id)
+    assert materialise(zoo, dataset_id).counts["rows"] == 4
