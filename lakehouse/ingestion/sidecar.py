@@ -17,6 +17,9 @@ from lakehouse.errors import IngestError
 from lakehouse.ingestion.source import PER_FILE, Source
 from lakehouse.objects import file_uri
 
+FIELD_CHARACTERS = 128 << 10
+"""Longest value of a CSV sidecar: a longer one is an open quote that swallowed the rest of the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class SidecarRecord:
@@ -135,6 +138,8 @@ def _read(path: Path) -> Iterator[SidecarRecord]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
     # Not splitlines(): it also splits at form feeds and line separators inside a field.
+    # A limit of the whole process, which readers of annotations raise for theirs.
+    csv.field_size_limit(FIELD_CHARACTERS)
     lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
     try:
         for row in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from datetime import UTC, datetime
 
@@ -140,6 +141,12 @@ def test_a_time_that_cannot_be_read_is_an_error_that_names_file_record_and_colum
 def test_a_sidecar_that_cannot_be_read_is_an_error_that_names_it(tmp_path, name, text):
     with pytest.raises(IngestError, match=name.replace(".", r"\.")):
         sidecars(tmp_path, text, name)
+
+
+def test_the_longest_value_does_not_depend_on_what_was_read_before(tmp_path):
+    csv.field_size_limit(1 << 24)  # as an import of annotations does
+    with pytest.raises(IngestError, match="field larger than field limit"):
+        sidecars(tmp_path, b'path,note\nx.png,"' + b"a" * 200_000 + b'"\n', "m.csv")
 
 
 def test_a_missing_sidecar_is_an_error_that_names_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,7 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def make(*args: str) -> str:
     """Run make and return what it printed."""
-    done = subprocess.run(["make", *args], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    # As from a shell: the tests themselves run below `make test`, which tells its children so.
+    outside = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    done = subprocess.run(["make", *args], cwd=REPOSITORY, env=outside, capture_output=True, text=True, check=True)
     return done.stdout
 
 
