@@ -15,7 +15,7 @@ from types import ModuleType
 
 from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
-from lakehouse.errors import PetrelError
+from lakehouse.errors import ConfigError, PetrelError
 from lakehouse.receipts import Receipt
 from loaders.errors import LoaderError
 
@@ -79,6 +79,21 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
             "same command again when it is mended\n"
         )
         return EXIT_ERROR
+
+
+def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """Read the values of an option that may be repeated, each `NAME=VALUE`.
+
+    Raises:
+        ConfigError: If one has another form.
+    """
+    found = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (separator and name):
+            raise ConfigError(f"{option} {text}: expected NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from jobs.common import main_of
+from jobs.common import main_of, pairs
 from jobs.pipeline import load_pipeline
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
@@ -81,22 +81,12 @@ def _sources(args: argparse.Namespace) -> Iterable[OpinionSource]:
     if not (args.format and args.path and args.question and args.actor):
         raise ConfigError("give --format, --path, --question and --actor, or --pipeline FILE")
     record: dict[str, object] = {name: value for name in TEXTS if (value := getattr(args, name))}
-    record |= {key: _value(text) for key, text in _pairs("--option", args.option).items()}
+    record |= {key: _value(text) for key, text in pairs("--option", args.option).items()}
     if args.labels:
         record["labels"] = args.labels
     if args.column:
-        record["columns"] = _pairs("--column", args.column)
+        record["columns"] = pairs("--column", args.column)
     return [opinion_source_from(record, where="petrel opinions")]
-
-
-def _pairs(argument: str, texts: Sequence[str]) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not (key and equals):
-            raise ConfigError(f"{argument} {text}: expected KEY=VALUE")
-        pairs[key] = value
-    return pairs
 
 
 def _value(text: str) -> object:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from jobs.common import main_of
+from jobs.common import main_of, pairs
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
 from lakehouse.errors import ConfigError
@@ -50,8 +50,8 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     if not args.query:
         raise ConfigError("give a query, for example: petrel sql \"select count(*) as n from entities\"; or --views")
     text = sys.stdin.read() if args.query == "-" else args.query
-    pins = {name: _version(value) for name, value in _pairs(args.pin, "--pin").items()}
-    params = {name: _value(value) for name, value in _pairs(args.param, "--param").items()}
+    pins = {name: _version(value) for name, value in pairs("--pin", args.pin).items()}
+    params = {name: _value(value) for name, value in pairs("--param", args.param).items()}
     rows = user_query(Path(config.lake.root), text, params=params, pins=pins)
     twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
     if twice:
@@ -86,16 +86,6 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
     if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
         return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     return column
-
-
-def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    pairs = {}
-    for text in texts:
-        name, separator, value = text.partition("=")
-        if not (separator and name):
-            raise ConfigError(f"{option} {text}: expected NAME=VALUE")
-        pairs[name] = value
-    return pairs
 
 
 def _version(text: str) -> int:

@@ -13,6 +13,7 @@ from lakehouse.config import load_config
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.java import find_java
 from lakehouse.lake import Lake, open_lake
+from tests.making import Clock, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,6 +49,19 @@ def real_data() -> Callable[[str], Path]:
         return root / name
 
     return find
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `lake`, which the test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def lake(tmp_path: Path, clock: Clock) -> Iterator[Lake]:
+    """An empty lake on the embedded engine that works in this process alone."""
+    with small_lake(tmp_path / "lake", clock=clock) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -1,30 +1,14 @@
-"""A small lake with a clock that the test moves, and packages that are only pretended."""
+"""Packages that are only pretended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import pytest
 
 from lakehouse.dimensions import registry
-from lakehouse.lake import Lake
 from lakehouse.sql.views import view_texts
-from tests.making import Clock, small_lake
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The clock of `lake`."""
-    return Clock()
-
-
-@pytest.fixture
-def lake(tmp_path: Path, clock: Clock) -> Iterator[Lake]:
-    """An empty lake."""
-    with small_lake(tmp_path / "lake", clock=clock) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +33,6 @@ from tests.making import START, Clock, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def lake(tmp_path: Path, clock: Clock) -> Iterator[Lake]:
-    with small_lake(tmp_path / "lake", clock=clock) as opened:
-        yield opened
 
 
 def actor(name: str, **more: object) -> dict[str, object]:
