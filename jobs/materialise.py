@@ -35,8 +35,10 @@ from loaders import (
     publish,
     receipts_of,
     run_task_batches,
+    verify,
 )
-from loaders.manifest import DATASET, FORMAT_VERSION
+from loaders.errors import LoaderError
+from loaders.manifest import FORMAT_VERSION
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, MATERIALISATIONS
 
@@ -65,7 +67,7 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
         RecipeError: If there is no such dataset, or it has no member.
         ConcurrentWriteError: If another process was publishing the same version for too long.
         IngestError: If an object is missing, or has other bytes than when it was landed.
-        LoaderError: If what was written is not what was planned.
+        LoaderError: If what was written is not what was planned, or what was published is damaged.
     """
     inputs = {"dataset": name_or_id, DATASETS.name: head(lake.root, DATASETS)}
     with step(lake, "materialise", inputs=inputs) as record:
@@ -77,8 +79,12 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
 
 
 def is_published(folder: Path) -> bool:
-    """Whether a version stands in `folder`: its `_dataset.json` is the last file to come."""
-    return (folder / DATASET).is_file()
+    """Whether a version stands in `folder`, with all its files."""
+    try:
+        verify(folder, deep=False)
+    except LoaderError:
+        return False
+    return True
 
 
 def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:

@@ -24,6 +24,7 @@ from loaders.manifest import DATASET, MANIFEST, Dataset, Manifest, PartReceipt, 
 from loaders.petastorm_metadata import write_common_metadata
 from loaders.planning import DatasetPlan
 from loaders.tasks import RECEIPTS
+from loaders.verification import verify
 
 logger = logging.getLogger(__name__)
 
@@ -59,12 +60,18 @@ def find_published(folder: str | Path, plan: DatasetPlan) -> Published | None:
     """Return what is published at `folder` if this very plan made it, without reading rows; else None.
 
     None does not say that the folder is free: `publish` compares the content then.
+
+    Raises:
+        CorruptionError: If files of it are missing or have other sizes.
     """
     target = Path(folder)
     if not (target / DATASET).exists():
         return None
     found = read_dataset(target)
-    return _describe(target, found, is_new=False) if found.lineage.get(PLAN_ID) == plan.plan_id else None
+    if found.lineage.get(PLAN_ID) != plan.plan_id:
+        return None
+    _check_whole(target)
+    return _describe(target, found, is_new=False)
 
 
 def publish(
@@ -183,6 +190,8 @@ def _remove_others(folder: Path, kept: set[str]) -> None:
 
 
 def _same_or_refused(target: Path, dataset: Dataset, staging: Path) -> Published:
+    if not (target / DATASET).exists():
+        raise FormatError(f"{target} is in the way: it is no published dataset, {DATASET} is missing; move it away")
     found = read_dataset(target)
     if not found.same_content(dataset):
         raise AlreadyPublishedError(
@@ -190,9 +199,20 @@ def _same_or_refused(target: Path, dataset: Dataset, staging: Path) -> Published
             f"not {dataset.dataset_id or '(no id)'} with {dataset.content_digest}; "
             "what is published never changes: choose another folder or version"
         )
+    _check_whole(target)
     if staging.exists() and staging.resolve() != target.resolve():
         shutil.rmtree(staging)
     return _describe(target, found, is_new=False)
+
+
+def _check_whole(target: Path) -> None:
+    try:
+        verify(target, deep=False)
+    except (CorruptionError, FormatError) as error:
+        raise CorruptionError(
+            f"{target} is published and damaged: {error}; remove this folder and publish the version again",
+            file=str(target),
+        ) from error
 
 
 def _describe(folder: Path, dataset: Dataset, *, is_new: bool) -> Published:

@@ -17,6 +17,7 @@ from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
 from lakehouse.lake import open_lake
 from lakehouse.locks import writer_lock
 from lakehouse.query import fetch
+from loaders import CorruptionError
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
 NAMES = ["n0", "n1", "n2", "ä"]
@@ -149,3 +150,16 @@ def test_a_version_that_somebody_else_is_publishing_is_waited_for(zoo):
         with open_lake(config) as impatient, pytest.raises(ConcurrentWriteError, match=dataset_id):
             materialise(impatient, dataset_id)
     assert materialise(zoo, dataset_id).counts["rows"] == 4
+
+
+@pytest.mark.parametrize("name", ["part-00000.parquet", "_manifest.json"])
+def test_a_published_folder_that_lost_a_file_is_told_and_not_counted_as_done(zoo, name):
+    receipt = materialise(zoo, built(zoo))
+    folder = zoo.root / receipt.details["folder"]
+    next(folder.glob(f"*/{name}")).unlink()
+    with pytest.raises(CorruptionError, match="damaged.*remove this folder"):
+        materialise(zoo, "zoo")
+    shutil.rmtree(folder)
+    again = materialise(zoo, "zoo")
+    assert again.counts == receipt.counts
+    assert len(fetch(zoo, "select * from gold.materialisations")) == 1
