@@ -30,7 +30,7 @@ GATE = re.compile(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--dataset", required=True, help="name of a dataset (its newest version) or a version id")
+    parser.add_argument("--dataset", required=True, help="name of a dataset (the version built last) or a version id")
     parser.add_argument("--actor", required=True, help="whose answers are scored, for example model:cnn@1")
     parser.add_argument("--question", required=True, help="the question they answer")
     parser.add_argument("--split", default="test", help="split to score (default: test)")

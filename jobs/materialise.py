@@ -18,7 +18,7 @@ from pathlib import Path
 from jobs.common import main_of
 from jobs.pipeline import load_pipeline
 from jobs.samples import LAYOUT, sample_table
-from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
+from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
@@ -46,8 +46,8 @@ from schemas.tables import DATASETS, MATERIALISATIONS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--dataset", help="name of a dataset (its newest version) or a version id")
-    given.add_argument("--pipeline", metavar="FILE", help="every dataset of a pipeline file, newest version")
+    given.add_argument("--dataset", help="name of a dataset (the version built last) or a version id")
+    given.add_argument("--pipeline", metavar="FILE", help="every dataset of a pipeline file, the version built last")
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
@@ -69,7 +69,7 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
         IngestError: If an object is missing, or has other bytes than when it was landed.
         LoaderError: If what was written is not what was planned, or what was published is damaged.
     """
-    inputs = {"dataset": name_or_id, DATASETS.name: head(lake.root, DATASETS)}
+    inputs = {"dataset": version_named(lake, name_or_id), DATASETS.name: head(lake.root, DATASETS)}
     with step(lake, "materialise", inputs=inputs) as record:
         # A folder can be removed to free its space; the tables do not tell.
         record.unchanged = record.unchanged and is_published(lake.root / record.details["folder"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from lakehouse.errors import ConfigError
 
 ENV_PREFIX = "PETREL__"
+MAX_WORKERS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,8 @@ def _check(config: Config) -> Config:
         # Not `value <= 0`, which is false for NaN.
         if not value > 0:
             raise ConfigError(f"{name}: must be above 0, found {value}")
+    if config.engine.workers > MAX_WORKERS:
+        raise ConfigError(f"engine.workers: at most {MAX_WORKERS}, found {config.engine.workers}; 0 takes all cores")
     if config.engine.workers < 0 or config.engine.memory_limit_mb < 0:
         raise ConfigError("engine.workers and engine.memory_limit_mb must be 0 (automatic) or more")
     if not 0 <= config.opinions.max_rejected_share <= 1:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -103,14 +104,15 @@ def keep(folder: Path, receipt: Receipt) -> Path:
     return path
 
 
-def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
-    """Return the newest receipts, newest first; one that cannot be read (of another version) is passed over."""
-    found: list[Receipt] = []
-    for path in sorted(folder.glob("*.json"), reverse=True):
-        if len(found) == limit:
-            break
+def newest_first(folder: Path, *, step: str = "*") -> Iterator[Receipt]:
+    """Yield the receipts of a step, or of all; one that cannot be read (of another version) is passed over."""
+    for path in sorted(folder.glob(f"*-{step}-*.json"), reverse=True):
         try:
-            found.append(from_json(path.read_text(encoding="utf-8")))
+            yield from_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             logger.warning("receipt passed over path=%s reason=%s", path, error)
-    return found
+
+
+def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
+    """Return the newest receipts, newest first."""
+    return list(itertools.islice(newest_first(folder), limit))

@@ -48,6 +48,8 @@ ENTITY_SOURCES = Table(
         Column("uri", pa.string(), "file:// URI where the bytes were seen."),
         Column("path", pa.string(), "Path relative to the drop, percent-encoded where not plain text."),
         Column("name", pa.string(), "Last part of the path, for people."),
+        Column("group_keys", pa.map_(pa.string(), pa.string()), "What this observation says must not be split "
+               "between train and test; empty when it says nothing."),
         Column("seen_at", TIMESTAMP, "When the observation was linked to the entity.", clock=True),
         ROW_HASH,
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.config import nearest
+from lakehouse.datasets.groups import leak_groups
 from lakehouse.datasets.labels import heard_opinions, tally
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
@@ -35,13 +35,6 @@ select count(*) as n, min(p.entity_id) as example from picked p
 where not exists (select 1 from silver.entities e where e.entity_id = p.entity_id)
 """
 
-GROUPS = """
-select distinct name from (
-    select unnest(map_keys(e.group_keys)) as name from silver.entities e
-    where exists (select 1 from picked p where p.entity_id = e.entity_id)
-) keys order by name
-"""
-
 
 def build(lake: Lake, recipe: Recipe) -> Receipt:
     """Follow a recipe over the tables as they are now and record the dataset version.
@@ -58,7 +51,7 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         members_digest.
 
     Raises:
-        RecipeError: If the selection gives no `entity_id`, nothing is selected, nothing selected has the group
+        RecipeError: If the selection gives no `entity_id`, nothing is selected, no entity has the group
             key of the split, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
@@ -73,15 +66,16 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
 
 def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     heard = heard_opinions(lake, recipe, pins) if recipe.question else None
-    inputs = inputs_of(lake, recipe, pins, heard)
+    groups = leak_groups(lake, recipe, pins)
+    inputs = inputs_of(lake, recipe, pins, heard=heard, groups=groups)
     dataset_id = inputs.version_id(recipe)
     record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
     known = _known(lake, dataset_id)
     if known is None:
         votes = None if heard is None else tally(lake, heard[1])
         picked = _picked(lake, recipe, pins)
-        _check_group(lake, recipe, picked, pins)
-        considered = consider(lake, recipe, picked, votes, pins)
+        rows = None if groups is None else groups.rows
+        considered = consider(lake, recipe, picked, tally=votes, groups=rows, pins=pins)
         _write(lake, recipe, inputs, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if known is None:
@@ -152,18 +146,6 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
             f"{strange['example']!r}, are no entities of this lake; join with entities"
         )
     return picked
-
-
-def _check_group(lake: Lake, recipe: Recipe, picked: Relation, pins: Pins) -> None:
-    # A misspelt key would let groups leak from train to test without a word.
-    if not recipe.split.group:
-        return
-    known = [row["name"] for row in fetch(lake, GROUPS, inputs={"picked": picked}, pins=pins)]
-    if recipe.split.group not in known:
-        raise RecipeError(
-            f"recipe {recipe.name}: split.group: no picked entity has a group key `{recipe.split.group}`"
-            f"{nearest(recipe.split.group, known) if known else '; group_keys of a source makes them'}"
-        )
 
 
 def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:

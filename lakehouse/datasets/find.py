@@ -10,6 +10,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
+from lakehouse.receipts import newest_first
 
 MEMBERS = """
 select m.entity_id, m.split, m.bucket, m.label, m.label_share, m.label_votes, m.weight, m.group_id,
@@ -36,8 +37,17 @@ class DatasetVersion:
         return int(str(self.recipe["seed"]))
 
 
+def version_named(lake: Lake, name_or_id: str) -> str:
+    """Return the id of the version of a name that was built last, from the receipts; what is no such name, as it is.
+
+    The table tells when a version was first built; building an earlier one again adds nothing to it.
+    """
+    built = newest_first(lake.runs, step="build")
+    return next((each.details["dataset_id"] for each in built if each.details.get("dataset") == name_or_id), name_or_id)
+
+
 def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
-    """Return a dataset version by its id, or the newest version of a name.
+    """Return a dataset version by its id, or the version of a name that was built last.
 
     Raises:
         RecipeError: If there is none; the message lists the names there are.
@@ -46,7 +56,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         select dataset_id, name, recipe_json, splits_json, members, members_digest from gold.datasets
         where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
     """
-    rows = fetch(lake, text, params={"wanted": name_or_id})
+    rows = fetch(lake, text, params={"wanted": version_named(lake, name_or_id)})
     if not rows:
         names = fetch(lake, "select distinct name from gold.datasets order by name")
         known = ", ".join(row["name"] for row in names) or "none yet"

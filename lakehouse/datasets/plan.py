@@ -28,6 +28,7 @@ select e.entity_id, {group} as group_id, {stratum} as stratum,
 from picked p
 join {entities} e on e.entity_id = p.entity_id
 left join tally t on t.entity_id = e.entity_id
+{groups}
 """
 
 RANKED = """
@@ -88,17 +89,29 @@ def check_strata_columns(recipe: Recipe) -> None:
             )
 
 
-def consider(lake: Lake, recipe: Recipe, picked: Relation, tally: Relation | None, pins: Pins) -> Relation:
+def consider(
+    lake: Lake,
+    recipe: Recipe,
+    picked: Relation,
+    *,
+    tally: Relation | None,
+    groups: Relation | None,
+    pins: Pins,
+) -> Relation:
     """Return every picked entity with its label, stratum, group and, if it is out, the reason."""
     parts = [f"t.{name}" if name == "label" else f"e.{name}" for name in recipe.strata.by]
     # concat_ws skips NULL; `||` keeps it, so that a missing value is noticed and not merged with another cell.
     stratum = " || '|' || ".join(f"cast({part} as varchar)" for part in parts) or "''"
-    group = "e.entity_id"
-    if recipe.split.group:
-        group = "coalesce(e.group_keys[$group], e.entity_id)"
     wide = any(name != "label" for name in recipe.strata.by)
-    text = CONSIDERED.format(stratum=stratum, group=group, entities="entities_wide" if wide else "silver.entities")
+    text = CONSIDERED.format(
+        stratum=stratum,
+        group="e.entity_id" if groups is None else "coalesce(g.group_id, e.entity_id)",
+        groups="" if groups is None else "left join leak_groups g on g.entity_id = e.entity_id",
+        entities="entities_wide" if wide else "silver.entities",
+    )
     inputs = {"picked": picked}
+    if groups is not None:
+        inputs["leak_groups"] = groups
     if tally is None:
         text = text.replace("left join tally t on t.entity_id = e.entity_id", "cross join unlabelled t")
         text = text.replace("cross join unlabelled t", UNLABELLED)
@@ -110,7 +123,6 @@ def consider(lake: Lake, recipe: Recipe, picked: Relation, tally: Relation | Non
         "quorum": recipe.label.quorum,
         "no_ties": recipe.label.policy == "majority" and recipe.label.ties == "exclude",
         "min_share": recipe.label.min_share,
-        "group": recipe.split.group,
     }
     return lake.engine.stage(query(lake, text, inputs=inputs, params=params, pins=pins))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.digest import relation_digest
 from lakehouse.dimensions.registry import extractors
@@ -15,7 +16,7 @@ from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
 from lakehouse.tables import digest_at, head
 from schemas.canonical import content_id
-from schemas.tables import ACTORS, BY_NAME, ENTITIES, OPINIONS
+from schemas.tables import ACTORS, BY_NAME, ENTITIES, ENTITY_SOURCES, OPINIONS
 
 BUILD_CONTRACT = 1
 """Raised whenever the same recipe over the same rows would give other members."""
@@ -50,10 +51,19 @@ def pin(lake: Lake, recipe: Recipe) -> dict[str, int]:
         names |= _tables_of("select * from entities_wide")
     if recipe.question:
         names |= {OPINIONS.name, ACTORS.name}
+    if recipe.split.group:
+        names |= {ENTITY_SOURCES.name}
     return {name: head(lake.root, BY_NAME[name]) for name in sorted(names)}
 
 
-def inputs_of(lake: Lake, recipe: Recipe, pins: Pins, heard: tuple[Relation, Relation] | None) -> Inputs:
+def inputs_of(
+    lake: Lake,
+    recipe: Recipe,
+    pins: Pins,
+    *,
+    heard: tuple[Relation, Relation] | None,
+    groups: LeakGroups | None,
+) -> Inputs:
     """Return the digests behind the pins.
 
     Args:
@@ -61,15 +71,19 @@ def inputs_of(lake: Lake, recipe: Recipe, pins: Pins, heard: tuple[Relation, Rel
         recipe: The recipe.
         pins: From `pin`.
         heard: Actors and opinions that the label policy listens to; None if the recipe asks no question.
+        groups: Leak groups; None if the recipe has no group key.
     """
     selected = _tables_of(recipe.select.sql)
+    # Of these only what is heard is content: a prediction, or the place a file lay at, changes no dataset.
+    sliced = {OPINIONS.name, ACTORS.name, ENTITY_SOURCES.name} - selected
     digests = {}
     for name, version in pins.items():
-        sliced = heard is not None and name in (OPINIONS.name, ACTORS.name) and name not in selected
-        if not sliced:
+        if name not in sliced:
             digests[name] = str(digest_at(lake, BY_NAME[name], version))
     if heard is not None:
         digests["heard.actors"], digests["heard.opinions"] = (str(relation_digest(lake.engine, rows)) for rows in heard)
+    if groups is not None:
+        digests["heard.groups"] = groups.digest
     if recipe.as_of.known_at is not None:
         # The clock is part of such a recipe: what was known then is content now.
         digests["as_of.known_at"] = recipe.as_of.known_at.isoformat()

@@ -13,7 +13,9 @@ from lakehouse.datasets.plan import split_ranges
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import QueryRefusedError, RecipeError
 from lakehouse.query import fetch
+from lakehouse.tables import insert_rows
 from schemas.canonical import bucket
+from schemas.tables import ENTITY_SOURCES
 from tests.making import START, add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake
 
 NAMES = [f"n{number}" for number in range(12)]
@@ -334,7 +336,7 @@ def test_adding_data_moves_nobody(lake):
 )
 def test_a_group_key_that_no_picked_entity_has_is_an_error(lake, groups, told):
     add_entities(lake, NAMES[:2], groups=groups)
-    with pytest.raises(RecipeError, match=rf"split\.group: no picked entity has a group key `pateint`.*{told}"):
+    with pytest.raises(RecipeError, match=rf"split\.group: no entity has a group key `pateint`.*{told}"):
         build(lake, recipe(split={"ratios": SPLITS, "group": "pateint"}))
     assert fetch(lake, "select * from gold.datasets") == []
 
@@ -351,6 +353,37 @@ def test_a_group_is_never_split_and_an_entity_without_one_stands_alone(lake):
     assert len(by_group) == 12 + 20
     assert found["x119"]["group_id"] == entity_id("x119")
     assert {row["split"] for row in found.values()} == {"train", "val", "test"}
+
+
+def test_bytes_that_were_seen_under_two_keys_join_their_groups(lake):
+    names = [f"x{number}" for number in range(40)]
+    groups = {name: {"patient": f"p{number % 20:02}"} for number, name in enumerate(names)}
+    add_entities(lake, names, groups=groups)
+    apart = members(lake, build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})))
+    # The same bytes came again, filed for the next patient: a chain from p00 to p04.
+    again = [
+        {"entity_id": entity_id(f"x{number}"), "landed_id": f"again{number}", "source": "other", "drop_name": "main",
+         "uri": f"file:///other/{number}.png", "path": f"{number}.png", "name": f"{number}.png",
+         "group_keys": {"patient": f"p{number + 1:02}"}}
+        for number in range(4)
+    ]  # fmt: skip
+    insert_rows(lake, ENTITY_SOURCES, again, step="test")
+    found = members(lake, build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})))
+    chain = [name for name in names if groups[name]["patient"] <= "p04"]
+    assert {found[name]["group_id"] for name in chain} == {"p00"}
+    assert len({found[name]["split"] for name in chain}) == 1
+    assert len({apart[name]["split"] for name in chain}) > 1  # the case is one where it matters
+    others = [name for name in names if name not in chain]
+    assert {name: found[name]["split"] for name in others} == {name: apart[name]["split"] for name in others}
+
+
+def test_where_files_lay_does_not_change_the_version(lake):
+    add_entities(lake, ["x0"], groups={"x0": {"patient": "p"}})
+    one = build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})).details
+    row = {"entity_id": entity_id("x0"), "landed_id": "elsewhere", "source": "other", "drop_name": "main",
+           "uri": "file:///other/x.png", "path": "x.png", "name": "x.png", "group_keys": {"patient": "p"}}
+    insert_rows(lake, ENTITY_SOURCES, [row], step="test")
+    assert build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})).details == one
 
 
 def test_a_split_without_a_share_is_counted_as_empty(lake):
@@ -504,3 +537,13 @@ def test_a_dataset_row_tells_where_to_read_its_inputs_again(lake):
     assert json.loads(row["pins_json"]).keys() == {"silver.entities"}
     assert json.loads(row["digests_json"])["silver.entities"].startswith("1-")
     assert json.loads(row["recipe_json"])["name"] == "zoo"
+
+
+def test_a_name_means_the_version_that_was_built_last_not_the_one_first_built_last(lake, clock):
+    add_entities(lake, NAMES)
+    ids = []
+    for seed in (1, 2, 1):
+        clock.forward(minutes=1)
+        ids.append(build(lake, recipe(seed=seed)).details["dataset_id"])
+    assert ids[0] == ids[2] != ids[1]
+    assert find_dataset(lake, "zoo").dataset_id == ids[0]

@@ -32,6 +32,7 @@ def land(lake: Lake, paths: Iterable[str] | Mapping[str, str], *, source: str = 
             "uri": f"file:///drops/{source}/{path}",
             "path": path,
             "name": path.rpartition("/")[2],
+            "group_keys": {},
         }
         for path, content in bytes_at.items()
     ]
