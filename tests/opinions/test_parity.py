@@ -56,7 +56,8 @@ def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path
     found = {}
     files = tmp_path / "files"
     files.mkdir()
-    for name, engines in (("embedded", "e"), ("spark", "s"), ("mixed", "es")):
+    # Between them the mixed lakes take every step on Spark once.
+    for name, engines in (("embedded", "e"), ("embedded first", "es"), ("spark first", "se")):
         root = tmp_path / name
         shutil.copytree(landed, root)
         for place, engine in enumerate(engines):
@@ -67,9 +68,9 @@ def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path
             with open_lake(config, engine={"e": "embedded", "s": "spark"}[engine], clock=clock) as lake:
                 tell_everything(lake, files, part=part)
                 found[name] = contents(lake)
-    assert found["spark"] == found["embedded"]
-    assert found["mixed"] == found["embedded"]
-    with small_lake(tmp_path / "spark", *SETTINGS) as lake:
+    assert found["embedded first"] == found["embedded"]
+    assert found["spark first"] == found["embedded"]
+    with small_lake(tmp_path / "spark first", *SETTINGS) as lake:
         rows = fetch(lake, "select label, votes from current_opinions where value_kind = 'label' order by label, votes")
     assert [(row["label"], row["votes"]) for row in rows] == [
         ("b", 1), ("cat", 1), ("cat", 1), ("cat", 2), ("dog", 1), ("dog", 1), ("dog", 1),
