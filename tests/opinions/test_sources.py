@@ -80,7 +80,7 @@ def test_the_command_imports_what_its_arguments_say_and_again_adds_nothing(photo
     [
         ([], "give --format, --path, --question and --actor, or --pipeline FILE"),
         (["--format", "csv", "--path", "a", "--question", "q", "--actor", "human:a", "--column", "subject"],
-         "--column subject: expected KEY=VALUE"),
+         "--column subject: expected NAME=VALUE"),
     ],
 )
 def test_a_command_that_says_too_little_is_told_what_to_say(photos, capsys, arguments, message):
