@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from jobs.common import main_of
-from jobs.pipeline import load_pipeline
+from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import MODES, Source
@@ -39,11 +39,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
 
 def _sources(args: argparse.Namespace) -> list[Source]:
     if args.pipeline:
-        sources = load_pipeline(args.pipeline).sources
-        chosen = [each for each in sources if args.source in (None, each.name)]
-        if not chosen:
-            raise ConfigError(f"{args.pipeline}: no source `{args.source}`; it has {[s.name for s in sources]}")
-        return chosen
+        return chosen(args.pipeline, load_pipeline(args.pipeline).sources, args.source, kind="source")
     if not (args.source and args.folder):
         raise ConfigError("give --source NAME and --folder FOLDER, or --pipeline FILE")
     return [

@@ -27,7 +27,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from jobs.common import main_of, pairs
-from jobs.pipeline import load_pipeline
+from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats import FORMATS
@@ -73,11 +73,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
 
 def _sources(args: argparse.Namespace) -> Iterable[OpinionSource]:
     if args.pipeline:
-        sources = load_pipeline(args.pipeline).opinions
-        chosen = [each for each in sources if args.name in (None, each.name)]
-        if not chosen:
-            raise ConfigError(f"{args.pipeline}: no opinions `{args.name}`; it has {[each.name for each in sources]}")
-        return chosen
+        return chosen(args.pipeline, load_pipeline(args.pipeline).opinions, args.name, kind="opinions")
     if not (args.format and args.path and args.question and args.actor):
         raise ConfigError("give --format, --path, --question and --actor, or --pipeline FILE")
     record: dict[str, object] = {name: value for name in TEXTS if (value := getattr(args, name))}

@@ -17,10 +17,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lakehouse.config import nearest, read_toml
 from lakehouse.datasets.recipe import Recipe, load_recipe
@@ -59,6 +59,21 @@ def load_pipeline(path: str | Path) -> Pipeline:
         tuple(opinion_source_from(entry, where=where) for where, entry in _entries(path, content, "opinions", "path")),
         tuple(_recipe(entry, where) for where, entry in _entries(path, content, "datasets", "recipe")),
     )
+
+
+Named = TypeVar("Named", Source, OpinionSource)
+
+
+def chosen(path: str, entries: Sequence[Named], name: str | None, *, kind: str) -> list[Named]:
+    """Return the entries of a pipeline file that are called `name`, or all if that is None.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    found = [each for each in entries if name in (None, each.name)]
+    if not found:
+        raise ConfigError(f"{path}: no {kind} `{name}`; it has {[each.name for each in entries]}")
+    return found
 
 
 def _entries(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from lakehouse.engines.protocol import Engine, Relation
 from schemas.digest import MODULUS, Digest, parse_digest
@@ -41,8 +42,17 @@ def digest_from_metadata(text: str | None, version: int) -> Digest | None:
     None if the commit is not one of ours, or became another version than it was meant to: then somebody who
     does not take our lock committed in between, and the sum leaves their rows out.
     """
+    record = commit_record(text)
+    try:
+        return parse_digest(record["digest"]) if record["version"] == version else None
+    except (ValueError, KeyError):
+        return None
+
+
+def commit_record(text: str | None) -> Mapping[str, object]:
+    """Return what `commit_metadata` put into a commit; empty if the commit is not one of ours."""
     try:
         record = json.loads(text or "")["petrel"]
-        return parse_digest(record["digest"]) if record["version"] == version else None
     except (ValueError, KeyError, TypeError):
-        return None
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse.engines.pool import usable_cores
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.jars import FETCH_COMMAND, missing_jars
 from lakehouse.java import find_java
@@ -122,4 +123,4 @@ def _storage(root: Path) -> Iterator[Check]:
 
 def _cores() -> Check:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Check("machine", "ok", f"{len(os.sched_getaffinity(0))} cores, {memory / 2**30:.0f} GiB memory")
+    return Check("machine", "ok", f"{usable_cores()} cores, {memory / 2**30:.0f} GiB memory")

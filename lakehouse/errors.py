@@ -18,6 +18,11 @@ PetrelError
 from __future__ import annotations
 
 
+def one_line(error: object, *, limit: int = 300) -> str:
+    """Return what an error of another library says, as one line of at most `limit` characters."""
+    return " ".join(str(error).split())[:limit]
+
+
 class PetrelError(Exception):
     """Root of every error of the lakehouse."""
 

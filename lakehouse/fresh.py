@@ -8,15 +8,13 @@ the work again and, by the ids of the rows, adds nothing.
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
-from lakehouse.receipts import Inserted
+from lakehouse.receipts import Inserted, write_whole
 from lakehouse.tables import head
 from schemas.canonical import content_id
 from schemas.tables import BY_NAME
@@ -70,9 +68,7 @@ def keep_note(
         "details": dict(details),
         "outputs": {write.table: write.version_after for write in writes},
     }
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_text(json.dumps(record), encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(record))
 
 
 def _path(lake: Lake, step: str, inputs: Mapping[str, object]) -> Path:

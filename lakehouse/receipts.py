@@ -98,10 +98,15 @@ def keep(folder: Path, receipt: Receipt) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     stamp = receipt.started_at.strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(receipt.to_json() + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_whole(path, receipt.to_json() + "\n")
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file, whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def newest_first(folder: Path, *, step: str = "*") -> Iterator[Receipt]:

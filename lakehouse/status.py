@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse.digest import digest_from_metadata
+from lakehouse.digest import commit_record, digest_from_metadata
 from lakehouse.errors import TableNotFoundError
 from lakehouse.tables import open_table
 from schemas.tables import TABLES
@@ -48,17 +47,13 @@ def table_status(root: Path) -> list[TableStatus]:
         digest = digest_from_metadata(metadata, handle.version())
         rows = handle.count() if digest is None else digest.rows
         written_at = datetime.fromtimestamp(int(newest["timestamp"]) / 1000, UTC)
-        found.append(TableStatus(table.name, handle.version(), rows, written_at, _step(metadata)))
+        step = commit_record(metadata).get("step")
+        found.append(
+            TableStatus(table.name, handle.version(), rows, written_at, None if step is None else str(step))
+        )
     return found
 
 
 def published(root: Path) -> list[tuple[str, str]]:
     """Return (name, version id) of every published dataset."""
     return sorted((path.parent.parent.name, path.parent.name) for path in root.glob("datasets/*/*/_dataset.json"))
-
-
-def _step(metadata: str | None) -> str | None:
-    try:
-        return str(json.loads(metadata or "")["petrel"]["step"])
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -18,7 +18,13 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
 from lakehouse.engines import Commit, Relation
-from lakehouse.errors import ConcurrentWriteError, TableError, TableNotFoundError, VersionUnavailableError
+from lakehouse.errors import (
+    ConcurrentWriteError,
+    TableError,
+    TableNotFoundError,
+    VersionUnavailableError,
+    one_line,
+)
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
@@ -70,7 +76,7 @@ def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTab
         # delta-rs has no error class of its own for a missing version, and panics where a commit is no JSON.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error)
         newest = max(_versions(root, table), default=None)
         if version is None or newest is None or version <= newest:
             raise VersionUnavailableError(
@@ -211,7 +217,7 @@ def _create(path: Path, table: Table) -> None:
             configuration=PROPERTIES,
         )
     except (DeltaError, OSError) as error:
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error)
         raise TableError(
             f"{table.name}: cannot be created at {path}: {why}; make room or give permission, or where the lake is "
             f"damaged put {path / '_delta_log'} back from a copy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -84,7 +85,7 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
         "considered": known["members"] + known["excluded"],
         "members": known["members"],
         "excluded": known["excluded"],
-        **_splits(lake, dataset_id),
+        **{split: count for split, count in json.loads(known["splits_json"]).items() if count},
     }
     record.details["members_digest"] = str(known["members_digest"])
 
@@ -191,19 +192,12 @@ def hash_batches(
 
 
 def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:
-    text = "select members, excluded, members_digest from gold.datasets where dataset_id = $id"
+    text = "select members, excluded, splits_json, members_digest from gold.datasets where dataset_id = $id"
     rows = fetch(lake, text, params={"id": dataset_id})
     return rows[0] if rows else None
-
-
-def _splits(lake: Lake, dataset_id: str) -> dict[str, int]:
-    text = "select split, count(*) as n from gold.dataset_members where dataset_id = $id group by split order by split"
-    rows = fetch(lake, text, params={"id": dataset_id})
-    return {row["split"]: row["n"] for row in rows}
 
 
 def _split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int]:
     text = "select split, count(*) as n from members group by split"
     found = {row["split"]: row["n"] for row in fetch(lake, text, inputs={"members": members})}
     return {split: found.get(split, 0) for split in recipe.split.ratios}
-

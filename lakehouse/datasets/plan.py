@@ -27,7 +27,7 @@ select e.entity_id, {group} as group_id, {stratum} as stratum,
     end as reason
 from picked p
 join {entities} e on e.entity_id = p.entity_id
-left join tally t on t.entity_id = e.entity_id
+{votes}
 {groups}
 """
 
@@ -105,6 +105,7 @@ def consider(
     wide = any(name != "label" for name in recipe.strata.by)
     text = CONSIDERED.format(
         stratum=stratum,
+        votes=UNLABELLED if tally is None else "left join tally t on t.entity_id = e.entity_id",
         group="e.entity_id" if groups is None else "coalesce(g.group_id, e.entity_id)",
         groups="" if groups is None else "left join leak_groups g on g.entity_id = e.entity_id",
         entities="entities_wide" if wide else "silver.entities",
@@ -112,10 +113,7 @@ def consider(
     inputs = {"picked": picked}
     if groups is not None:
         inputs["leak_groups"] = groups
-    if tally is None:
-        text = text.replace("left join tally t on t.entity_id = e.entity_id", "cross join unlabelled t")
-        text = text.replace("cross join unlabelled t", UNLABELLED)
-    else:
+    if tally is not None:
         inputs["tally"] = tally
     params = {
         "seed": recipe.seed,

@@ -17,7 +17,7 @@ from lakehouse.config import EngineConfig
 from lakehouse.engines.commit import append_batches
 from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
-from lakehouse.errors import EnvironmentProblemError, TableError
+from lakehouse.errors import EnvironmentProblemError, TableError, one_line
 from lakehouse.progress import progress
 from lakehouse.sql.delta import define_view, load_extension, quote
 from lakehouse.sql.dialect import bind
@@ -164,17 +164,13 @@ def _told() -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise EnvironmentProblemError(
-            f"memory is short: {_line(error)}; raise it with --set engine.memory_limit_mb=N, or take fewer processes "
-            "with --set engine.workers=1"
+            f"memory is short: {one_line(error, limit=400)}; raise it with --set engine.memory_limit_mb=N, or take "
+            "fewer processes with --set engine.workers=1"
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise TableError(
-            f"the files of a table cannot be read: {_line(error)}; put them back from a copy of the lake"
+            f"the files of a table cannot be read: {one_line(error, limit=400)}; put them back from a copy of the lake"
         ) from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]
 
 
 def _own(relation: Relation) -> EmbeddedRelation:

@@ -1,7 +1,7 @@
 """A bounded pool of processes for functions over Arrow batches.
 
-Processes come from a fork server that was started before any thread of ours: forking a process that has
-threads (DuckDB, delta-rs) can hang. A worker that outlives its parent is killed by the kernel.
+Processes come from a fork server, which has no threads: forking a process that has some (DuckDB, delta-rs) can hang.
+A worker watches the process that works with it and ends when that one does, however it ended.
 """
 
 from __future__ import annotations
