@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from loaders.errors import FormatError
@@ -43,10 +44,14 @@ class Shard:
     Attributes:
         rank: Ours, counted from 0.
         world: How many there are.
+        exchange: Gives every rank's bytes, in the order of ranks, for ours of the same length; the ranks compare with
+            it what they are about to read, before the first batch. None: they trust each other. `loaders.torch.shard`
+            makes one from torch.distributed.
     """
 
     rank: int = 0
     world: int = 1
+    exchange: Callable[[bytes], Sequence[bytes]] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
