@@ -4,6 +4,7 @@ LoaderError
 ├── FormatError (ValueError)             a folder, schema or argument is not what the format allows
 ├── StateMismatchError (ValueError)      a saved state belongs to other data, another seed or another layout
 ├── CorruptionError (OSError)            bytes differ from what was published
+├── StorageError (OSError)               the storage refuses or cannot be reached
 ├── DecodeError (ValueError)             the bytes are as published, but are no image or array
 ├── TransformError (RuntimeError)        the caller's transform raised
 ├── DeadlineError (TimeoutError)         a batch did not come in time
@@ -53,6 +54,10 @@ class PlacedError(LoaderError):
 
 class CorruptionError(PlacedError, OSError):
     """Bytes differ from what was published."""
+
+
+class StorageError(LoaderError, OSError):
+    """The storage refuses or cannot be reached; the message holds no key, user or query of a URL."""
 
 
 class DecodeError(PlacedError, ValueError):
