@@ -6,10 +6,7 @@ import ctypes
 import errno
 import hashlib
 import os
-import stat
 from pathlib import Path
-
-from loaders.errors import FormatError
 
 TEMPORARY_PREFIX = ".tmp-"
 """Names of half-written files begin so; readers and Petastorm ignore them, `publish` removes them."""
@@ -45,21 +42,6 @@ def write_text_durably(path: Path, text: str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def read_regular(path: Path, *, limit: int) -> bytes:
-    """Return the bytes of a regular file; a FIFO or device would block for ever, so it is refused unopened.
-
-    Raises:
-        FormatError: If it is no regular file, or larger than `limit` bytes.
-        FileNotFoundError: If there is none.
-    """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise FormatError(f"{path} is not a regular file")
-    if found.st_size > limit:
-        raise FormatError(f"{path} has {found.st_size:,} bytes, expected at most {limit:,}")
-    return path.read_bytes()
 
 
 def rename_folder_no_replace(source: Path, target: Path) -> None:

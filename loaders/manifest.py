@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loaders.errors import FormatError
+from loaders.errors import CorruptionError, FormatError
 from loaders.fields import Field, check_fields, field_from_json, schema_id
-from loaders.files import read_regular
+from loaders.storage import Files, open_files
 from schemas.canonical import canonical_json, sha256_text
 from schemas.digest import Digest, parse_digest
 
@@ -234,16 +235,22 @@ class Dataset:
         )
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read and check the manifest of a split folder.
+def read_manifest(folder: str | Path | Files) -> Manifest:
+    """Read and check the manifest of a split folder, of a path, a URL or files that are already open.
 
     Raises:
         FormatError: If the folder is no split of a published dataset; the message says what it is instead.
+        StorageError, DeadlineError: If the storage refuses or does not answer in time.
     """
-    path = folder / MANIFEST
-    if not path.exists():
-        raise FormatError(_what_is(folder))
-    record = _load(path)
+    with _opened(folder) as files:
+        return _checked_manifest(files)
+
+
+def _checked_manifest(files: Files) -> Manifest:
+    path = f"{files.root}/{MANIFEST}"
+    record = _load(files, MANIFEST)
+    if record is None:
+        raise FormatError(_what_is(files))
     schema = _Record(record.get("schema"), f"schema in {path}")
     fields = schema.get("fields")
     if not isinstance(fields, list):
@@ -267,16 +274,22 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def read_dataset(folder: str | Path) -> Dataset:
-    """Read and check `_dataset.json`.
+def read_dataset(folder: str | Path | Files) -> Dataset:
+    """Read and check `_dataset.json`, like `read_manifest`.
 
     Raises:
         FormatError: If there is none, or it is not what this version knows.
+        StorageError, DeadlineError: If the storage refuses or does not answer in time.
     """
-    path = Path(folder) / DATASET
-    if not path.exists():
-        raise FormatError(f"{folder} holds no published dataset: {DATASET} is missing")
-    record = _load(path)
+    with _opened(folder) as files:
+        return _checked_dataset(files)
+
+
+def _checked_dataset(files: Files) -> Dataset:
+    path = f"{files.root}/{DATASET}"
+    record = _load(files, DATASET)
+    if record is None:
+        raise FormatError(f"{files.root} holds no published dataset: {DATASET} is missing")
     splits: dict[str, SplitEntry] = {}
     for name, value in record.object("splits").items():
         if not SPLIT_NAME.fullmatch(name):
@@ -291,22 +304,57 @@ def read_dataset(folder: str | Path) -> Dataset:
     return Dataset(record.text("dataset_id"), splits, record.object("lineage"))
 
 
-def _what_is(folder: Path) -> str:
-    if not folder.exists():
-        return f"there is no folder {folder}"
-    if (folder / "_delta_log").exists():
-        return f"{folder} is a Delta table, not a published dataset; build a dataset from it and run materialise"
-    if (folder / DATASET).exists():
-        splits = ", ".join(str(folder / name) for name in sorted(read_dataset(folder).splits))
-        return f"{folder} holds a whole dataset version; give make_reader one of its splits: {splits}"
-    if (folder / COMMON_METADATA).exists():
-        return f"{folder} holds no {MANIFEST}; it looks like a Petastorm dataset: write it again with write_dataset"
-    return f"{folder} is no published dataset: {MANIFEST} is missing; write one with materialise or write_dataset"
+def _what_is(files: Files) -> str:
+    root = files.root
+    if files.is_local and not Path(root).exists():
+        return f"there is no folder {root}"
+    if _has(files, "_delta_log"):
+        return f"{root} is a Delta table, not a published dataset; build a dataset from it and run materialise"
+    if _has(files, DATASET):
+        splits = ", ".join(f"{root}/{name}" for name in sorted(_checked_dataset(files).splits))
+        return f"{root} holds a whole dataset version; give make_reader one of its splits: {splits}"
+    if _has(files, COMMON_METADATA):
+        return f"{root} holds no {MANIFEST}; it looks like a Petastorm dataset: write it again with write_dataset"
+    return f"{root} is no published dataset: {MANIFEST} is missing; write one with materialise or write_dataset"
 
 
-def _load(path: Path) -> _Record:
+def _has(files: Files, name: str) -> bool:
     try:
-        record = _Record(json.loads(read_regular(path, limit=JSON_LIMIT_BYTES)), str(path))
+        files.size(name)
+    except FileNotFoundError:
+        return False
+    except CorruptionError:  # a folder
+        return True
+    return True
+
+
+@contextmanager
+def _opened(folder: str | Path | Files) -> Iterator[Files]:
+    """Open a path or a URL, and close it again; leave open what was."""
+    if not isinstance(folder, str | Path):
+        yield folder
+        return
+    files = open_files(folder)
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def _load(files: Files, name: str) -> _Record | None:
+    """Read one of our JSON files, None if there is none."""
+    path = f"{files.root}/{name}"
+    try:
+        size = files.size(name)
+        if size > JSON_LIMIT_BYTES:
+            raise FormatError(f"{path} has {size:,} bytes, expected at most {JSON_LIMIT_BYTES:,}")
+        record = _Record(json.loads(files.read(name, 0, size)), path)
+    except FileNotFoundError:
+        return None
+    except CorruptionError as error:
+        raise FormatError(str(error)) from error
+    except FormatError:
+        raise
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not readable: {error}; publish the dataset again") from error
     if record.get("format") != FORMAT_NAME:
