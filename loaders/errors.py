@@ -3,6 +3,7 @@
 LoaderError
 ├── FormatError (ValueError)             a folder, schema or argument is not what the format allows
 ├── StateMismatchError (ValueError)      a saved state belongs to other data, another seed or another layout
+├── RankMismatchError (ValueError)       the ranks of a run are about to read different things
 ├── CorruptionError (OSError)            bytes differ from what was published
 ├── StorageError (OSError)               the storage refuses or cannot be reached
 ├── DecodeError (ValueError)             the bytes are as published, but are no image or array
@@ -12,6 +13,8 @@ LoaderError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 
 class LoaderError(Exception):
@@ -24,6 +27,18 @@ class FormatError(LoaderError, ValueError):
 
 class StateMismatchError(LoaderError, ValueError):
     """A saved state belongs to other data, another seed or another layout."""
+
+
+class RankMismatchError(LoaderError, ValueError):
+    """The ranks of a run are about to read different things.
+
+    Attributes:
+        values: What differs: for each name, the value on each rank, in rank order.
+    """
+
+    def __init__(self, message: str, *, values: Mapping[str, Sequence[object]] | None = None) -> None:
+        super().__init__(message)
+        self.values = {name: tuple(found) for name, found in (values or {}).items()}
 
 
 class PlacedError(LoaderError):
