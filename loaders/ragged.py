@@ -82,7 +82,7 @@ def _common(values: Sequence[NDArray[Any]], axes: int) -> tuple[tuple[int, ...],
     for at, value in enumerate(values):
         if (value.ndim, value.shape[axes:], value.dtype) != wanted or value.ndim < axes:
             raise FormatError(
-                f"row {at} is {value.dtype} {value.shape}, row 0 is {values[0].dtype} {values[0].shape}: only the first "
-                f"{axes} axes may differ; make them alike in the reader's transform"
+                f"row {at} is {value.dtype} {value.shape}, row 0 is {values[0].dtype} {values[0].shape}: only the "
+                f"first {axes} axes may differ; make them alike in the reader's transform"
             )
     return wanted[1], wanted[2]
