@@ -9,6 +9,7 @@ LoaderError
 ├── DecodeError (ValueError)             the bytes are as published, but are no image or array
 ├── TransformError (RuntimeError)        the caller's transform raised
 ├── DeadlineError (TimeoutError)         a batch did not come in time
+├── WorkerDiedError (RuntimeError)       a worker process died, and died again when its work was repeated
 └── AlreadyPublishedError (FileExistsError)  the target holds other content
 """
 
@@ -85,6 +86,10 @@ class TransformError(LoaderError, RuntimeError):
 
 class DeadlineError(LoaderError, TimeoutError):
     """A batch did not come within its deadline; the message says what the workers were doing."""
+
+
+class WorkerDiedError(LoaderError, RuntimeError):
+    """A worker process died, and another died when its work was repeated; the message says at what and of what."""
 
 
 class AlreadyPublishedError(LoaderError, FileExistsError):
