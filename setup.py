@@ -1,0 +1,22 @@
+"""The one compiled module, which is optional: without a compiler or libjpeg-turbo's headers, all else is installed.
+
+On Debian and Ubuntu the headers are in `libjpeg62-turbo-dev` or `libjpeg-turbo8-dev`.
+"""
+
+from setuptools import Extension, setup
+
+ABI = {"hex": "0x030B0000", "tag": "cp311"}  # requires-python: one build serves all of them
+
+setup(
+    ext_modules=[
+        Extension(
+            "loaders._jpeg",
+            ["loaders/_jpeg.c"],
+            libraries=["jpeg"],
+            define_macros=[("Py_LIMITED_API", ABI["hex"])],
+            py_limited_api=True,
+            optional=True,
+        )
+    ],
+    options={"bdist_wheel": {"py_limited_api": ABI["tag"]}},
+)
