@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import json
 import struct
 import traceback
@@ -86,15 +87,14 @@ def rebuild(told: dict[str, Any], what: str) -> Exception:
     A loader error or a plain built-in one comes back as itself; a subclass of one as that one, its own name in the
     message; anything else, such as SystemExit, as LoaderError. The traceback of the worker is the cause.
     """
-    name, message = told["classes"][0][1], told["message"]
-    known = (_known(module, base) for module, base in told["classes"])
-    kind = next((kind for kind in known if kind is not None), errors.LoaderError)
-    if kind.__qualname__ != name:
-        message = f"{what}: {name}: {message}"
-    try:
-        error = kind(message)
-    except TypeError:  # UnicodeDecodeError and its like take more than a message
-        error = errors.LoaderError(f"{what}: {name}: {message}")
+    name, message = told["classes"][0][1], told["message"] or "(no message)"
+    error: Exception = errors.LoaderError(f"{what}: {name}: {message}")
+    for module, base in told["classes"]:
+        kind = _known(module, base)
+        if kind is not None:
+            with contextlib.suppress(TypeError):  # UnicodeDecodeError and its like take more than a message
+                error = kind(message if base == name and told["message"] else f"{what}: {name}: {message}")
+                break
     for fact, value in told["facts"].items():
         if hasattr(error, fact):
             setattr(error, fact, value)

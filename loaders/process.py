@@ -54,7 +54,8 @@ class Process:
         except BlockingIOError:
             return False
         except OSError:  # it died: whoever receives from it will notice
-            self.unsent = memoryview(b"")
+            pass
+        self.unsent = memoryview(b"")
         return True
 
     def receive(self) -> bool | None:
@@ -70,6 +71,11 @@ class Process:
         except OSError:
             return False
         return True
+
+    def hang_up(self) -> None:
+        """End the talk: the process ends by itself, even if a fork of ours holds the socket too."""
+        with contextlib.suppress(OSError):
+            self.control.shutdown(socket.SHUT_RDWR)
 
     def ask_where(self) -> None:
         """Have its crash handler write down where it is; a stopped process does not answer."""
@@ -122,11 +128,12 @@ class Program:
                 "functions at the top level of a module (no lambda, no function in a function) and keep open files "
                 "and locks out, or read with pool='threads'"
             ) from error
-        self._shared = [(os.dup(memory.fd), memory.size) for memory in shared]
+        script = _script(pickled)
+        self._shared = [(os.dup(memory.fd), memory.size) for memory in shared]  # ours to give to later processes too
         head = {
             "sys_path": [path or os.getcwd() for path in sys.path if isinstance(path, str)],
             "sys_argv": sys.argv,
-            "main": _script(pickled),
+            "main": script,
             "parent": os.getpid(),
             "shared": self._shared,
             "address_space_bytes": address_space_bytes,

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import selectors
-import signal
-import socket
 import threading
-import time
 import weakref
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from loaders import worker as child
-from loaders.errors import DeadlineError, FormatError, LoaderError, WorkerDiedError
-from loaders.messages import FAILED, JOB, NO_START, Bytes, WorkerTraceback, pack, rebuild
-from loaders.process import Build, Process, Program
+from loaders import worker
+from loaders.errors import FormatError
+from loaders.messages import JOB, Bytes, pack
+from loaders.process import Build, Program
 from loaders.shared import Shared
-
-Answer = tuple[Any, bytes]
-"""What a job gives: what JSON holds, and bytes."""
-
-_TICK_S = 0.25  # how often deadlines, and deaths that closed no socket, are looked for
-_START_S = 120.0  # for the imports of a worker and its `build`; torch from a cold network disk takes tens of seconds
-_GONE_S = 1.0  # for the kernel to end a killed process
+from loaders.supervisor import Answer, Supervisor
 
 
 class ProcessPool:
@@ -70,7 +56,7 @@ class ProcessPool:
         Raises:
             FormatError: If `build` or `spec` cannot be sent, or this is a worker that imports its caller's script.
         """
-        if child.is_starting:
+        if worker.is_starting:
             raise FormatError(
                 "a script that reads with worker processes is imported again by each of them: put what it does under "
                 "`if __name__ == \"__main__\":`, or read with pool='threads'"
@@ -79,10 +65,9 @@ class ProcessPool:
             raise FormatError(f"a pool has at least one worker and a deadline, found {workers} and {deadline_s}")
         self.closed = threading.Event()
         self._pid = os.getpid()
-        self._engine = _Engine(workers, Program(build, spec, shared, address_space_bytes), deadline_s)
-        self._thread = threading.Thread(target=self._engine.run, name=f"{name}-processes", daemon=True)
-        self._thread.start()
-        self._end = weakref.finalize(self, _end, self._engine, self._pid)  # when forgotten, and at exit
+        program = Program(build, spec, shared, address_space_bytes)
+        self._supervisor = Supervisor(workers, program, deadline_s, name=f"{name}-processes")
+        weakref.finalize(self, self._supervisor.end).atexit = False  # when forgotten; it ends itself at exit
 
     def submit(self, what: str, job: Any = None, payload: Bytes = b"") -> Future[Answer]:
         """Hand in a job; `what` names it in errors.
@@ -98,290 +83,14 @@ class ProcessPool:
         """
         if os.getpid() != self._pid:
             raise RuntimeError("worker processes belong to the process that started them; make a pool of your own")
-        return self._engine.submit(what, pack(JOB, job, payload))
+        return self._supervisor.submit(what, pack(JOB, job, payload))
 
     def activity(self) -> list[str]:
         """Return what each busy worker is doing, and for how long."""
-        return self._engine.activity()
+        return self._supervisor.activity()
 
     def close(self, *, patience_s: float = 2.0) -> None:
         """Drop all jobs and end the processes; they are gone when this returns, if that is within `patience_s`."""
         self.closed.set()
-        if self._end.detach():
-            _end(self._engine, self._pid)
-        if self._pid == os.getpid() and self._thread is not threading.current_thread():
-            self._thread.join(patience_s)
-
-
-def _end(engine: _Engine, pid: int) -> None:
-    if os.getpid() == pid:  # a fork of ours must not end what is not its own
-        engine.end()
-
-
-@dataclass(eq=False, slots=True)
-class _Job:
-    what: str
-    message: bytes
-    future: Future[Answer] = field(default_factory=Future)
-    attempts: int = 0
-    until: float = 0.0  # the deadline, once started
-
-
-@dataclass(eq=False, slots=True)
-class _Worker:
-    process: Process
-    since: float  # when it was started, or began its job
-    is_ready: bool = False
-    job: _Job | None = None
-
-
-class _Engine:
-    """What the thread of a pool runs. It does not know the pool, which may therefore be forgotten.
-
-    `_lock` guards `_waiting`, `_idle`, `_refusal` and the hand-over of a job to an idle worker, which happens in the
-    thread of `submit` too. All else belongs to the thread of the pool.
-    """
-
-    def __init__(self, workers: int, program: Program, deadline_s: float) -> None:
-        self._count, self._program, self._deadline_s = workers, program, deadline_s
-        self._lock = threading.Lock()
-        self._waiting: deque[_Job] = deque()
-        self._idle: list[_Worker] = []
-        self._refusal: Callable[[], BaseException] | None = None  # why no job is taken any more
-        self._workers: list[_Worker] = []
-        self._fruitless = 0  # workers that died without a job since one was last done
-        self._is_ending = False
-        self._wake, self._bell = socket.socketpair()
-        self._wake.setblocking(False)
-        self._bell.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._wake, selectors.EVENT_READ, None)
-        self._look_at = 0.0
-
-    # ------------------------------------------------------------------------------ any thread
-
-    def submit(self, what: str, message: bytes) -> Future[Answer]:
-        job = _Job(what, message)
-        with self._lock:
-            refusal = self._refusal
-            if refusal is None:
-                self._waiting.append(job)
-                if not self._hand_out():
-                    self._ring()
-        if refusal is not None:
-            job.future.set_exception(refusal())
-        return job.future
-
-    def activity(self) -> list[str]:
-        now, doing = time.monotonic(), []
-        for worker in list(self._workers):
-            job = worker.job
-            if job is not None or not worker.is_ready:
-                what = job.what if job is not None else "starting a worker process"
-                doing.append(f"{what} (for {now - worker.since:.1f} s)")
-        return doing
-
-    def end(self) -> None:
-        """Have the thread end everything; takes no lock, since a garbage collection may call it anywhere."""
-        self._is_ending = True
-        self._ring()
-
-    def _ring(self) -> None:
-        with contextlib.suppress(OSError):  # full: it is awake anyway; closed: it has ended
-            self._bell.send(b"!")
-
-    def _hand_out(self) -> bool:
-        """Give waiting jobs to idle workers; with the lock held. False if the thread must send the rest of one."""
-        is_all_sent = True
-        while self._waiting and self._idle:
-            job = self._waiting.popleft()
-            if not job.attempts and not job.future.set_running_or_notify_cancel():
-                continue
-            worker, now = self._idle.pop(), time.monotonic()
-            job.until = job.until or now + self._deadline_s
-            job.attempts += 1
-            worker.since, worker.job = now, job
-            worker.process.unsent = memoryview(job.message)
-            is_all_sent &= worker.process.send_some()
-        return is_all_sent
-
-    # ------------------------------------------------------------------------------ the thread of the pool
-
-    def run(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C never meets a half-started worker
-        refusal: Callable[[], BaseException] = _closed
-        try:
-            while not self._is_ending:
-                while len(self._workers) < self._count:
-                    self._start()
-                self._step()
-        except _Broken as broken:
-            refusal = broken.make
-        except BaseException as error:
-            refusal = partial(LoaderError, f"the pool of worker processes failed: {type(error).__name__}: {error}")
-        finally:
-            self._finish(refusal)
-
-    def _start(self) -> None:
-        worker = _Worker(self._program.start(), time.monotonic())
-        self._workers.append(worker)
-        self._selector.register(worker.process.control, selectors.EVENT_READ, worker)
-
-    def _step(self) -> None:
-        due = time.monotonic() + _TICK_S
-        for key, events in self._selector.select(_TICK_S):
-            worker: _Worker | None = key.data
-            if worker is None:
-                with contextlib.suppress(BlockingIOError):
-                    self._wake.recv(4096)
-                self._watch()
-            elif worker in self._workers:
-                if events & selectors.EVENT_WRITE:
-                    with self._lock:
-                        worker.process.send_some()
-                    self._watch()
-                if events & selectors.EVENT_READ:
-                    self._receive(worker)
-        now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _TICK_S
-            self._look(now, late=now - due)
-
-    def _watch(self) -> None:
-        """Wait for room in the socket of every worker that has not got its whole job."""
-        for worker in self._workers:
-            write = selectors.EVENT_WRITE if worker.process.unsent else 0
-            self._selector.modify(worker.process.control, selectors.EVENT_READ | write, worker)
-
-    def _receive(self, worker: _Worker) -> None:
-        is_whole = worker.process.receive()
-        if is_whole is False:
-            self._bury(worker)
-        if not is_whole:
-            return
-        kind, value, payload = worker.process.inbox.take()
-        if kind == NO_START:
-            self._remove(worker)
-            raise _Broken(partial(rebuild, value, "starting a worker process"))
-        with self._lock:
-            job, worker.job, worker.is_ready = worker.job, None, True
-            self._idle.append(worker)
-            is_all_sent = self._hand_out()
-        if not is_all_sent:
-            self._watch()
-        if job is not None:
-            self._fruitless = 0
-            if kind == FAILED:
-                job.future.set_exception(rebuild(value, job.what))
-            else:
-                job.future.set_result((value, payload))
-
-    def _look(self, now: float, *, late: float) -> None:
-        """Look for what no socket tells: hangs, and deaths whose socket some other process still holds."""
-        for worker in list(self._workers):
-            job = worker.job
-            if late > 1.0 and job is not None:  # this process was stopped (Ctrl-Z): that is not the worker's time
-                job.until += late
-            if worker.process.is_gone:
-                self._receive(worker)  # what it said last, its end otherwise
-                if worker in self._workers:
-                    self._bury(worker)
-            elif job is not None and now > job.until:
-                notes = self._remove(worker, explain=True)
-                text = f"{job.what} did not end within {self._deadline_s:g} s; its worker process was killed"
-                job.future.set_exception(_with_notes(DeadlineError, text, notes))
-            elif not worker.is_ready and now - worker.since > _START_S:
-                notes = self._remove(worker, explain=True)
-                text = f"a worker process did not start within {_START_S:g} s; see what it imports"
-                raise _Broken(partial(_with_notes, DeadlineError, text, notes))
-        with self._lock:
-            late_jobs = [job for job in self._waiting if job.attempts and now > job.until]
-            for job in late_jobs:
-                self._waiting.remove(job)
-        for job in late_jobs:
-            text = f"{job.what}: its worker process died, and no other became free within {self._deadline_s:g} s"
-            job.future.set_exception(DeadlineError(text))
-
-    def _bury(self, worker: _Worker) -> None:
-        """Repeat what a dead worker was doing, once."""
-        notes = self._remove(worker)
-        how, job = worker.process.how(), worker.job
-        if job is None:
-            self._fruitless += 1
-            if self._fruitless > 2 * self._count + 2:
-                text = f"worker processes die while they have nothing to do, {self._fruitless} in a row; the last {how}"
-                raise _Broken(partial(_with_notes, WorkerDiedError, text, notes))
-        elif job.attempts < 2:
-            with self._lock:
-                self._waiting.appendleft(job)
-                self._hand_out()
-            self._watch()
-        else:
-            text = f"{job.what}: two worker processes died of it; the last {how}"
-            job.future.set_exception(_with_notes(WorkerDiedError, text, notes))
-
-    def _remove(self, worker: _Worker, *, explain: bool = False) -> str:
-        """End a process and forget it; return what it left to say. With `explain` it is first asked where it is."""
-        with self._lock:
-            if worker in self._idle:
-                self._idle.remove(worker)
-        process = worker.process
-        self._selector.unregister(process.control)
-        self._workers.remove(worker)
-        if explain:
-            process.ask_where()
-        else:
-            process.wait(0.5)  # the socket closes a moment before the process is gone, and has its exit code
-        process.kill()
-        process.wait(_GONE_S)
-        return process.release()
-
-    def _finish(self, refusal: Callable[[], BaseException]) -> None:
-        with self._lock:
-            self._refusal = refusal
-            waiting = list(self._waiting)
-            self._waiting.clear()
-            self._idle.clear()
-        for job in waiting:
-            if refusal is _closed and not job.attempts:
-                job.future.cancel()
-            elif job.attempts or job.future.set_running_or_notify_cancel():
-                job.future.set_exception(refusal())
-        workers = list(self._workers)
-        for worker in workers:
-            worker.process.control.close()  # they end by themselves, in the middle of a job too
-        until = time.monotonic() + 0.3
-        for worker in workers:
-            worker.process.wait(until - time.monotonic())
-        for worker in workers:
-            worker.process.kill()
-        until = time.monotonic() + _GONE_S
-        for worker in workers:
-            worker.process.wait(until - time.monotonic())
-            worker.process.release()
-            if worker.job is not None:
-                worker.job.future.set_exception(refusal())
-        self._workers.clear()
-        self._selector.close()
-        self._wake.close()
-        self._bell.close()
-        self._program.close()
-
-
-class _Broken(Exception):
-    """No job can be done any more; `make` gives the error for each."""
-
-    def __init__(self, make: Callable[[], BaseException]) -> None:
-        super().__init__()
-        self.make = make
-
-
-def _with_notes(kind: type[LoaderError], text: str, notes: str) -> LoaderError:
-    error = kind(text)
-    if notes:
-        error.__cause__ = WorkerTraceback(notes)
-    return error
-
-
-def _closed() -> LoaderError:
-    return LoaderError("the pool of worker processes is closed")
+        self._supervisor.end()
+        self._supervisor.join(patience_s)
