@@ -1,0 +1,52 @@
+"""What a Parquet footer says about the values of a column in one row group, without reading them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from loaders.fields import Field
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is known of one column in one row group; an unknown thing excludes nothing.
+
+    Attributes:
+        rows: Rows of the row group.
+        nulls: How many of them are null; None if unknown.
+        lower: No value is smaller, NaN left aside; None if unknown. Dates are days, timestamps microseconds.
+        upper: No value is larger, NaN left aside; None if unknown.
+    """
+
+    rows: int
+    nulls: int | None = None
+    lower: Any = None
+    upper: Any = None
+
+
+def bounds_of(row_group: Any, field: Field) -> Bounds:
+    """Read the statistics of a scalar column.
+
+    Args:
+        row_group: `pyarrow.parquet.RowGroupMetaData`, from a footer that was checked.
+        field: The column; it is stored under its name.
+    """
+    rows: int = row_group.num_rows
+    columns = (row_group.column(at) for at in range(row_group.num_columns))
+    found = next((column for column in columns if column.path_in_schema == field.name), None)
+    statistics = None if found is None else found.statistics
+    if statistics is None:
+        return Bounds(rows)
+    nulls = statistics.null_count if statistics.has_null_count else None
+    if not statistics.has_min_max:
+        return Bounds(rows, nulls)
+    # Raw for clocks: `min` of a timestamp after the year 9999 raises.
+    raw = pa.types.is_temporal(field.type)
+    lower, upper = (statistics.min_raw, statistics.max_raw) if raw else (statistics.min, statistics.max)
+    if any(isinstance(value, float) and math.isnan(value) for value in (lower, upper)):
+        return Bounds(rows, nulls)
+    return Bounds(rows, nulls, lower, upper)
