@@ -13,9 +13,9 @@ import pyarrow as pa
 from loaders.errors import FormatError
 from schemas.canonical import canonical_json, sha256_text
 
-CODECS = ("raw", "image", "ndarray", "npy")
+CODECS = ("raw", "image", "ndarray", "npy", "audio")
 """raw: the Arrow value itself. image: an encoded picture. ndarray: C-order little-endian elements of a fixed
-shape. npy: a `.npy` file, for arrays whose shape varies."""
+shape. npy: a `.npy` file, for arrays whose shape varies. audio: an encoded recording."""
 
 _SCALARS: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -49,7 +49,8 @@ class Field:
         type: Arrow type of the stored value, one of `TYPES`.
         codec: How the stored value is read, one of `CODECS`.
         shape: Shape of one decoded value. None in a place: that axis varies. None as a whole: nothing is known
-            (a raw scalar has no shape). (H, W) or (H, W, C) for images.
+            (a raw scalar has no shape). (H, W) or (H, W, C) for images; (frames, channels) for audio, or (frames,)
+            where each recording has one channel.
         dtype: Element type of `ndarray` and `npy` values, one of `ARRAY_DTYPES`; None for other codecs.
         nullable: Whether a value may be missing; a null is never read as zero.
         doc: What the value means, with its unit and range.
@@ -172,6 +173,8 @@ def _shape_problem(field: Field) -> str | None:
         return f"codec ndarray needs a fixed shape, found {shape}; use npy for arrays whose shape varies"
     if field.codec == "image" and not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
         return f"an image is (H, W), (H, W, 3) or (H, W, 4), found {shape}"
+    if field.codec == "audio" and len(shape) not in (1, 2):
+        return f"audio is (frames,) or (frames, channels), found {shape}"
     if field.codec == "raw" and not (is_number_list(field.type) and len(shape) == 1):
         return "a raw value has a shape, (n,), only if it is a list of numbers"
     return None
