@@ -1,8 +1,9 @@
-"""Decoders for `make_reader(decoders={"image": ...})`: what a picture becomes while it is decoded, in its place in the batch.
+"""Decoders for `make_reader(decoders=...)`: what a picture becomes while it is decoded, in its place in the batch.
 
     make_reader(folder, batch_size=256, shuffle=Shuffle(seed=1), decoders={"image": RandomResizedCrop(224)})
 
-They need OpenCV (`pip install petrel-lakehouse[train]`), which is told to use no threads of its own: the reader's are enough.
+They resize with OpenCV (`pip install petrel-lakehouse[train]`), which is then told, for the whole process, to start no
+threads of its own: the reader's are enough.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from loaders.errors import DecodeError, FormatError
-from loaders.pictures import Box, JpegHeader, Pixels, decode_box, decode_new, jpeg_header
+from loaders.pictures import Box, Pixels, cut, decode_box, decode_new, jpeg_header
 
 Interpolation = Literal["linear", "area"]
 
@@ -40,7 +41,13 @@ class Decoder(Protocol):
         """Its element type."""
 
     def into(self, raw: memoryview, out: npt.NDArray[Any], *, seed: int, max_pixels: int) -> None:
-        """Decode `raw` into `out`, of shape `shape` and C-contiguous; `seed` is the sample's, 64 bits, new in each epoch.
+        """Decode one value.
+
+        Args:
+            raw: The stored bytes.
+            out: Where to; of `shape` and `dtype`, C-contiguous, with anything in it.
+            seed: The sample's (ORDER.md), 64 bits, another in each epoch.
+            max_pixels: Pictures with more are to be refused before memory is taken.
 
         Raises:
             DecodeError: If the value cannot be decoded.
@@ -88,9 +95,9 @@ class RandomResizedCrop:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (*_two(self.size), 3))
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise FormatError(f"scale is (least, greatest) part of the area, 0 < least <= greatest <= 1, found {self.scale}")
+            raise FormatError(f"scale is (least, greatest), 0 < least <= greatest <= 1, found {self.scale}")
         if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise FormatError(f"ratio is (least, greatest) width / height, 0 < least <= greatest, found {self.ratio}")
+            raise FormatError(f"ratio is (least, greatest), 0 < least <= greatest, found {self.ratio}")
         if not 0 <= self.flip <= 1:
             raise FormatError(f"flip is a probability, found {self.flip}")
         if self.decode not in ("crop", "full"):
@@ -118,8 +125,8 @@ class RandomResizedCrop:
         Raises:
             DecodeError: If it is no picture, damaged, or too large.
         """
-        cv2 = opencv()
-        cv2.resize(self._part(raw, seed, max_pixels), out.shape[1::-1], dst=out, interpolation=_flag(self.interpolation))
+        cv2, part = opencv(), self._part(raw, seed, max_pixels)
+        cv2.resize(part, out.shape[1::-1], dst=out, interpolation=_flag(self.interpolation))
         if self.flip and _uniform(seed, _FLIP_COUNTER) < self.flip:
             cv2.flip(out, 1, dst=out)
 
@@ -127,31 +134,32 @@ class RandomResizedCrop:
         header = jpeg_header(raw)
         if header is None:
             whole = decode_new(raw, 3, max_pixels=max_pixels)
-            return _cut(whole, self.box(*whole.shape[:2], seed))
+            height, width = whole.shape[:2]
+            return cut(whole, self.box(height, width, seed))
         box = self.box(header.height, header.width, seed)
-        eighths = 8
-        if not self.exact:
-            while eighths > 1 and box.height * eighths >= 16 * self.shape[0] and box.width * eighths >= 16 * self.shape[1]:
-                eighths //= 2
-        if self.decode == "crop":
-            return decode_box(raw, header, _scaled(box, eighths), max_pixels=max_pixels, eighths=eighths, fast=not self.exact)
-        whole = decode_box(
-            raw, header, _whole(header, eighths), max_pixels=max_pixels, eighths=eighths, fast=not self.exact
-        )
-        return _cut(whole, _scaled(box, eighths))
+        eighths = 8 if self.exact else self._eighths(box)
+        part = _scaled(box, eighths)
+        wanted = part if self.decode == "crop" else _scaled(Box(0, 0, header.height, header.width), eighths)
+        pixels = decode_box(raw, header, wanted, max_pixels=max_pixels, eighths=eighths, fast=not self.exact)
+        return pixels if self.decode == "crop" else cut(pixels, part)
+
+    def _eighths(self, box: Box) -> int:
+        """Return the least of 8, 4, 2, 1 eighths at which the part is not smaller than the result."""
+        height, width = self.shape[:2]
+        return next((n for n in (1, 2, 4) if box.height * n >= 8 * height and box.width * n >= 8 * width), 8)
 
 
 @dataclass(frozen=True, slots=True)
 class CenterCrop:
     """The middle of the picture, resized before: torchvision's `Resize(resize)` and `CenterCrop(size)` (RGB, uint8).
 
-    The shorter side becomes `resize`, the longer one int(resize * longer / shorter); the middle of `size` is then cut out
-    at round((side - size) / 2), half to even. A picture whose shorter side is `resize` already is not resized, and only
-    its middle is decoded.
+    The shorter side becomes `resize`, the longer one int(resize * longer / shorter); the middle of `size` is then cut
+    out at round((side - size) / 2), half to even. A picture whose shorter side is `resize` already is not resized, and
+    only its middle is decoded.
 
     Attributes:
         size: Height and width of the result, or one number for both; none is greater than `resize`.
-        resize: Shorter side before the middle is cut out. None: pictures keep their size, and a smaller one is an error.
+        resize: Shorter side before the middle is cut out. None: pictures keep their size; one below `size` is an error.
         interpolation: OpenCV's `linear` (bilinear of four pixels), or `area`, which averages where it shrinks.
     """
 
@@ -184,7 +192,7 @@ class CenterCrop:
             short = min(height, width)
             height, width = (self.resize * side // short for side in (height, width))
             whole = opencv().resize(whole, (width, height), interpolation=_flag(self.interpolation))
-        out[...] = _cut(whole, self._middle(height, width))
+        out[...] = cut(whole, self._middle(height, width))
 
     def _middle(self, height: int, width: int) -> Box:
         h, w = self.shape[:2]
@@ -211,19 +219,11 @@ def opencv() -> Any:
 
 
 def _uniform(seed: int, counter: int) -> float:
-    """Return word `counter` of stream `seed` (ORDER.md) as a number in [0, 1); numpy takes ten times as long for one."""
+    """Return word `counter` of stream `seed` (ORDER.md) as a number in [0, 1); numpy takes ten times as long."""
     z = (seed + (counter + 1) * 0x9E3779B97F4A7C15) & _WORD
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
     return ((z ^ (z >> 31)) >> 11) * 2.0**-53
-
-
-def _cut(whole: Pixels, box: Box) -> Pixels:
-    return whole[box.top : box.top + box.height, box.left : box.left + box.width]
-
-
-def _whole(header: JpegHeader, eighths: int) -> Box:
-    return _scaled(Box(0, 0, header.height, header.width), eighths)
 
 
 def _scaled(box: Box, eighths: int) -> Box:

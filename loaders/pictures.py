@@ -1,15 +1,16 @@
 """Encoded pictures into pixels: JPEG by libjpeg-turbo, all else by Pillow, without the GIL while they decode.
 
-Pixels do not depend on which of them decodes: libjpeg-turbo, as the compiled `loaders._jpeg` and as simplejpeg bring it, and
-Pillow agree bit for bit (tests/loaders/test_pictures.py). A damaged JPEG is an error, also where libjpeg only warns.
-EXIF orientation is not applied: pixels are as stored.
+Pixels do not depend on who decodes: the compiled `loaders._jpeg` (on the machine's libjpeg-turbo, 2.1.5 when tried),
+simplejpeg (which brings 3.1.2) and Pillow (3.2.0) agree bit for bit; tests/loaders/test_pictures.py compares them. A
+damaged JPEG is an error, also where libjpeg only warns. EXIF orientation is not applied: pixels are as stored.
 """
 
 from __future__ import annotations
 
+import importlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,9 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  formats t
 
 from loaders.errors import DecodeError
 
-try:
-    from loaders import _jpeg as _native
-except ImportError:  # not compiled, or there is no libjpeg-turbo here
-    _native = None  # type: ignore[assignment,unused-ignore]
+_native: Any = None
+with suppress(ImportError):  # not compiled, or there is no libjpeg-turbo here
+    _native = importlib.import_module("loaders._jpeg")
 
 Pixels = npt.NDArray[np.uint8]
 Raw = bytes | bytearray | memoryview
@@ -106,7 +106,7 @@ def decode_into(raw: Raw, out: Pixels, *, max_pixels: int) -> None:
         out[...] = _by_pillow(raw, channels, max_pixels, out.shape)
         return
     _check(header.height, header.width, max_pixels, out.shape)
-    _by_turbo(raw, out, header, max_pixels=max_pixels)
+    _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
 
 
 def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
@@ -121,11 +121,13 @@ def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
     _check(header.height, header.width, max_pixels)
     shape = (header.height, header.width, channels)
     out = np.empty(shape[:2] if channels == 1 else shape, dtype=np.uint8)
-    _by_turbo(raw, out, header, max_pixels=max_pixels)
+    _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
     return out
 
 
-def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eighths: int = 8, fast: bool = False) -> Pixels:
+def decode_box(
+    raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eighths: int = 8, fast: bool = False
+) -> Pixels:
     """Decode a part of a JPEG into a new array (height, width, 3).
 
     Only the box is transformed, and rows below it are not read: damage there is not seen. A file that does not end as
@@ -145,29 +147,36 @@ def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eight
     """
     _check(header.height, header.width, max_pixels)
     out = np.empty((box.height, box.width, 3), dtype=np.uint8)
-    _by_turbo(raw, out, header, max_pixels=max_pixels, box=box, eighths=eighths, fast=fast)
+    whole = (-(-header.height * eighths // 8), -(-header.width * eighths // 8))
+    _by_turbo(raw, out, box, whole, max_pixels=max_pixels, eighths=eighths, fast=fast)
     return out
 
 
+def cut(whole: Pixels, box: Box) -> Pixels:
+    """Return a box of a picture, without copying."""
+    return whole[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
 def _by_turbo(
-    raw: Raw, out: Pixels, header: JpegHeader, *, max_pixels: int, box: Box | None = None, eighths: int = 8, fast: bool = False
+    raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], *, max_pixels: int, eighths: int = 8, fast: bool = False
 ) -> None:
+    """Decode a box of a JPEG whose size, scaled, is `whole`: height and width."""
     channels = 1 if out.ndim == 2 else out.shape[2]
     try:
         if _native is not None:
-            top, left, height, width = box or (0, 0, header.height, header.width)
+            top, left, height, width = box
             _native.decode(raw, out, height, width, channels, left, top, eighths, fast, max_pixels)
-        elif box is None:
-            _by_simplejpeg(raw, out, channels, fast)
+        elif out.shape[:2] == whole:
+            _by_simplejpeg(raw, out, channels, fast=fast)
         else:
-            whole = np.empty((-(-header.height * eighths // 8), -(-header.width * eighths // 8), channels), dtype=np.uint8)
-            _by_simplejpeg(raw, whole, channels, fast)
-            out[...] = whole[box.top : box.top + box.height, box.left : box.left + box.width]
+            pixels = np.empty((*whole, *out.shape[2:]), dtype=np.uint8)
+            _by_simplejpeg(raw, pixels, channels, fast=fast)
+            out[...] = cut(pixels, box)
     except ValueError as error:
         raise DecodeError(f"damaged JPEG: {error}") from error
 
 
-def _by_simplejpeg(raw: Raw, out: Pixels, channels: int, fast: bool) -> None:
+def _by_simplejpeg(raw: Raw, out: Pixels, channels: int, *, fast: bool) -> None:
     import simplejpeg
 
     if bytes(raw).count(b"\xff\xda") > _MAX_SCANS:
