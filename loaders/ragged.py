@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loaders.decode import dense_dtype
 from loaders.errors import FormatError
 from loaders.fields import Field, is_number_list
 
@@ -72,6 +73,17 @@ def join(values: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64
     if len(values):
         np.concatenate(values, out=out)
     return out, offsets
+
+
+def empty_value(field: Field, like: NDArray[Any] | None) -> NDArray[Any]:
+    """Return a value of size 0 that fits beside `like`, another value of the column if there is one."""
+    axes = varying_axes(field)
+    if like is not None:
+        return np.zeros([0 if axes is None or at < axes else n for at, n in enumerate(like.shape)], dtype=like.dtype)
+    shape = field.shape or ((None, None, 3) if field.codec == "image" else (None,))
+    return np.zeros(
+        [0 if axes is None or at < axes else axis or 0 for at, axis in enumerate(shape)], dtype=dense_dtype(field)
+    )
 
 
 def _common(values: Sequence[NDArray[Any]], axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
