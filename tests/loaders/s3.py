@@ -1,0 +1,194 @@
+"""A small object store on loopback that misbehaves on demand: the part of S3 that readers need, GET and HEAD.
+
+    with serving(folder) as store:          # keys are paths below `folder`, the first step is the bucket
+        store.latency_s = 0.02              # added to every answer
+        store.faults.append(Fault("503"))   # the next request fails
+        url, options = "s3://bucket/train", store.options()
+
+Signatures are not looked at. Answers go out by `sendfile`, so that the store takes little of the processor.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from loaders.storage import StorageOptions
+
+Kind = Literal["503", "429", "500", "403", "404", "416", "cut", "short", "html", "drip", "dead", "slow", "reset"]
+"""cut: half of the body, then the end. short: half of the body, and says so. html: another body of the same status.
+drip: 20 bytes a second. dead: no answer. slow: the answer comes after 3 s. reset: closed without an answer."""
+
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)?")
+
+
+@dataclass(slots=True)
+class Fault:
+    """One way to fail, `times` times, for requests of `method` whose path holds `path`."""
+
+    kind: Kind
+    times: float = 1
+    method: str = ""
+    path: str = ""
+
+
+@dataclass
+class Store:
+    """What a test sets and counts."""
+
+    folder: Path
+    latency_s: float = 0.0
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    port: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def options(self, **settings: object) -> StorageOptions:
+        """Return options with which `s3://` URLs are read from here."""
+        mine = {"endpoint_override": f"127.0.0.1:{self.port}", "scheme": "http", "region": "us-east-1",
+                "anonymous": True}  # fmt: skip
+        return StorageOptions(options=mine, **settings)  # type: ignore[arg-type]
+
+    def next_fault(self, method: str, path: str) -> Kind | None:
+        with self.lock:
+            self.requests.append(f"{method} {path}")
+            for fault in self.faults:
+                if fault.times > 0 and fault.method in ("", method) and fault.path in path:
+                    fault.times -= 1
+                    return fault.kind
+        return None
+
+
+@contextmanager
+def serving(folder: Path, *, port: int = 0) -> Iterator[Store]:
+    """Serve the files below `folder` until the end of the block."""
+    store = Store(folder)
+    handler = type("Handler", (_Handler,), {"store": store})
+    server = _Server(("127.0.0.1", port), handler)
+    store.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        store.ended.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    store: Store
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(with_body=False)
+
+    def do_GET(self) -> None:
+        self._answer(with_body=True)
+
+    def _answer(self, *, with_body: bool) -> None:
+        store, path = self.store, unquote(urlsplit(self.path).path)
+        fault = store.next_fault(self.command, path)
+        store.ended.wait(store.latency_s + (3.0 if fault == "slow" else 0.0))
+        if fault == "dead":
+            store.ended.wait()
+        if fault in ("dead", "reset"):
+            self.close_connection = True
+            return
+        if fault is not None and fault.isdigit():
+            self._refuse(int(fault))
+            return
+        try:
+            with open(store.folder / path.lstrip("/"), "rb") as stream:
+                self._send(stream.fileno(), fault, with_body=with_body)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            self._refuse(404)
+
+    def _refuse(self, status: int) -> None:
+        codes = {503: "SlowDown", 429: "TooManyRequests", 500: "InternalError", 403: "AccessDenied", 404: "NoSuchKey"}
+        text = f'<?xml version="1.0"?><Error><Code>{codes.get(status, "Other")}</Code></Error>'.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    def _send(self, fd: int, fault: Kind | None, *, with_body: bool) -> None:
+        size = os.fstat(fd).st_size
+        start, end = 0, size
+        asked = _RANGE.fullmatch(self.headers.get("Range", ""))
+        if asked:
+            start, end = int(asked[1]), min(size, int(asked[2]) + 1 if asked[2] else size)
+            if start >= size:
+                self._refuse(416)
+                return
+        if fault == "short":
+            end = start + (end - start) // 2
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        self.send_header("Content-Length", str(end - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", f'"{size}"')
+        self.send_header("Last-Modified", "Wed, 01 Jan 2025 00:00:00 GMT")
+        self.end_headers()
+        if with_body:
+            self._send_body(fd, start, end, fault)
+
+    def _send_body(self, fd: int, start: int, end: int, fault: Kind | None) -> None:
+        if fault == "drip":
+            self.close_connection = True
+            while start < end and not self.store.ended.wait(0.05):
+                self.connection.sendall(os.pread(fd, 1, start))
+                start += 1
+            return
+        if fault == "html":
+            self.connection.sendall(b"<html>" + b" " * (end - start - 6))
+            return
+        if fault == "cut":
+            end = start + (end - start) // 2
+            self.close_connection = True
+        while start < end:
+            start += os.sendfile(self.connection.fileno(), fd, start, end - start)
+
+
+def main() -> None:
+    """Serve a folder in a process of its own: `python -m tests.loaders.s3 FOLDER PORT LATENCY_S`."""
+    import sys
+
+    folder, port, latency = sys.argv[1:]
+    with serving(Path(folder), port=int(port)) as store:
+        store.latency_s = float(latency)
+        sys.stdout.write(f"{store.port}\n")
+        sys.stdout.flush()
+        while os.getppid() != 1:
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,378 @@
+"""Ranges over a network that fails in every way: the right bytes or a named error, in time, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow.fs
+import pytest
+
+from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
+from loaders.filesystem_source import without_secrets
+from loaders.http_source import HttpSource
+from loaders.manifest import read_dataset, read_manifest
+from loaders.remote import RemoteFiles, open_remote
+from loaders.s3_source import signer
+from loaders.storage import Files, StorageOptions, open_files
+from tests.loaders.s3 import Fault, Kind, Store, serving
+
+DATA = os.urandom(1 << 20)
+PART = 1 << 18
+SECRET = "canary-9f2e"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    (tmp_path / "bucket" / "train").mkdir(parents=True)
+    (tmp_path / "bucket" / "train" / "a").write_bytes(DATA)
+    (tmp_path / "bucket" / "train" / "é +").write_bytes(b"odd name")
+    (tmp_path / "bucket" / "train" / "empty").write_bytes(b"")
+    with serving(tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    # pyarrow keeps the connections of its S3 client to the end of the process.
+    handles = len(os.listdir("/proc/self/fd")) + (20 if "pyarrow" in request.node.name else 0)
+    yield
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        names = [thread.name for thread in threading.enumerate() if thread.name == "petrel-fetch"]
+        if not names and len(os.listdir("/proc/self/fd")) <= handles:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"left behind: {names}, {len(os.listdir('/proc/self/fd')) - handles} handles")
+
+
+def opened(store: Store, **settings: object) -> RemoteFiles:
+    return open_remote("s3://bucket/train", store.options(part_bytes=PART, **settings))
+
+
+def check_reads(files: Files) -> None:
+    parts = [bytearray(100), bytearray(PART + 1), bytearray(0), bytearray(3 * PART - 200)]
+    files.read_into("a", 7, [memoryview(part) for part in parts])
+    assert b"".join(parts) == DATA[7 : 7 + 4 * PART - 99]
+    assert files.size("a") == len(DATA)
+    assert files.read("a", len(DATA) - 9, 9) == DATA[-9:]
+    assert files.read("a", 5, 0) == b""
+    with pytest.raises(FileNotFoundError, match="missing"):
+        files.size("missing")
+    with pytest.raises(FileNotFoundError, match="missing"):
+        files.read("missing", 0, 1)
+    with pytest.raises(CorruptionError, match=r"/a ends at byte 1,048,576, expected 1,048,577"):
+        files.read("a", len(DATA) - 9, 10)
+    with pytest.raises(CorruptionError, match="/a"):
+        files.read("a", len(DATA) + 10, 10)
+
+
+def test_ranges_are_read_in_parts(store: Store) -> None:
+    files = opened(store)
+    assert (files.root, files.is_local) == ("s3://bucket/train", False)
+    check_reads(files)
+    assert (files.read("é +", 0, 8), files.size("empty")) == (b"odd name", 0)
+    files.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        files.size("a")
+
+
+def test_every_kind_of_address_gives_the_same(store: Store, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/kept/train/a", DATA)
+    for url, options in [
+        (f"http://127.0.0.1:{store.port}/bucket/train/", {}),
+        ("memory://kept/train", {}),
+        ("/kept/train", {"filesystem": memory}),
+        (f"{tmp_path}/bucket/train", {"filesystem": pyarrow.fs.LocalFileSystem()}),
+    ]:
+        files = open_files(url, StorageOptions(part_bytes=PART, tries=1, **options))  # type: ignore[arg-type]
+        assert isinstance(files, RemoteFiles)
+        check_reads(files)
+        files.close()
+    memory.rm("/kept", recursive=True)
+
+
+def test_a_pyarrow_client_of_the_user_is_taken(store: Store) -> None:
+    where = {"scheme": "http", "endpoint_override": f"127.0.0.1:{store.port}"}
+    client = pyarrow.fs.S3FileSystem(region="us-east-1", anonymous=True, **where)
+    files = open_files("s3://bucket/train", StorageOptions(filesystem=client, part_bytes=PART))
+    assert files.read("a", 7, 3 * PART) == DATA[7 : 7 + 3 * PART]
+    assert files.size("a") == len(DATA)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        files.read("missing", 0, 1)
+    store.faults.append(Fault("403", times=100))
+    with pytest.raises(StorageError, match="train/a: .*ACCESS_DENIED"):
+        files.read("a", 0, 900)
+    files.close()
+
+
+def test_a_connection_is_used_again(store: Store) -> None:
+    files = opened(store, parallel=1)
+    for at in range(20):
+        files.read("a", at, 10)
+    assert isinstance(files._source, HttpSource)
+    assert len(files._source._idle) == 1
+    files.close()
+
+
+def test_a_connection_that_the_server_closed_while_idle_is_no_failure(store: Store) -> None:
+    files = opened(store, tries=1)
+    files.read("a", 0, 10)
+    assert isinstance(files._source, HttpSource)
+    files._source._idle[0].sock.shutdown(socket.SHUT_RDWR)
+    assert files.read("a", 0, 10) == DATA[:10]
+    files.close()
+
+
+@pytest.mark.parametrize("kind", ["503", "429", "500", "cut", "short", "reset"])
+def test_what_may_pass_is_tried_again(store: Store, kind: Kind) -> None:
+    store.faults.append(Fault(kind, times=3, method="GET"))
+    store.faults.append(Fault("503", times=1, method="HEAD"))
+    files = opened(store)
+    assert files.size("a") == len(DATA)
+    assert files.read("a", 0, 2 * PART) == DATA[: 2 * PART]
+    assert files.counts.retries >= 3 - (kind == "reset")
+    files.close()
+
+
+@pytest.mark.parametrize("kind", ["503", "429", "cut", "short", "reset"])
+def test_what_never_passes_is_an_error_after_the_last_try(store: Store, kind: Kind) -> None:
+    store.faults.append(Fault(kind, times=100))
+    files = opened(store, tries=2)
+    with pytest.raises(StorageError, match=r"bytes 5 to 905 of s3://bucket/train/a did not come in 2 tries; the last"):
+        files.read("a", 5, 900)
+    assert len(store.requests) <= 4
+    files.close()
+
+
+@pytest.mark.parametrize("kind", ["403", "404", "416"])
+def test_what_will_not_pass_is_not_tried_again(store: Store, kind: Kind) -> None:
+    store.faults.append(Fault(kind))
+    files = opened(store)
+    expected = {"403": StorageError, "404": FileNotFoundError, "416": CorruptionError}[kind]
+    with pytest.raises(expected, match="s3://bucket/train/a"):
+        files.read("a", 0, 10)
+    assert len(store.requests) == 1
+    files.close()
+
+
+@pytest.mark.parametrize("kind", ["dead", "drip"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_server_that_hangs_is_an_error_at_the_deadline(store: Store, kind: Kind, method: str) -> None:
+    store.faults.append(Fault(kind, times=1000, method=method))
+    files = opened(store, deadline_s=1.0, hedge_after_s=0.2, tries=4)
+    if (kind, method) == ("drip", "HEAD"):
+        assert files.size("a") == len(DATA)  # an answer without a body cannot drip
+    else:
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match=r"/a did not come within 1 s \([0-9]+ requests sent"):
+            files.size("a") if method == "HEAD" else files.read("a", 0, len(DATA))
+        assert 0.9 < time.monotonic() - began < 2.0
+    files.close()
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: refused
+        store = Store(tmp_path, port=taken.getsockname()[1])
+        files = opened(store, tries=3)
+        with pytest.raises(StorageError, match="3 tries; the last error: Connection refused"):
+            files.read("a", 0, 10)
+        files.close()
+
+
+def test_a_host_that_takes_connections_and_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        files = opened(Store(tmp_path, port=silent.getsockname()[1]), deadline_s=0.8)
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match="did not come within 0.8 s"):
+            files.size("a")
+        assert time.monotonic() - began < 1.8
+        files.close()
+
+
+def test_one_slow_request_is_overtaken_by_a_second(store: Store) -> None:
+    store.faults.append(Fault("dead", times=1, method="GET"))
+    files = opened(store, hedge_after_s=0.1, deadline_s=20)
+    began = time.monotonic()
+    assert files.read("a", 0, PART) == DATA[:PART]
+    assert time.monotonic() - began < 3.0
+    assert files.counts.hedges == 1
+    assert files.counts.retries == 0
+    files.close()
+
+
+def test_an_answer_that_comes_too_late_changes_nothing(store: Store) -> None:
+    given, may_go_on = bytearray(10), threading.Event()
+    late = threading.Event()
+
+    def fetch(name: str, start: int, length: int, attempt: object) -> memoryview:
+        may_go_on.wait(10)
+        late.set()
+        return memoryview(b"x" * length)
+
+    source = SimpleNamespace(root="memory://x", fetch=fetch, size=None, close=lambda: None)
+    files = RemoteFiles(source, StorageOptions(deadline_s=0.2))  # type: ignore[arg-type]
+    with pytest.raises(DeadlineError):
+        files.read_into("a", 0, [memoryview(given)])
+    may_go_on.set()
+    assert late.wait(5)
+    files.close()
+    assert given == bytes(10)
+
+
+def test_threads_lost_in_a_storage_are_replaced_counted_and_bounded() -> None:
+    may_end, hangs = threading.Event(), True
+
+    def fetch(name: str, start: int, length: int, attempt: object) -> memoryview:
+        if hangs:
+            may_end.wait(30)
+        return memoryview(b"y" * length)
+
+    source = SimpleNamespace(root="memory://x", fetch=fetch, size=None, close=lambda: None)
+    options = StorageOptions(deadline_s=0.05, parallel=2, hedge_after_s=9)
+    files = RemoteFiles(source, options)  # type: ignore[arg-type]
+    for _ in range(6):
+        with pytest.raises(DeadlineError):
+            files.read("a", 0, 10)
+    assert files._crew.lost == 6
+    hangs = False
+    assert files.read("a", 0, 3) == b"yyy"
+    hangs = True
+    for _ in range(5):
+        with pytest.raises(DeadlineError) as caught:
+            files.read("a", 0, 10)
+    assert "earlier requests never came back" in str(caught.value)
+    assert sum(thread.name == "petrel-fetch" for thread in threading.enumerate()) == 8
+    may_end.set()
+    files.close()
+
+
+def test_many_readers_share_few_connections(store: Store) -> None:
+    store.latency_s = 0.005
+    store.faults += [Fault("503", times=10), Fault("cut", times=10), Fault("reset", times=5)]
+    files = opened(store, parallel=4)
+
+    def read(at: int) -> bool:
+        start = at * 997
+        return files.read("a", start, 200_000) == DATA[start : start + 200_000]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(read, range(200)))
+        assert sum(thread.name == "petrel-fetch" for thread in threading.enumerate()) <= 4 + files.counts.hedges
+    files.close()
+
+
+def test_reads_that_wait_behind_others_do_not_fail(store: Store) -> None:
+    store.latency_s = 0.2
+    files = opened(store, parallel=1, deadline_s=0.9)
+    with ThreadPoolExecutor(12) as pool:
+        assert all(data == DATA[:9] for data in pool.map(lambda _: files.read("a", 0, 9), range(12)))
+    files.close()
+
+
+def test_a_server_without_ranges_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.loaders.s3._RANGE", SimpleNamespace(fullmatch=lambda text: None))
+    files = opened(store)
+    with pytest.raises(StorageError, match="does not serve ranges"):
+        files.read("a", 0, 10)
+    assert len(store.requests) == 1
+    files.close()
+
+
+def test_closing_ends_a_read_under_way(store: Store) -> None:
+    store.faults.append(Fault("dead", times=100))
+    files = opened(store, deadline_s=3, tries=1)
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(files.read, "a", 0, 9)
+        while not store.requests:
+            time.sleep(0.005)
+        began = time.monotonic()
+        files.close()
+        assert reading.exception(5) is not None
+        assert time.monotonic() - began < 2
+
+
+def test_a_process_ends_while_a_server_drips(store: Store) -> None:
+    store.faults.append(Fault("drip", times=100, method="GET"))
+    code = f"""
+import threading, time
+from loaders.remote import open_remote
+from loaders.storage import StorageOptions
+options = StorageOptions(options=dict(endpoint_override="127.0.0.1:{store.port}", scheme="http", anonymous=True))
+files = open_remote("s3://bucket/train", options)
+threading.Thread(target=files.read, args=("a", 0, 100000), daemon=True).start()
+time.sleep(0.3)
+"""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20, cwd=Path(__file__).parents[2])
+    assert time.monotonic() - began < 10
+
+
+def test_no_message_holds_a_secret(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", SECRET)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", SECRET)
+    keys = {"scheme": "http", "endpoint_override": f"127.0.0.1:{store.port}"}
+    signed = f"http://user:{SECRET}@127.0.0.1:{store.port}/bucket/train?X-Amz-Signature={SECRET}"
+    for url, options in [("s3://bucket/train", keys), (signed, {})]:
+        for kind in ("403", "503", "404", "short", "dead"):
+            store.faults[:] = [Fault(kind, times=10)]  # type: ignore[arg-type]
+            files = open_remote(url, StorageOptions(tries=2, deadline_s=0.5, options=options))
+            with pytest.raises(OSError, match="bucket/train/a") as caught:
+                files.read("a", 0, 10)
+            assert SECRET not in str(caught.value) + files.root
+            assert caught.value.__cause__ is None
+            files.close()
+    assert without_secrets(f"GET https://u:{SECRET}@h/p?sig={SECRET} failed, aws_secret_key={SECRET}.") == (
+        "GET https://h/p failed, aws_secret_key=..."
+    )
+
+
+def test_requests_are_signed_as_amazon_documents_it() -> None:
+    """The example `GET Object` of "Signature Calculations for the Authorization Header" in the S3 API reference."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    }
+    sign = signer("us-east-1", lambda: datetime(2013, 5, 24, tzinfo=UTC), environment)
+    headers = sign("GET", "/test.txt", {"host": "examplebucket.s3.amazonaws.com", "range": "bytes=0-9"})
+    assert headers["authorization"].endswith(
+        "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, "
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    )
+
+
+@pytest.mark.parametrize("url", ["nosuch://bucket/x", "s3://", "s3://bucket/x?region=eu", "s3://a:b@bucket/x"])
+def test_addresses_that_nothing_opens(url: str) -> None:
+    pytest.importorskip("fsspec")
+    with pytest.raises(FormatError):
+        open_files(url, StorageOptions(options={"anonymous": True} if url.startswith("s3") else {}))
+
+
+def test_manifests_are_read_through_any_files(published: Path) -> None:
+    with serving(published.parent) as store:
+        url, options = f"s3://{published.name}", store.options()
+        files = open_files(f"{url}/train", options)
+        assert read_manifest(files) == read_manifest(published / "train") == read_manifest(str(published / "train"))
+        files.close()
+        files = open_files(url, options)
+        assert read_dataset(files) == read_dataset(published)
+        with pytest.raises(FormatError, match=r"holds a whole dataset version; .* s3://.*/train"):
+            read_manifest(files)
+        files.close()
+        files = open_files(f"{url}/none", options)
+        with pytest.raises(FormatError, match="is no published dataset: _manifest.json is missing"):
+            read_manifest(files)
+        files.close()
