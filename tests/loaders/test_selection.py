@@ -108,7 +108,7 @@ def test_a_filter_may_name_columns_that_are_not_delivered_but_no_unknown_ones():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_published_split_gives_the_rows_that_a_scan_finds(published_groups, seed):
-    fields, manifest, tables, select_here = published_groups
+    tables, select_here = published_groups
     random = np.random.default_rng(seed)
     low, label = int(random.integers(0, 100)), int(random.integers(0, 10))
     wanted = [[("number", ">=", low), ("label_index", "!=", label)], [("weight", "is null"), ("number", "<", 20)]]
@@ -123,7 +123,7 @@ def test_a_published_split_gives_the_rows_that_a_scan_finds(published_groups, se
 
 
 def test_statistics_of_a_published_split_exclude_row_groups(published_groups):
-    _, manifest, tables, select_here = published_groups
+    tables, select_here = published_groups
     one = 2
     selection = select_here(filter=[("number", "=", one)])
     assert selection.samples == 1
@@ -148,4 +148,4 @@ def published_groups(train):
             statistics=lambda group, field: bounds_of(places[group][0].metadata.row_group(places[group][1]), field),
             read_columns=lambda group, names: tables[group].select(names), **wanted)  # fmt: skip
 
-    return manifest.fields, manifest, tables, select_here
+    return tables, select_here
