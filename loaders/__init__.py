@@ -52,8 +52,10 @@ if TYPE_CHECKING:
         DecodeError,
         FormatError,
         LoaderError,
+        RankMismatchError,
         StateMismatchError,
         TransformError,
+        WorkerDiedError,
     )
     from loaders.fields import Field, field_from_json
     from loaders.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
 _HOME = {
     "decode": ("Batch",),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
-               "LoaderError", "StateMismatchError", "TransformError"),
+               "LoaderError", "RankMismatchError", "StateMismatchError", "TransformError"),
     "fields": ("Field", "field_from_json"),
     "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
@@ -101,6 +103,7 @@ __all__ = [
     "PartReceipt",
     "PartTask",
     "Published",
+    "RankMismatchError",
     "ReadOptions",
     "Reader",
     "Shard",
@@ -108,6 +111,7 @@ __all__ = [
     "StateMismatchError",
     "TransformError",
     "Verified",
+    "WorkerDiedError",
     "field_from_json",
     "find_published",
     "make_reader",
