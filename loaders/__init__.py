@@ -71,7 +71,8 @@ if TYPE_CHECKING:
 _HOME = {
     "decode": ("Batch",),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
-               "LoaderError", "RankMismatchError", "StateMismatchError", "TransformError"),
+               "LoaderError", "RankMismatchError", "StateMismatchError", "TransformError",
+               "WorkerDiedError"),
     "fields": ("Field", "field_from_json"),
     "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
