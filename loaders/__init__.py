@@ -45,6 +45,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loaders.decode import Batch
+    from loaders.decoders import CenterCrop, RandomResizedCrop
     from loaders.errors import (
         AlreadyPublishedError,
         CorruptionError,
@@ -64,12 +65,17 @@ if TYPE_CHECKING:
     from loaders.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
     from loaders.publishing import Published, find_published, publish
     from loaders.reader import Reader, make_reader
+    from loaders.samples import per_sample
+    from loaders.sequences import Sequence
+    from loaders.stats import ReaderStats
+    from loaders.storage import StorageOptions
     from loaders.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
     from loaders.verification import Verified, verify
     from loaders.write import write_dataset
 
 _HOME = {
     "decode": ("Batch",),
+    "decoders": ("CenterCrop", "RandomResizedCrop"),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
                "LoaderError", "RankMismatchError", "StateMismatchError", "TransformError",
                "WorkerDiedError"),
@@ -80,6 +86,10 @@ _HOME = {
     "planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
     "publishing": ("Published", "find_published", "publish"),
     "reader": ("Reader", "make_reader"),
+    "samples": ("per_sample",),
+    "sequences": ("Sequence",),
+    "stats": ("ReaderStats",),
+    "storage": ("StorageOptions",),
     "tasks": ("RECEIPT_SCHEMA", "receipts_of", "run_task", "run_task_batches"),
     "verification": ("Verified", "verify"),
     "write": ("write_dataset",),
@@ -91,6 +101,7 @@ __all__ = [
     "TASK_SCHEMA",
     "AlreadyPublishedError",
     "Batch",
+    "CenterCrop",
     "CorruptionError",
     "Dataset",
     "DatasetPlan",
@@ -104,18 +115,24 @@ __all__ = [
     "PartReceipt",
     "PartTask",
     "Published",
+    "RandomResizedCrop",
     "RankMismatchError",
     "ReadOptions",
     "Reader",
+    "ReaderStats",
+    "Sequence",
     "Shard",
     "Shuffle",
     "StateMismatchError",
+    "StorageError",
+    "StorageOptions",
     "TransformError",
     "Verified",
     "WorkerDiedError",
     "field_from_json",
     "find_published",
     "make_reader",
+    "per_sample",
     "plan_dataset",
     "plan_parts",
     "publish",

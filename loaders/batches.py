@@ -1,138 +1,315 @@
-"""Make one batch from its plan: decode, mark, transform. Runs in a decoding thread."""
+"""Assemble batches: gather their rows from the arena, decode, mark, transform. Runs in a worker.
+
+Nothing here knows of files, footers or epochs: a job says which rows of the arena make which rows of the batches, so
+that the same code runs in a thread, in the caller, and in a process that shares the arena.
+"""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeout
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from loaders.decode import Batch, Column
-from loaders.errors import DecodeError, FormatError, PlacedError, TransformError
+from loaders.arena import Arena, carve
+from loaders.decode import Batch, blank, channels_of, check_size, decode_blob, dense_dtype, dense_shape
+from loaders.decoders import Decoder
+from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
+from loaders.layout import Column
 from loaders.options import ReadOptions
-from loaders.order import sample_seeds
-from loaders.source import Split
-from loaders.windows import BatchPlan, Rows, Take
+from loaders.pages import as_bytes
 
 IS_PAD = "is_pad"
 SAMPLE_SEED = "_sample_seed"
 
 Transform = Callable[[Batch], Batch]
 
+ReadRow = Callable[[str, int, int, memoryview], None]
+"""Reads a row straight from a file: (file, first byte, CRC-32 of the row, memory to fill)."""
+
+_NO_SEED = 0
+
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A batch, and the samples that were left out of it."""
-
-    batch: Batch
-    skipped: tuple[PlacedError, ...]
-
-
-@dataclass
-class BatchMaker:
-    """What all batches of a reader have in common.
+class Job:
+    """Some consecutive batches, as rows of the arena.
 
     Attributes:
-        split: Where the rows lie, to name places.
-        options: How to read.
-        seed: Seed of the shuffle, None without one.
-        transform: The caller's function, None without one.
-        closed: Set when the reader is closed.
+        epoch: Their epoch.
+        step: Number of the first one.
+        ends: Where each ends.
+        index: int64 (n * length,): rows of the arena; of a broken row group, any.
+        length: Rows in a sample; 1 unless samples are sequences.
+        pad: bool (n,): padding and rows that cannot be read; None if there are none.
+        seeds: uint64 (n,), None where nothing is random.
+        direct: {direct column: [(file, first byte, CRC-32) of each row]}.
+        others: {text, list or map column: values of each row}.
     """
 
-    split: Split
-    options: ReadOptions
-    seed: int | None
-    transform: Transform | None
-    closed: threading.Event = field(default_factory=threading.Event)
+    epoch: int
+    step: int
+    ends: tuple[int, ...]
+    index: Any
+    length: int = 1
+    pad: Any = None
+    seeds: Any = None
+    direct: Mapping[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    others: Mapping[str, list[Any]] = field(default_factory=dict)
 
-    def make(self, plan: BatchPlan) -> Made:
-        """Return the batch.
+    @property
+    def rows(self) -> int:
+        """Samples in all of them."""
+        return self.ends[-1] if self.ends else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A value that could not be decoded: its row in the job, which of the sample's rows, its column, and why."""
+
+    row: int
+    within: int
+    column: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Made:
+    """What became of a job.
+
+    Attributes:
+        batches: The batches; empty if one failed and errors are raised.
+        failures: Values that could not be decoded.
+        decode_s: Seconds of gathering and decoding, of all threads.
+        transform_s: Seconds in the caller's function.
+    """
+
+    batches: list[Batch]
+    failures: list[Failure]
+    decode_s: float = 0.0
+    transform_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A job while its rows are filled in."""
+
+    job: Job
+    dense: dict[str, Any]
+    valid: dict[str, Any]
+    lists: dict[str, list[Any]]
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Assembler:
+    """What all jobs of a reader have in common."""
+
+    def __init__(
+        self, arena: Arena, *, decoders: Mapping[str, Decoder], options: ReadOptions, transform: Transform | None,
+        gives_seeds: bool, read_row: ReadRow,
+    ) -> None:  # fmt: skip
+        self._arena = arena
+        self._decoders = decoders
+        self._options = options
+        self._transform = transform
+        self._gives_seeds = gives_seeds
+        self._read_row = read_row
+        self.columns = arena.shape.columns
+
+    def assemble(self, job: Job, memory: Any) -> Made:
+        """Make the batches of a job in a piece of memory.
 
         Raises:
-            CorruptionError: If a row group cannot be read.
-            DecodeError: If a value is not what its field declares.
+            CorruptionError: If a row that is read straight from its file is not what was published.
             TransformError: If the caller's function raises.
         """
-        columns = [Column(each, plan.rows, max_pixels=self.options.max_pixels) for each in self.split.fields]
-        is_pad = np.zeros(plan.rows, dtype=bool)
-        numbers = np.zeros(plan.rows, dtype=np.int64)
-        skipped: list[PlacedError] = []
-        for take in plan.takes:
-            rows = self._wait(take.window)
-            numbers[take.places] = rows.numbers[take.first : take.last]
-            is_pad[take.places] = take.is_filler
-            bad = self._fill(columns, rows, take)
-            lost = np.arange(plan.rows)[take.places][list(bad)]
-            is_pad[lost] = True
-            for column in columns:
-                column.blank(lost.tolist())
-            if not take.is_filler:
-                skipped += bad.values()
-        batch = self._finish(columns, is_pad, numbers, plan)
-        return Made(self._transformed(batch, plan) if self.transform else batch, tuple(skipped))
+        started = time.perf_counter()
+        filling = self._begin(job, memory)
+        for column in self.columns:
+            out = filling.dense.get(column.name)
+            if column.is_direct:
+                self._fill_direct(column, filling)
+            elif column.kind == "dense":
+                _gather(self._arena.values[column.name], job.index, _flat(out, job.length))
+                if column.has_mask:
+                    _gather(self._arena.valid[column.name], job.index, _flat(filling.valid[column.name], job.length))
+            elif column.kind == "blob":
+                self._fill_blobs(column, filling)
+        pad = self._marked(filling)
+        if filling.failures and self._options.on_error == "raise":
+            return Made([], filling.failures, time.perf_counter() - started)
+        batches = [self._cut(filling, pad, begin, end) for begin, end in pairwise((0, *job.ends))]
+        decoded = time.perf_counter()
+        if self._transform is not None:
+            batches = [self._transformed(batch, job, at) for at, batch in enumerate(batches)]
+        return Made(batches, filling.failures, decoded - started, time.perf_counter() - decoded)
 
-    def _fill(self, columns: list[Column], rows: Rows, take: Take) -> dict[int, PlacedError]:
-        """Fill the columns; return {index in the take: why it stays blank}."""
-        bad: dict[int, PlacedError] = {
-            index - take.first: error for index, error in rows.broken.items() if take.first <= index < take.last
-        }
-        if len(bad) == take.last - take.first:
-            return bad
-        data = rows.data.slice(take.first, take.last - take.first)
-        for column in columns:
-            for failure in column.fill(take.places, data.column(column.field.name)):
-                if failure.index in bad:
-                    continue
-                place = self.split.locate(int(rows.numbers[take.first + failure.index]))
-                error = DecodeError(
-                    f"{place.file}: row group {place.row_group}, row {place.row}, column {column.field.name}: "
-                    f"{failure.reason}; leave the sample out of the dataset, or read with on_error='skip'",
-                    file=place.file,
-                    row_group=place.row_group,
-                    row=place.row,
-                    column=column.field.name,
-                )
-                if self.options.on_error == "raise":
-                    raise error
-                bad[failure.index] = error
-        return bad
+    def _begin(self, job: Job, memory: Any) -> _Filling:
+        """Lay the arrays of a job over a piece of memory."""
+        parts = output_parts(self.columns, self._decoders, job.rows, job.length)
+        filling = _Filling(job, {}, {}, {})
+        for (name, what, _, _), array in zip(parts, carve(memory, parts), strict=True):
+            (filling.dense if what == "values" else filling.valid)[name] = array
+        for column in self.columns:
+            if column.name not in filling.dense:
+                filling.lists[column.name] = list(job.others.get(column.name, [None] * (job.rows * job.length)))
+        return filling
 
-    def _finish(self, columns: list[Column], is_pad: Any, numbers: Any, plan: BatchPlan) -> Batch:
+    def _marked(self, filling: _Filling) -> Any:
+        """Blank the rows that could not be read; return which rows are padding, None if none is."""
+        pad = filling.job.pad
+        if filling.failures and self._options.on_error == "skip":
+            pad = np.zeros(filling.job.rows, dtype=bool) if pad is None else pad.copy()
+            pad[[failure.row for failure in filling.failures]] = True
+        if pad is not None:
+            self._blank(filling)
+        return pad
+
+    def _fill_direct(self, column: Column, filling: _Filling) -> None:
+        job = filling.job
+        rows = _flat(filling.dense[column.name], job.length)
+        for row, (file, start, crc) in enumerate(job.direct[column.name]):
+            if not file:  # of a row group that could not be read
+                continue
+            try:
+                self._read_row(file, start, crc, as_bytes(rows[row]))
+            except CorruptionError as error:
+                if self._options.on_error == "raise":
+                    raise
+                filling.failures.append(Failure(row // job.length, row % job.length, column.name, str(error)))
+
+    def _fill_blobs(self, column: Column, filling: _Filling) -> None:
+        job, name = filling.job, column.name
+        memory = as_bytes(self._arena.blobs[name])
+        spans = self._arena.spans[name][job.index].tolist()
+        out = filling.dense.get(name)
+        target: Any = filling.lists[name] if out is None else _flat(out, job.length)
+        decoder, places = self._decoders.get(name), job.index.tolist()
+        seeds = None if job.seeds is None else job.seeds.tolist()
+        for row, (start, length) in enumerate(spans):
+            if places[row] < 0:
+                continue
+            if length < 0:
+                target[row] = None if out is None else 0
+                continue
+            raw = memory[start : start + length]
+            try:
+                if decoder is not None:
+                    seed = _NO_SEED if seeds is None else seeds[row // job.length]
+                    decoder.into(raw, target[row], seed=seed, max_pixels=self._options.max_pixels)
+                elif out is not None:
+                    self._picture_into(raw, target[row], column)
+                else:
+                    target[row] = decode_blob(raw, column.field, max_pixels=self._options.max_pixels)
+            except (DecodeError, ValueError, OSError, SyntaxError) as error:
+                filling.failures.append(Failure(row // job.length, row % job.length, name, str(error)))
+        if name in filling.valid:
+            _flat(filling.valid[name], job.length)[:] = [length >= 0 for _, length in spans]
+
+    def _picture_into(self, raw: memoryview, out: Any, column: Column) -> None:
+        from loaders.pictures import decode_into, picture_size  # Pillow and libjpeg load with the first picture
+
+        check_size(column.field.shape or (None, None, channels_of(column.field)), picture_size(raw))
+        decode_into(raw, out, max_pixels=self._options.max_pixels)
+
+    def _blank(self, filling: _Filling) -> None:
+        """Make rows blank that could not be read; filler keeps the rows that it repeats."""
+        job = filling.job
+        is_lost = (job.index < 0).reshape(job.rows, job.length).any(axis=1)
+        is_lost[[failure.row for failure in filling.failures]] = True
+        if not is_lost.any():
+            return
+        for array in filling.dense.values():
+            array[is_lost] = np.zeros((), dtype=array.dtype)
+        for valid in filling.valid.values():
+            valid[is_lost] = True
+        fields = {column.name: column.field for column in self.columns}
+        for name, values in filling.lists.items():
+            for row in np.flatnonzero(np.repeat(is_lost, job.length)).tolist():
+                values[row] = blank(fields[name])
+
+    def _cut(self, filling: _Filling, pad: Any, begin: int, end: int) -> Batch:
+        job, options = filling.job, self._options
+        batch: Batch = {}
         keep = None
-        if self.options.tail != "pad" and is_pad.any():
-            keep = ~is_pad
-        batch: Batch = {column.field.name: column.finish(keep) for column in columns}
-        if self.options.sample_seeds and self.seed is not None:
-            seeds = sample_seeds(self.split.manifest.fingerprint, self.seed, plan.epoch, numbers)
+        if options.tail != "pad" and pad is not None and pad[begin:end].any():
+            keep = ~pad[begin:end]
+        for column in self.columns:
+            name = column.name
+            if name not in filling.dense:
+                batch[name] = _listed(filling.lists[name], job.length, begin, end, keep)
+                continue
+            values = filling.dense[name][begin:end]
+            values = values if keep is None else values[keep]
+            if name in filling.valid:
+                valid = filling.valid[name][begin:end]
+                valid = valid if keep is None else valid[keep]
+                mask = ~valid.reshape(*valid.shape, *[1] * (values.ndim - valid.ndim))
+                values = np.ma.MaskedArray(values, mask=np.broadcast_to(mask, values.shape))
+            batch[name] = values
+        if self._gives_seeds and job.seeds is not None:
+            seeds = job.seeds[begin:end]
             batch[SAMPLE_SEED] = seeds if keep is None else seeds[keep]
-        if self.options.tail == "pad":
-            batch[IS_PAD] = is_pad
+        if options.tail == "pad":
+            batch[IS_PAD] = np.zeros(end - begin, dtype=bool) if pad is None else pad[begin:end].copy()
         return batch
 
-    def _transformed(self, batch: Batch, plan: BatchPlan) -> Batch:
-        if self.transform is None:
-            return batch
+    def _transformed(self, batch: Batch, job: Job, at: int) -> Batch:
+        assert self._transform is not None
         try:
-            result: object = self.transform(batch)
+            result: object = self._transform(batch)
         except Exception as error:
             raise TransformError(
-                f"the transform raised {type(error).__name__} on batch {plan.step} of epoch {plan.epoch}: {error}"
+                f"the transform raised {type(error).__name__} on batch {job.step + at} of epoch {job.epoch}: {error}"
             ) from error
         if not isinstance(result, dict):
             raise FormatError(f"a transform returns the batch, a dict; found {type(result).__name__}")
         return result
 
-    def _wait(self, future: Future[Rows]) -> Rows:
-        while True:
-            try:
-                return future.result(timeout=0.5)
-            except FutureTimeout:
-                if future.done():
-                    raise
-                if self.closed.is_set():
-                    raise CancelledError from None
+
+def output_parts(
+    columns: tuple[Column, ...], decoders: Mapping[str, Decoder], rows: int, length: int
+) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
+    """Return (column, what, shape, dtype) of each array that batches of so many samples need."""
+    lead = (rows,) if length == 1 else (rows, length)
+    found: list[tuple[str, str, tuple[int, ...], np.dtype[Any]]] = []
+    for column in columns:
+        shape, dtype = delivered(column, decoders)
+        if shape is None or dtype is None:
+            continue
+        found.append((column.name, "values", (*lead, *shape), dtype))
+        if column.field.nullable:
+            found.append((column.name, "valid", lead, np.dtype("bool")))
+    return found
+
+
+def delivered(
+    column: Column, decoders: Mapping[str, Decoder]
+) -> tuple[tuple[int, ...] | None, np.dtype[Any] | None]:
+    """Return shape and dtype of one value as it is delivered; (None, None) for columns that come as lists."""
+    decoder = decoders.get(column.name)
+    if decoder is not None:
+        return decoder.shape, decoder.dtype
+    if column.kind == "other":
+        return None, None
+    shape, dtype = dense_shape(column.field), dense_dtype(column.field)
+    return (None, None) if shape is None or dtype is None else (shape, dtype)
+
+
+def _gather(source: Any, index: Any, out: Any) -> None:
+    # "clip" writes straight into `out`; "raise", the default, would go through a copy. Places were checked before.
+    np.take(source, index, axis=0, out=out, mode="clip")
+
+
+def _flat(array: Any, length: int) -> Any:
+    """Join the axes of samples and of their rows."""
+    return array if length == 1 else array.reshape(-1, *array.shape[2:])
+
+
+def _listed(values: list[Any], length: int, begin: int, end: int, keep: Any) -> list[Any]:
+    found = values[begin:end] if length == 1 else [
+        values[row * length : (row + 1) * length] for row in range(begin, end)
+    ]  # fmt: skip
+    return found if keep is None else [value for value, ok in zip(found, keep, strict=True) if ok]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from loaders.errors import FormatError
+from loaders.storage import StorageOptions
 
 Tail = Literal["pad", "drop", "ragged"]
 
@@ -63,7 +64,7 @@ class ReadOptions:
     """How to read; none of these changes the order.
 
     Attributes:
-        tail: What becomes of the last N mod (batch size x world) rows of an epoch. `pad`: the last batch is
+        tail: What becomes of the last N mod (batch size x world) samples of an epoch. `pad`: the last batch is
             filled up and `is_pad` marks the filler. `drop`: they are not delivered; which, differs by epoch.
             `ragged`: the last batch is shorter; one rank only.
         on_error: `raise` CorruptionError or DecodeError, or `skip` the samples that cannot be read, counted in
@@ -71,40 +72,55 @@ class ReadOptions:
             the batch is shorter.
         skip_limit: Samples that may be skipped before the error is raised after all.
         deadline_s: Seconds in which every batch comes or DeadlineError is raised, and in which the folder opens.
-        decode_threads: Threads that decode and transform; Pillow decodes without the GIL. None: one for each
-            core of this process, at most 8.
+            With pool="inline" only reads of remote storage have one.
+        pool: Who makes batches. `threads`: decoding and gathering run side by side, as they do without the GIL.
+            `processes`: for a transform that holds the GIL (plain Python); it must be importable. `inline`: the
+            caller, one batch at a time; nothing is prepared ahead.
+        workers: Threads or processes that make batches. None: one for each core of this process, at most 8.
         read_threads: Threads that read row groups.
         prefetch: Batches that are prepared ahead.
         max_pixels: Images with more are refused before they are decoded (40 million pixels: 120 MB as RGB).
         sample_seeds: Add `_sample_seed`, uint64, a seed for each sample that depends on seed, epoch and sample
             alone; needs a shuffle.
-        cache_bytes: Splits up to this size are kept in memory after the first read (64 MiB).
+        worker_memory_bytes: What a worker process may take beyond what it begins with, None for no limit.
+        allocate: Where batches are assembled: returns that many bytes as a uint8 array, e.g. `loaders.torch.pinned`.
+            None: ordinary memory.
+        storage: How to read from a URL.
     """
 
     tail: Tail = "pad"
     on_error: Literal["raise", "skip"] = "raise"
     skip_limit: int = 1000
     deadline_s: float = 120.0
-    decode_threads: int | None = None
+    pool: Literal["threads", "processes", "inline"] = "threads"
+    workers: int | None = None
     read_threads: int = 2
     prefetch: int = 4
     max_pixels: int = 40_000_000
     sample_seeds: bool = False
-    cache_bytes: int = 64 << 20
+    worker_memory_bytes: int | None = None
+    allocate: Callable[[int], Any] | None = field(default=None, compare=False)
+    storage: StorageOptions = field(default_factory=StorageOptions)
 
     def __post_init__(self) -> None:
-        if self.tail not in ("pad", "drop", "ragged"):
-            raise FormatError(f"tail must be pad, drop or ragged, found {self.tail!r}")
-        if self.on_error not in ("raise", "skip"):
-            raise FormatError(f"on_error must be raise or skip, found {self.on_error!r}")
+        for name, choices in (
+            ("tail", ("pad", "drop", "ragged")), ("on_error", ("raise", "skip")),
+            ("pool", ("threads", "processes", "inline")),
+        ):  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise FormatError(f"{name} must be one of {', '.join(choices)}, found {getattr(self, name)!r}")
         if self.deadline_s <= 0:
             raise FormatError(f"deadline_s must be positive, found {self.deadline_s}")
-        if self.prefetch < 1 or self.read_threads < 1 or (self.decode_threads or 1) < 1:
-            raise FormatError("prefetch, read_threads and decode_threads must be at least 1")
+        if self.prefetch < 1 or self.read_threads < 1 or (self.workers is not None and self.workers < 1):
+            raise FormatError("prefetch, read_threads and workers must be at least 1")
 
     @property
     def threads(self) -> int:
-        """Threads that decode."""
-        if self.decode_threads is not None:
-            return self.decode_threads
-        return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        """Workers: threads or processes that make batches."""
+        return usable_cores(8) if self.workers is None else self.workers
+
+
+def usable_cores(most: int) -> int:
+    """Return the cores that this process may use, at most `most`."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(most, found)

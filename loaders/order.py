@@ -155,9 +155,12 @@ class EpochOrder:
         return order
 
 
-def sample_seeds(fingerprint: str, seed: int, epoch: int, row_numbers: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+def sample_seeds(
+    fingerprint: str, seed: int | None, epoch: int, row_numbers: npt.ArrayLike
+) -> npt.NDArray[np.uint64]:
     """Return one seed for each sample, for augmentation: free of lanes, ranks, workers and batch size."""
-    return random_words(stream_key(fingerprint, seed, epoch, "samples"), row_numbers)
+    name = "none" if seed is None else seed
+    return random_words(stream_key(fingerprint, name, epoch, "samples"), row_numbers)
 
 
 def check_shape(*, lanes: int, world: int, global_batch: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,48 +12,60 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from loaders.batches import IS_PAD, BatchMaker, Made
-from loaders.decode import Batch, dense_dtype, dense_shape
+from loaders.agreement import check_agreement
+from loaders.batches import IS_PAD
+from loaders.decode import Batch
+from loaders.decoders import Decoder
+from loaders.engine import Delivery, Engine, Reading
 from loaders.errors import DeadlineError, FormatError, PlacedError, StateMismatchError
 from loaders.fields import Field
+from loaders.opening import open_reading
 from loaders.options import ReadOptions, Shard, Shuffle
-from loaders.order import EpochOrder, Window, check_shape, default_lanes
-from loaders.source import Split
+from loaders.order import check_shape, default_lanes
+from loaders.sequences import Sequence as SampleSequence
+from loaders.sizing import Sizes, sizes_of
 from loaders.state import State, check_same_run, parse_state
-from loaders.threads import Pool, wait_done, within
-from loaders.windows import EpochRows, Rows, load_window
+from loaders.stats import ReaderStats, Stats
+from loaders.threads import wait_done, within
 
 _WINDOW_BUDGET_BYTES = 512 << 20
 """512 MiB: what the open windows of all ranks together may hold when the number of lanes is chosen for you."""
 
 _MOST_LANES = 32
 
-_OVERHEAD_BYTES = 64 << 20
-"""Decoders, thread stacks and what allocators keep: 60 MiB measured with 2,000 photos of 341 x 256."""
-
 
 def make_reader(
-    folder: str | Path,
+    path_or_url: str | Path,
     *,
     batch_size: int,
     columns: Sequence[str] | None = None,
+    transform: Callable[[Batch], Batch] | None = None,
+    decoders: Mapping[str, Decoder] | None = None,
     shuffle: Shuffle | None = None,
     shard: Shard | None = None,
-    num_epochs: int | None = 1,
-    transform: Callable[[Batch], Batch] | None = None,
+    epochs: int | None = 1,
+    filter: object = None,
+    sequence: SampleSequence | None = None,
     options: ReadOptions | None = None,
 ) -> Reader:
     """Read a published split as batches.
 
     Args:
-        folder: One split of a dataset, `datasets/<name>/<version id>/train`.
-        batch_size: Rows of each batch of this rank.
+        path_or_url: One split of a dataset, `datasets/<name>/<version id>/train`, here or in an object store.
+        batch_size: Samples of each batch of this rank.
         columns: Names of the columns to read, None for all.
+        transform: Called with each batch where it is made, several at once; returns the batch to deliver.
+            `per_sample(function)` calls a function with each sample.
+        decoders: {column of encoded pictures: what becomes of each}, e.g. `RandomResizedCrop(224)`; the column then
+            comes as one array.
         shuffle: How to shuffle; None reads in stored order (with several ranks: each its stretch of it).
         shard: Which of several ranks this is; None reads everything.
-        num_epochs: Epochs in one pass of `for batch in reader`; the next pass goes on with the following epoch.
-            None never ends.
-        transform: Called with each batch in a decoding thread, several at once; returns the batch to deliver.
+        epochs: Epochs in one pass of `for batch in reader`; the next pass goes on with the following epoch. None
+            never ends.
+        filter: Read only the rows that match, e.g. `[("width", ">=", 640), ("label", "in", ["cat", "dog"])]`; see
+            `loaders.filters`. Settled when the reader opens; row groups whose statistics exclude it are not read.
+        sequence: Several rows make a sample, e.g. `Sequence(length=5, by="clip", order="frame")`; each column then has
+            an axis for them after that of the batch.
         options: How to read; changes no order.
 
     Returns:
@@ -65,54 +77,51 @@ def make_reader(
         DeadlineError: If the folder does not open in time.
     """
     options, shard = options or ReadOptions(), shard or Shard()
-    split = within(options.deadline_s, f"opening {folder}", lambda: Split(folder, columns=columns,
-                                                                          cache_bytes=options.cache_bytes))
-    return Reader(split, batch_size, shuffle, shard, num_epochs, transform, options)
+
+    def opened() -> Reading:
+        return open_reading(
+            path_or_url, columns=columns, decoders=decoders or {}, filter=filter, sequence=sequence, options=options,
+            transform=transform, shard=shard,
+        )  # fmt: skip
+
+    reading = within(options.deadline_s, f"opening {path_or_url}", opened)
+    try:
+        return Reader(reading, batch_size, shuffle, epochs)
+    except BaseException:
+        reading.split.close()
+        raise
 
 
 class Reader(Iterator[Batch]):
     """An iterator of batches: dicts of arrays, in the order of ORDER.md. Make one with `make_reader`.
 
-    One pass gives `num_epochs` epochs; iterating again gives the next ones, and after a `break` the rest.
+    One pass gives `epochs` epochs; iterating again gives the next ones, and after a `break` the rest. Batches may be
+    kept: memory is used again only when nobody holds an array over it.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        batch_size: int,
-        shuffle: Shuffle | None,
-        shard: Shard,
-        num_epochs: int | None,
-        transform: Callable[[Batch], Batch] | None,
-        options: ReadOptions,
-    ) -> None:
-        if type(batch_size) is not int or batch_size < 1:
-            raise FormatError(f"batch_size must be a positive integer, found {batch_size!r}")
-        if num_epochs is not None and (type(num_epochs) is not int or num_epochs < 1):
-            raise FormatError(f"num_epochs must be a positive integer or None, found {num_epochs!r}")
-        if shuffle is not None and not isinstance(shuffle, Shuffle):
-            raise FormatError(f"shuffle must be Shuffle(seed=...) or None, found {shuffle!r}")
-        if options.tail == "ragged" and shard.world > 1:
-            raise FormatError("tail='ragged' is for one rank: ranks would take different numbers of steps; use pad")
-        if options.tail == "pad" and IS_PAD in {field.name for field in split.fields}:
-            raise FormatError(f"a column is named {IS_PAD}, like the mask of padding; read with tail='drop'")
-        if options.sample_seeds and shuffle is None:
-            raise FormatError("sample_seeds needs a shuffle: its seed is what they come from")
-        self._split, self._shard, self._options, self._shuffle = split, shard, options, shuffle
-        self._num_epochs, self._transform = num_epochs, transform
+    def __init__(self, reading: Reading, batch_size: int, shuffle: Shuffle | None, epochs: int | None) -> None:
+        _check_arguments(reading, batch_size, shuffle, epochs)
+        self._reading, self._options, self._shard = reading, reading.options, reading.shard
+        self._shuffle, self._epochs = shuffle, epochs
         self._start = self._fresh_state(batch_size)
-        check_shape(lanes=self._start.lanes, world=shard.world, global_batch=self._start.global_batch)
+        check_shape(lanes=self._start.lanes, world=self._shard.world, global_batch=self._start.global_batch)
         if not self.rows:
-            raise FormatError(f"{split.folder} holds no rows")
+            raise FormatError(f"{reading.split.folder} holds no rows")
         if not self.steps_per_epoch:
             raise FormatError(f"{self.rows} rows give no whole batch of {self._start.global_batch}; use tail='pad'")
         self._lock = threading.RLock()
         self._pid = os.getpid()
+        self._stats = Stats(workers=1 if self._options.pool == "inline" else self._options.threads)
+        self._left_at: float | None = None
         self._skipped: list[PlacedError] = []
+        self._has_agreed = self._shard.exchange is None
+        self._is_closed = False
+        self._engine: Engine | None = None
+        self._queue: deque[Future[list[Delivery]]] = deque()
+        self._taken = 0
         self._epoch = self._step = 0
-        self._queue: deque[Future[Made]] = deque()
         self._set_position(0, 0)
-        self._open_pools()
+        self._end: weakref.finalize[..., Reader] = weakref.finalize(self, reading.split.close)
 
     def __iter__(self) -> Reader:
         return self
@@ -124,33 +133,30 @@ class Reader(Iterator[Batch]):
             StopIteration: At the end of a pass.
             DeadlineError: If the batch did not come in time; calling again waits for the same batch.
             CorruptionError, DecodeError, TransformError: What went wrong with this batch; calling again repeats it.
+            RankMismatchError: If the ranks are about to read different things.
         """
         with self._lock:
             self._check_usable()
             if self._step == self.steps_per_epoch:
                 self._set_position(self._epoch + 1, 0)
                 raise StopIteration
-            self._look_ahead()
-            future = self._queue[0]
-            if not wait_done(future, self._options.deadline_s):
-                raise self._too_late()
-            self._check_usable()  # another thread may have closed it meanwhile
-            made = future.result()
-            if len(self._skipped) + len(made.skipped) > self._options.skip_limit:
-                raise made.skipped[0]
-            self._queue.popleft()
-            self._skipped += made.skipped
+            self._agree()
+            called = time.perf_counter()
+            delivery = self._next_delivery()
+            now = time.perf_counter()
+            worked = 0.0 if self._left_at is None else called - self._left_at
+            self._stats.delivered(self._batch_rows, waited_s=now - called, consumer_s=worked)
             self._step += 1
             if self._step == self.steps_per_epoch and not self._is_last_epoch(self._epoch):
                 self._epoch, self._step = self._epoch + 1, 0
-            self._look_ahead()
-            return made.batch
+            self._left_at = time.perf_counter()
+            return delivery.batch
 
     def __len__(self) -> int:
         """Return the number of batches in one whole pass."""
-        if self._num_epochs is None:
-            raise TypeError("a reader with num_epochs=None has no length; see steps_per_epoch")
-        return self.steps_per_epoch * self._num_epochs
+        if self._epochs is None:
+            raise TypeError("a reader with epochs=None has no length; see steps_per_epoch")
+        return self.steps_per_epoch * self._epochs
 
     def __enter__(self) -> Reader:
         return self
@@ -160,15 +166,15 @@ class Reader(Iterator[Batch]):
 
     def __getstate__(self) -> object:
         raise TypeError(
-            "a Reader has threads of its own and does not travel between processes; iterate it directly, or wrap it "
+            "a Reader has workers of its own and does not travel between processes; iterate it directly, or wrap it "
             "in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
         )
 
     def close(self) -> None:
-        """End the threads. A thread that hangs in the file system is left to itself and holds up nothing."""
-        for pool in self._pools:
-            pool.close()
-        self._queue.clear()
+        """End the workers. A thread that hangs in the file system is left to itself and holds up nothing."""
+        self._is_closed = True
+        self._drop_engine()
+        self._end()
 
     def state_dict(self) -> dict[str, object]:
         """Return the position after the last batch that was received: JSON, under 1 KB, equal on all ranks."""
@@ -196,14 +202,34 @@ class Reader(Iterator[Batch]):
                 raise StateMismatchError(
                     f"reader state: step {saved.step}, but an epoch has {self.steps_per_epoch} steps"
                 )
-            self._start = ours
+            if ours != self._start:
+                self._start = ours
+                self._drop_engine()
+            self._has_agreed = self._shard.exchange is None
             is_between = saved.step == self.steps_per_epoch and not self._is_last_epoch(saved.epoch)
             self._set_position(saved.epoch + 1, 0) if is_between else self._set_position(saved.epoch, saved.step)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the beginning of an epoch, as `DistributedSampler.set_epoch` does; at its beginning: do nothing.
+
+        Raises:
+            FormatError: If it is not a number from 0 on.
+        """
+        if type(epoch) is not int or epoch < 0:
+            raise FormatError(f"an epoch is counted from 0, found {epoch!r}")
+        with self._lock:
+            self._check_usable()
+            if (self._epoch, self._step) != (epoch, 0):
+                self._set_position(epoch, 0)
+
+    def stats(self) -> ReaderStats:
+        """Return where the time went so far; as text, one line."""
+        return self._stats.snapshot()
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """The columns that are read."""
-        return self._split.fields
+        return self._reading.split.fields
 
     @property
     def epoch(self) -> int:
@@ -217,8 +243,8 @@ class Reader(Iterator[Batch]):
 
     @property
     def rows(self) -> int:
-        """Rows of the split."""
-        return self._split.manifest.rows
+        """Samples of an epoch, of all ranks: rows of the split that the filter leaves, or sequences."""
+        return self._reading.selection.samples
 
     @property
     def steps_per_epoch(self) -> int:
@@ -228,7 +254,7 @@ class Reader(Iterator[Batch]):
 
     @property
     def dropped_rows(self) -> int:
-        """Rows of each epoch that no rank delivers, 0 unless tail='drop'."""
+        """Samples of each epoch that no rank delivers, 0 unless tail='drop'."""
         return self.rows % self._start.global_batch if self._options.tail == "drop" else 0
 
     @property
@@ -239,84 +265,99 @@ class Reader(Iterator[Batch]):
     @property
     def memory_bound_bytes(self) -> int:
         """What this reader holds at most, beside the interpreter: see ORDER.md, "Memory"."""
-        start, options, split = self._start, self._options, self._split
-        lanes = start.lanes // self._shard.world
-        ahead = (options.prefetch + 1) * (start.global_batch // start.lanes)
-        window_rows = start.window * min(split.rows_by_group)
-        window_bytes = start.window * split.largest_row_group_bytes
-        total = sum(size for part in split.manifest.parts for size in part.row_group_bytes)
-        batches = (options.prefetch + 1 + options.threads) * (start.global_batch // self._shard.world)
-        windows = min(lanes * (2 + math.ceil(ahead / window_rows)) * window_bytes, total)
-        being_read = min(options.read_threads * window_bytes, total)
-        return (
-            _OVERHEAD_BYTES
-            + 2 * (windows + being_read)
-            + split.cached_bytes
-            + batches * sum(_row_bytes(field) for field in self.fields)
-        )
+        return self._sizes().total
+
+    @property
+    def _batch_rows(self) -> int:
+        return self._start.global_batch // self._shard.world
 
     def _fresh_state(self, batch_size: int) -> State:
         shuffle, world = self._shuffle, self._shard.world
         total, window = batch_size * world, shuffle.window if shuffle else 1
         lanes = shuffle.lanes if shuffle else world
         if lanes is None:
-            fitting = _WINDOW_BUDGET_BYTES // (2 * window * max(1, self._split.largest_row_group_bytes))
+            fitting = _WINDOW_BUDGET_BYTES // (2 * window * max(1, *self._reading.split.bytes_by_group))
             lanes = default_lanes(world=world, global_batch=total, limit=min(_MOST_LANES, fitting))
         seed = shuffle.seed if shuffle else None
-        return State(self._split.manifest.fingerprint, seed, 0, 0, lanes, window, total, self._options.tail)
+        return State(self._reading.selection.fingerprint, seed, 0, 0, lanes, window, total, self._options.tail)
+
+    def _sizes(self) -> Sizes:
+        reading = self._reading
+        return sizes_of(
+            reading.split, reading.columns, reading.selection.samples_by_group, reading.selection.length, self._start,
+            self._shard.world, self._options, reading.decoders,
+        )  # fmt: skip
 
     def _set_position(self, epoch: int, step: int) -> None:
         self._epoch, self._step = epoch, step
         self._planned = (epoch, step)
-        self._rows_of_epoch: tuple[int, EpochRows] | None = None
+        self._taken = 0
+        self._left_at = None
         for future in self._queue:
             future.cancel()
         self._queue.clear()
 
-    def _open_pools(self) -> None:
-        self._reading = Pool(self._options.read_threads, "petrel-read")
-        self._decoding = Pool(self._options.threads, "petrel-decode")
-        self._pools = [self._reading, self._decoding]
-        seed = self._shuffle.seed if self._shuffle else None
-        self._maker = BatchMaker(self._split, self._options, seed, self._transform, self._decoding.closed)
-        weakref.finalize(self, _close, list(self._pools))
+    def _drop_engine(self) -> None:
+        engine, self._engine = self._engine, None
+        for future in self._queue:
+            future.cancel()
+        self._queue.clear()
+        self._planned, self._taken = (self._epoch, self._step), 0
+        if engine is not None:
+            engine.close()
+
+    def _next_delivery(self) -> Delivery:
+        """Return the next batch and keep the workers busy with those after it."""
+        self._look_ahead()
+        future = self._queue[0]
+        if not future.done() and not wait_done(future, self._options.deadline_s):
+            raise self._too_late()
+        self._check_usable()  # another thread may have closed it meanwhile
+        delivery = future.result()[self._taken]
+        if len(self._skipped) + len(delivery.skipped) > self._options.skip_limit:
+            raise delivery.skipped[0]
+        self._skipped += delivery.skipped
+        self._taken += 1
+        if self._taken == len(future.result()):
+            self._queue.popleft()
+            self._taken = 0
+            if self._options.pool != "inline":
+                self._look_ahead()
+        return delivery
 
     def _look_ahead(self) -> None:
-        """Have `prefetch` batches in the making, in order, not past the end of the pass."""
-        while len(self._queue) < self._options.prefetch:
+        """Have enough batches in the making, in order, not past the end of the pass."""
+        if self._engine is None:
+            sizes = self._sizes()
+            self._engine = Engine(self._reading, self._start, sizes, self._stats)
+            self._steps, self._chunks = sizes.steps, sizes.chunks
+            self._end.detach()
+            self._end = weakref.finalize(self, _close, self._engine, self._reading)
+        while len(self._queue) < self._chunks:
             epoch, step = self._planned
             if step == self.steps_per_epoch:
                 if self._is_last_epoch(epoch):
                     return
                 epoch, step = epoch + 1, 0
-            plan = self._epoch_rows(epoch).plan(step, keep_filler=self._options.tail == "pad")
-            what = f"decoding batch {step} of epoch {epoch}"
-            self._queue.append(self._decoding.submit(what, self._maker.make, plan))
-            self._planned = (epoch, step + 1)
+            last = min(step + self._steps, self.steps_per_epoch)
+            self._queue.append(self._engine.submit(epoch, step, last))
+            self._planned = (epoch, last)
 
-    def _epoch_rows(self, epoch: int) -> EpochRows:
-        if self._rows_of_epoch is None or self._rows_of_epoch[0] != epoch:
-            start, world = self._start, self._shard.world
-            order = EpochOrder(
-                self._split.rows_by_group, start.fingerprint, start.seed, epoch, start.lanes, start.window
-            )
-            each = start.lanes // world
-            lanes = range(self._shard.rank * each, (self._shard.rank + 1) * each)
-
-            def submit(window: Window) -> Future[Rows]:
-                what = f"reading {self._split.group_name(window.pieces[0][0])} and {len(window.pieces) - 1} more"
-                skip = self._options.on_error == "skip"
-                return self._reading.submit(what, lambda: load_window(self._split, order, window, skip=skip))
-
-            rows = EpochRows(order, lanes=lanes, rows_per_lane=start.global_batch // start.lanes, submit=submit)
-            self._rows_of_epoch = (epoch, rows)
-        return self._rows_of_epoch[1]
+    def _agree(self) -> None:
+        if self._has_agreed or self._shard.exchange is None:
+            return
+        state = {**self.state_dict(), "columns": [field.name for field in self.fields]}
+        check_agreement(
+            state, rank=self._shard.rank, world=self._shard.world, exchange=self._shard.exchange,
+            deadline_s=self._options.deadline_s,
+        )  # fmt: skip
+        self._has_agreed = True
 
     def _is_last_epoch(self, epoch: int) -> bool:
-        return self._num_epochs is not None and (epoch + 1) % self._num_epochs == 0
+        return self._epochs is not None and (epoch + 1) % self._epochs == 0
 
     def _check_usable(self) -> None:
-        if self._decoding.closed.is_set():
+        if self._is_closed:
             raise RuntimeError("this reader is closed; make a new one")
         if os.getpid() != self._pid:
             raise RuntimeError(
@@ -325,21 +366,29 @@ class Reader(Iterator[Batch]):
             )
 
     def _too_late(self) -> DeadlineError:
-        doing = "; ".join(self._reading.activity() + self._decoding.activity()) or "nothing"
+        doing = "; ".join(self._engine.activity() if self._engine else []) or "nothing"
         return DeadlineError(
             f"batch {self._step} of epoch {self._epoch} did not come within {self._options.deadline_s:g} s; "
-            f"the threads of the reader are doing: {doing}"
+            f"the workers of the reader are doing: {doing}"
         )
 
 
-def _row_bytes(field: Field) -> int:
-    """Bytes of one decoded value; unknown shapes count as one megapixel, or 1 KiB."""
-    shape, dtype = dense_shape(field), dense_dtype(field)
-    if shape is None or dtype is None:
-        return 3 << 20 if field.codec == "image" else 1 << 10
-    return math.prod(shape) * dtype.itemsize
+def _check_arguments(reading: Reading, batch_size: int, shuffle: Shuffle | None, epochs: int | None) -> None:
+    options, shard = reading.options, reading.shard
+    if type(batch_size) is not int or batch_size < 1:
+        raise FormatError(f"batch_size must be a positive integer, found {batch_size!r}")
+    if epochs is not None and (type(epochs) is not int or epochs < 1):
+        raise FormatError(f"epochs must be a positive integer or None, found {epochs!r}")
+    if shuffle is not None and not isinstance(shuffle, Shuffle):
+        raise FormatError(f"shuffle must be Shuffle(seed=...) or None, found {shuffle!r}")
+    if options.tail == "ragged" and shard.world > 1:
+        raise FormatError("tail='ragged' is for one rank: ranks would take different numbers of steps; use pad")
+    if options.tail == "pad" and IS_PAD in {field.name for field in reading.split.fields}:
+        raise FormatError(f"a column is named {IS_PAD}, like the mask of padding; read with tail='drop'")
+    if options.sample_seeds and shuffle is None:
+        raise FormatError("sample_seeds needs a shuffle: its seed is what they come from")
 
 
-def _close(pools: list[Pool]) -> None:
-    for pool in pools:
-        pool.close(patience_s=0.0)
+def _close(engine: Engine, reading: Reading) -> None:
+    engine.close(patience_s=0.0)
+    reading.split.close()

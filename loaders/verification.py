@@ -78,10 +78,10 @@ def _verify_splits(folder: Path, paths: dict[str, Path], *, deep: bool) -> Verif
 
 def _compare_files(split: Split) -> None:
     broken = [
-        part for part in split.manifest.parts if sha256_file(split.folder / part.name) != part.sha256
+        part for part in split.manifest.parts if sha256_file(Path(split.folder) / part.name) != part.sha256
     ]
     if broken:
-        path = split.folder / broken[0].name
+        path = Path(split.folder) / broken[0].name
         more = f" ({len(broken) - 1} more files of this split differ)" if len(broken) > 1 else ""
         raise CorruptionError(
             f"{path}: the bytes differ from SHA-256 {broken[0].sha256} in the manifest{more}", file=str(path)
@@ -95,7 +95,7 @@ def _compare_rows(split: Split) -> None:
     if found != split.manifest.digest:
         raise CorruptionError(
             f"{split.folder}: content digest {split.manifest.digest} in the manifest, its rows give {found}",
-            file=str(split.folder),
+            file=split.folder,
         )
 
 

@@ -161,7 +161,7 @@ def _read(
         columns=COLUMNS,
         batch_size=batch_size,
         shuffle=shuffle,
-        num_epochs=epochs,
+        epochs=epochs,
         transform=shape,
         options=ReadOptions(tail="ragged"),
     ) as reader:

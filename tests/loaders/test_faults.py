@@ -117,7 +117,7 @@ def test_a_file_of_another_version_under_the_same_name_is_noticed(own, tmp_path)
     foreign = (tmp_path / "v2" / "train" / part.name).read_bytes()
     assert len(foreign) == part.stat().st_size, "sizes alone would not tell"
     part.write_bytes(foreign)
-    with make_reader(own / "train", batch_size=8) as reader, pytest.raises(CorruptionError, match="footer differs"):
+    with make_reader(own / "train", batch_size=8) as reader, pytest.raises(CorruptionError, match="another footer"):
         list(reader)
 
 
@@ -194,7 +194,7 @@ def test_a_transform_that_hangs_ends_in_a_deadline_error_that_says_so(train):
     options = ReadOptions(deadline_s=0.3, prefetch=1)
     began = time.monotonic()
     with make_reader(train, batch_size=8, transform=hang, options=options) as reader:
-        with pytest.raises(DeadlineError, match="decoding batch 0 of epoch 0"):
+        with pytest.raises(DeadlineError, match="making batch 0 of epoch 0"):
             next(reader)
         with pytest.raises(TimeoutError):
             next(reader)
@@ -208,9 +208,9 @@ def test_storage_that_hangs_ends_in_a_deadline_error_and_close_does_not_wait(tra
     release = threading.Event()
     real = source_module.Split.read_group
 
-    def stalled(self, group):
+    def stalled(self, group, names=None):
         release.wait(60)
-        return real(self, group)
+        return real(self, group, names)
 
     monkeypatch.setattr(source_module.Split, "read_group", stalled)
     began = time.monotonic()

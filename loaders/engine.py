@@ -1,0 +1,309 @@
+"""The making of batches: plans goes in the order of ORDER.md, reads what they need, has workers assemble them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from loaders.arena import Arena, make_arena
+from loaders.batches import Assembler, Job, Made, Transform
+from loaders.decode import Batch, python_values
+from loaders.decoders import Decoder
+from loaders.errors import CorruptionError, DecodeError, PlacedError
+from loaders.layout import Column
+from loaders.loading import GroupLoader, direct_pages
+from loaders.options import ReadOptions, Shard
+from loaders.order import EpochOrder, sample_seeds
+from loaders.pages import crc32
+from loaders.residents import Residents
+from loaders.samples import PerSample
+from loaders.schedule import RankRows, Stretch
+from loaders.selection import Selection
+from loaders.sizing import Sizes
+from loaders.slots import Slots, anonymous
+from loaders.source import Split
+from loaders.state import State
+from loaders.stats import Stats
+from loaders.storage import Files
+from loaders.threads import Inline, Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One batch, and the samples that were left out of it."""
+
+    batch: Batch
+    skipped: tuple[PlacedError, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader reads, and how; the same for all its epochs.
+
+    Attributes:
+        split: Where the rows lie.
+        selection: Which of them.
+        columns: How each column is held.
+        decoders: {column: what its values go through}.
+        options: How to read.
+        transform: The caller's function.
+        shard: Which rank this is.
+    """
+
+    split: Split
+    selection: Selection
+    columns: tuple[Column, ...]
+    decoders: Mapping[str, Decoder]
+    options: ReadOptions
+    transform: Transform | None
+    shard: Shard
+
+    @property
+    def gives_seeds(self) -> bool:
+        """Whether batches carry the seeds of their samples: on request, and for a transform of samples."""
+        return self.options.sample_seeds or isinstance(self.transform, PerSample)
+
+
+class Engine:
+    """Makes the batches of one rank, from one position on. Not for several threads at once."""
+
+    def __init__(self, reading: Reading, state: State, sizes: Sizes, stats: Stats) -> None:
+        self.reading, self._state, self._sizes, self._stats = reading, state, sizes, stats
+        options = reading.options
+        is_inline = options.pool == "inline"
+        self._groups = np.flatnonzero(np.asarray(reading.selection.samples_by_group)).astype(np.int64)
+        self._samples = tuple(count for count in reading.selection.samples_by_group if count)
+        self._chosen = _ChosenRows(reading.selection)
+        self._epoch: tuple[int, RankRows] | None = None
+        self._ahead: dict[tuple[int, int, int], Any] = {}
+        self._broken: dict[int, CorruptionError] = {}
+        self._direct: dict[tuple[int, str], Any] = {}
+        self._arena = make_arena(sizes.arena, anonymous)
+        self._loader = GroupLoader(reading.split, self._arena)
+        self.reading_pool: Pool | Inline = Inline() if is_inline else Pool(options.read_threads, "petrel-read")
+        self.decoding_pool: Pool | Inline = Inline() if is_inline else Pool(options.threads, "petrel-decode")
+        self._residents = Residents(
+            len(reading.split.rows_by_group), sizes.arena.slots, rows=sizes.arena.rows, load=self._load,
+            submit=self._submit_load,
+        )  # fmt: skip
+        self._is_held = any(not column.is_direct for column in reading.columns)
+        self._slots = Slots(sizes.output_bytes, keep=sizes.chunks + 2, allocate=options.allocate or anonymous)
+        self._assembler = Assembler(
+            self._arena, decoders=reading.decoders, options=options, transform=reading.transform,
+            gives_seeds=reading.gives_seeds, read_row=row_reader(reading.split.files),
+        )  # fmt: skip
+
+    def submit(self, epoch: int, first: int, last: int) -> Future[list[Delivery]]:
+        """Have the batches [first, last) of an epoch made."""
+        rows = self._rows_of(epoch)
+        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
+        hold = None
+        if self._is_held and not self._residents.has_everything:
+            hold = self._residents.hold(self._groups[list(stretch.needs)].tolist())
+            self._read_ahead(epoch, rows, last)
+        what = f"making batch {first} of epoch {epoch}" if last == first + 1 else (
+            f"making batches {first} to {last - 1} of epoch {epoch}"
+        )  # fmt: skip
+        return self.decoding_pool.submit(what, self._make, epoch, first, stretch, hold)
+
+    def activity(self) -> list[str]:
+        """Return what each busy thread is doing."""
+        return self.reading_pool.activity() + self.decoding_pool.activity()
+
+    def close(self, *, patience_s: float = 1.0) -> None:
+        """End the threads."""
+        self.decoding_pool.close(patience_s=patience_s)
+        self.reading_pool.close(patience_s=patience_s)
+
+    def _make(self, epoch: int, first: int, stretch: Stretch, hold: Any) -> list[Delivery]:
+        if hold is not None:
+            hold.wait(self.decoding_pool.closed)
+        try:
+            plan = self._plan(epoch, first, stretch)
+            made = self._assembler.assemble(plan.job, np.asarray(self._slots.take()))
+        finally:
+            if hold is not None:
+                hold.release()
+        self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s)
+        return self._deliveries(plan, made)
+
+    def _plan(self, epoch: int, step: int, stretch: Stretch) -> _Plan:
+        """Turn samples into rows of the arena; call it once their row groups are there."""
+        reading, split = self.reading, self.reading.split
+        groups = self._groups[stretch.groups]
+        rows = self._chosen.rows(groups, stretch.samples)
+        length = reading.selection.length
+        numbers = split.starts[groups] + rows[:, 0]
+        index = (self._residents.base[groups][:, None] + rows).reshape(-1)
+        pad, broken = stretch.filler, None
+        if self._broken:
+            broken = np.isin(groups, list(self._broken))
+            index[np.repeat(broken, length)] = -1
+            pad = broken if pad is None else pad | broken
+        seeds = None
+        if reading.decoders or reading.gives_seeds:
+            seeds = sample_seeds(self._state.fingerprint, self._state.seed, epoch, numbers)
+        flat_groups = np.repeat(groups, length)
+        flat_rows = rows.reshape(-1)
+        direct = {
+            column.name: self._places(column, flat_groups, flat_rows) for column in reading.columns if column.is_direct
+        }
+        others = {
+            column.name: self._values(column, flat_groups, index) for column in reading.columns if column.kind == "other"
+        }
+        job = Job(epoch, step, stretch.ends, index, length, pad, seeds, direct, others)
+        return _Plan(job, groups, numbers, stretch.filler, broken)
+
+    def _deliveries(self, plan: _Plan, made: Made) -> list[Delivery]:
+        ends = plan.job.ends
+        skipped: list[list[PlacedError]] = [[] for _ in ends]
+        for failure in made.failures:
+            error = self._failed(plan, failure.row, failure.column, failure.reason)
+            if self.reading.options.on_error == "raise":
+                raise error
+            if plan.filler is None or not plan.filler[failure.row]:
+                skipped[int(np.searchsorted(ends, failure.row, side="right"))].append(error)
+        if plan.broken is not None:
+            lost = plan.broken if plan.filler is None else plan.broken & ~plan.filler
+            for row in np.flatnonzero(lost).tolist():
+                skipped[int(np.searchsorted(ends, row, side="right"))].append(self._broken[int(plan.groups[row])])
+        return [Delivery(batch, tuple(errors)) for batch, errors in zip(made.batches, skipped, strict=True)]
+
+    def _failed(self, plan: _Plan, row: int, column: str, reason: str) -> DecodeError:
+        place = self.reading.split.locate(int(plan.numbers[row]))
+        return DecodeError(
+            f"{place.file}: row group {place.row_group}, row {place.row}, column {column}: {reason}; leave the sample "
+            "out of the dataset, or read with on_error='skip'",
+            file=place.file,
+            row_group=place.row_group,
+            row=place.row,
+            column=column,
+        )
+
+    def _rows_of(self, epoch: int) -> RankRows:
+        if self._epoch is None or self._epoch[0] != epoch:
+            state, shard = self._state, self.reading.shard
+            order = EpochOrder(self._samples, state.fingerprint, state.seed, epoch, state.lanes, state.window)
+            each = state.lanes // shard.world
+            lanes = range(shard.rank * each, (shard.rank + 1) * each)
+            self._epoch = epoch, RankRows(order, lanes=lanes, rows_per_lane=state.global_batch // state.lanes)
+        return self._epoch[1]
+
+    def _read_ahead(self, epoch: int, rows: RankRows, step: int) -> None:
+        """Hold the windows that the next batch needs, and let go of those that it does not."""
+        wanted = {(epoch, *name): needs for name, needs in rows.ahead(step)}
+        for name, needs in wanted.items():
+            if name not in self._ahead:
+                self._ahead[name] = self._residents.hold(self._groups[list(needs)].tolist())
+        for name in [name for name in self._ahead if name not in wanted]:
+            self._ahead.pop(name).release()
+
+    def _submit_load(self, group: int, function: Callable[[], None]) -> object:
+        return self.reading_pool.submit(f"reading {self.reading.split.group_name(group)}", function)
+
+    def _load(self, group: int, slot: int) -> None:
+        started = time.perf_counter()
+        try:
+            self._loader.load(group, slot)
+        except CorruptionError as error:
+            if self.reading.options.on_error != "skip":
+                raise
+            self._broken[group] = error
+        self._stats.add(read_s=time.perf_counter() - started, read_bytes=self.reading.split.bytes_by_group[group])
+
+    def _places(self, column: Column, groups: Any, rows: Any) -> list[tuple[str, int, int]]:
+        """Return where each row of a direct column lies."""
+        split = self.reading.split
+        found = []
+        for group, row in zip(groups.tolist(), rows.tolist(), strict=True):
+            key = (group, column.name)
+            if key not in self._direct:
+                self._direct[key] = self._pages(group, column)
+            pages = self._direct[key]
+            found.append(("", 0, 0) if pages is None else (split.file(group), int(pages[row, 0]), int(pages[row, 1])))
+        return found
+
+    def _pages(self, group: int, column: Column) -> Any:
+        split = self.reading.split
+        try:
+            pages = direct_pages(split, group, column)
+            if pages is None:
+                raise split.corrupt(group, "its values share pages, those of other row groups do not", column.name)
+        except CorruptionError as error:
+            if self.reading.options.on_error != "skip":
+                raise
+            self._broken[group] = error
+            return None
+        return pages
+
+    def _values(self, column: Column, groups: Any, index: Any) -> list[Any]:
+        """Return the values of a text, list or map column."""
+        found: list[Any] = [None] * len(index)
+        order = np.argsort(groups, kind="stable")
+        bounds = np.flatnonzero(np.diff(groups[order], prepend=-1, append=-1))
+        height = self._arena.rows
+        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            places = order[begin:end]
+            first = int(index[places[0]])
+            if first < 0:
+                continue
+            stored = self._arena.others[first // height][column.name]
+            values = python_values(stored.take(index[places] % height), column.field)
+            for place, value in zip(places.tolist(), values, strict=True):
+                found[place] = value
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A job, and what its failures are named by: row group and number of each sample, filler, broken row groups."""
+
+    job: Job
+    groups: Any
+    numbers: Any
+    filler: Any
+    broken: Any
+
+
+class _ChosenRows:
+    """From samples to rows: of row groups of which everything is read they are the same."""
+
+    def __init__(self, selection: Selection) -> None:
+        self._length = selection.length
+        self._is_all = selection.length == 1 and not selection.chosen
+        if not self._is_all:
+            counts = np.asarray(selection.samples_by_group, dtype=np.int64)
+            self._starts = np.cumsum(counts) - counts
+            parts = [selection.rows(group) for group in range(len(counts)) if counts[group]]
+            self._rows = np.concatenate(parts).astype(np.int64)
+
+    def rows(self, groups: Any, samples: Any) -> Any:
+        """Return the rows within their row groups: int64 (n, length)."""
+        if self._is_all:
+            return samples[:, None]
+        return self._rows[self._starts[groups] + samples]
+
+
+def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:
+    """Return the function that reads one row straight from a file and compares its checksum."""
+
+    def read(file: str, start: int, crc: int, memory: memoryview) -> None:
+        files.read_into(file, start, [memory])
+        if crc32(memory) != crc:
+            path = f"{files.root}/{file}"
+            raise CorruptionError(
+                f"{path}: the {memory.nbytes:,} bytes from byte {start:,} on differ from their CRC-32; copy the file "
+                "again or publish the dataset again",
+                file=path,
+            )
+
+    return read
+
+

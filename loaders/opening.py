@@ -1,0 +1,79 @@
+"""Open what a reader reads: the split, the rows that are chosen of it, and how its columns are held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from loaders.bounds import Bounds, bounds_of
+from loaders.decode import Batch
+from loaders.decoders import Decoder
+from loaders.engine import Reading
+from loaders.errors import FormatError
+from loaders.fields import Field
+from loaders.layout import Column, columns_of
+from loaders.loading import direct_pages
+from loaders.options import ReadOptions, Shard
+from loaders.selection import Selection, select
+from loaders.sequences import Sequence as SampleSequence
+from loaders.source import Split
+from loaders.storage import open_files
+
+
+def open_reading(
+    path_or_url: str | Path,
+    *,
+    columns: Sequence[str] | None,
+    decoders: Mapping[str, Decoder],
+    filter: object,
+    sequence: SampleSequence | None,
+    options: ReadOptions,
+    transform: Callable[[Batch], Batch] | None,
+    shard: Shard,
+) -> Reading:
+    """Open a split; the arguments are those of `make_reader`.
+
+    Raises:
+        FormatError: If it is no published split, or the arguments do not fit it.
+        CorruptionError: If a file is missing or cut.
+    """
+    files = open_files(path_or_url, options.storage)
+    try:
+        split = Split(files, columns=columns)
+        _check_decoders(decoders, split.fields)
+        selection = _selected(split, filter, sequence, options)
+        held = tuple(_settled(split, column) for column in columns_of(split.fields, files.is_local, decoders))
+        return Reading(split, selection, held, dict(decoders), options, transform, shard)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _selected(split: Split, filter: object, sequence: SampleSequence | None, options: ReadOptions) -> Selection:
+    manifest = split.manifest
+
+    def statistics(group: int, field: Field) -> Bounds:
+        return bounds_of(split.statistics(group, field.name), field)
+
+    with ThreadPoolExecutor(options.read_threads) as pool:
+        return select(
+            manifest.fields, manifest.fingerprint, split.rows_by_group, filter=filter, sequence=sequence,
+            statistics=statistics, read_columns=split.read_group, spread=pool.map,
+        )  # fmt: skip
+
+
+def _settled(split: Split, column: Column) -> Column:
+    """Read rows straight from the file only if they were written one to a page."""
+    if not column.is_direct or not split.rows_by_group or direct_pages(split, 0, column) is not None:
+        return column
+    return replace(column, is_direct=False)
+
+
+def _check_decoders(decoders: Mapping[str, Decoder], fields: Sequence[Field]) -> None:
+    codecs = {field.name: field.codec for field in fields}
+    for name in decoders:
+        if codecs.get(name) != "image":
+            found = f"codec {codecs[name]}" if name in codecs else "no column that is read"
+            raise FormatError(f"decoders names {name!r}, which is {found}; a decoder is for columns of pictures")
