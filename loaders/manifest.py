@@ -116,6 +116,8 @@ class Manifest:
         parts: The Parquet files, in reading order.
         lineage: JSON object for people and tools; no part of the content.
         writer: Versions that wrote it; no part of the content.
+        order_by: Column of the sequences that stand together, and the one they are ordered by; () without
+            sequences. Their effect is in the parts already.
     """
 
     split: str
@@ -125,6 +127,7 @@ class Manifest:
     parts: tuple[PartReceipt, ...]
     lineage: Mapping[str, object] = field(default_factory=dict)
     writer: Mapping[str, object] = field(default_factory=dict)
+    order_by: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -165,6 +168,7 @@ class Manifest:
                 "dataset_id": self.dataset_id,
                 "rows": self.rows,
                 "seed": self.seed,
+                **({"order_by": list(self.order_by)} if self.order_by else {}),
                 "content_digest": str(self.digest),
                 "fingerprint": self.fingerprint,
                 "schema": {"id": schema_id(self.fields), "fields": [entry.to_json() for entry in self.fields]},
@@ -263,6 +267,7 @@ def _checked_manifest(files: Files) -> Manifest:
         parts=tuple(PartReceipt.from_json(entry) for entry in record.list("parts")),
         lineage=record.object("lineage"),
         writer=record.object("writer"),
+        order_by=record.texts("order_by"),
     )
     names = [part.name for part in manifest.parts]
     if len(set(names)) != len(names):
@@ -407,6 +412,13 @@ class _Record:
         if not isinstance(value, list):
             raise FormatError(f"{self._where}: {key} must be a list, found {type(value).__name__}")
         return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts that may be left out."""
+        values = self._value.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise FormatError(f"{self._where}: {key} must be a list of texts, found {values!r}")
+        return tuple(str(value) for value in values)
 
     def counts(self, key: str) -> tuple[int, ...]:
         values = self.list(key)

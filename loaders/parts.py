@@ -50,6 +50,7 @@ def plan_parts(
     *,
     row_group_bytes: int = ROW_GROUP_BYTES,
     part_bytes: int = PART_BYTES,
+    together: Sequence[int] | None = None,
 ) -> list[PartPlan]:
     """Cut rows, in write order, into files and row groups.
 
@@ -59,20 +60,25 @@ def plan_parts(
         sizes_by_row: Bytes of each row, in write order; 0 counts as 1.
         row_group_bytes: A row group is closed before the row that would make it larger; one row may exceed it.
         part_bytes: A part is closed before the row group that would make it larger; one may exceed it.
+        together: Rows of each sequence, in write order: a row group is closed before the sequence that would make
+            it larger. Only a sequence that is larger than a row group is cut. None: every row for itself.
 
     Returns:
         The parts in order, covering every row once; [] for no rows.
 
     Raises:
-        FormatError: If a limit is not positive or a size is negative.
+        FormatError: If a limit is not positive, a size is negative, or sequences are not as long as the rows.
     """
     if row_group_bytes <= 0 or part_bytes <= 0:
         raise FormatError(f"limits must be positive, found {row_group_bytes} and {part_bytes} bytes")
     sizes = np.asarray(sizes_by_row, dtype=np.int64)
     if sizes.size and int(sizes.min()) < 0:
         raise FormatError(f"row sizes must not be negative, found {int(sizes.min())}")
+    if together is not None and (min(together, default=1) < 1 or sum(together) != len(sizes)):
+        raise FormatError(f"sequences of at least one row must add up to {len(sizes)} rows, found {sum(together)}")
+    borders = None if together is None else np.cumsum(np.asarray(together, dtype=np.int64))
     ends = np.cumsum(np.maximum(sizes, 1))
-    row_cuts = _cuts(ends, row_group_bytes)
+    row_cuts = _cuts(ends, row_group_bytes, borders)
     # ends of the row groups in bytes, cut again by the larger limit.
     part_cuts = _cuts(ends[[cut - 1 for cut in row_cuts[1:]]], part_bytes)
     return [
@@ -86,11 +92,18 @@ def plan_parts(
     ]
 
 
-def _cuts(ends: npt.NDArray[np.int64], limit: int) -> list[int]:
-    """Return 0 and one past the last item of each greedy run whose sizes add up to at most `limit`."""
+def _cuts(ends: npt.NDArray[np.int64], limit: int, borders: npt.NDArray[np.int64] | None = None) -> list[int]:
+    """Return 0 and one past the last item of each greedy run whose sizes add up to at most `limit`.
+
+    A run ends at one of `borders` (ascending) if one lies in it, else where it is full.
+    """
     cuts = [0]
     while cuts[-1] < len(ends):
         base = int(ends[cuts[-1] - 1]) if cuts[-1] else 0
-        fitting = int(np.searchsorted(ends, base + limit, side="right"))
-        cuts.append(max(fitting, cuts[-1] + 1))
+        fitting = max(int(np.searchsorted(ends, base + limit, side="right")), cuts[-1] + 1)
+        if borders is not None:
+            at = int(np.searchsorted(borders, fitting, side="right"))
+            border = int(borders[at - 1]) if at else 0
+            fitting = border if border > cuts[-1] else fitting
+        cuts.append(fitting)
     return cuts

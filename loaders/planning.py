@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ class Layout:
         id_column: Text that names a row; with the seed it gives the row's place, so it must be unique.
         split_column: Column with the name of the split.
         size_column: Column with the bytes of the row's objects; None: all rows weigh the same.
+        sequence_column: Column that tells sequences apart, such as a clip or a recording; its rows stand together,
+            by `order_column`, and in one row group if they fit. None: every row has its own random place.
+        order_column: Column with the place of a row in its sequence: numbers, timestamps or dates.
         row_group_bytes: Size at which a row group ends.
         part_bytes: Size at which a file ends.
     """
@@ -44,8 +48,25 @@ class Layout:
     id_column: str = "entity_id"
     split_column: str = "split"
     size_column: str | None = "bytes"
+    sequence_column: str | None = None
+    order_column: str | None = None
     row_group_bytes: int = ROW_GROUP_BYTES
     part_bytes: int = PART_BYTES
+
+    def __post_init__(self) -> None:
+        if (self.sequence_column is None) != (self.order_column is None):
+            raise FormatError("a layout names sequence_column and order_column together, or neither")
+
+    @property
+    def order_by(self) -> tuple[str, ...]:
+        """Sequence and order column, as the manifest states them; () without sequences."""
+        return (self.sequence_column, self.order_column) if self.sequence_column and self.order_column else ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that places a row."""
+        names = (self.id_column, self.split_column, self.size_column, *self.order_by)
+        return tuple(name for name in names if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +135,14 @@ class DatasetPlan:
         seed: Seed of the row order.
         fields: The columns to store.
         tasks: One for each part, by split and number.
+        order_by: Sequence and order column of the layout; () without sequences.
     """
 
     dataset_id: str
     seed: int
     fields: tuple[Field, ...]
     tasks: tuple[PartTask, ...]
+    order_by: tuple[str, ...] = ()
 
     @cached_property
     def plan_id(self) -> str:
@@ -148,7 +171,8 @@ def plan_dataset(
 ) -> DatasetPlan:
     """Decide which row goes where. Pure: the order of `rows` and the engine they came from change nothing.
 
-    Rows of a split stand in the order of `petrel_bucket(id, seed)`, ties by id.
+    Rows of a split stand in the order of `petrel_bucket(id, seed)`, ties by id. With sequences it is their id that
+    counts, and rows of one stand by `order_column`, ties by id.
 
     Args:
         rows: One row for each sample, small: the stored columns, the id, the split, and the URIs of objects.
@@ -159,7 +183,8 @@ def plan_dataset(
         layout: Names of the columns that place a row, and the sizes of files.
 
     Raises:
-        FormatError: If a column is missing or of another type, an id appears twice, or a split name is not allowed.
+        FormatError: If a column is missing or of another type, an id appears twice, a split name is not allowed, or
+            a row lacks its sequence or its place in it.
     """
     fields, objects, layout = check_fields(fields), dict(objects or {}), layout or Layout()
     _check_columns(rows, fields, objects, layout)
@@ -171,26 +196,51 @@ def plan_dataset(
     if layout.size_column:
         weights: Any = rows.column(layout.size_column).cast(pa.int64())
         sizes += np.asarray(weights.fill_null(0), dtype=np.int64)
-    order = sorted(range(len(ids)), key=lambda row: (splits[row], bucket(ids[row], seed), ids[row]))
+    # Without sequences every row is one of its own.
+    series, places_in = _sequences(rows, layout) if layout.order_by else (ids, ids)
+    keys = {name: bucket(name, seed) for name in set(series)}
+    order = sorted(
+        range(len(ids)), key=lambda row: (splits[row], keys[series[row]], series[row], places_in[row], ids[row])
+    )
     kept = [name for name in rows.column_names if name in {field.name for field in fields} | set(objects.values())]
     tasks: list[PartTask] = []
     for split in sorted(set(splits)):
         places = [row for row in order if splits[row] == split]
         here = rows.select(kept).take(pa.array(places, pa.int64())).combine_chunks()
+        runs = groupby(series[row] for row in places)
+        together = [len(list(run)) for _, run in runs] if layout.order_by else None
         for part in plan_parts(
-            sizes[places], row_group_bytes=layout.row_group_bytes, part_bytes=layout.part_bytes
+            sizes[places], row_group_bytes=layout.row_group_bytes, part_bytes=layout.part_bytes, together=together
         ):
             chosen = here.slice(part.start, part.stop - part.start)
             key = _task_key(split, part, fields, objects, chosen)
             tasks.append(PartTask(split, part, fields, objects, chosen, key))
-    return DatasetPlan(dataset_id, seed, fields, tuple(tasks))
+    return DatasetPlan(dataset_id, seed, fields, tuple(tasks), layout.order_by)
+
+
+def _sequences(rows: pa.Table, layout: Layout) -> tuple[list[Any], list[Any]]:
+    """Return the sequence of each row, as text, and its place in it, as a number that can be sorted."""
+    column, order = (rows.column(name) for name in layout.order_by)
+    if pa.types.is_date(order.type) or pa.types.is_timestamp(order.type):
+        order = order.cast(pa.int32() if pa.types.is_date32(order.type) else pa.int64())
+    if not (pa.types.is_integer(order.type) or pa.types.is_floating(order.type)):
+        raise FormatError(f"order column {layout.order_column}: use numbers, timestamps or dates, not {order.type}")
+    if not (pa.types.is_string(column.type) or pa.types.is_integer(column.type)):
+        raise FormatError(f"sequence column {layout.sequence_column}: use text or integers, not {column.type}")
+    series, places = column.cast(pa.string()).to_pylist(), order.to_pylist()
+    lost = sum(name is None or place is None or place != place for name, place in zip(series, places, strict=True))
+    if lost:
+        raise FormatError(
+            f"{lost} rows have no {layout.sequence_column} or no {layout.order_column}; with a layout of sequences "
+            "every row needs both"
+        )
+    return series, places
 
 
 def _check_columns(rows: pa.Table, fields: Sequence[Field], objects: Mapping[str, str], layout: Layout) -> None:
     found = set(rows.column_names)
-    places = {layout.id_column, layout.split_column, *([layout.size_column] if layout.size_column else [])}
     stored = {field.name for field in fields} - objects.keys()
-    missing = sorted((places | stored | set(objects.values())) - found)
+    missing = sorted((set(layout.columns) | stored | set(objects.values())) - found)
     if missing:
         raise FormatError(f"rows lack the columns {missing}; they have {sorted(found)}")
     unknown = sorted(objects.keys() - {field.name for field in fields})

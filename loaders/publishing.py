@@ -147,7 +147,16 @@ def _manifests(
             )
         parts.setdefault(task.split, []).append(receipt)
     return {
-        split: Manifest(split, plan.dataset_id, plan.seed, plan.fields, tuple(found), dict(lineage), writer_versions())
+        split: Manifest(
+            split=split,
+            dataset_id=plan.dataset_id,
+            seed=plan.seed,
+            fields=plan.fields,
+            parts=tuple(found),
+            lineage=dict(lineage),
+            writer=writer_versions(),
+            order_by=plan.order_by,
+        )
         for split, found in parts.items()
     }
 

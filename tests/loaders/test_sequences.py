@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+import wave
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loaders import Field, FormatError
+from loaders import Field, FormatError, Layout, plan_parts, read_manifest, verify, write_dataset
 from loaders.bounds import Bounds
 from loaders.selection import select
 from loaders.sequences import Sequence
+from schemas.canonical import bucket
 
 CLIP = Field("clip", pa.string(), nullable=True)
 TIME = Field("t", pa.int64(), nullable=True)
@@ -220,3 +223,138 @@ def test_sequences_are_those_of_plain_python(data, sequence):
     assert {at: selection.rows(at).tolist() for at in range(len(groups))} == expected
     assert selection.samples_by_group == tuple(len(expected[at]) for at in range(len(groups)))
     assert selection.sequences_cut == cut
+
+
+FRAMES = (Field("entity_id", pa.string()), Field("clip", pa.string()), Field("t", pa.int64()),
+          Field("sound", pa.binary()))  # fmt: skip
+
+
+def frames_of(lengths, size=100):
+    """Clips of some lengths, named c0, c1 ...; each frame holds `size` bytes."""
+    return [
+        {"entity_id": f"c{clip}-{at}", "clip": f"c{clip}", "t": at, "sound": bytes([clip % 256]) * size}
+        for clip, length in enumerate(lengths)
+        for at in reversed(range(length))
+    ]
+
+
+def stored_groups(folder):
+    """The row groups of a split as they lie in the files: [(clip, t), ...] each."""
+    manifest = read_manifest(folder)
+    files = [pq.ParquetFile(folder / part.name) for part in manifest.parts]
+    tables = [file.read_row_group(at) for file in files for at in range(file.metadata.num_row_groups)]
+    return manifest, [[(row["clip"], row["t"]) for row in table.select(["clip", "t"]).to_pylist()] for table in tables]
+
+
+def test_row_groups_end_between_sequences_and_only_a_long_one_is_cut():
+    together = [2, 3, 1, 9, 1, 1]
+    plans = plan_parts([10] * 17, row_group_bytes=40, part_bytes=80, together=together)
+    assert [plan.row_groups for plan in plans] == [(2, 4), (4, 4), (3,)]
+    assert plan_parts([], together=[]) == []
+    with pytest.raises(FormatError, match="must add up to 3 rows, found 2"):
+        plan_parts([1, 1, 1], together=[2])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), max_size=12), st.integers(1, 60))
+def test_a_sequence_that_fits_is_never_cut_and_no_row_group_is_too_large(sizes, limit):
+    flat = [size for one in sizes for size in one]
+    plans = plan_parts(flat, row_group_bytes=limit, part_bytes=100, together=[len(one) for one in sizes])
+    counts = [count for plan in plans for count in plan.row_groups]
+    assert sum(counts) == len(flat)
+    cuts = {0, *itertools.accumulate(counts)}
+    start = 0
+    for one in sizes:
+        inside = [cut for cut in cuts if start < cut < start + len(one)]
+        assert not inside or sum(max(size, 1) for size in one) > limit
+        start += len(one)
+    for first, last in itertools.pairwise(sorted(cuts)):
+        assert last - first == 1 or sum(max(size, 1) for size in flat[first:last]) <= limit
+
+
+def test_a_layout_of_sequences_keeps_them_together_in_a_seeded_order(tmp_path):
+    layout = Layout(sequence_column="clip", order_column="t", row_group_bytes=2_000, part_bytes=5_000)
+    rows = frames_of([5, 7, 3, 6, 4, 8, 2, 5])
+    write_dataset(rows, FRAMES, tmp_path / "v1", seed=3, layout=layout)
+    manifest, groups = stored_groups(tmp_path / "v1" / "train")
+    assert manifest.order_by == ("clip", "t")
+    flat = [row for group in groups for row in group]
+    clips = sorted({clip for clip, _ in flat}, key=lambda clip: bucket(clip, 3))
+    assert flat == [(clip, t) for clip in clips for t in range(sum(row["clip"] == clip for row in rows))]
+    assert len(groups) > 2
+    assert all(len({at for at, group in enumerate(groups) if clip in dict(group)}) == 1 for clip in clips)
+    assert verify(tmp_path / "v1").rows == 40
+    # The order of the input changes nothing, the seed does.
+    assert write_dataset(rows[::-1], FRAMES, tmp_path / "v1", seed=3, layout=layout).is_new is False
+    write_dataset(rows, FRAMES, tmp_path / "v2", seed=4, layout=layout)
+    assert [row for group in stored_groups(tmp_path / "v2" / "train")[1] for row in group] != flat
+
+
+def test_a_manifest_states_an_order_of_sequences_as_names_or_not_at_all(tmp_path):
+    write_dataset(frames_of([2]), FRAMES, tmp_path / "v1")
+    manifest = tmp_path / "v1" / "train" / "_manifest.json"
+    assert "order_by" not in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace('"parts"', '"order_by": "clip", "parts"', 1))
+    with pytest.raises(FormatError, match="order_by must be a list of texts, found 'clip'"):
+        read_manifest(manifest.parent)
+
+
+def test_sequences_of_a_dataset_that_was_written_for_them_are_whole_others_are_counted(tmp_path):
+    rows = frames_of([9, 12, 10, 11, 8, 10, 9, 12], size=60)
+    wanted = Sequence(length=4, by="clip", order="t")
+    per_clip = sum(length - 3 for length in (9, 12, 10, 11, 8, 10, 9, 12))
+    together = Layout(sequence_column="clip", order_column="t", row_group_bytes=2_000)
+    write_dataset(rows, FRAMES, tmp_path / "kept", layout=together)
+    write_dataset(rows, FRAMES, tmp_path / "spread", layout=Layout(row_group_bytes=2_000))
+    found = {}
+    for name in ("kept", "spread"):
+        _, groups = stored_groups(tmp_path / name / "train")
+        fields = (FRAMES[1], FRAMES[2])
+        try:
+            selection = select_in(groups, fields, sequence=wanted)
+        except FormatError as error:
+            found[name] = str(error)
+            continue
+        found[name] = (selection.samples, selection.sequences_cut)
+    assert found["kept"] == (per_clip, 0)
+    assert f"{per_clip} are cut by their borders; publish the dataset with Layout(sequence_column=" in found["spread"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "rows", "message"),
+    [
+        ({"sequence_column": "clip"}, [], "sequence_column and order_column together, or neither"),
+        ({"sequence_column": "clip", "order_column": "tt"}, [{"clip": "a", "t": 1}], r"rows lack the columns \['tt'\]"),
+        ({"sequence_column": "clip", "order_column": "t"}, [{"clip": None, "t": 1}], "1 rows have no clip or no t"),
+        ({"sequence_column": "clip", "order_column": "clip"}, [{"clip": "a", "t": 1}], "use numbers, timestamps or"),
+        ({"sequence_column": "x", "order_column": "t"}, [{"clip": "a", "t": 1}], "use text or integers, not double"),
+    ],
+)
+def test_a_layout_of_sequences_needs_both_columns_in_every_row(tmp_path, layout, rows, message):
+    fields = (Field("entity_id", pa.string()), CLIP, TIME, Field("x", pa.float64()))
+    with pytest.raises(FormatError, match=message):
+        write_dataset([{"entity_id": "1", "x": 0.5, **row} for row in rows], fields, tmp_path / "v1",
+                      layout=Layout(**layout))  # fmt: skip
+
+
+def test_recordings_cut_into_frames_give_every_stretch_of_three(real_data, tmp_path):
+    """Spoken digits in frames of a tenth of a second: audio contexts as a speech model wants them."""
+    fields = (Field("entity_id", pa.string()), Field("clip", pa.string()), Field("t", pa.int64()),
+              Field("sound", pa.binary(), codec="ndarray", shape=(800,), dtype="int16"))  # fmt: skip
+    rows = []
+    for path in sorted((real_data("fsdd") / "recordings").glob("*_theo_*.wav"))[:40]:
+        with wave.open(str(path)) as file:
+            sound = file.readframes(file.getnframes())
+        rows += [{"entity_id": f"{path.stem}-{at}", "clip": path.stem, "t": at, "sound": frame}
+                 for at in range(len(sound) // 1600) if (frame := sound[at * 1600 : at * 1600 + 1600])]  # fmt: skip
+    frames = {name: sum(row["clip"] == name for row in rows) for name in {row["clip"] for row in rows}}
+    layout = Layout(sequence_column="clip", order_column="t", row_group_bytes=20_000)
+    write_dataset(rows, fields, tmp_path / "v1", layout=layout)
+    _, groups = stored_groups(tmp_path / "v1" / "train")
+    selection = select_in(groups, (FRAMES[1], FRAMES[2]), sequence=Sequence(length=3, by="clip", order="t"))
+    assert selection.sequences_cut == 0
+    assert selection.samples == sum(max(0, count - 2) for count in frames.values())
+    for group, rows_here in enumerate(groups):
+        for sample in selection.rows(group).tolist():
+            (clip, first), second, third = (rows_here[row] for row in sample)
+            assert (second, third) == ((clip, first + 1), (clip, first + 2))
