@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from loaders.attempts import Attempt, Crew, TransientError
 from loaders.errors import DeadlineError, StorageError
-from loaders.storage import StorageOptions
+from loaders.storage import StorageOptions, flat
 
 _HEDGE_TIMES_MEDIAN = 4.0
 _REMEMBERED = 64
@@ -120,15 +120,15 @@ class RemoteFiles:
         return bytes(data)
 
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
-        flat = [part if part.format == "B" and part.ndim == 1 else part.cast("B") for part in parts if part.nbytes]
-        length = sum(part.nbytes for part in flat)
+        areas = flat(parts)
+        length = sum(area.nbytes for area in areas)
         count = -(-length // self._options.part_bytes)
         bounds = [length * at // count for at in range(count + 1)] if count else []
 
         def request(begin: int, end: int) -> Callable[[Attempt], Callable[[], None]]:
             def ask(attempt: Attempt) -> Callable[[], None]:
                 data = self._source.fetch(name, start + begin, end - begin, attempt)
-                return lambda: _scatter(data, flat, begin)
+                return lambda: _scatter(data, areas, begin)
 
             return ask
 

@@ -131,6 +131,16 @@ def open_files(url: str | Path, options: StorageOptions | None = None) -> Files:
     return CachedFiles(files, DiskCache(options.cache_folder, options.cache_bytes))
 
 
+def forget(files: Files, name: str, start: int, length: int) -> bool:
+    """Say that the bytes of a range turned out wrong; True if reading them again may give others.
+
+    A cache drops them, and what came over a network is asked for again; a local file stays what it is.
+    """
+    if (drop := getattr(files, "forget", None)) is not None:
+        drop(name, start, length)
+    return not files.is_local
+
+
 def local_folder(url: str | Path) -> Path | None:
     """Return the local folder that a path or a `file://` URL names, None for any other URL."""
     if isinstance(url, Path) or "://" not in url:
@@ -166,19 +176,15 @@ class LocalFiles:
         return bytes(data)
 
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
-        left = [part if part.format == "B" and part.ndim == 1 else part.cast("B") for part in parts if part.nbytes]
-        at = start
+        length = sum(part.nbytes for part in parts)
         with self._borrowed(name) as handle:
-            while left:
-                try:
-                    count = os.preadv(handle.fd, left[:_MOST_PARTS], at)
-                except OSError as error:
-                    raise self._corrupt(name, f"byte {at:,} cannot be read: {error.strerror}") from error
-                if not count:
-                    wanted = at + sum(part.nbytes for part in left)
-                    raise self._corrupt(name, f"ends at byte {at:,}, expected {wanted:,} or more{_change(handle)}")
-                at += count
-                left = _after(left, count)
+            try:
+                count = fill(handle.fd, start, parts)
+            except OSError as error:
+                raise self._corrupt(name, f"cannot be read: {error.strerror}") from error
+            if count < length:
+                problem = f"ends at byte {start + count:,}, expected {start + length:,} or more{_change(handle)}"
+                raise self._corrupt(name, problem)
 
     def close(self) -> None:
         with self._lock:
@@ -262,6 +268,24 @@ class _Handle:
     def _close_unused(self) -> None:
         if self.is_dropped and not self.users:
             os.close(self.fd)
+
+
+def fill(fd: int, start: int, parts: Sequence[memoryview]) -> int:
+    """Fill `parts` from an open file, one after the other; return how many bytes there were, fewer at its end."""
+    left = flat(parts)
+    at = start
+    while left:
+        count = os.preadv(fd, left[:_MOST_PARTS], at)
+        if not count:
+            break
+        at += count
+        left = _after(left, count)
+    return at - start
+
+
+def flat(parts: Sequence[memoryview]) -> list[memoryview]:
+    """Return the same memory as views over bytes, without the empty ones."""
+    return [part if part.format == "B" and part.ndim == 1 else part.cast("B") for part in parts if part.nbytes]
 
 
 def _after(parts: list[memoryview], count: int) -> list[memoryview]:
