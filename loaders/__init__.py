@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         LoaderError,
         RankMismatchError,
         StateMismatchError,
+        StorageError,
         TransformError,
         WorkerDiedError,
     )
@@ -76,9 +77,8 @@ if TYPE_CHECKING:
 _HOME = {
     "decode": ("Batch",),
     "decoders": ("CenterCrop", "RandomResizedCrop"),
-    "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError",
-               "LoaderError", "RankMismatchError", "StateMismatchError", "TransformError",
-               "WorkerDiedError"),
+    "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError", "LoaderError",
+               "RankMismatchError", "StateMismatchError", "StorageError", "TransformError", "WorkerDiedError"),
     "fields": ("Field", "field_from_json"),
     "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
     "options": ("ReadOptions", "Shard", "Shuffle"),

@@ -22,6 +22,11 @@ from loaders.files import TEMPORARY_PREFIX, sha256_file, sync_file, sync_folder
 from loaders.manifest import PART_NAME, PartReceipt
 from schemas.digest import Digest, digest_of
 
+LARGE_VALUE_BYTES = 256 << 10
+"""Arrays of this size get a page of their own each: FORMAT.md, "Parquet files"."""
+
+_SMALL_PAGE = 64 << 10  # a page ends after the value with which it reaches this
+_WHOLE_PAGE = 1 << 30  # never reached: row groups are smaller
 _TAIL_BYTES = 8
 
 
@@ -69,25 +74,44 @@ def write_part(
 def _write(
     data: pa.Table | Iterable[pa.RecordBatch], path: Path, fields: tuple[Field, ...], row_groups: Sequence[int] | None
 ) -> tuple[Digest, str]:
-    schema = arrow_schema(fields)
+    schema = stored_schema(fields)
     texts = [field.name for field in fields if pa.types.is_string(field.type)]
     numbers = [name for name, kind in zip(schema.names, schema.types, strict=True) if numpy_dtype(kind)]
     # Images and arrays are already compressed or do not compress; uncompressed pages are read without a copy.
-    # Only text repeats enough for a dictionary. Statistics of binary values are bytes nobody reads.
+    # Only text repeats enough for a dictionary. Statistics of binary values are bytes nobody reads. A column of a row
+    # group is one page, so that its values lie side by side; large arrays have a page each, so that one can be read.
+    has_large = any(_array_bytes(field) >= LARGE_VALUE_BYTES for field in fields)
     settings: dict[str, Any] = {
         "compression": "none",
         "use_dictionary": texts or False,
         "write_statistics": texts + numbers or False,
         "write_page_checksum": True,
+        "data_page_size": _SMALL_PAGE if has_large else _WHOLE_PAGE,
+        "max_rows_per_page": _WHOLE_PAGE,
+        "write_batch_size": 1 if has_large else 1024,
     }
     digest, order = Digest(), hashlib.sha256()
     with pq.ParquetWriter(path, schema, **settings) as writer:
-        for group in _groups(data, fields, schema, row_groups):
+        for group in _groups(data, fields, arrow_schema(fields), row_groups):
             hashes = row_hashes(group, fields)
             digest += digest_of(hashes)
             order.update(b"".join(hashes))
-            writer.write_table(group, row_group_size=max(1, group.num_rows))
+            writer.write_table(group.cast(schema), row_group_size=max(1, group.num_rows))
     return digest, order.hexdigest()
+
+
+def stored_schema(fields: Sequence[Field]) -> pa.Schema:
+    """Return the Arrow schema of a file: arrays of a fixed shape are fixed-size binary, so that values lie side by side."""
+    schema = arrow_schema(fields)
+    for at, field in enumerate(fields):
+        if field.codec == "ndarray":
+            schema = schema.set(at, pa.field(field.name, pa.binary(_array_bytes(field)), nullable=field.nullable))
+    return schema
+
+
+def _array_bytes(field: Field) -> int:
+    """Bytes of one value of an `ndarray` column, 0 for other codecs."""
+    return math.prod(field.fixed_shape or ()) * np.dtype(field.dtype).itemsize if field.codec == "ndarray" else 0
 
 
 def _groups(
@@ -144,7 +168,7 @@ def _check_values(values: Any, field: Field) -> None:
     if not shape or field.codec not in ("raw", "ndarray"):
         return
     if field.codec == "ndarray":
-        wanted = math.prod(shape) * np.dtype(field.dtype).itemsize
+        wanted = _array_bytes(field)
         lengths = pc.binary_length(values)
     else:
         wanted, lengths = shape[0], pc.list_value_length(values)
