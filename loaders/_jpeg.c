@@ -24,7 +24,7 @@
 #endif
 
 #define MAX_SCANS 100 /* encoders write about ten; each may cost a pass over the whole picture */
-#define FANCY_MARGIN 2 /* pixels: one sample of chroma at half the width */
+#define MARGIN 2 /* pixels: one sample of chroma at half the width */
 #define EIGHTHS 8
 #define ROWS_AT_ONCE 8
 
@@ -42,7 +42,6 @@ typedef struct {
     JDIMENSION left, top, width, height;
     int channels;
     unsigned int eighths; /* the picture is scaled by eighths / 8, and so are the coordinates */
-    int fast;
     unsigned long long max_pixels;
 } Job;
 
@@ -153,9 +152,8 @@ static int is_smoothed(j_decompress_ptr info)
 static JDIMENSION crop_columns(Job *job)
 {
     j_decompress_ptr info = &job->info;
-    JDIMENSION margin = job->fast ? 0 : FANCY_MARGIN;
-    JDIMENSION first = job->left > margin ? job->left - margin : 0;
-    JDIMENSION end = job->left + job->width + margin;
+    JDIMENSION first = job->left > MARGIN ? job->left - MARGIN : 0;
+    JDIMENSION end = job->left + job->width + MARGIN;
     JDIMENSION unit = (JDIMENSION)(info->max_h_samp_factor * BLOCK_WIDTH(info));
     JDIMENSION count;
     if (end > info->output_width)
@@ -217,10 +215,6 @@ static int run(Job *job)
     choose_colours(job);
     info->scale_num = job->eighths;
     info->scale_denom = EIGHTHS;
-    if (job->fast) {
-        info->dct_method = JDCT_IFAST;
-        info->do_fancy_upsampling = FALSE;
-    }
     jpeg_start_decompress(info); /* of a picture in several scans, this reads all */
     read_box(job);
     jpeg_destroy_decompress(info);
@@ -228,14 +222,13 @@ static int run(Job *job)
 }
 
 PyDoc_STRVAR(decode_doc,
-             "decode(raw, out, height, width, channels, left, top, eighths, fast, max_pixels)\n--\n\n"
+             "decode(raw, out, height, width, channels, left, top, eighths, max_pixels)\n--\n\n"
              "Decode the box of `height` x `width` pixels at (left, top) of a JPEG into `out`.\n\n"
              "Args:\n"
              "    raw: The file, contiguous bytes.\n"
              "    out: Writable, contiguous, height * width * channels bytes.\n"
              "    channels: 1 (grey pictures only), 3 (RGB) or 4 (RGB and 255).\n"
              "    eighths: The picture is scaled by eighths / 8, 1 to 8; the box lies in the scaled picture.\n"
-             "    fast: Whether the fast, less exact transform and plain upsampling will do.\n"
              "    max_pixels: Refuse pictures with more, before memory is taken.\n\n"
              "Raises:\n"
              "    ValueError: If the JPEG is damaged, of another kind, or smaller than the box.");
@@ -246,11 +239,11 @@ static PyObject *decode(PyObject *module, PyObject *args)
     Py_buffer raw, out;
     Py_ssize_t height, width, left, top;
     unsigned long long max_pixels;
-    int channels, eighths, fast, failed;
+    int channels, eighths, failed;
     const Py_ssize_t limit = JPEG_MAX_DIMENSION;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*w*nninnipK:decode", &raw, &out, &height, &width, &channels, &left, &top, &eighths, &fast,
+    if (!PyArg_ParseTuple(args, "y*w*nninniK:decode", &raw, &out, &height, &width, &channels, &left, &top, &eighths,
                           &max_pixels))
         return NULL;
     failed = height < 1 || width < 1 || left < 0 || top < 0 || height > limit || width > limit || left > limit ||
@@ -270,7 +263,6 @@ static PyObject *decode(PyObject *module, PyObject *args)
         job.height = (JDIMENSION)height;
         job.channels = channels;
         job.eighths = (unsigned int)eighths;
-        job.fast = fast;
         job.max_pixels = max_pixels;
         failed = run(&job);
         Py_END_ALLOW_THREADS

@@ -76,9 +76,12 @@ class RandomResizedCrop:
         flip: Probability of a result that is mirrored left to right.
         decode: `crop`: decode the part alone, where the picture is a JPEG; `full`: decode all and cut. With `exact`
             the pixels are the same, but damage below the part is seen by `full` only.
-        exact: Whether the pixels must be those of a full decode. False allows JPEGs the fast transform, plain
-            upsampling of colour, and decoding at 1/2, 1/4 or 1/8 where the part remains at least twice as large as
-            the result... see DIFFERENCE.
+        exact: Whether the pixels must be those of a full decode. False: the part of a JPEG is decoded at 1/2, 1/4 or
+            1/8 of its size where that is not smaller than the result, to the nearest pixel of that scale outwards.
+            Parts less than twice as large as the result are exact all the same. On photos of 1280 x 854 and a result
+            of 224 x 224: 1.17 times as fast (1.4 with `area`); mean difference 2.8 (1.7 with `area`), greatest 107
+            (68), PSNR 32 dB (36): decoding smaller averages, which bilinear resizing does not. The fast transform and
+            plain upsampling of libjpeg-turbo are not used: at most 7 % faster, and all pixels 0.8 darker.
         interpolation: OpenCV's `linear` (bilinear of four pixels), or `area`, which averages where it shrinks.
     """
 
@@ -140,7 +143,7 @@ class RandomResizedCrop:
         eighths = 8 if self.exact else self._eighths(box)
         part = _scaled(box, eighths)
         wanted = part if self.decode == "crop" else _scaled(Box(0, 0, header.height, header.width), eighths)
-        pixels = decode_box(raw, header, wanted, max_pixels=max_pixels, eighths=eighths, fast=not self.exact)
+        pixels = decode_box(raw, header, wanted, max_pixels=max_pixels, eighths=eighths)
         return pixels if self.decode == "crop" else cut(pixels, part)
 
     def _eighths(self, box: Box) -> int:

@@ -125,9 +125,7 @@ def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
     return out
 
 
-def decode_box(
-    raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eighths: int = 8, fast: bool = False
-) -> Pixels:
+def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eighths: int = 8) -> Pixels:
     """Decode a part of a JPEG into a new array (height, width, 3).
 
     Only the box is transformed, and rows below it are not read: damage there is not seen. A file that does not end as
@@ -140,7 +138,6 @@ def decode_box(
         box: In pixels of the picture at `eighths / 8` of its size, rounded up.
         max_pixels: A picture with more, at full size, is refused.
         eighths: Scale: 1, 2, 4 or 8.
-        fast: Take the fast transform and plain upsampling; `decoders.RandomResizedCrop` says what that changes.
 
     Raises:
         DecodeError: As `decode_into`.
@@ -148,7 +145,7 @@ def decode_box(
     _check(header.height, header.width, max_pixels)
     out = np.empty((box.height, box.width, 3), dtype=np.uint8)
     whole = (-(-header.height * eighths // 8), -(-header.width * eighths // 8))
-    _by_turbo(raw, out, box, whole, max_pixels=max_pixels, eighths=eighths, fast=fast)
+    _by_turbo(raw, out, box, whole, max_pixels=max_pixels, eighths=eighths)
     return out
 
 
@@ -158,32 +155,32 @@ def cut(whole: Pixels, box: Box) -> Pixels:
 
 
 def _by_turbo(
-    raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], *, max_pixels: int, eighths: int = 8, fast: bool = False
+    raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], *, max_pixels: int, eighths: int = 8
 ) -> None:
     """Decode a box of a JPEG whose size, scaled, is `whole`: height and width."""
     channels = 1 if out.ndim == 2 else out.shape[2]
     try:
         if _native is not None:
             top, left, height, width = box
-            _native.decode(raw, out, height, width, channels, left, top, eighths, fast, max_pixels)
+            _native.decode(raw, out, height, width, channels, left, top, eighths, max_pixels)
         elif out.shape[:2] == whole:
-            _by_simplejpeg(raw, out, channels, fast=fast)
+            _by_simplejpeg(raw, out, channels)
         else:
             pixels = np.empty((*whole, *out.shape[2:]), dtype=np.uint8)
-            _by_simplejpeg(raw, pixels, channels, fast=fast)
+            _by_simplejpeg(raw, pixels, channels)
             out[...] = cut(pixels, box)
     except ValueError as error:
         raise DecodeError(f"damaged JPEG: {error}") from error
 
 
-def _by_simplejpeg(raw: Raw, out: Pixels, channels: int, *, fast: bool) -> None:
+def _by_simplejpeg(raw: Raw, out: Pixels, channels: int) -> None:
     import simplejpeg
 
     if bytes(raw).count(b"\xff\xda") > _MAX_SCANS:
         raise ValueError(f"the JPEG has more than {_MAX_SCANS} scans")
     height, width = out.shape[:2]
     found = simplejpeg.decode_jpeg(
-        raw, _TURBO_SPACES[channels], fast, fast, min_height=height, min_width=width, buffer=out, strict=True
+        raw, _TURBO_SPACES[channels], min_height=height, min_width=width, buffer=out, strict=True
     )
     if found.shape[:2] != (height, width):
         raise ValueError(f"expected {height} x {width} pixels, found {found.shape[0]} x {found.shape[1]}")
