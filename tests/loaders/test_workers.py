@@ -259,14 +259,17 @@ def test_a_job_whose_worker_dies_is_run_once_more(pools, memory, caplog, fault):
 
 
 @pytest.mark.parametrize(("fault", "says"), [("SIGKILL", "ended by SIGKILL"), ("exit 0", "exit code 0")])
-def test_a_job_that_kills_two_workers_is_an_error_and_the_others_are_done(pools, fault, says):
-    pool = pools()
+def test_a_job_that_kills_two_workers_is_an_error_and_the_others_are_done(pools, memory, fault, says):
+    pool = pools(shared=[memory])
     wait(echoes(pool, [0]))
     for place in PLACES:
         started = time.monotonic()
-        futures = [pool.submit(f"job {n}", [fault if n == place else "echo", n]) for n in range(JOBS)]
+        futures = [
+            pool.submit(f"job {n}", ["fault always", [fault, n]] if n == place else ["echo", n]) for n in range(JOBS)
+        ]
         error = futures[place].exception(20)
         assert time.monotonic() - started < 2.0
+        assert memory.array[place] == 2
         assert type(error) is WorkerDiedError
         assert f"job {place}: two worker processes died" in str(error)
         assert says in str(error)
@@ -456,6 +459,12 @@ def test_workers_of_a_killed_parent_are_gone(tmp_path, doing):
     assert gone(children)
 
 
+def test_a_worker_whose_parent_died_before_it_could_ask_to_die_with_it_ends():
+    code = "from loaders.worker import _guard; _guard(1 << 30); print('alive')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
 @pytest.mark.parametrize("doing", ["starting", "echo", "sleep", "hang in C"])
 @pytest.mark.parametrize(("end", "code"), [("sys.exit(3)", 3), ("raise OSError", 1)])
 def test_a_program_may_end_without_close(tmp_path, doing, end, code):
@@ -471,11 +480,13 @@ def test_a_program_may_end_without_close(tmp_path, doing, end, code):
     assert gone(children)
 
 
-@pytest.mark.parametrize("doing", ["starting", "sleep"])
-def test_ctrl_c_is_the_parents_alone(tmp_path, doing):
+@pytest.mark.parametrize(("doing", "after_s"), [("starting", 0.0), ("starting", 0.02), ("sleep", 0.0)])
+def test_ctrl_c_is_the_parents_alone(tmp_path, doing, after_s):
     program = script(tmp_path, BUSY.format(end="time.sleep(60)"), doing, process_group=0)
     assert program.stdout.readline() == "ready\n"
-    children = psutil.Process(program.pid).children(recursive=True)
+    while len(children := psutil.Process(program.pid).children(recursive=True)) < 2:
+        assert program.poll() is None
+    time.sleep(after_s)
     os.killpg(program.pid, signal.SIGINT)
     _, errors = program.communicate(timeout=10)
     assert errors.count("KeyboardInterrupt") == errors.count("Traceback") == 1, errors

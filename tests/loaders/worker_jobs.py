@@ -50,10 +50,10 @@ def build(spec, arrays):
             return value, payload
         if kind == "count":
             return count, b""
-        if kind == "fault once":  # value: [fault, at]; the second attempt finds what the first wrote
+        if kind in ("fault once", "fault always"):  # the second attempt finds what the first wrote
             fault, at = value
             arrays[0][at] += 1
-            if arrays[0][at] == 1:
+            if arrays[0][at] == 1 or kind == "fault always":
                 die(fault)
             return at, b""
         if kind == "add":
