@@ -34,6 +34,7 @@ class Attempt:
         self.began: float | None = None
         self.error: Exception | None = None
         self.is_given_up = False
+        self._has_ended = False
 
     def run(self) -> None:
         """Do the work in this thread; an error is kept in `error`."""
@@ -42,7 +43,16 @@ class Attempt:
             if not self.is_given_up:
                 self._work(self)
         except Exception as error:
-            self.error = error
+            self.end(error)
+        else:
+            self.end(None)
+
+    def end(self, error: Exception | None) -> None:
+        """Tell who waits that it has ended, unless that was told already."""
+        with self._lock:
+            if self._has_ended:
+                return
+            self._has_ended, self.error = True, error
         self._ended(self)
 
     def uses(self, connection: socket.socket | None) -> None:
@@ -94,7 +104,7 @@ class Crew:
         """Run an attempt when a thread is free."""
         with self._changed:
             if self._is_closed:
-                raise RuntimeError("these files are closed")
+                raise RuntimeError("these files were closed")
             self._waiting.append(attempt)
             self._staff()
 
@@ -112,14 +122,15 @@ class Crew:
             self._staff()
 
     def close(self) -> None:
-        """Drop what waits, give up what runs, and end the threads; one that hangs is left to itself."""
+        """Give up what runs or waits, and end the threads; one that hangs is left to itself."""
         with self._changed:
             self._is_closed = True
+            running, threads = [*self._waiting, *self._running.values()], list(self._threads)
             self._waiting.clear()
             self._changed.notify_all()
-            running, threads = list(self._running.values()), list(self._threads)
         for attempt in running:
             attempt.give_up()
+            attempt.end(RuntimeError("these files were closed"))
         until = time.monotonic() + _PATIENCE_S
         for thread in threads:
             if thread is not threading.current_thread():

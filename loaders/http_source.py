@@ -118,6 +118,9 @@ class HttpSource:
                 named = {"host": _host(self._host, self._port), **headers}
                 connection.request(method, path + self._query, headers=dict(self._authorise(method, path, named)))
                 return connection, connection.getresponse()
+            except ssl.SSLCertVerificationError as error:
+                connection.close()
+                raise StorageError(f"{self.root}: the certificate is not trusted: {error.verify_message}") from None
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 # The server may have closed a connection while it was idle: that is no failure, ask again.

@@ -33,7 +33,7 @@ class StorageOptions:
     """How to read from a URL; a local folder needs none of these.
 
     Attributes:
-        deadline_s: Seconds in which every read ends, with its bytes or with an error, retries included.
+        deadline_s: Seconds in which a read gets its next `part_bytes`, or ends with an error; retries included.
         tries: How often a request is sent before its error is raised; 5xx, 429, timeouts and cut answers are tried
             again, after a growing pause.
         hedge_after_s: A request that takes longer than this, and longer than 4 times the median of the last ones, is

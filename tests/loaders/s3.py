@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,6 +50,7 @@ class Store:
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     port: int = 0
+    sent_bytes: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -174,20 +175,25 @@ class _Handler(BaseHTTPRequestHandler):
             end = start + (end - start) // 2
             self.close_connection = True
         while start < end:
-            start += os.sendfile(self.connection.fileno(), fd, start, end - start)
+            count = os.sendfile(self.connection.fileno(), fd, start, end - start)
+            start += count
+            with self.store.lock:
+                self.store.sent_bytes += count
 
 
 def main() -> None:
-    """Serve a folder in a process of its own: `python -m tests.loaders.s3 FOLDER PORT LATENCY_S`."""
-    import sys
+    """Serve a folder in a process of its own: `python -m tests.loaders.s3 FOLDER PORT LATENCY_S`.
 
+    Prints the port, then for each line that comes in the bytes sent so far; ends at the end of the input.
+    """
     folder, port, latency = sys.argv[1:]
     with serving(Path(folder), port=int(port)) as store:
         store.latency_s = float(latency)
         sys.stdout.write(f"{store.port}\n")
         sys.stdout.flush()
-        while os.getppid() != 1:
-            time.sleep(0.2)
+        for _ in sys.stdin:
+            sys.stdout.write(f"{store.sent_bytes}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

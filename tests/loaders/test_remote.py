@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import pyarrow.fs
 import pytest
 
+from loaders import ReadOptions, Shuffle, make_reader
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.filesystem_source import without_secrets
 from loaders.http_source import HttpSource
@@ -291,17 +292,41 @@ def test_a_server_without_ranges_is_named(store: Store, monkeypatch: pytest.Monk
     files.close()
 
 
-def test_closing_ends_a_read_under_way(store: Store) -> None:
+def test_closing_ends_reads_under_way_and_waiting(store: Store) -> None:
     store.faults.append(Fault("dead", times=100))
-    files = opened(store, deadline_s=3, tries=1)
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(files.read, "a", 0, 9)
-        while not store.requests:
+    files = opened(store, parallel=1)
+    with ThreadPoolExecutor(3) as pool:
+        reading = [pool.submit(files.read, "a", 0, 9) for _ in range(3)]
+        while not store.requests or len(files._crew._waiting) < 2:
             time.sleep(0.005)
         began = time.monotonic()
         files.close()
-        assert reading.exception(5) is not None
+        for one in reading:
+            with pytest.raises(RuntimeError, match="closed"):
+                one.result(5)
         assert time.monotonic() - began < 2
+
+
+def test_readers_get_the_same_rows_from_a_store_that_fails(published: Path, tmp_path: Path) -> None:
+    def rows(url: str, storage: StorageOptions) -> list[object]:
+        options = ReadOptions(storage=storage, tail="ragged")
+        with make_reader(url, batch_size=7, columns=["entity_id"], shuffle=Shuffle(seed=3), options=options) as reader:
+            return [name for batch in reader for name in batch["entity_id"]]
+
+    expected = rows(str(published / "train"), StorageOptions())
+    with serving(published.parent) as store:
+        url = f"s3://{published.name}/train"
+        for storage in (store.options(), store.options(cache_folder=tmp_path), store.options(cache_folder=tmp_path)):
+            store.faults[:] = [Fault("503"), Fault("cut", path=".parquet"), Fault("reset")]
+            assert rows(url, storage) == expected
+        store.faults[:] = [Fault("403", times=99, path=".parquet")]
+        with pytest.raises(StorageError, match="403"):
+            rows(url, store.options())
+        store.faults[:] = [Fault("dead", times=99, path=".parquet")]
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match="did not come within 0.7 s"):
+            rows(url, store.options(deadline_s=0.7))
+        assert time.monotonic() - began < 2.7
 
 
 def test_a_process_ends_while_a_server_drips(store: Store) -> None:
