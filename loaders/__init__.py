@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from loaders.fields import Field, field_from_json
     from loaders.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
+    from loaders.mixing import MixedReader, mix
     from loaders.options import ReadOptions, Shard, Shuffle
     from loaders.parts import plan_parts
     from loaders.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
@@ -81,6 +82,7 @@ _HOME = {
                "RankMismatchError", "StateMismatchError", "StorageError", "TransformError", "WorkerDiedError"),
     "fields": ("Field", "field_from_json"),
     "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
+    "mixing": ("MixedReader", "mix"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
     "parts": ("plan_parts",),
     "planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
@@ -112,6 +114,7 @@ __all__ = [
     "Layout",
     "LoaderError",
     "Manifest",
+    "MixedReader",
     "PartReceipt",
     "PartTask",
     "Published",
@@ -132,6 +135,7 @@ __all__ = [
     "field_from_json",
     "find_published",
     "make_reader",
+    "mix",
     "per_sample",
     "plan_dataset",
     "plan_parts",

@@ -29,6 +29,7 @@ from loaders import (
 )
 from loaders.errors import RankMismatchError
 from loaders.mixing import mix
+from loaders.order import permutation, stream_key
 from loaders.shares import Shares, whole_parts
 from loaders.testing import assert_resumes_exactly, assert_same_batch
 
@@ -111,8 +112,10 @@ def test_after_every_number_of_units_each_dataset_gave_its_share():
                 assert shares.givers(unit, unit + 1).tolist() == [dataset]
 
 
-def test_the_golden_order_of_shares():
+def test_the_golden_values_of_order_md():
     assert Shares((7, 3)).table.tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 0, 1]
+    assert stream_key("mix", 9, 0) == 0x7CA3913493450314
+    assert permutation(stream_key("mix", 9, 0), 6).tolist() == [1, 3, 5, 4, 2, 0]
     assert Shares((1,)).table.tolist() == [0]
     assert Shares((6, 3, 1)).givers(8, 14).tolist() == [0, 2, 0, 0, 1, 0]
 
