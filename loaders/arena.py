@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from loaders.layout import Column
+from loaders.layout import Column, record_dtype
 
 _ALIGN = 64
 
@@ -41,7 +41,7 @@ class ArenaShape:
         found: list[tuple[str, str, tuple[int, ...], np.dtype[Any]]] = []
         height = self.slots * self.rows
         for column in self.columns:
-            if column.is_direct:
+            if column.is_direct or column.is_packed:
                 continue
             if column.dtype is not None:
                 found.append((column.name, "values", (height, *column.shape), column.dtype))
@@ -50,6 +50,9 @@ class ArenaShape:
                 found.append((column.name, "spans", (height, 2), np.dtype("int64")))
             if column.has_mask:
                 found.append((column.name, "valid", (height,), np.dtype("bool")))
+        record = record_dtype(self.columns)
+        if record.itemsize:
+            found.append(("", "records", (height,), record))
         return found
 
     @property
@@ -64,10 +67,11 @@ class Arena:
 
     Attributes:
         shape: How it is laid out.
-        values: {dense column: (slots * rows, ...)}.
+        values: {dense column: (slots * rows, ...)}; of packed columns, a view of the records.
         valid: {dense column with nulls: bool (slots * rows,)}.
         blobs: {blob column: uint8 (slots, chunk bytes)}.
         spans: {blob column: int64 (slots * rows, 2)}: place in the flat `blobs` and length; length -1 is null.
+        records: (slots * rows,) of `record_dtype`, None without packed columns.
         others: {text, list or map column: Arrow array} of each slot.
     """
 
@@ -76,6 +80,7 @@ class Arena:
     valid: dict[str, Any] = field(default_factory=dict)
     blobs: dict[str, Any] = field(default_factory=dict)
     spans: dict[str, Any] = field(default_factory=dict)
+    records: Any = None
     others: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -89,7 +94,15 @@ def make_arena(shape: ArenaShape, allocate: Allocate) -> Arena:
     arena = Arena(shape, others=[{} for _ in range(shape.slots)])
     homes = {"values": arena.values, "valid": arena.valid, "bytes": arena.blobs, "spans": arena.spans}
     for (name, what, _, _), array in zip(shape.parts(), carve(allocate(shape.bytes), shape.parts()), strict=True):
-        homes[what][name] = array
+        if what == "records":
+            arena.records = array
+        else:
+            homes[what][name] = array
+    for at, column in enumerate(shape.columns):
+        if column.is_packed:
+            arena.values[column.name] = arena.records[str(at)]
+            if column.has_mask:
+                arena.valid[column.name] = arena.records[f"m{at}"]
     return arena
 
 

@@ -31,6 +31,7 @@ ReadRow = Callable[[str, int, int, memoryview], None]
 """Reads a row straight from a file: (file, first byte, CRC-32 of the row, memory to fill)."""
 
 _NO_SEED = 0
+_TILE_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,12 @@ class Assembler:
         """
         started = time.perf_counter()
         filling = self._begin(job, memory)
+        if self._arena.records is not None:
+            self._fill_packed(filling)
         for column in self.columns:
             out = filling.dense.get(column.name)
+            if column.is_packed:
+                continue
             if column.is_direct:
                 self._fill_direct(column, filling)
             elif column.kind == "dense":
@@ -166,6 +171,23 @@ class Assembler:
         if pad is not None:
             self._blank(filling)
         return pad
+
+    def _fill_packed(self, filling: _Filling) -> None:
+        """Gather whole records, and deal them out to their columns while they are in the cache."""
+        job, records = filling.job, self._arena.records
+        targets = []
+        for at, column in enumerate(self.columns):
+            if column.is_packed:
+                targets.append((str(at), _flat(filling.dense[column.name], job.length)))
+                if column.has_mask:
+                    targets.append((f"m{at}", _flat(filling.valid[column.name], job.length)))
+        tile = np.empty(min(_TILE_ROWS, len(job.index)), dtype=records.dtype)
+        for begin in range(0, len(job.index), _TILE_ROWS):
+            index = job.index[begin : begin + _TILE_ROWS]
+            some = tile[: len(index)]
+            _gather(records, index, some)
+            for name, target in targets:
+                target[begin : begin + len(index)] = some[name]
 
     def _fill_direct(self, column: Column, filling: _Filling) -> None:
         job = filling.job

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from loaders.arena import Arena, make_arena
+from loaders.arena import make_arena
 from loaders.batches import Assembler, Job, Made, Transform
 from loaders.decode import Batch, python_values
 from loaders.decoders import Decoder
@@ -103,15 +101,14 @@ class Engine:
     def submit(self, epoch: int, first: int, last: int) -> Future[list[Delivery]]:
         """Have the batches [first, last) of an epoch made."""
         rows = self._rows_of(epoch)
-        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
         hold = None
         if self._is_held and not self._residents.has_everything:
-            hold = self._residents.hold(self._groups[list(stretch.needs)].tolist())
+            hold = self._residents.hold(self._groups[sorted(rows.needs(first, last))].tolist())
             self._read_ahead(epoch, rows, last)
         what = f"making batch {first} of epoch {epoch}" if last == first + 1 else (
             f"making batches {first} to {last - 1} of epoch {epoch}"
         )  # fmt: skip
-        return self.decoding_pool.submit(what, self._make, epoch, first, stretch, hold)
+        return self.decoding_pool.submit(what, self._make, epoch, rows, first, last, hold)
 
     def activity(self) -> list[str]:
         """Return what each busy thread is doing."""
@@ -122,7 +119,8 @@ class Engine:
         self.decoding_pool.close(patience_s=patience_s)
         self.reading_pool.close(patience_s=patience_s)
 
-    def _make(self, epoch: int, first: int, stretch: Stretch, hold: Any) -> list[Delivery]:
+    def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Any) -> list[Delivery]:
+        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
         if hold is not None:
             hold.wait(self.decoding_pool.closed)
         try:
@@ -140,7 +138,6 @@ class Engine:
         groups = self._groups[stretch.groups]
         rows = self._chosen.rows(groups, stretch.samples)
         length = reading.selection.length
-        numbers = split.starts[groups] + rows[:, 0]
         index = (self._residents.base[groups][:, None] + rows).reshape(-1)
         pad, broken = stretch.filler, None
         if self._broken:
@@ -149,23 +146,22 @@ class Engine:
             pad = broken if pad is None else pad | broken
         seeds = None
         if reading.decoders or reading.gives_seeds:
-            seeds = sample_seeds(self._state.fingerprint, self._state.seed, epoch, numbers)
-        flat_groups = np.repeat(groups, length)
+            seeds = sample_seeds(self._state.fingerprint, self._state.seed, epoch, split.starts[groups] + rows[:, 0])
+        flat_groups = groups if length == 1 else np.repeat(groups, length)
         flat_rows = rows.reshape(-1)
         direct = {
             column.name: self._places(column, flat_groups, flat_rows) for column in reading.columns if column.is_direct
         }
-        others = {
-            column.name: self._values(column, flat_groups, index) for column in reading.columns if column.kind == "other"
-        }
+        texts = [column for column in reading.columns if column.kind == "other"]
+        others = {column.name: self._values(column, flat_groups, index) for column in texts}
         job = Job(epoch, step, stretch.ends, index, length, pad, seeds, direct, others)
-        return _Plan(job, groups, numbers, stretch.filler, broken)
+        return _Plan(job, groups, rows, stretch.filler, broken)
 
     def _deliveries(self, plan: _Plan, made: Made) -> list[Delivery]:
         ends = plan.job.ends
         skipped: list[list[PlacedError]] = [[] for _ in ends]
         for failure in made.failures:
-            error = self._failed(plan, failure.row, failure.column, failure.reason)
+            error = self._failed(plan, failure.row, failure.within, failure.column, failure.reason)
             if self.reading.options.on_error == "raise":
                 raise error
             if plan.filler is None or not plan.filler[failure.row]:
@@ -176,8 +172,9 @@ class Engine:
                 skipped[int(np.searchsorted(ends, row, side="right"))].append(self._broken[int(plan.groups[row])])
         return [Delivery(batch, tuple(errors)) for batch, errors in zip(made.batches, skipped, strict=True)]
 
-    def _failed(self, plan: _Plan, row: int, column: str, reason: str) -> DecodeError:
-        place = self.reading.split.locate(int(plan.numbers[row]))
+    def _failed(self, plan: _Plan, row: int, within: int, column: str, reason: str) -> DecodeError:
+        split, group = self.reading.split, int(plan.groups[row])
+        place = split.locate(int(split.starts[group]) + int(plan.rows[row, within]))
         return DecodeError(
             f"{place.file}: row group {place.row_group}, row {place.row}, column {column}: {reason}; leave the sample "
             "out of the dataset, or read with on_error='skip'",
@@ -193,7 +190,10 @@ class Engine:
             order = EpochOrder(self._samples, state.fingerprint, state.seed, epoch, state.lanes, state.window)
             each = state.lanes // shard.world
             lanes = range(shard.rank * each, (shard.rank + 1) * each)
-            self._epoch = epoch, RankRows(order, lanes=lanes, rows_per_lane=state.global_batch // state.lanes)
+            self._epoch = epoch, RankRows(
+                order, lanes=lanes, rows_per_lane=state.global_batch // state.lanes,
+                margin=(self._sizes.chunks + 1) * self._sizes.steps,
+            )
         return self._epoch[1]
 
     def _read_ahead(self, epoch: int, rows: RankRows, step: int) -> None:
@@ -263,11 +263,11 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A job, and what its failures are named by: row group and number of each sample, filler, broken row groups."""
+    """A job, and what its failures are named by: row group and rows of each sample, filler, broken row groups."""
 
     job: Job
     groups: Any
-    numbers: Any
+    rows: Any
     filler: Any
     broken: Any
 

@@ -16,7 +16,7 @@ FREE_BYTES = 64 << 20
 """... or 64 MiB, whichever is more. Text that repeats one word expands more than 64 times, but not to more than that."""
 
 
-def check_expansion(column: Any, raw: bytes, *, rows: int) -> None:
+def check_expansion(column: Any, raw: memoryview, *, rows: int) -> None:
     """Compare what the pages of a column chunk claim with their size.
 
     Args:
@@ -29,7 +29,7 @@ def check_expansion(column: Any, raw: bytes, *, rows: int) -> None:
     """
     limit = max(FREE_BYTES, EXPANSION * len(raw))
     total = values = 0
-    for size, count in walk(memoryview(raw)):
+    for size, count in walk(raw):
         total += size
         values += count
         if total > limit or values * 8 > max(limit, 64 * rows):

@@ -19,12 +19,16 @@ from loaders.layout import Column
 from loaders.pages import HEADER_LIMIT, PageError, as_bytes, byte_array_spans, check, read_header
 from loaders.source import Chunk, Split
 
+_TILE_ROWS = 4096
 _PHYSICAL = {("INT32", 4), ("INT64", 8), ("FLOAT", 4), ("DOUBLE", 8)}
 
 
 @dataclass(slots=True)
 class _Part:
-    """A chunk that is read straight into the arena: `header` bytes first, then `target`."""
+    """A chunk that is read in one go: `header` bytes first, then `target`, its place in the arena.
+
+    The values of packed columns lie apart there, so that they go through a `target` of their own.
+    """
 
     column: Column
     chunk: Chunk
@@ -69,6 +73,7 @@ class GroupLoader:
                     slow.append(part.column)
                     continue
                 raise self._split.corrupt(group, str(error), part.column.name) from error
+        self._pack([part for part in parts if part.column.is_packed], slot, rows)
         if slow:
             self._load_slow(group, slot, rows, slow)
 
@@ -87,7 +92,10 @@ class GroupLoader:
         if not is_array and (chunk.physical_type, column.row_bytes) not in _PHYSICAL:
             return None
         first = slot * arena.rows
-        return _Part(column, chunk, bytearray(header), arena.values[column.name][first : first + rows])
+        target = np.empty((rows, *column.shape), column.dtype) if column.is_packed else (
+            arena.values[column.name][first : first + rows]
+        )  # fmt: skip
+        return _Part(column, chunk, bytearray(header), target)
 
     def _read(self, group: int, parts: Sequence[_Part]) -> None:
         """Read chunks that lie side by side with one request."""
@@ -110,6 +118,14 @@ class GroupLoader:
         if (page.start, page.values, page.bytes) != (len(part.header), rows, part.target.nbytes):
             raise PageError(f"its page holds {page.values} values in {page.bytes:,} bytes, expected {rows}")
         check(page, as_bytes(part.target))
+
+    def _pack(self, parts: list[_Part], slot: int, rows: int) -> None:
+        """Write packed columns into their records, some rows at a time: these stay in the cache for all columns."""
+        first = slot * self._arena.rows
+        for begin in range(0, rows if parts else 0, _TILE_ROWS):
+            end = min(begin + _TILE_ROWS, rows)
+            for part in parts:
+                self._arena.values[part.column.name][first + begin : first + end] = part.target[begin:end]
 
     def _find_values(self, part: _Part, slot: int, rows: int) -> None:
         raw = as_bytes(part.target)

@@ -390,5 +390,6 @@ def _check_arguments(reading: Reading, batch_size: int, shuffle: Shuffle | None,
 
 
 def _close(engine: Engine, reading: Reading) -> None:
-    engine.close(patience_s=0.0)
+    # At exit too: a daemon thread that comes back from C code into an interpreter that ends takes the process with it.
+    engine.close(patience_s=0.5)
     reading.split.close()

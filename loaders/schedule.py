@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,35 +12,68 @@ import numpy as np
 
 from loaders.order import EpochOrder, Window
 
+GROUP_BITS = 32
+_SAMPLE_MASK = (1 << GROUP_BITS) - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Some consecutive batches.
 
     Attributes:
-        groups: int64 (n,): row group of each sample, as the order numbers them.
-        samples: int64 (n,): its number in the row group.
+        codes: int64 (n,): row group of each sample, as the order numbers them, times 2^32, plus its number in it.
         filler: bool (n,): whether it is padding; None if none is.
         ends: Where each batch ends in these arrays.
-        needs: The row groups in it.
     """
 
-    groups: Any
-    samples: Any
+    codes: Any
     filler: Any
     ends: tuple[int, ...]
-    needs: tuple[int, ...]
+
+    @property
+    def groups(self) -> Any:
+        """int64 (n,): row group of each sample, as the order numbers them."""
+        return self.codes >> GROUP_BITS
+
+    @property
+    def samples(self) -> Any:
+        """int64 (n,): number of each sample in its row group."""
+        return self.codes & _SAMPLE_MASK
 
 
 class RankRows:
-    """The lanes of one rank in one epoch."""
+    """The lanes of one rank in one epoch. `stretch` may be called from several threads."""
 
-    def __init__(self, order: EpochOrder, *, lanes: range, rows_per_lane: int) -> None:
+    def __init__(self, order: EpochOrder, *, lanes: range, rows_per_lane: int, margin: int) -> None:
+        """Begin an epoch.
+
+        Args:
+            order: Its order.
+            lanes: The lanes of the rank.
+            rows_per_lane: Rows that each lane gives to a batch.
+            margin: Batches that may be asked for after a later one.
+        """
         self._order = order
         self._lanes = lanes
         self._rows_per_lane = rows_per_lane
+        self._margin = margin * rows_per_lane
         self._windows: dict[int, list[Window]] = {}
-        self._rows: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._codes: dict[tuple[int, int], Any] = {}
+        self._lock = threading.Lock()
+
+    def needs(self, first: int, last: int) -> set[int]:
+        """Return the row groups of the batches [first, last), as the order numbers them."""
+        size = self._rows_per_lane
+        found: set[int] = set()
+        for lane in self._lanes:
+            windows, have = self._windows_of(lane), self._order.lane_rows(lane)
+            if last * size > have:  # filler comes from the beginning of the lane, if it is empty of the first lane
+                donor = self._windows_of(lane if have else 0)
+                found.update(*(_groups_of(window) for window in donor if window.start < last * size - have))
+            if windows and first * size < have:
+                begin, end = _at(windows, first * size), _at(windows, min(last * size, have) - 1)
+                found.update(*(_groups_of(window) for window in windows[begin : end + 1]))
+        return found
 
     def stretch(self, first: int, last: int, *, fill: bool) -> Stretch:
         """Return the batches [first, last); with `fill` missing samples at the end are filled up.
@@ -48,35 +82,28 @@ class RankRows:
         """
         count, size = len(self._lanes), self._rows_per_lane
         begin, height = first * size, (last - first) * size
-        groups = np.empty((height, count), dtype=np.int64)
-        samples = np.empty((height, count), dtype=np.int64)
-        needs: set[int] = set()
-        short = False
-        real = np.ones((height, count), dtype=bool)
+        codes = np.empty((height, count), dtype=np.int64)
+        real = None
         for offset, lane in enumerate(self._lanes):
             have = self._order.lane_rows(lane)
             known = max(0, min(have - begin, height))
-            self._copy(lane, begin, groups[:known, offset], samples[:known, offset], needs)
+            self._copy(lane, begin, codes[:known, offset])
             if known == height:
                 continue
-            short = True
+            real = np.ones((height, count), dtype=bool) if real is None else real
             real[known:, offset] = False
             donor, limit = (lane, have) if have else (0, 1)  # an empty lane repeats the first row of all
             done = known
             while fill and done < height:
                 some = min(limit, height - done)
-                end = done + some
-                self._copy(donor, 0, groups[done:end, offset], samples[done:end, offset], needs)
-                done = end
-        self._forget(begin)
-        if not short:
-            ends = tuple(range(size * count, height * count + 1, size * count))
-            return Stretch(groups.reshape(-1), samples.reshape(-1), None, ends, tuple(sorted(needs)))
-        if fill:
-            ends = tuple(range(size * count, height * count + 1, size * count))
-            return Stretch(groups.reshape(-1), samples.reshape(-1), ~real.reshape(-1), ends, tuple(sorted(needs)))
-        ends = tuple(np.cumsum(real.reshape(last - first, -1).sum(axis=1)).tolist())
-        return Stretch(groups[real], samples[real], None, ends, tuple(sorted(needs)))
+                self._copy(donor, 0, codes[done : done + some, offset])
+                done += some
+        self._forget(begin - self._margin)
+        if real is not None and not fill:
+            counts = real.reshape(last - first, -1).sum(axis=1)
+            return Stretch(codes[real], None, tuple(np.cumsum(counts).tolist()))
+        ends = tuple(range(size * count, height * count + 1, size * count))
+        return Stretch(codes.reshape(-1), None if real is None else ~real.reshape(-1), ends)
 
     def ahead(self, step: int) -> Iterator[tuple[tuple[int, int], tuple[int, ...]]]:
         """Yield the windows that should be in memory when batch `step` begins: (name, row groups).
@@ -93,38 +120,32 @@ class RankRows:
             if position >= windows[at].start + windows[at].rows // 2 and at + 1 < len(windows):
                 yield (lane, at + 1), _groups_of(windows[at + 1])
 
-    def _copy(self, lane: int, start: int, groups: Any, samples: Any, needs: set[int]) -> None:
+    def _copy(self, lane: int, start: int, out: Any) -> None:
         """Fill the rows of a lane from `start` on."""
-        if not len(groups):
-            return
         windows = self._windows_of(lane)
         done, at = 0, _at(windows, start)
-        while done < len(groups):
+        while done < len(out):
             window = windows[at]
             begin = start + done - window.start
-            some = min(window.rows - begin, len(groups) - done)
-            all_groups, all_samples = self._rows_of(window)
-            groups[done : done + some] = all_groups[begin : begin + some]
-            samples[done : done + some] = all_samples[begin : begin + some]
-            needs.update(_groups_of(window))
+            some = min(window.rows - begin, len(out) - done)
+            out[done : done + some] = self._codes_of(window)[begin : begin + some]
             done, at = done + some, at + 1
 
-    def _rows_of(self, window: Window) -> tuple[Any, Any]:
+    def _codes_of(self, window: Window) -> Any:
         key = (window.lane, window.index)
-        if key not in self._rows:
-            order = self._order.within(window)
-            counts = [stop - first for _, first, stop in window.pieces]
-            groups = np.repeat([group for group, _, _ in window.pieces], counts)[order]
-            samples = np.concatenate([np.arange(first, stop) for _, first, stop in window.pieces])[order]
-            self._rows[key] = groups, samples
-        return self._rows[key]
+        with self._lock:
+            if key not in self._codes:
+                pieces = [np.arange(first, stop) + (group << GROUP_BITS) for group, first, stop in window.pieces]
+                self._codes[key] = np.concatenate(pieces)[self._order.within(window)]
+            return self._codes[key]
 
     def _forget(self, position: int) -> None:
         """Let go of windows that were used up before `position`."""
-        for key in list(self._rows):
-            window = self._windows_of(key[0])[key[1]]
-            if window.start + window.rows <= position:
-                del self._rows[key]
+        with self._lock:
+            for key in list(self._codes):
+                window = self._windows_of(key[0])[key[1]]
+                if window.start + window.rows <= position:
+                    del self._codes[key]
 
     def _windows_of(self, lane: int) -> list[Window]:
         if lane not in self._windows:

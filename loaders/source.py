@@ -88,8 +88,7 @@ class Split:
     def locate(self, row_number: int) -> Place:
         """Return where a row lies, from its number in the split."""
         group = int(np.searchsorted(self.starts, row_number, side="right")) - 1
-        part, at = self._groups[group]
-        return Place(self.path(group), at, row_number - int(self.starts[group]))
+        return Place(self.path(group), self._groups[group][1], row_number - int(self.starts[group]))
 
     def path(self, group: int) -> str:
         """Return the path or URL of the file that holds a row group."""
@@ -184,8 +183,11 @@ class Split:
             column = described.column(index)
             if column.path_in_schema.split(".")[0] in names:
                 start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
-                ranges.add(start, self.files.read(self._part(part).name, start, column.total_compressed_size))
-                check_expansion(column, ranges.last, rows=self.rows_by_group[group])
+                if not 0 <= start <= start + column.total_compressed_size <= self._part(part).bytes:
+                    raise self.corrupt(group, "the footer points out of the file", column.path_in_schema)
+                chunk = ranges.part(start, column.total_compressed_size)
+                self.files.read_into(self._part(part).name, start, [chunk])
+                check_expansion(column, chunk, rows=self.rows_by_group[group])
         texts = [field.name for field in self.fields if field.name in names and pa.types.is_string(field.type)]
         settings: dict[str, Any] = {
             "metadata": footer,
@@ -193,7 +195,7 @@ class Split:
             "read_dictionary": texts,
             "pre_buffer": False,
         }
-        with pq.ParquetFile(pa.PythonFile(ranges, mode="r"), **settings) as file:
+        with pq.ParquetFile(ranges.stream(), **settings) as file:
             data = file.read_row_group(at, columns=names, use_threads=False)
         wanted = [field for field in self.manifest.fields if field.name in names]
         columns = {}

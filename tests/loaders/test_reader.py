@@ -327,8 +327,8 @@ def test_the_memory_bound_is_known_before_the_first_batch(train):
     with make_reader(train, batch_size=8, shuffle=Shuffle(seed=1, lanes=2, window=2)) as reader:
         sizes = [size for part in read_manifest(train).parts for size in part.row_group_bytes]
         rows = max(read_manifest(train).row_groups)
-        lines = [64 * -(-len(sizes) * rows * width // 64) for width in (16, 8, 8, 12, 8, 1)]
-        # places of pictures, labels, weights, probabilities, numbers, and which weights are null: all row groups fit
+        lines = [64 * -(-len(sizes) * rows * width // 64) for width in (16, 8 + 8 + 1 + 12 + 8)]
+        # places of pictures; records of labels, weights, which of them are null, probabilities, numbers: all groups fit
         held = sum(lines) + 64 * -(-len(sizes) * max(sizes) // 64)
         unpacked = 2 * 2 * max(sizes)  # read_threads, twice
         batch = sum(64 * -(-8 * width // 64) for width in (6 * 5 * 3, 8, 8, 1, 12, 8)) + 8 * 2 * 1024
