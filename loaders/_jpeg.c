@@ -1,8 +1,9 @@
 /* Decode a box of a JPEG, without the GIL: rows above it are skipped, those below are not read, and columns beside it cost no
  * transform. `loaders/pictures.py` is the caller and says what is handed in; nothing here is global, so any number of threads may.
  *
- * What a box needs beyond its pixels: chroma that is interpolated looks one sample to each side, so the box is widened, and a
- * picture whose scans are incomplete is smoothed over neighbouring blocks, so it is decoded whole.
+ * What a box needs beyond its pixels: chroma that is interpolated looks one sample to each side, so the box is widened. A picture
+ * whose scans are incomplete is smoothed over neighbouring blocks, by each version of the library in its own way: it is left to
+ * the version that `pictures.py` can pin.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -43,6 +44,7 @@ typedef struct {
     int channels;
     unsigned int eighths; /* the picture is scaled by eighths / 8, and so are the coordinates */
     unsigned long long max_pixels;
+    int is_for_others; /* not damaged, but not ours */
 } Job;
 
 static Job *job_of(j_common_ptr info)
@@ -136,7 +138,7 @@ static void choose_colours(Job *job)
     info->out_color_space = job->channels == 1 ? JCS_GRAYSCALE : job->channels == 3 ? JCS_RGB : JCS_EXT_RGBA;
 }
 
-/* Scans that leave out bits make libjpeg smooth over blocks, which must be there. */
+/* Whether bits that the scans left out make libjpeg smooth over blocks. */
 static int is_smoothed(j_decompress_ptr info)
 {
     if (!info->progressive_mode || info->coef_bits == NULL)
@@ -170,16 +172,14 @@ static void read_box(Job *job)
     j_decompress_ptr info = &job->info;
     size_t row_bytes = (size_t)job->width * (size_t)job->channels;
     int ends_well = job->raw_bytes >= 2 && job->raw[job->raw_bytes - 2] == 0xFF && job->raw[job->raw_bytes - 1] == 0xD9;
-    JDIMENSION bottom = job->top + job->height, first = 0, last_line;
+    JDIMENSION bottom = job->top + job->height, first, last_line;
     JSAMPARRAY scratch;
 
     if (bottom > info->output_height || job->left + job->width > info->output_width)
         fail(job, "the box is not inside the picture");
-    if (!is_smoothed(info)) {
-        first = crop_columns(job);
-        if (job->top > 0)
-            jpeg_skip_scanlines(info, job->top);
-    }
+    first = crop_columns(job);
+    if (job->top > 0)
+        jpeg_skip_scanlines(info, job->top);
     scratch = info->mem->alloc_sarray((j_common_ptr)info, JPOOL_IMAGE,
                                       info->output_width * (JDIMENSION)info->output_components, ROWS_AT_ONCE);
     /* A file without an end marker at its end may be cut: only reading all of it shows that. */
@@ -216,6 +216,10 @@ static int run(Job *job)
     info->scale_num = job->eighths;
     info->scale_denom = EIGHTHS;
     jpeg_start_decompress(info); /* of a picture in several scans, this reads all */
+    if (is_smoothed(info)) {
+        job->is_for_others = 1;
+        fail(job, "the JPEG has incomplete scans");
+    }
     read_box(job);
     jpeg_destroy_decompress(info);
     return 0;
@@ -231,7 +235,8 @@ PyDoc_STRVAR(decode_doc,
              "    eighths: The picture is scaled by eighths / 8, 1 to 8; the box lies in the scaled picture.\n"
              "    max_pixels: Refuse pictures with more, before memory is taken.\n\n"
              "Raises:\n"
-             "    ValueError: If the JPEG is damaged, of another kind, or smaller than the box.");
+             "    ValueError: If the JPEG is damaged, of another kind, or smaller than the box.\n"
+             "    NotImplementedError: If its scans are incomplete, so that libjpeg would smooth it.");
 
 static PyObject *decode(PyObject *module, PyObject *args)
 {
@@ -267,7 +272,7 @@ static PyObject *decode(PyObject *module, PyObject *args)
         failed = run(&job);
         Py_END_ALLOW_THREADS
         if (failed)
-            PyErr_SetString(PyExc_ValueError, job.message);
+            PyErr_SetString(job.is_for_others ? PyExc_NotImplementedError : PyExc_ValueError, job.message);
     }
     PyBuffer_Release(&raw);
     PyBuffer_Release(&out);

@@ -162,8 +162,11 @@ def _by_turbo(
     try:
         if _native is not None:
             top, left, height, width = box
-            _native.decode(raw, out, height, width, channels, left, top, eighths, max_pixels)
-        elif out.shape[:2] == whole:
+            # Libraries smooth a picture with incomplete scans differently; simplejpeg and Pillow do it alike.
+            with suppress(NotImplementedError):
+                _native.decode(raw, out, height, width, channels, left, top, eighths, max_pixels)
+                return
+        if out.shape[:2] == whole:
             _by_simplejpeg(raw, out, channels)
         else:
             pixels = np.empty((*whole, *out.shape[2:]), dtype=np.uint8)
