@@ -40,7 +40,7 @@ class Shared:
 
         Args:
             size: Bytes, at least 1.
-            populate: Touch every page now: costs about 0.3 s a GiB once, instead of page faults in the first batches.
+            populate: Touch every page now, instead of page faults in the first batches.
 
         Raises:
             FormatError: If `size` is not positive.
