@@ -20,10 +20,12 @@ from loaders.loading import GroupLoader, direct_pages
 from loaders.options import ReadOptions, Shard
 from loaders.order import EpochOrder, sample_seeds
 from loaders.pages import crc32
+from loaders.processes import Remote, WorkerSpec
 from loaders.residents import Residents
 from loaders.samples import PerSample
 from loaders.schedule import RankRows, Stretch
 from loaders.selection import Selection
+from loaders.shared import Shared
 from loaders.sizing import Sizes
 from loaders.slots import Slots, anonymous
 from loaders.source import Split
@@ -83,20 +85,38 @@ class Engine:
         self._ahead: dict[tuple[int, int, int], Any] = {}
         self._broken: dict[int, CorruptionError] = {}
         self._direct: dict[tuple[int, str], Any] = {}
-        self._arena = make_arena(sizes.arena, anonymous)
+        memory = Shared(max(1, sizes.arena.bytes)) if options.pool == "processes" else None
+        self._arena = make_arena(sizes.arena, anonymous if memory is None else lambda _: memory.array)
         self._loader = GroupLoader(reading.split, self._arena)
         self.reading_pool: Pool | Inline = Inline() if is_inline else Pool(options.read_threads, "petrel-read")
-        self.decoding_pool: Pool | Inline = Inline() if is_inline else Pool(options.threads, "petrel-decode")
+        threads = options.threads if memory is None else sizes.chunks  # with processes, threads wait for them
+        self.decoding_pool: Pool | Inline = Inline() if is_inline else Pool(threads, "petrel-decode")
         self._residents = Residents(
             len(reading.split.rows_by_group), sizes.arena.slots, rows=sizes.arena.rows, load=self._load,
             submit=self._submit_load,
         )  # fmt: skip
         self._is_held = any(not column.is_direct for column in reading.columns)
-        self._slots = Slots(sizes.output_bytes, keep=sizes.chunks + 2, allocate=options.allocate or anonymous)
-        self._assembler = Assembler(
+        self._remote: Remote | None = None
+        self._assemble: Callable[[Job], Made]
+        if memory is not None:
+            self._remote = self._start_processes(memory)
+            self._assemble = self._remote.assemble
+            memory.close()
+            return
+        slots = Slots(sizes.output_bytes, keep=sizes.chunks + 2, allocate=options.allocate or anonymous)
+        assembler = Assembler(
             self._arena, decoders=reading.decoders, options=options, transform=reading.transform,
             gives_seeds=reading.gives_seeds, read_row=row_reader(reading.split.files),
         )  # fmt: skip
+        self._assemble = lambda job: assembler.assemble(job, np.asarray(slots.take()))
+
+    def _start_processes(self, memory: Shared) -> Remote:
+        reading, sizes = self.reading, self._sizes
+        spec = WorkerSpec(
+            sizes.arena, reading.decoders, reading.options, reading.transform, reading.gives_seeds,
+            reading.split.folder, sizes.output_bytes,
+        )  # fmt: skip
+        return Remote(spec, arena=memory, chunks=sizes.chunks)
 
     def submit(self, epoch: int, first: int, last: int) -> Future[list[Delivery]]:
         """Have the batches [first, last) of an epoch made."""
@@ -112,10 +132,13 @@ class Engine:
 
     def activity(self) -> list[str]:
         """Return what each busy thread is doing."""
-        return self.reading_pool.activity() + self.decoding_pool.activity()
+        workers = self.decoding_pool if self._remote is None else self._remote
+        return self.reading_pool.activity() + workers.activity()
 
     def close(self, *, patience_s: float = 1.0) -> None:
-        """End the threads."""
+        """End the threads and processes."""
+        if self._remote is not None:
+            self._remote.close(patience_s=max(patience_s, 2.0))
         self.decoding_pool.close(patience_s=patience_s)
         self.reading_pool.close(patience_s=patience_s)
 
@@ -125,7 +148,7 @@ class Engine:
             hold.wait(self.decoding_pool.closed)
         try:
             plan = self._plan(epoch, first, stretch)
-            made = self._assembler.assemble(plan.job, np.asarray(self._slots.take()))
+            made = self._assemble(plan.job)
         finally:
             if hold is not None:
                 hold.release()

@@ -13,7 +13,7 @@ EXPANSION = 64
 """A column chunk may become this many times its size in the file ..."""
 
 FREE_BYTES = 64 << 20
-"""... or 64 MiB, whichever is more. Text that repeats one word expands more than 64 times, but not to more than that."""
+"""... or 64 MiB, whichever is more: text that repeats one word may expand more than 64 times."""
 
 
 def check_expansion(column: Any, raw: memoryview, *, rows: int) -> None:

@@ -83,8 +83,9 @@ class GroupLoader:
         if not chunk.is_plain or chunk.values != rows:
             return None
         if column.kind == "blob":
-            is_fitting = chunk.physical_type == "BYTE_ARRAY" and chunk.bytes <= arena.blobs[column.name].shape[1]
-            return _Part(column, chunk, bytearray(), arena.blobs[column.name][slot, : chunk.bytes]) if is_fitting else None
+            place = arena.blobs[column.name][slot, : chunk.bytes]
+            is_fitting = chunk.physical_type == "BYTE_ARRAY" and place.nbytes == chunk.bytes
+            return _Part(column, chunk, bytearray(), place) if is_fitting else None
         header = chunk.bytes - rows * column.row_bytes
         is_array = column.field.codec == "ndarray" and chunk.physical_type == "FIXED_LEN_BYTE_ARRAY"
         if not 0 < header <= HEADER_LIMIT:
@@ -107,8 +108,8 @@ class GroupLoader:
             runs.append((run, part))
         for _, members in groupby(runs, key=lambda item: item[0]):
             together = [part for _, part in members]
-            areas = [area for part in together for area in (memoryview(part.header), as_bytes(part.target)) if len(area)]
-            self._split.files.read_into(name, together[0].chunk.start, areas)
+            areas = [area for part in together for area in (memoryview(part.header), as_bytes(part.target))]
+            self._split.files.read_into(name, together[0].chunk.start, [area for area in areas if len(area)])
 
     def _finish(self, part: _Part, group: int, slot: int, rows: int) -> None:
         if part.column.kind == "blob":

@@ -101,7 +101,7 @@ def _write(
 
 
 def stored_schema(fields: Sequence[Field]) -> pa.Schema:
-    """Return the Arrow schema of a file: arrays of a fixed shape are fixed-size binary, so that values lie side by side."""
+    """Return the Arrow schema of a file: arrays of a fixed shape are fixed-size binary, their values side by side."""
     schema = arrow_schema(fields)
     for at, field in enumerate(fields):
         if field.codec == "ndarray":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,16 +55,23 @@ class Slots:
         self._free.append(memory)  # no lock: this may run in the middle of `take`, when garbage is collected there
 
 
+class Home(Protocol):
+    """Where memory comes from."""
+
+    def give_back(self, memory: Any) -> None:
+        """Take memory back."""
+
+
 class Lease:
     """A piece of memory on loan. numpy arrays made from it hold it, and nothing else does."""
 
-    __slots__ = ("__array_interface__", "_memory", "_slots")
+    __slots__ = ("__array_interface__", "_home", "_memory")
 
-    def __init__(self, memory: Any, slots: Slots | None) -> None:
+    def __init__(self, memory: Any, home: Home | None) -> None:
         self._memory = memory
-        self._slots = slots
+        self._home = home
         self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
-        if self._slots is not None:
-            self._slots.give_back(self._memory)
+        if self._home is not None:
+            self._home.give_back(self._memory)

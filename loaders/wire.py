@@ -1,0 +1,91 @@
+"""How batches travel from a worker process: arrays lie in shared memory, JSON says where, and nothing is pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from loaders.errors import TransformError
+
+_ALIGN = 64
+
+
+class Writer:
+    """Describes values as JSON, and puts the bytes of their arrays into shared memory where they are not there yet."""
+
+    def __init__(self, memory: Any, used: int) -> None:
+        """Write behind the first `used` bytes of `memory`, a uint8 array."""
+        self._memory = memory
+        self._start = memory.__array_interface__["data"][0]
+        self._at = used
+        self.overflow: list[bytes] = []
+        """Arrays for which there is no room; they travel as they are."""
+        self._overflow_bytes = 0
+
+    def describe(self, value: Any, where: str = "the transform") -> Any:
+        """Return the JSON for a value.
+
+        Raises:
+            TransformError: If it is nothing that travels.
+        """
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        if isinstance(value, np.ma.MaskedArray):
+            return {"masked": [self.describe(np.ma.getdata(value)), self.describe(np.ma.getmaskarray(value))]}
+        if isinstance(value, bytes):
+            return {"bytes": self.describe(np.frombuffer(value, dtype=np.uint8))}
+        if isinstance(value, Mapping):
+            return {"dict": [[str(name), self.describe(item, f"{where}[{name!r}]")] for name, item in value.items()]}
+        if isinstance(value, list | tuple):
+            return {"list": [self.describe(item, where) for item in value]}
+        if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
+            array = np.asarray(value)
+            if not array.dtype.hasobject and array.dtype.names is None:
+                return self._array(array)
+        raise TransformError(
+            f"{where} holds a {type(value).__name__}; with pool='processes' a transform returns arrays, text, numbers, "
+            "and lists and dicts of them"
+        )
+
+    def _array(self, array: Any) -> dict[str, Any]:
+        facts = {"dtype": array.dtype.str, "shape": list(array.shape)}
+        address = array.__array_interface__["data"][0] - self._start
+        if array.flags.c_contiguous and 0 <= address and address + array.nbytes <= self._memory.nbytes:
+            return {"at": address, **facts}
+        array = np.ascontiguousarray(array).reshape(array.shape)
+        begin = -(-self._at // _ALIGN) * _ALIGN
+        if begin + array.nbytes <= self._memory.nbytes:
+            self._memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)[...] = array
+            self._at = begin + array.nbytes
+            return {"at": begin, **facts}
+        self.overflow.append(array.tobytes())
+        self._overflow_bytes += array.nbytes
+        return {"over": self._overflow_bytes - array.nbytes, **facts}
+
+
+def restored(told: Any, memory: Any, overflow: bytes) -> Any:
+    """Return the value that `Writer.describe` told of.
+
+    Args:
+        told: The JSON.
+        memory: The shared memory, uint8; arrays are views of it.
+        overflow: The joined bytes of `Writer.overflow`.
+    """
+    if not isinstance(told, dict):
+        return told
+    if "list" in told:
+        return [restored(item, memory, overflow) for item in told["list"]]
+    if "dict" in told:
+        return {name: restored(item, memory, overflow) for name, item in told["dict"]}
+    if "bytes" in told:
+        return restored(told["bytes"], memory, overflow).tobytes()
+    if "masked" in told:
+        data, mask = (restored(item, memory, overflow) for item in told["masked"])
+        return np.ma.MaskedArray(data, mask=mask)
+    dtype, shape = np.dtype(told["dtype"]), tuple(told["shape"])
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if "at" in told:
+        return memory[told["at"] : told["at"] + size].view(dtype).reshape(shape)
+    return np.frombuffer(bytearray(overflow[told["over"] : told["over"] + size]), dtype=dtype).reshape(shape)
