@@ -28,17 +28,14 @@ class Bounds:
     upper: Any = None
 
 
-def bounds_of(row_group: Any, field: Field) -> Bounds:
-    """Read the statistics of a scalar column.
+def bounds_of(statistics: Any, field: Field, rows: int) -> Bounds:
+    """Read the statistics of a scalar column in one row group.
 
     Args:
-        row_group: `pyarrow.parquet.RowGroupMetaData`, from a footer that was checked.
-        field: The column; it is stored under its name.
+        statistics: `pyarrow.parquet.Statistics` from a footer that was checked; None if there are none.
+        field: The column.
+        rows: Rows of the row group.
     """
-    rows: int = row_group.num_rows
-    columns = (row_group.column(at) for at in range(row_group.num_columns))
-    found = next((column for column in columns if column.path_in_schema == field.name), None)
-    statistics = None if found is None else found.statistics
     if statistics is None:
         return Bounds(rows)
     nulls = statistics.null_count if statistics.has_null_count else None

@@ -87,6 +87,8 @@ class Term:
     def matches(self, column: Any) -> Mask:
         """Return which values of an Arrow column match; shape (rows,)."""
         values = one_array(column)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
         is_valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
         if self.operator in _NULLS:
             return is_valid if self.operator == "is not null" else ~is_valid

@@ -55,7 +55,7 @@ def _selected(split: Split, filter: object, sequence: SampleSequence | None, opt
     manifest = split.manifest
 
     def statistics(group: int, field: Field) -> Bounds:
-        return bounds_of(split.statistics(group, field.name), field)
+        return bounds_of(split.statistics(group, field.name), field, split.rows_by_group[group])
 
     with ThreadPoolExecutor(options.read_threads) as pool:
         return select(

@@ -108,7 +108,7 @@ def select(
         filter: As `loaders.filters.parse_filter` takes it; None chooses every row.
         sequence: Which rows make a sample together; None: each row is one.
         statistics: Returns what the footer says of a column (`loaders.bounds.bounds_of`), by row group and field.
-        read_columns: Returns columns of a row group by name; called from the threads of `spread`.
+        read_columns: Returns columns of a row group by name; text may be a dictionary. Called by `spread`.
         spread: Calls a function for many row groups; the `map` of an executor reads several at once.
 
     Raises:
@@ -125,7 +125,7 @@ def select(
     chosen, skipped = _filtered(parsed, rows_by_group, statistics, read_columns, spread)
     if sequence is not None:
         masks = {group: chosen[group].mask() for group in chosen}
-        columns = sequences.read(sequence, len(rows_by_group), read_columns, spread)
+        columns = sequences.read(sequence, fields, len(rows_by_group), read_columns, spread)
         found = sequences.windows(sequence, columns, masks)
         counts = tuple(len(each.starts) for each in found.by_group)
         selection = Selection(counts, sequence.length, name, skipped, found.cut, dict(enumerate(found.by_group)))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from loaders.errors import FormatError
-from loaders.fields import Field
+from loaders.fields import Field, arrow_schema
 from loaders.filters import Mask, scalar_field
 
 if TYPE_CHECKING:
@@ -154,13 +154,16 @@ def check_columns(sequence: Sequence, fields: collections.abc.Sequence[Field]) -
 
 def read(
     sequence: Sequence,
+    fields: collections.abc.Sequence[Field],
     groups: int,
     read_columns: Callable[[int, collections.abc.Sequence[str]], pa.Table],
     spread: Spread,
 ) -> Columns:
     """Read the columns of a sequence, of all row groups."""
-    names = [sequence.order] if sequence.by in (None, sequence.order) else [sequence.order, sequence.by]
-    tables = list(spread(lambda group: read_columns(group, names), range(groups)))
+    wanted = [field for field in fields if field.name in (sequence.order, sequence.by)]
+    names, schema = [field.name for field in wanted], arrow_schema(wanted)
+    # Text may come as a dictionary, another for each row group.
+    tables = list(spread(lambda group: read_columns(group, names).cast(schema), range(groups)))
     data = pa.concat_tables(tables)
     order, is_valid = _order_values(data.column(sequence.order).combine_chunks())
     series = np.zeros(len(order), dtype=np.int64)

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loaders import Field, read_manifest
+from loaders import Field
 from loaders.bounds import Bounds, bounds_of
 from loaders.errors import FormatError
 from loaders.selection import select
 from loaders.sequences import Sequence
+from loaders.source import Split
 
 FIELDS = (Field("n", pa.int64()), Field("name", pa.string(), nullable=True), Field("unused", pa.int64()))
 PRINT = "f" * 64
@@ -137,15 +138,18 @@ def test_statistics_of_a_published_split_exclude_row_groups(published_groups):
 
 @pytest.fixture(scope="module")
 def published_groups(train):
-    manifest = read_manifest(train)
-    files = [pq.ParquetFile(train / part.name) for part in manifest.parts]
-    places = [(file, at) for file in files for at in range(file.metadata.num_row_groups)]
-    tables = [file.read_row_group(at) for file, at in places]
+    """The row groups of a published split as pyarrow reads them, and a selection through the split itself."""
+    split = Split(train)
+    files = [pq.ParquetFile(train / part.name) for part in split.manifest.parts]
+    tables = [file.read_row_group(at) for file in files for at in range(file.metadata.num_row_groups)]
+
+    def statistics(group, field):
+        return bounds_of(split.statistics(group, field.name), field, split.rows_by_group[group])
 
     def select_here(**wanted):
         return select(
-            manifest.fields, manifest.fingerprint, manifest.row_groups,
-            statistics=lambda group, field: bounds_of(places[group][0].metadata.row_group(places[group][1]), field),
-            read_columns=lambda group, names: tables[group].select(names), **wanted)  # fmt: skip
+            split.fields, split.manifest.fingerprint, split.rows_by_group, statistics=statistics,
+            read_columns=split.read_group, **wanted)  # fmt: skip
 
-    return tables, select_here
+    yield tables, select_here
+    split.close()

@@ -119,6 +119,18 @@ def test_clocks_and_fractions_put_rows_in_order_too():
         assert samples_in(groups, selection) == [[values[2:], values[:2]]], kind
 
 
+def test_names_of_series_may_come_as_another_dictionary_from_each_row_group():
+    tables = [pa.table({"clip": pa.array(names).dictionary_encode(), "t": pa.array(times)})
+              for names, times in [(["a", "b", "a"], [1, 1, 2]), (["b", "a"], [2, 3])]]  # fmt: skip
+    tables.append(pa.table({"clip": ["c", "c"], "t": [1, 2]}))
+    selection = select(
+        (CLIP, TIME), "f" * 64, [3, 2, 2], sequence=Sequence(length=2, by="clip", order="t"),
+        statistics=lambda group, field: Bounds(3), read_columns=lambda group, names: tables[group].select(names),
+    )  # fmt: skip
+    assert [selection.rows(group).tolist() for group in range(3)] == [[[0, 2]], [], [[0, 1]]]
+    assert selection.sequences_cut == 2
+
+
 def test_nan_has_no_place():
     groups = [clip("a", [0.0, math.nan, 1.0])]
     selection = select_in(groups, (CLIP, Field("t", pa.float64())), sequence=Sequence(length=2, order="t"))
