@@ -1,6 +1,6 @@
 """The one compiled module, which is optional: without a compiler or libjpeg-turbo's headers, all else is installed.
 
-On Debian and Ubuntu the headers are in `libjpeg62-turbo-dev` or `libjpeg-turbo8-dev`.
+On Debian and Ubuntu the headers come with `libjpeg-dev`.
 """
 
 from setuptools import Extension, setup
