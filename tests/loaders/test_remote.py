@@ -49,11 +49,14 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     until = time.monotonic() + 5
     while time.monotonic() < until:
-        names = [thread.name for thread in threading.enumerate() if thread.name == "petrel-fetch"]
-        if not names and len(os.listdir("/proc/self/fd")) <= handles:
+        if not fetching() and len(os.listdir("/proc/self/fd")) <= handles:
             return
         time.sleep(0.01)
-    pytest.fail(f"left behind: {names}, {len(os.listdir('/proc/self/fd')) - handles} handles")
+    pytest.fail(f"left behind: {fetching()}, {len(os.listdir('/proc/self/fd')) - handles} handles")
+
+
+def fetching() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "petrel-fetch"]
 
 
 def opened(store: Store, **settings: object) -> RemoteFiles:
@@ -181,6 +184,7 @@ def test_a_server_that_hangs_is_an_error_at_the_deadline(store: Store, kind: Kin
             files.size("a") if method == "HEAD" else files.read("a", 0, len(DATA))
         assert 0.9 < time.monotonic() - began < 2.0
     files.close()
+    assert not fetching()  # their connections were shut, though the server goes on
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
@@ -255,7 +259,7 @@ def test_threads_lost_in_a_storage_are_replaced_counted_and_bounded() -> None:
         with pytest.raises(DeadlineError) as caught:
             files.read("a", 0, 10)
     assert "earlier requests never came back" in str(caught.value)
-    assert sum(thread.name == "petrel-fetch" for thread in threading.enumerate()) == 8
+    assert len(fetching()) == 8
     may_end.set()
     files.close()
 
@@ -271,7 +275,7 @@ def test_many_readers_share_few_connections(store: Store) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert all(pool.map(read, range(200)))
-        assert sum(thread.name == "petrel-fetch" for thread in threading.enumerate()) <= 4 + files.counts.hedges
+        assert len(fetching()) <= 4 + files.counts.hedges
     files.close()
 
 
