@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -82,6 +83,7 @@ def tensors(
 class TensorReader(IterableDataset[Tensors]):
     """A reader whose arrays come as tensors. Make one with `tensors`.
 
+    Iterating when a pass is over begins the next one, also after `load_state_dict`: no pass is empty.
     Also a dataset: `DataLoader(tensors(reader), batch_size=None, num_workers=0)`; and it has the state that
     StatefulDataLoader and Lightning save. Columns of dates need `DataLoader(..., collate_fn=lambda batch: batch)`.
     """
@@ -96,6 +98,10 @@ class TensorReader(IterableDataset[Tensors]):
     def __iter__(self) -> TensorReader:
         if get_worker_info() is not None:
             raise _no_workers()
+        if self.state_dict()["step"] == self.reader.steps_per_epoch:
+            # Lightning counts batches and never asks for the end: without this its next epoch would be empty.
+            with suppress(StopIteration):
+                next(self)
         return self
 
     def __next__(self) -> Tensors:

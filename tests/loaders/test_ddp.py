@@ -23,7 +23,7 @@ LANES, STOP_AFTER = 4, 5
 SETTINGS: dict[str, Any] = {
     "columns": ["number", "label_index", "soft"],
     "shuffle": Shuffle(seed=7, lanes=LANES, window=2),
-    "options": ReadOptions(deadline_s=10),
+    "options": ReadOptions(deadline_s=30),
 }
 
 
@@ -40,7 +40,7 @@ def told(train: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str
     ]
     try:
         for process in started:
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=120)
             assert process.returncode == 0, said.decode()
     finally:
         for process in started:

@@ -212,6 +212,22 @@ def test_tensors_resume_exactly(train):
     assert_resumes_exactly(make, every=3)
 
 
+def test_a_trainer_that_counts_batches_and_never_asks_for_the_end_gets_every_epoch(train, look_ahead):
+    def make() -> Any:
+        return tensors(make_reader(train, columns=["number"], batch_size=16, shuffle=Shuffle(seed=1)))
+
+    def count_out(batches: Any) -> list[list[int]]:
+        each = iter(batches)
+        return [next(each)["number"].tolist() for _ in range(len(batches))]
+
+    for kind in (make, look_ahead):
+        with make() as plain, kind() as batches, kind() as resumed:
+            epochs = [[batch["number"].tolist() for batch in plain] for _ in range(3)]
+            assert [count_out(batches) for _ in range(2)] == epochs[:2]
+            resumed.load_state_dict(batches.state_dict())
+            assert count_out(resumed) == epochs[2]
+
+
 def test_an_epoch_can_be_chosen(train):
     def first(batches: Any) -> list[int]:
         return next(iter(batches))["number"].tolist()
