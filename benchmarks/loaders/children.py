@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from benchmarks.loaders.child import RESULT
@@ -84,8 +83,8 @@ def prepared(peer: str, data: Data) -> dict[str, Any]:
     folder.mkdir(parents=True)
     task = {"mode": "prepare", "peer": peer, "workload": data.workload.name, "folder": str(folder)}
     cost = run_child(task, patience_s=1200)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    note = {**cost, "folder": str(folder), "bytes": size, "sha256": data.sha256}
+    files = {path.stat().st_ino: path.stat().st_size for path in folder.rglob("*") if path.is_file()}  # links once
+    note = {**cost, "folder": str(folder), "bytes": sum(files.values()), "sha256": data.sha256}
     note_path.write_text(json.dumps(note))
     return note
 

@@ -1,10 +1,10 @@
 """How fast it could be: the bare work, nothing transferred, nothing scheduled. Ratios refer to `pipe` and `tgather`.
 
-    pipe      decode, crop and resize in 2 processes, each into a reused batch of its own
-    tpipe     the same in 2 threads
-    c_full    decode alone in 2 processes (libjpeg-turbo through simplejpeg)
-    tgather   torch.index_select of random rows from memory into a reused batch, in 1 or 2 processes
-    pq_none   uncompressed Parquet of plain encoding, read row group by row group (4 or 32 MB), bytes dropped
+pipe      decode, crop and resize in 2 processes, each into a reused batch of its own
+tpipe     the same in 2 threads
+c_full    decode alone in 2 processes (libjpeg-turbo through simplejpeg)
+tgather   torch.index_select of random rows from memory into a reused batch, in 1 or 2 processes
+pq_none   uncompressed Parquet of plain encoding, read row group by row group (4 or 32 MB), bytes dropped
 """
 
 from __future__ import annotations

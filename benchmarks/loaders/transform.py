@@ -36,6 +36,5 @@ def crop_box(height: int, width: int, generator: random.Random) -> tuple[int, in
         w, h = round(math.sqrt(target * ratio)), round(math.sqrt(target / ratio))
         if 0 < w <= width and 0 < h <= height:
             return generator.randint(0, height - h), generator.randint(0, width - w), h, w
-    in_ratio = min(max(width / height, 3 / 4), 4 / 3)
-    w, h = (width, round(width / in_ratio)) if width / height < 3 / 4 else (min(width, round(height * in_ratio)), height)
+    w, h = min(width, round(height * 4 / 3)), min(height, round(width / (3 / 4)))
     return (height - h) // 2, (width - w) // 2, h, w

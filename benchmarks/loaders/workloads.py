@@ -8,10 +8,10 @@
 | tabular    | 2,000,000 | 20 float32; the first is the id                      | 4,096 |
 | audit      | 5,003     | uint8 (3, 32, 32), for the order audit               |    16 |
 
-The 5,000 photos are 1,000 distinct pictures, five times over: sample `i` is picture `i % 1000`, with a JPEG comment that
-holds `i`, so that no format saves space by finding equal values. They are crops of real pictures (BCCD blood smears, two
-photos of scikit-learn), rescaled, mirrored and roughened with noise until their mean size is that of 1,000 real photos
-of the same short side (29.7 KB).
+The 5,000 photos are 1,000 distinct pictures, five times over: sample `i` is picture `i % 1000`, with a JPEG comment
+that holds `i`, so that no format saves space by finding equal values. They are crops of real pictures (BCCD blood
+smears, two photos of scikit-learn), rescaled, mirrored and roughened with noise until their mean size is that of 1,000
+real photos of the same short side (29.7 KB).
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def make_data(workload: Workload) -> Data:
         note_path.unlink()
     logger.info("making data workload=%s", workload.name)
     folder.mkdir(parents=True, exist_ok=True)
-    note: dict[str, Any] = _make_photos(workload, folder) if workload.kind == "photos" else _make_array(workload, folder)
+    make = _make_photos if workload.kind == "photos" else _make_array
+    note = make(workload, folder)
     note_path.write_text(json.dumps({**note, "sha256": _digest(folder)}))
     return Data(workload)
 
@@ -192,7 +193,7 @@ def _pictures() -> list[Any]:
     pictures = [Image.fromarray(array) for array in load_sample_images().images]
     paths = sorted(picture_folder().glob("*.jpg"))
     if not paths:
-        raise RuntimeError("photos are made from the BCCD pictures; set PETREL_TEST_DATA to the folder that holds bccd/")
+        raise RuntimeError("photos are made from BCCD pictures; set PETREL_TEST_DATA to the folder with bccd/")
     return pictures + [Image.open(path).convert("RGB") for path in paths]
 
 

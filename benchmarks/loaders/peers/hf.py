@@ -61,10 +61,7 @@ class Buffered:
 
 def prepare(data: Data, folder: Path) -> None:
     """Write one Arrow dataset."""
-    parts = []
-    for number, table in enumerate(tables(data)):
-        parts.append(datasets.Dataset(datasets.table.InMemoryTable(table)))
-        del number
+    parts = [datasets.Dataset(datasets.table.InMemoryTable(table)) for table in tables(data)]
     datasets.concatenate_datasets(parts).save_to_disk(str(folder / "data"))
 
 
@@ -74,11 +71,15 @@ def open_loader(data: Data, folder: Path, options: dict[str, Any], seed: int) ->
     work = data.workload
     if options.get("style") == "stream":
         stream = dataset.to_iterable_dataset(num_shards=4).shuffle(seed=seed, buffer_size=500).with_format("arrow")
-        collate = lambda rows: {"x": torch.from_numpy(np.concatenate([rows_of(row, work) for row in rows]))}  # noqa: E731
+
+        def collate(rows: list[Any]) -> Batch:
+            return {"x": torch.from_numpy(np.concatenate([rows_of(row, work) for row in rows]))}
+
         loader = DataLoader(stream, batch_size=work.batch, collate_fn=collate, **worker_options(options))
         return Buffered(TorchLoader(loader, stream.set_epoch), stream)
     if work.kind != "photos":
         return ArrowBatches(dataset.with_format("arrow"), data, seed)
     sampler = EpochSampler(work.rows, work.batch, seed)
-    loader = DataLoader(dataset.with_transform(Decode(seed)), batch_sampler=sampler, collate_fn=stacked, **worker_options(options))
+    decoded = dataset.with_transform(Decode(seed))
+    loader = DataLoader(decoded, batch_sampler=sampler, collate_fn=stacked, **worker_options(options))
     return TorchLoader(loader, sampler.set_epoch)

@@ -28,8 +28,8 @@ class RowsOf:
     def __call__(self, batch: pa.RecordBatch) -> list[Batch]:
         if self._workload.kind == "photos":
             ids = batch.column("id").to_numpy()
-            jpegs = batch.column("image")
-            return [{"image": self._decode(jpeg.as_py()), "id": number} for jpeg, number in zip(jpegs, ids, strict=True)]
+            images = [self._decode(jpeg) for jpeg in batch.column("image").to_pylist()]
+            return [{"image": image, "id": number} for image, number in zip(images, ids, strict=True)]
         return [{"x": row} for row in rows_of(batch, self._workload)]
 
 
@@ -86,5 +86,3 @@ def prepare(data: Data, folder: Path) -> None:
 def open_loader(data: Data, folder: Path, options: dict[str, Any], seed: int) -> Streaming:
     """Read the table, shuffled globally."""
     return Streaming(data, folder, options, seed)
-
-

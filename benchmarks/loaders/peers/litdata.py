@@ -51,8 +51,8 @@ def prepare(data: Data, folder: Path) -> None:
 def open_loader(data: Data, folder: Path, options: dict[str, Any], seed: int) -> Lit:
     """Read with worker processes."""
     dataset = StreamingDataset(str(folder), shuffle=True, drop_last=False, seed=seed, transform=Decode(seed))
-    loader = StreamingDataLoader(dataset, batch_size=data.workload.batch, collate_fn=_stacked, **worker_options(options))
-    return Lit(loader)
+    batch = data.workload.batch
+    return Lit(StreamingDataLoader(dataset, batch_size=batch, collate_fn=_stacked, **worker_options(options)))
 
 
 def _stacked(samples: list[Batch]) -> Batch:

@@ -43,7 +43,8 @@ def prepare(data: Data, folder: Path) -> None:
     columns = {"image": "bytes", "id": "int"} if work.kind == "photos" else {"x": f"ndarray:{work.dtype}:{shape}"}
     with MDSWriter(out=str(folder), columns=columns) as writer:
         for index in range(work.rows):
-            writer.write({"image": data.photo(index), "id": index} if work.kind == "photos" else {"x": data.array[index]})
+            is_photo = work.kind == "photos"
+            writer.write({"image": data.photo(index), "id": index} if is_photo else {"x": data.array[index]})
 
 
 def open_loader(data: Data, folder: Path, options: dict[str, Any], seed: int) -> Mds:

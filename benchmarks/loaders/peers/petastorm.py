@@ -1,9 +1,9 @@
 """Petastorm 0.13.1 (pyarrow 14): Parquet with a Unischema, read by its torch loaders.
 
 Photos and tensors: `make_reader`, the dummy pool (`workers` 0; its thread pool is slower, its process pool keeps no
-order) and a shuffling queue of 1,000 rows. Photos are read from the same Parquet in two ways: `codec=bytes` hands the JPEG
-to the transform of this benchmark; `codec=image` is how its documentation has it, CompressedImageCodec, which decodes
-with OpenCV. Table: `make_batch_reader` with 2 threads and BatchedDataLoader.
+order) and a shuffling queue of 1,000 rows. Photos are read from the same Parquet in two ways: `codec=bytes` hands the
+JPEG to the transform of this benchmark; `codec=image` is how its documentation has it, CompressedImageCodec, which
+decodes with OpenCV. Table: `make_batch_reader` with 2 threads and BatchedDataLoader.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from petastorm import TransformSpec, make_batch_reader, make_reader
 from petastorm.codecs import CompressedImageCodec, NdarrayCodec, ScalarCodec
 from petastorm.pytorch import BatchedDataLoader, DataLoader
@@ -32,6 +33,8 @@ _PART = "part-00000.parquet"
 _ROW_GROUP_BYTES = 4 << 20
 _TABLE_ROWS_PER_GROUP = 100_000
 _QUEUE = 1000
+_TABLE_QUEUE = 2 * _TABLE_ROWS_PER_GROUP
+_PLAIN = {"compression": "none", "use_dictionary": False}
 
 
 class Decode:
@@ -50,6 +53,7 @@ class Petastorm:
     """A reader for each epoch: one that is iterated again repeats its last partial batch, and does not reshuffle."""
 
     def __init__(self, data: Data, folder: Path, options: dict[str, Any], seed: int) -> None:
+        torch.set_num_threads(1)  # its collate stacks with torch: two threads gain nothing and spin on a busy machine
         self._work, self._seed = data.workload, seed
         self._url = f"file://{folder / options['codec']}" if "codec" in options else f"file://{folder}"
         workers = int(options["workers"])
@@ -62,7 +66,7 @@ class Petastorm:
         batch = self._work.batch
         if self._work.kind == "table":
             reader = make_batch_reader(self._url, seed=seed, **self._pool)
-            with BatchedDataLoader(reader, batch_size=batch, shuffling_queue_capacity=2 * _TABLE_ROWS_PER_GROUP) as loader:
+            with BatchedDataLoader(reader, batch_size=batch, shuffling_queue_capacity=_TABLE_QUEUE) as loader:
                 yield from loader
             return
         spec = None
@@ -90,7 +94,7 @@ def prepare(data: Data, folder: Path) -> None:
     path = folder / _PART
     if work.kind == "table":
         table = pa.table({name: np.ascontiguousarray(data.array[:, i]) for i, name in enumerate(COLUMNS)})
-        pq.write_table(table, path, row_group_size=_TABLE_ROWS_PER_GROUP, compression="none", use_dictionary=False)
+        pq.write_table(table, path, row_group_size=_TABLE_ROWS_PER_GROUP, **_PLAIN)
         return
     field = UnischemaField("x", np.dtype(work.dtype).type, work.shape, NdarrayCodec(), False)
     _write_rows(data, folder, Unischema("Tensors", [field]))
@@ -111,7 +115,7 @@ def _write_rows(data: Data, folder: Path, unischema: Unischema) -> None:
     is_photos = work.kind == "photos"
     schema = pa.schema([("image", pa.binary()), ("id", pa.int64())] if is_photos else [("x", pa.binary())])
     step = max(1, _ROW_GROUP_BYTES * work.rows // data.source_bytes)
-    with pq.ParquetWriter(folder / _PART, schema, compression="none", use_dictionary=False, write_statistics=False) as out:
+    with pq.ParquetWriter(folder / _PART, schema, write_statistics=False, **_PLAIN) as out:
         for start in range(0, work.rows, step):
             rows = [_encoded(data, unischema, index) for index in range(start, min(start + step, work.rows))]
             out.write_table(pa.Table.from_pylist(rows, schema), row_group_size=step)
