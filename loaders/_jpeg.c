@@ -1,9 +1,10 @@
-/* Decode a box of a JPEG, without the GIL: rows above it are skipped, those below are not read, and columns beside it cost no
- * transform. `loaders/pictures.py` is the caller and says what is handed in; nothing here is global, so any number of threads may.
+/* Decode a box of a JPEG, without the GIL: rows above it are skipped, those below are not read, and columns beside it
+ * cost no transform. `loaders/pictures.py` is the caller and says what is handed in; nothing here is global, so any
+ * number of threads may.
  *
- * What a box needs beyond its pixels: chroma that is interpolated looks one sample to each side, so the box is widened. A picture
- * whose scans are incomplete is smoothed over neighbouring blocks, by each version of the library in its own way: it is left to
- * the version that `pictures.py` can pin.
+ * What a box needs beyond its pixels: chroma that is interpolated looks one sample to each side, so the box is widened.
+ * A picture whose scans are incomplete is smoothed over neighbouring blocks, by each version of the library in its own
+ * way: it is left to the version that `pictures.py` can pin.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -185,9 +186,12 @@ static void read_box(Job *job)
     /* A file without an end marker at its end may be cut: only reading all of it shows that. */
     last_line = ends_well ? bottom : info->output_height;
     while (info->output_scanline < last_line) {
-        JDIMENSION line = info->output_scanline, count = last_line - line < ROWS_AT_ONCE ? last_line - line : ROWS_AT_ONCE;
+        JDIMENSION line = info->output_scanline, count = last_line - line;
         JSAMPROW rows[ROWS_AT_ONCE];
-        int is_direct = info->output_width == job->width && line >= job->top && line + count <= bottom;
+        int is_direct;
+        if (count > ROWS_AT_ONCE)
+            count = ROWS_AT_ONCE;
+        is_direct = info->output_width == job->width && line >= job->top && line + count <= bottom;
         for (JDIMENSION at = 0; at < count; at++)
             rows[at] = is_direct ? job->out + (size_t)(line + at - job->top) * row_bytes : scratch[at];
         count = jpeg_read_scanlines(info, rows, count);
