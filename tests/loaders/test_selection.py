@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loaders import Field
+from loaders import Field, Layout, Shuffle, StateMismatchError, make_reader, write_dataset
 from loaders.bounds import Bounds, bounds_of
 from loaders.errors import FormatError
 from loaders.selection import select
@@ -153,3 +153,29 @@ def published_groups(train):
 
     yield tables, select_here
     split.close()
+
+
+def test_a_reader_delivers_what_the_filter_leaves_and_refuses_a_state_of_another(train):
+    def opened(filter):
+        return make_reader(train, batch_size=8, columns=["entity_id"], shuffle=Shuffle(seed=1), filter=filter)
+
+    with opened([("number", "<", 30)]) as reader, opened([("number", "<", 31)]) as other:
+        names = [name for batch in reader for name in np.array(batch["entity_id"])[~batch["is_pad"]]]
+        assert sorted(names) == [f"id-{number:04d}" for number in range(30)]
+        assert reader.rows == 30
+        with pytest.raises(StateMismatchError, match="fingerprint"):
+            other.load_state_dict(reader.state_dict())
+
+
+def test_a_reader_delivers_sequences_with_an_axis_of_their_own(tmp_path):
+    fields = (Field("entity_id", pa.string()), Field("clip", pa.string()), Field("t", pa.int64()))
+    rows = [{"entity_id": f"{clip}{t}", "clip": clip, "t": t} for clip in "abc" for t in range(6)]
+    write_dataset(rows, fields, tmp_path / "v1", layout=Layout(sequence_column="clip", order_column="t"))
+    wanted = Sequence(length=4, by="clip", order="t", stride=2)
+    with make_reader(tmp_path / "v1" / "train", batch_size=6, sequence=wanted) as reader:
+        (batch,) = reader
+    assert batch["t"].shape == (6, 4)
+    assert {(names[0], *times) for names, times in zip(batch["clip"], batch["t"].tolist(), strict=True)} == {
+        (clip, *range(start, start + 4)) for clip in "abc" for start in (0, 2)
+    }
+    assert batch["entity_id"][0] == [f"{batch['clip'][0][0]}{t}" for t in batch["t"][0]]
