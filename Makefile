@@ -7,10 +7,10 @@ BIN := .venv/bin
 READY := .venv/petrel-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports check bench lock clean distclean
+.PHONY: help setup demo test lint types imports check bench bench-loaders lock clean distclean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## install Petrel and all it needs into .venv (PYTHON=python3.12 takes another Python)
 
@@ -37,6 +37,9 @@ check: lint types imports test ## everything that CI checks
 
 bench: $(READY) ## measure ingestion against a plain loop (ARGS=--quick)
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)
+
+bench-loaders: $(READY) ## measure the loader beside its peers (ARGS=--setup first, then ARGS=--quick)
+	@$(BIN)/python -m benchmarks.loaders $(ARGS)
 
 lock: $(READY) ## resolve requirements.lock anew (ARGS=--upgrade raises what pyproject.toml allows)
 	@.ci/lock $(ARGS)

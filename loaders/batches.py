@@ -118,6 +118,7 @@ class Assembler:
         self._gives_seeds = gives_seeds
         self._read_row = read_row
         self.columns = arena.shape.columns
+        self._outputs = _value_parts(self.columns, decoders)
 
     def assemble(self, job: Job, memory: Any) -> Made:
         """Make the batches of a job in a piece of memory.
@@ -153,7 +154,8 @@ class Assembler:
 
     def _begin(self, job: Job, memory: Any) -> _Filling:
         """Lay the arrays of a job over a piece of memory."""
-        parts = output_parts(self.columns, self._decoders, job.rows, job.length)
+        lead = (job.rows,) if job.length == 1 else (job.rows, job.length)
+        parts = [(name, what, (*lead, *shape), dtype) for name, what, shape, dtype in self._outputs]
         filling = _Filling(job, {}, {}, {})
         for (name, what, _, _), array in zip(parts, carve(memory, parts), strict=True):
             (filling.dense if what == "values" else filling.valid)[name] = array
@@ -296,14 +298,21 @@ def output_parts(
 ) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
     """Return (column, what, shape, dtype) of each array that batches of so many samples need."""
     lead = (rows,) if length == 1 else (rows, length)
+    return [(name, what, (*lead, *shape), dtype) for name, what, shape, dtype in _value_parts(columns, decoders)]
+
+
+def _value_parts(
+    columns: tuple[Column, ...], decoders: Mapping[str, Decoder]
+) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
+    """Return (column, what, shape of one value, dtype) of each array of a batch."""
     found: list[tuple[str, str, tuple[int, ...], np.dtype[Any]]] = []
     for column in columns:
         shape, dtype = delivered(column, decoders)
         if shape is None or dtype is None:
             continue
-        found.append((column.name, "values", (*lead, *shape), dtype))
+        found.append((column.name, "values", shape, dtype))
         if column.field.nullable:
-            found.append((column.name, "valid", lead, np.dtype("bool")))
+            found.append((column.name, "valid", (), np.dtype("bool")))
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,10 @@ from loaders.expansion import FREE_BYTES
 from loaders.layout import Column
 from loaders.pages import HEADER_LIMIT, PageError, as_bytes, byte_array_spans, check, read_header
 from loaders.source import Chunk, Split
+from loaders.storage import forget
 
 _TILE_ROWS = 4096
+_WORTH_READING = 1 << 20  # a gap that costs less to read, over a network, than another request
 _PHYSICAL = {("INT32", 4), ("INT64", 8), ("FLOAT", 4), ("DOUBLE", 8)}
 
 
@@ -64,15 +65,8 @@ class GroupLoader:
                 slow.append(column)
             else:
                 parts.append(part)
-        self._read(group, parts)
-        for part in parts:
-            try:
-                self._finish(part, group, slot, rows)
-            except PageError as error:
-                if part.column.kind == "blob" and not isinstance(error, BadSum):
-                    slow.append(part.column)
-                    continue
-                raise self._split.corrupt(group, str(error), part.column.name) from error
+        for run in self._runs(parts):
+            slow += self._read(group, slot, rows, run)
         self._pack([part for part in parts if part.column.is_packed], slot, rows)
         if slow:
             self._load_slow(group, slot, rows, slow)
@@ -98,18 +92,42 @@ class GroupLoader:
         )  # fmt: skip
         return _Part(column, chunk, bytearray(header), target)
 
-    def _read(self, group: int, parts: Sequence[_Part]) -> None:
-        """Read chunks that lie side by side with one request."""
-        name, end, run = self._split.file(group), -1, 0
-        runs: list[tuple[int, _Part]] = []
+    def _runs(self, parts: Sequence[_Part]) -> list[list[_Part]]:
+        """Put chunks together that one request reads: those side by side, from afar also those not far apart."""
+        reach = 0 if self._split.files.is_local else _WORTH_READING
+        runs: list[list[_Part]] = []
         for part in sorted(parts, key=lambda part: part.chunk.start):
-            run += part.chunk.start != end
-            end = part.chunk.start + part.chunk.bytes
-            runs.append((run, part))
-        for _, members in groupby(runs, key=lambda item: item[0]):
-            together = [part for _, part in members]
-            areas = [area for part in together for area in (memoryview(part.header), as_bytes(part.target))]
-            self._split.files.read_into(name, together[0].chunk.start, [area for area in areas if len(area)])
+            if runs and 0 <= part.chunk.start - runs[-1][-1].chunk.end <= reach:
+                runs[-1].append(part)
+            else:
+                runs.append([part])
+        return runs
+
+    def _read(self, group: int, slot: int, rows: int, run: list[_Part]) -> list[Column]:
+        """Read a run and check it; return the columns that have to be unpacked in the other way."""
+        files, name = self._split.files, self._split.file(group)
+        start, end = run[0].chunk.start, run[-1].chunk.end
+        areas: list[memoryview] = []
+        at = start
+        for part in run:
+            areas += [memoryview(bytearray(part.chunk.start - at)), memoryview(part.header), as_bytes(part.target)]
+            at = part.chunk.end
+        for is_last in (False, True):
+            files.read_into(name, start, [area for area in areas if len(area)])
+            slow: list[Column] = []
+            for part in run:
+                try:
+                    self._finish(part, group, slot, rows)
+                except PageError as error:
+                    if part.column.kind == "blob" and not isinstance(error, BadSum):
+                        slow.append(part.column)
+                    elif is_last or not forget(files, name, start, end - start):
+                        raise self._split.corrupt(group, str(error), part.column.name) from error
+                    else:
+                        break
+            else:
+                break
+        return slow
 
     def _finish(self, part: _Part, group: int, slot: int, rows: int) -> None:
         if part.column.kind == "blob":

@@ -32,12 +32,17 @@ def stream_key(*parts: object) -> int:
 
 def random_words(key: int, counters: npt.ArrayLike) -> npt.NDArray[np.uint64]:
     """Return the words of stream `key` at some counters: SplitMix64 addressed by number, so order is free."""
+    words = np.array(counters, dtype=np.uint64)  # ours: each step writes into it, which is twice as fast as new arrays
     with np.errstate(over="ignore"):
-        words = np.uint64(key) + (np.asarray(counters, dtype=np.uint64) + np.uint64(1)) * _GAMMA
-        words = (words ^ (words >> np.uint64(30))) * _MIX_1
-        words = (words ^ (words >> np.uint64(27))) * _MIX_2
-        mixed: npt.NDArray[np.uint64] = words ^ (words >> np.uint64(31))
-    return mixed
+        words += np.uint64(1)
+        words *= _GAMMA
+        words += np.uint64(key)
+        words ^= words >> np.uint64(30)
+        words *= _MIX_1
+        words ^= words >> np.uint64(27)
+        words *= _MIX_2
+        words ^= words >> np.uint64(31)
+    return words
 
 
 def permutation(key: int, count: int) -> Ints:
@@ -49,8 +54,10 @@ def permutation(key: int, count: int) -> Ints:
     low = (np.uint64(1) << np.uint64(max(1, count - 1).bit_length())) - np.uint64(1)
     packed = (words & ~low) | numbers
     packed.sort()
-    order = (packed & low).astype(np.int64)
-    if count > 1 and ((packed[1:] ^ packed[:-1]) <= low).any():
+    has_equals = count > 1 and bool(((packed[1:] ^ packed[:-1]) <= low).any())
+    packed &= low
+    order: Ints = packed.view(np.int64)
+    if has_equals:
         _settle(order, words[order])
     return order
 

@@ -9,7 +9,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loaders.agreement import check_agreement
@@ -92,6 +92,16 @@ def make_reader(
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """The batches [first, last) of an epoch, in the making."""
+
+    epoch: int
+    first: int
+    last: int
+    future: Future[list[Delivery]]
+
+
 class Reader(Iterator[Batch]):
     """An iterator of batches: dicts of arrays, in the order of ORDER.md. Make one with `make_reader`.
 
@@ -117,7 +127,7 @@ class Reader(Iterator[Batch]):
         self._has_agreed = self._shard.exchange is None
         self._is_closed = False
         self._engine: Engine | None = None
-        self._queue: deque[Future[list[Delivery]]] = deque()
+        self._queue: deque[_Going] = deque()
         self._taken = 0
         self._epoch = self._step = 0
         self._set_position(0, 0)
@@ -293,14 +303,14 @@ class Reader(Iterator[Batch]):
         self._planned = (epoch, step)
         self._taken = 0
         self._left_at = None
-        for future in self._queue:
-            future.cancel()
+        for going in self._queue:
+            going.future.cancel()
         self._queue.clear()
 
     def _drop_engine(self) -> None:
         engine, self._engine = self._engine, None
-        for future in self._queue:
-            future.cancel()
+        for going in self._queue:
+            going.future.cancel()
         self._queue.clear()
         self._planned, self._taken = (self._epoch, self._step), 0
         if engine is not None:
@@ -309,21 +319,41 @@ class Reader(Iterator[Batch]):
     def _next_delivery(self) -> Delivery:
         """Return the next batch and keep the workers busy with those after it."""
         self._look_ahead()
-        future = self._queue[0]
-        if not future.done() and not wait_done(future, self._options.deadline_s):
-            raise self._too_late()
-        self._check_usable()  # another thread may have closed it meanwhile
-        delivery = future.result()[self._taken]
+        future = self._wait()
+        if future.exception() is not None and self._queue[0].last - self._queue[0].first > 1:
+            self._split_first()
+            future = self._wait()
+        deliveries = future.result()
+        delivery = deliveries[self._taken]
         if len(self._skipped) + len(delivery.skipped) > self._options.skip_limit:
             raise delivery.skipped[0]
         self._skipped += delivery.skipped
         self._taken += 1
-        if self._taken == len(future.result()):
+        if self._taken == len(deliveries):
             self._queue.popleft()
             self._taken = 0
             if self._options.pool != "inline":
                 self._look_ahead()
         return delivery
+
+    def _wait(self) -> Future[list[Delivery]]:
+        """Wait until the first of the batches in the making are made, or have failed."""
+        future = self._queue[0].future
+        if not future.done() and not wait_done(future, self._options.deadline_s):
+            raise self._too_late()
+        self._check_usable()  # another thread may have closed it meanwhile
+        return future
+
+    def _split_first(self) -> None:
+        """Make the first batches again, one by one: those before the one that failed are delivered."""
+        assert self._engine is not None
+        failed = self._queue.popleft()
+        steps = range(failed.first, failed.last)
+        self._queue.extendleft([self._submit(failed.epoch, step, step + 1) for step in steps][::-1])
+
+    def _submit(self, epoch: int, first: int, last: int) -> _Going:
+        assert self._engine is not None
+        return _Going(epoch, first, last, self._engine.submit(epoch, first, last))
 
     def _look_ahead(self) -> None:
         """Have enough batches in the making, in order, not past the end of the pass."""
@@ -340,7 +370,7 @@ class Reader(Iterator[Batch]):
                     return
                 epoch, step = epoch + 1, 0
             last = min(step + self._steps, self.steps_per_epoch)
-            self._queue.append(self._engine.submit(epoch, step, last))
+            self._queue.append(self._submit(epoch, step, last))
             self._planned = (epoch, last)
 
     def _agree(self) -> None:

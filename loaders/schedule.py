@@ -136,7 +136,7 @@ class RankRows:
         with self._lock:
             if key not in self._codes:
                 pieces = [np.arange(first, stop) + (group << GROUP_BITS) for group, first, stop in window.pieces]
-                self._codes[key] = np.concatenate(pieces)[self._order.within(window)]
+                self._codes[key] = np.concatenate(pieces).take(self._order.within(window))
             return self._codes[key]
 
     def _forget(self, position: int) -> None:

@@ -21,6 +21,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def main() -> int:
     warnings.simplefilter("ignore")
     task = json.loads(sys.argv[1])
     work = WORKLOADS[task["workload"]]
+    if task["options"].get("layout") == "matrix":
+        work = replace(work, kind="tensors")
     data, folder = Data(work), Path(task["folder"])
     started = time.perf_counter()
     if task["peer"] == "limit":

@@ -71,9 +71,9 @@ def run_child(task: dict[str, Any], *, sample_memory: bool = False, patience_s: 
     return {**result, "rss_mb": rss, "own_mb": own} if sample_memory else result
 
 
-def prepared(peer: str, data: Data) -> dict[str, Any]:
+def prepared(peer: str, data: Data, *, layout: str | None = None) -> dict[str, Any]:
     """Have the workload written in the format of a peer, once; return `folder`, `bytes` and what writing cost."""
-    folder = cache_folder() / "sets" / data.workload.name / peer
+    folder = cache_folder() / "sets" / data.workload.name / (f"{peer}-{layout}" if layout else peer)
     note_path = folder.with_suffix(".json")
     if note_path.exists():
         note: dict[str, Any] = json.loads(note_path.read_text())
@@ -81,7 +81,10 @@ def prepared(peer: str, data: Data) -> dict[str, Any]:
             return note
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    task = {"mode": "prepare", "peer": peer, "workload": data.workload.name, "folder": str(folder)}
+    task = {
+        "mode": "prepare", "peer": peer, "workload": data.workload.name, "folder": str(folder),
+        "options": {"layout": layout} if layout else {},
+    }  # fmt: skip
     cost = run_child(task, patience_s=1200)
     files = {path.stat().st_ino: path.stat().st_size for path in folder.rglob("*") if path.is_file()}  # links once
     note = {**cost, "folder": str(folder), "bytes": sum(files.values()), "sha256": data.sha256}

@@ -26,9 +26,9 @@ class Pace:
         look_s: Longest pass in which memory and order are watched.
     """
 
-    warm_s: float = 5.0
+    warm_s: float = 4.0
     least_s: float = 1.0
-    cap_s: float = 6.0
+    cap_s: float = 5.0
     look_s: float = 6.0
 
 
@@ -55,7 +55,7 @@ def measure(settings: Sequence[Setting], data: dict[str, Data], *, rounds: int, 
     """Measure every setting in every round; one that fails is left out of the rounds that follow."""
     lines = [Line(setting) for setting in settings]
     for line in lines:
-        _attempt(line, lambda line=line: line.written.update(prepared(line.setting.peer, data[line.setting.workload])))
+        _attempt(line, lambda line=line: line.written.update(_prepared(line.setting, data)))
     for number in range(rounds):
         started = time.perf_counter()
         # Every other round backwards: no loader always follows the same one.
@@ -69,6 +69,12 @@ def measure(settings: Sequence[Setting], data: dict[str, Data], *, rounds: int, 
             task = _task(line, "look", pace, seed)
             _attempt(line, lambda line=line, task=task: line.look.update(run_child(task, sample_memory=True)))
     return lines
+
+
+def _prepared(setting: Setting, data: dict[str, Data]) -> dict[str, Any]:
+    if setting.not_run:
+        raise ChildError(setting.not_run)
+    return prepared(setting.peer, data[setting.workload], layout=setting.options.get("layout"))
 
 
 def _attempt(line: Line, action: Any) -> None:

@@ -12,7 +12,7 @@ from benchmarks.loaders.workloads import Data
 
 _HEAD = (
     "| setting | rounds | samples/s (min-max) | MB/s out | x limit | x petastorm | x lancedb | CPU s per 1k "
-    "| first batch s | peak RSS / own MB | near / disp | size |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| first batch s | peak RSS / own (imported) MB | near / disp | size |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -75,7 +75,8 @@ def _sides(line: Line, data: Data) -> tuple[str, str, str, str]:
     if not look:
         return (first, "-", "-", size)
     disp = "-" if look["disp"] is None else f"{look['disp']:.3f}"
-    return (first, f"{look['rss_mb']:,.0f} / {look['own_mb']:,.0f}", f"{look['near']:.3f} / {disp}", size)
+    memory = f"{look['rss_mb']:,.0f} / {look['own_mb']:,.0f} ({look['imported_own_mb']:,.0f})"
+    return (first, memory, f"{look['near']:.3f} / {disp}", size)
 
 
 def _best(lines: Sequence[Line], peer: str) -> Line | None:

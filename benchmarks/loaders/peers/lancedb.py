@@ -1,6 +1,7 @@
 """LanceDB 0.40: `lancedb.streaming.StreamingDataset`, in process, `workers` = `transform_parallelism`.
 
-Its rows come one by one; they are stacked into batches here, as torch's DataLoader without workers would do.
+Its rows come one by one; they are stacked into batches here, as torch's DataLoader without workers would do. The order
+audit also reads it as `pool="processes"`, through its StreamingDataLoader.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import lancedb
 import pyarrow as pa
-from lancedb.streaming import StreamingDataset
+from lancedb.streaming import StreamingDataLoader, StreamingDataset
 
 from benchmarks.loaders.peers import Batch
 from benchmarks.loaders.peers.lance_table import rows_of, tables
@@ -39,6 +40,7 @@ class Streaming:
     def __init__(self, data: Data, folder: Path, options: dict[str, Any], seed: int) -> None:
         self._table = lancedb.connect(str(folder)).open_table("data")
         self._data, self._workers, self._seed = data, int(options["workers"]), seed
+        self._processes = options.get("pool") == "processes"
         self._state: dict[str, Any] | None = None
         self._dataset: StreamingDataset | None = None
 
@@ -48,11 +50,15 @@ class Streaming:
         dataset = StreamingDataset(
             self._table, shuffle_seed=self._seed, epoch=number, read_batch_size=max(64, work.batch),
             transform=RowsOf(work, self._seed), transform_parallelism=self._workers,
+            num_splits=2 if self._processes else 1, connection_factory=self._connect,
         )  # fmt: skip
         self._dataset = dataset
         if self._state is not None:
             dataset.load_state_dict(self._state)
             self._state = None
+        if self._processes:
+            yield from StreamingDataLoader(dataset, work.batch, num_workers=self._workers, collate_fn=stacked)
+            return
         samples: list[Batch] = []
         for sample in dataset:
             samples.append(sample)
