@@ -6,6 +6,7 @@ rows from any number of row groups.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,12 +111,12 @@ def carve(memory: Any, parts: Sequence[tuple[str, str, tuple[int, ...], np.dtype
     """Cut a uint8 array into arrays that lie one after the other, each at a multiple of 64 bytes."""
     arrays, at = [], 0
     for _, _, shape, dtype in parts:
-        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         arrays.append(memory[at : at + size].view(dtype).reshape(shape))
         at += _padded(shape, dtype)
     return arrays
 
 
 def _padded(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     return -(-size // _ALIGN) * _ALIGN
