@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import tempfile
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
+from loaders import Reader, Shard, Shuffle, make_reader, read_manifest
 from loaders.errors import FormatError
 from loaders.order import (
     EpochOrder,
@@ -15,6 +24,7 @@ from loaders.order import (
     sample_seeds,
     stream_key,
 )
+from tests.loaders.runs import POOLS, options_of, read_ranks, steps_of, write_numbered
 
 F = "0123456789abcdef" * 4
 GROUPS = (3, 4, 2, 4, 1)
@@ -87,3 +97,116 @@ def test_default_lanes_are_the_most_that_fit():
     assert default_lanes(world=1, global_batch=60, limit=32) == 30
     assert default_lanes(world=3, global_batch=60, limit=8) == 6
     assert default_lanes(world=4, global_batch=64, limit=1) == 4
+
+
+# ------------------------------------------------------------------------------------ what readers deliver
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "order.json").read_text())
+"""A dataset of 61 rows, and what each epoch of a run over it delivers: numbers of the samples by step and place."""
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory) -> Path:
+    return write_numbered(tmp_path_factory.mktemp("numbered") / "v1", GOLDEN["rows"])
+
+
+def delivered(folder: Path, case: dict[str, Any], pool: str, world: int) -> list[Any]:
+    """Read the epochs of a case; return [epoch][step][numbers, filler at the end marked by a minus, as -1 - n]."""
+    epochs = []
+    shuffle = None if case["seed"] is None else Shuffle(case["seed"], window=case["window"], lanes=case["lanes"])
+    options = options_of(pool, tail=case["tail"])
+
+    def make(shard: Shard) -> Reader:
+        return make_reader(folder, batch_size=case["global_batch"] // world, columns=["number"], shuffle=shuffle,
+                           shard=shard, epochs=len(case["epochs"]), options=options)  # fmt: skip
+
+    ranks, state = read_ranks(make, world)
+    steps = steps_of(ranks, lanes=state["lanes"])
+    per_epoch = len(steps) // len(case["epochs"])
+    for begin in range(0, len(steps), per_epoch):
+        some = steps[begin : begin + per_epoch]
+        epochs.append([[-1 - n if pad else n for n, pad in zip(*step, strict=True)] for step in some])
+    return epochs
+
+
+def test_the_dataset_of_the_golden_file_is_the_one_it_was_made_of(numbered):
+    manifest = read_manifest(numbered)
+    assert manifest.fingerprint == GOLDEN["fingerprint"]
+    assert list(manifest.row_groups) == GOLDEN["rows_by_group"]
+    assert len({*manifest.row_groups}) > 1, "row groups differ in size"
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+@pytest.mark.parametrize("pool", POOLS)
+def test_every_pool_and_number_of_ranks_delivers_the_sequence_of_the_golden_file(numbered, pool, world):
+    cases = GOLDEN["cases"][:2] if pool.endswith(("process", "processes")) else GOLDEN["cases"]
+    compared = 0
+    for case in cases:
+        if world == 1 or (case["tail"] != "ragged" and case["seed"] is not None and case["lanes"] % world == 0):
+            assert delivered(numbered, case, pool, world) == case["epochs"], case["name"]
+            compared += 1
+    assert compared >= 2
+
+
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["name"])
+def test_the_golden_file_is_what_the_words_of_order_md_say(numbered, case):
+    with make_reader(numbered, columns=["number"], batch_size=GOLDEN["rows"]) as reader:
+        stored = next(reader)["number"].tolist()
+    for epoch, steps in enumerate(case["epochs"]):
+        assert steps == by_the_words(stored, epoch, case)
+
+
+def by_the_words(stored: list[int], epoch: int, case: dict[str, Any]) -> list[list[int]]:
+    """ORDER.md once more, in numbers of Python and a loop over places: slow, and no line shared with the loaders."""
+    s, lanes, window, size = (case[name] for name in ("seed", "lanes", "window", "global_batch"))
+    f = GOLDEN["fingerprint"]
+
+    def permuted(name: str, count: int) -> list[int]:
+        if s is None:
+            return list(range(count))
+        key = int.from_bytes(hashlib.sha256(f"petrel-lanes-1|{f}|{s}|{epoch}|{name}".encode()).digest()[:8], "big")
+
+        def word(i: int) -> int:
+            z = (key + (i + 1) * 0x9E3779B97F4A7C15) % 2**64
+            z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+            z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+            return z ^ z >> 31
+
+        return sorted(range(count), key=lambda i: (word(i), i))
+
+    counts = GOLDEN["rows_by_group"]
+    # (row group, number in the split) of the whole row sequence
+    sequence = [(g, sum(counts[:g]) + row) for g in permuted("groups", len(counts)) for row in range(counts[g])]
+    total, lane_rows, at = len(sequence), [], 0
+    for lane in range(lanes):
+        mine = sequence[at : at + total // lanes + (lane < total % lanes)]
+        at += len(mine)
+        pieces = [[row for _, row in rows] for _, rows in groupby(mine, key=lambda each: each[0])]
+        shuffled: list[int] = []
+        for number, begin in enumerate(range(0, len(pieces), window)):
+            rows = [row for piece in pieces[begin : begin + window] for row in piece]
+            shuffled += [rows[i] for i in permuted(f"window|{lane}|{number}", len(rows))]
+        lane_rows.append(shuffled)
+    places = [stored[lane_rows[t % lanes][t // lanes]] for t in range(total)]
+    if case["tail"] == "drop":
+        places = places[: total // size * size]
+    filled = {lane: 0 for lane in range(lanes)}
+    while case["tail"] == "pad" and len(places) % size:
+        lane = len(places) % lanes
+        own = lane_rows[lane]
+        filler = stored[own[filled[lane] % len(own)]] if own else places[0]
+        filled[lane] += 1
+        places.append(-1 - filler)
+    return [places[begin : begin + size] for begin in range(0, len(places), size)]
+
+
+if __name__ == "__main__":  # python -m tests.loaders.test_order writes the golden file: only for a new contract
+    with tempfile.TemporaryDirectory() as folder:
+        split = write_numbered(Path(folder) / "v1", GOLDEN["rows"])
+        for each in GOLDEN["cases"]:
+            each["epochs"] = delivered(split, {**each, "epochs": [[]] * each["count"]}, "inline", 1)
+        manifest = read_manifest(split)
+        GOLDEN |= {"fingerprint": manifest.fingerprint, "rows_by_group": list(manifest.row_groups)}
+    text = json.dumps(GOLDEN, indent=1)
+    text = re.sub(r"\[\s+([-\d,\s]+?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
+    (Path(__file__).parent / "golden" / "order.json").write_text(text + "\n")
