@@ -7,7 +7,7 @@ that the same code runs in a thread, in the caller, and in a process that shares
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,7 @@ from loaders.arena import Arena, carve
 from loaders.decode import Batch, blank, channels_of, check_size, decode_blob, dense_dtype, dense_shape
 from loaders.decoders import Decoder
 from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
-from loaders.layout import Column
+from loaders.layout import Column, blocks_of, record_dtype
 from loaders.options import ReadOptions
 from loaders.pages import as_bytes
 
@@ -31,7 +31,7 @@ ReadRow = Callable[[str, int, int, memoryview], None]
 """Reads a row straight from a file: (file, first byte, CRC-32 of the row, memory to fill)."""
 
 _NO_SEED = 0
-_TILE_ROWS = 4096
+_TILE_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,7 @@ class _Filling:
     valid: dict[str, Any]
     lists: dict[str, list[Any]]
     failures: list[Failure] = field(default_factory=list)
+    blocks: list[Any] = field(default_factory=list)
 
 
 class Assembler:
@@ -118,7 +119,11 @@ class Assembler:
         self._gives_seeds = gives_seeds
         self._read_row = read_row
         self.columns = arena.shape.columns
-        self._outputs = _value_parts(self.columns, decoders)
+        self._outputs = outputs_of(self.columns, decoders)
+        record = record_dtype(self.columns)
+        self._blocks = [
+            (record.fields[str(block[0])][1] if record.fields else 0, block) for block in blocks_of(self.columns)
+        ]
 
     def assemble(self, job: Job, memory: Any) -> Made:
         """Make the batches of a job in a piece of memory.
@@ -154,11 +159,17 @@ class Assembler:
 
     def _begin(self, job: Job, memory: Any) -> _Filling:
         """Lay the arrays of a job over a piece of memory."""
-        lead = (job.rows,) if job.length == 1 else (job.rows, job.length)
-        parts = [(name, what, (*lead, *shape), dtype) for name, what, shape, dtype in self._outputs]
+        parts = output_parts(self._outputs, job.rows, job.length)
         filling = _Filling(job, {}, {}, {})
+        lead = (job.rows,) if job.length == 1 else (job.rows, job.length)
+        blocks = iter(self._blocks)
         for (name, what, _, _), array in zip(parts, carve(memory, parts), strict=True):
-            (filling.dense if what == "values" else filling.valid)[name] = array
+            if what != "block":
+                (filling.dense if what == "values" else filling.valid)[name] = array
+                continue
+            filling.blocks.append(array)
+            for at, row in zip(next(blocks)[1], array, strict=True):
+                filling.dense[self.columns[at].name] = row.reshape(lead)
         for column in self.columns:
             if column.name not in filling.dense:
                 filling.lists[column.name] = list(job.others.get(column.name, [None] * (job.rows * job.length)))
@@ -177,19 +188,28 @@ class Assembler:
     def _fill_packed(self, filling: _Filling) -> None:
         """Gather whole records, and deal them out to their columns while they are in the cache."""
         job, records = filling.job, self._arena.records
-        targets = []
-        for at, column in enumerate(self.columns):
-            if column.is_packed:
-                targets.append((str(at), _flat(filling.dense[column.name], job.length)))
-                if column.has_mask:
-                    targets.append((f"m{at}", _flat(filling.valid[column.name], job.length)))
         tile = np.empty(min(_TILE_ROWS, len(job.index)), dtype=records.dtype)
+        singles = [(name, _flat(array, job.length)) for name, array in self._packed_arrays(filling)]
         for begin in range(0, len(job.index), _TILE_ROWS):
             index = job.index[begin : begin + _TILE_ROWS]
+            end = begin + len(index)
             some = tile[: len(index)]
             _gather(records, index, some)
-            for name, target in targets:
-                target[begin : begin + len(index)] = some[name]
+            for block, (first, _) in zip(filling.blocks, self._blocks, strict=True):
+                width = len(block) * block.itemsize
+                raw = some.view(np.uint8).reshape(len(index), records.itemsize)[:, first : first + width]
+                block[:, begin:end] = raw.view(block.dtype).T  # one copy for all: each call takes and gives the GIL
+            for name, target in singles:
+                target[begin:end] = some[name]
+
+    def _packed_arrays(self, filling: _Filling) -> Iterator[tuple[str, Any]]:
+        """Yield (field of the record, where it goes) of what is not copied as a block."""
+        in_blocks = {at for _, block in self._blocks for at in block}
+        for at, column in enumerate(self.columns):
+            if column.is_packed and at not in in_blocks:
+                yield str(at), filling.dense[column.name]
+            if column.is_packed and column.has_mask:
+                yield f"m{at}", filling.valid[column.name]
 
     def _fill_direct(self, column: Column, filling: _Filling) -> None:
         job = filling.job
@@ -293,27 +313,36 @@ class Assembler:
         return result
 
 
-def output_parts(
-    columns: tuple[Column, ...], decoders: Mapping[str, Decoder], rows: int, length: int
-) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
-    """Return (column, what, shape, dtype) of each array that batches of so many samples need."""
-    lead = (rows,) if length == 1 else (rows, length)
-    return [(name, what, (*lead, *shape), dtype) for name, what, shape, dtype in _value_parts(columns, decoders)]
+Output = tuple[str, str, tuple[int, ...], np.dtype[Any]]
+"""(column, what, shape of one value, dtype) of an array of a batch."""
 
 
-def _value_parts(
-    columns: tuple[Column, ...], decoders: Mapping[str, Decoder]
-) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
-    """Return (column, what, shape of one value, dtype) of each array of a batch."""
-    found: list[tuple[str, str, tuple[int, ...], np.dtype[Any]]] = []
-    for column in columns:
+def outputs_of(columns: tuple[Column, ...], decoders: Mapping[str, Decoder]) -> list[Output]:
+    """Return the arrays that batches are made of; columns that are copied as a block follow the others."""
+    found: list[Output] = []
+    in_blocks = {at for block in blocks_of(columns) for at in block}
+    for at, column in enumerate(columns):
         shape, dtype = delivered(column, decoders)
         if shape is None or dtype is None:
             continue
-        found.append((column.name, "values", shape, dtype))
+        if at not in in_blocks:
+            found.append((column.name, "values", shape, dtype))
         if column.field.nullable:
             found.append((column.name, "valid", (), np.dtype("bool")))
+    for block in blocks_of(columns):
+        dtype = columns[block[0]].dtype
+        assert dtype is not None
+        found.append(("", "block", (len(block),), dtype))
     return found
+
+
+def output_parts(outputs: list[Output], rows: int, length: int) -> list[Output]:
+    """Return the arrays for so many samples; the shape is now that of the whole array."""
+    lead = (rows,) if length == 1 else (rows, length)
+    return [
+        (name, what, (*shape, rows * length) if what == "block" else (*lead, *shape), dtype)
+        for name, what, shape, dtype in outputs
+    ]
 
 
 def delivered(

@@ -65,14 +65,30 @@ def columns_of(fields: Sequence[Field], is_local: bool, decoders: Mapping[str, o
 
 
 def record_dtype(columns: Sequence[Column]) -> np.dtype[Any]:
-    """Return the record of the packed columns: field i is column i, field mi whether it has a value."""
+    """Return the record of the packed columns.
+
+    Field i is column i, field mi whether it has a value; fields of plain numbers stand side by side, by type, so that
+    `blocks_of` can copy them together.
+    """
     fields: list[Any] = []
+    for block in blocks_of(columns):
+        fields += [(str(at), columns[at].dtype) for at in block]
+    together = {at for block in blocks_of(columns) for at in block}
     for at, column in enumerate(columns):
-        if column.is_packed:
+        if column.is_packed and at not in together:
             fields.append((str(at), column.dtype, column.shape))
-            if column.has_mask:
-                fields.append((f"m{at}", np.dtype("bool")))
+        if column.is_packed and column.has_mask:
+            fields.append((f"m{at}", np.dtype("bool")))
     return np.dtype(fields)
+
+
+def blocks_of(columns: Sequence[Column]) -> list[list[int]]:
+    """Return the numbers of packed columns of plain numbers, those of one type together."""
+    blocks: dict[str, list[int]] = {}
+    for at, column in enumerate(columns):
+        if column.is_packed and not column.shape and column.dtype is not None:
+            blocks.setdefault(column.dtype.str, []).append(at)
+    return [block for block in blocks.values() if len(block) > 1]
 
 
 def _column(field: Field, is_local: bool, has_decoder: bool) -> Column:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loaders.arena import ArenaShape
-from loaders.batches import delivered, output_parts
+from loaders.batches import delivered, output_parts, outputs_of
 from loaders.decoders import Decoder
 from loaders.layout import Column
 from loaders.options import ReadOptions
@@ -83,7 +83,7 @@ def sizes_of(
 
 
 def _bytes(columns: Sequence[Column], decoders: Mapping[str, Decoder], rows: int, length: int) -> int:
-    parts = output_parts(tuple(columns), decoders, rows, length)
+    parts = output_parts(outputs_of(tuple(columns), decoders), rows, length)
     return sum(-(-math.prod(shape) * dtype.itemsize // 64) * 64 for _, _, shape, dtype in parts)
 
 
