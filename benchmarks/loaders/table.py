@@ -12,7 +12,8 @@ from benchmarks.loaders.workloads import Data
 
 _HEAD = (
     "| setting | rounds | samples/s (min-max) | MB/s out | x limit | x petastorm | x lancedb | CPU s per 1k "
-    "| first batch s | peak RSS / own (imported) MB | near / disp | size |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    "| first batch s | peak RSS / own (imported) MB | near / disp | size |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 

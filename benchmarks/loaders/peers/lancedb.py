@@ -50,14 +50,15 @@ class Streaming:
         dataset = StreamingDataset(
             self._table, shuffle_seed=self._seed, epoch=number, read_batch_size=max(64, work.batch),
             transform=RowsOf(work, self._seed), transform_parallelism=self._workers,
-            num_splits=2 if self._processes else 1, connection_factory=self._connect,
+            num_splits=2 if self._processes else 1,
         )  # fmt: skip
         self._dataset = dataset
         if self._state is not None:
             dataset.load_state_dict(self._state)
             self._state = None
         if self._processes:
-            yield from StreamingDataLoader(dataset, work.batch, num_workers=self._workers, collate_fn=stacked)
+            workers: dict[str, Any] = {"num_workers": self._workers, "multiprocessing_context": "spawn"}
+            yield from StreamingDataLoader(dataset, work.batch, collate_fn=stacked, **workers)
             return
         samples: list[Batch] = []
         for sample in dataset:
