@@ -85,12 +85,14 @@ class Made:
         failures: Values that could not be decoded.
         decode_s: Seconds of gathering and decoding, of all threads.
         transform_s: Seconds in the caller's function.
+        cpu_s: Processor seconds of both.
     """
 
     batches: list[Batch]
     failures: list[Failure]
     decode_s: float = 0.0
     transform_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ class Assembler:
             CorruptionError: If a row that is read straight from its file is not what was published.
             TransformError: If the caller's function raises.
         """
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.thread_time()
         filling = self._begin(job, memory)
         if self._arena.records is not None:
             self._fill_packed(filling)
@@ -155,7 +157,8 @@ class Assembler:
         decoded = time.perf_counter()
         if self._transform is not None:
             batches = [self._transformed(batch, job, at) for at, batch in enumerate(batches)]
-        return Made(batches, filling.failures, decoded - started, time.perf_counter() - decoded)
+        cpu_s = time.thread_time() - used
+        return Made(batches, filling.failures, decoded - started, time.perf_counter() - decoded, cpu_s)
 
     def _begin(self, job: Job, memory: Any) -> _Filling:
         """Lay the arrays of a job over a piece of memory."""

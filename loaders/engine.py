@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -17,7 +18,7 @@ from loaders.decoders import Decoder
 from loaders.errors import CorruptionError, DecodeError, PlacedError
 from loaders.layout import Column
 from loaders.loading import GroupLoader, direct_pages
-from loaders.options import ReadOptions, Shard
+from loaders.options import ReadOptions, Shard, usable_cores
 from loaders.order import EpochOrder, sample_seeds
 from loaders.pages import crc32
 from loaders.processes import Remote, WorkerSpec
@@ -33,6 +34,9 @@ from loaders.state import State
 from loaders.stats import Stats
 from loaders.storage import Files
 from loaders.threads import Inline, Pool
+from loaders.tuning import choose
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,18 @@ class Engine:
         workers = self.decoding_pool if self._remote is None else self._remote
         return self.reading_pool.activity() + workers.activity()
 
+    def tune(self) -> None:
+        """Go on with another number of threads if what was seen so far speaks for it; says why in the statistics."""
+        if not isinstance(self.decoding_pool, Pool) or self._remote is not None:
+            return
+        seen = self._stats.since_last(usable_cores(64))
+        workers, why = choose(seen)
+        if why != self._stats.note:
+            _log.info("%s: %s", self.reading.split.folder, why)
+        if workers != seen.workers:
+            self.decoding_pool.resize(workers)
+        self._stats.workers, self._stats.note = workers, why
+
     def close(self, *, patience_s: float = 1.0) -> None:
         """End the threads and processes."""
         if self._remote is not None:
@@ -152,7 +168,7 @@ class Engine:
         finally:
             if hold is not None:
                 hold.release()
-        self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s)
+        self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s, cpu_s=made.cpu_s)
         return self._deliveries(plan, made)
 
     def _plan(self, epoch: int, step: int, stretch: Stretch) -> _Plan:

@@ -76,7 +76,8 @@ class ReadOptions:
         pool: Who makes batches. `threads`: decoding and gathering run side by side, as they do without the GIL.
             `processes`: for a transform that holds the GIL (plain Python); it must be importable. `inline`: the
             caller, one batch at a time; nothing is prepared ahead.
-        workers: Threads or processes that make batches. None: one for each core of this process, at most 8.
+        workers: Threads or processes that make batches. None: one for each core of this process, at most 8; the
+            number of threads then follows what they get done, and `Reader.stats()` says why.
         read_threads: Threads that read row groups.
         prefetch: Batches that are prepared ahead.
         max_pixels: Images with more are refused before they are decoded (40 million pixels: 120 MB as RGB).

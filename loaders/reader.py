@@ -32,6 +32,7 @@ _WINDOW_BUDGET_BYTES = 512 << 20
 """512 MiB: what the open windows of all ranks together may hold when the number of lanes is chosen for you."""
 
 _MOST_LANES = 32
+_TUNE_EVERY_S = 5.0
 
 
 def make_reader(
@@ -123,6 +124,7 @@ class Reader(Iterator[Batch]):
         self._pid = os.getpid()
         self._stats = Stats(workers=1 if self._options.pool == "inline" else self._options.threads)
         self._left_at: float | None = None
+        self._tune_at = time.perf_counter() + _TUNE_EVERY_S
         self._skipped: list[PlacedError] = []
         self._has_agreed = self._shard.exchange is None
         self._is_closed = False
@@ -159,7 +161,10 @@ class Reader(Iterator[Batch]):
             self._step += 1
             if self._step == self.steps_per_epoch and not self._is_last_epoch(self._epoch):
                 self._epoch, self._step = self._epoch + 1, 0
-            self._left_at = time.perf_counter()
+            self._left_at = now
+            if now > self._tune_at and self._options.workers is None and self._engine is not None:
+                self._tune_at = now + _TUNE_EVERY_S
+                self._engine.tune()
             return delivery.batch
 
     def __len__(self) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
+
+from loaders.tuning import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class ReaderStats:
         read_s: Seconds of reading threads in storage and checksums.
         decode_s: Seconds of workers in gathering and decoding.
         transform_s: Seconds of workers in the caller's transform.
+        cpu_s: Processor seconds of workers in both.
         waited_s: Seconds in which the caller waited for a batch.
         consumer_s: Seconds between two calls, in which the caller worked.
         workers: Threads or processes that make batches.
@@ -29,6 +33,7 @@ class ReaderStats:
     read_s: float = 0.0
     decode_s: float = 0.0
     transform_s: float = 0.0
+    cpu_s: float = 0.0
     waited_s: float = 0.0
     consumer_s: float = 0.0
     workers: int = 0
@@ -53,6 +58,8 @@ class Stats:
     workers: int = 0
     note: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _last: dict[str, float] = field(default_factory=dict)
+    _last_at: float = field(default_factory=time.perf_counter)
 
     def add(self, **amounts: float) -> None:
         """Add to counters."""
@@ -63,6 +70,19 @@ class Stats:
     def delivered(self, rows: int, *, waited_s: float, consumer_s: float) -> None:
         """Count a batch."""
         self.add(batches=1, rows=rows, waited_s=waited_s, consumer_s=consumer_s)
+
+    def since_last(self, cores: int) -> Observed:
+        """Return what was counted since the last call."""
+        now = time.perf_counter()
+        with self._lock:
+            counted, since = dict(self.totals), dict(self._last)
+            elapsed, self._last, self._last_at = now - self._last_at, counted, now
+        new = {name: counted.get(name, 0.0) - since.get(name, 0.0) for name in counted}
+        worked = new.get("decode_s", 0.0) + new.get("transform_s", 0.0)
+        share = new.get("transform_s", 0.0) / worked if worked else 0.0
+        return Observed(
+            self.workers, cores, worked, new.get("cpu_s", 0.0), share, elapsed, new.get("waited_s", 0.0)
+        )
 
     def snapshot(self) -> ReaderStats:
         """Return what was counted so far."""

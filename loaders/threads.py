@@ -25,18 +25,27 @@ class Pool:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._now: dict[int, tuple[str, float]] = {}
         self.closed = threading.Event()
-        self._threads = [
-            threading.Thread(target=_work, args=(self._jobs, self._now, self.closed), name=f"{name}-{at}", daemon=True)
-            for at in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._name = name
+        self._threads: list[threading.Thread] = []
+        self._wanted = 0
+        self.resize(threads)
 
     def submit(self, what: str, function: Callable[..., T], *args: object) -> Future[T]:
         """Hand in a job; `what` names it for the one who waits."""
         future: Future[T] = Future()
         self._jobs.put((future, what, function, args))
         return future
+
+    def resize(self, threads: int) -> None:
+        """Go on with another number of threads; one too many ends when it comes to the end of the queue."""
+        for _ in range(threads, self._wanted):
+            self._jobs.put(None)
+        for _ in range(self._wanted, threads):
+            name = f"{self._name}-{len(self._threads)}"
+            thread = threading.Thread(target=_work, args=(self._jobs, self._now, self.closed), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._wanted = threads
 
     def activity(self) -> list[str]:
         """Return what each busy thread is doing, and for how long."""
@@ -49,8 +58,9 @@ class Pool:
             return
         self.closed.set()
         try:
-            while (job := self._jobs.get_nowait()) is not None:
-                job[0].cancel()
+            while True:
+                if (job := self._jobs.get_nowait()) is not None:
+                    job[0].cancel()
         except queue.Empty:
             pass
         for _ in self._threads:
