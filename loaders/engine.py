@@ -38,6 +38,8 @@ from loaders.tuning import choose
 
 _log = logging.getLogger(__name__)
 
+_MOST_THREADS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -99,6 +101,7 @@ class Engine:
             len(reading.split.rows_by_group), sizes.arena.slots, rows=sizes.arena.rows, load=self._load,
             submit=self._submit_load,
         )  # fmt: skip
+        self._most_threads = usable_cores(_MOST_THREADS)
         self._is_held = any(not column.is_direct for column in reading.columns)
         self._remote: Remote | None = None
         self._assemble: Callable[[Job], Made]
@@ -132,7 +135,10 @@ class Engine:
         what = f"making batch {first} of epoch {epoch}" if last == first + 1 else (
             f"making batches {first} to {last - 1} of epoch {epoch}"
         )  # fmt: skip
-        return self.decoding_pool.submit(what, self._make, epoch, rows, first, last, hold)
+        future = self.decoding_pool.submit(what, self._make, epoch, rows, first, last, hold)
+        if hold is not None:
+            future.add_done_callback(lambda _: hold.release())  # also if it was cancelled and never ran
+        return future
 
     def activity(self) -> list[str]:
         """Return what each busy thread is doing."""
@@ -143,8 +149,9 @@ class Engine:
         """Go on with another number of threads if what was seen so far speaks for it; says why in the statistics."""
         if not isinstance(self.decoding_pool, Pool) or self._remote is not None:
             return
-        seen = self._stats.since_last(usable_cores(64))
+        seen = self._stats.since_last(self._most_threads)
         workers, why = choose(seen)
+        self._most_threads = workers if workers < seen.workers else seen.most
         if why != self._stats.note:
             _log.info("%s: %s", self.reading.split.folder, why)
         if workers != seen.workers:
@@ -160,9 +167,9 @@ class Engine:
 
     def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Any) -> list[Delivery]:
         stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
-        if hold is not None:
-            hold.wait(self.decoding_pool.closed)
         try:
+            if hold is not None:
+                hold.wait(self.decoding_pool.closed)
             plan = self._plan(epoch, first, stretch)
             made = self._assemble(plan.job)
         finally:

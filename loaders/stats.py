@@ -71,7 +71,7 @@ class Stats:
         """Count a batch."""
         self.add(batches=1, rows=rows, waited_s=waited_s, consumer_s=consumer_s)
 
-    def since_last(self, cores: int) -> Observed:
+    def since_last(self, most: int) -> Observed:
         """Return what was counted since the last call."""
         now = time.perf_counter()
         with self._lock:
@@ -81,7 +81,7 @@ class Stats:
         worked = new.get("decode_s", 0.0) + new.get("transform_s", 0.0)
         share = new.get("transform_s", 0.0) / worked if worked else 0.0
         return Observed(
-            self.workers, cores, worked, new.get("cpu_s", 0.0), share, elapsed, new.get("waited_s", 0.0)
+            self.workers, most, worked, new.get("cpu_s", 0.0), share, elapsed, new.get("waited_s", 0.0)
         )
 
     def snapshot(self) -> ReaderStats:

@@ -17,7 +17,7 @@ class Observed:
 
     Attributes:
         workers: Threads that made batches.
-        cores: Cores this process may use.
+        most: Threads there may be: the cores of this process, fewer once more were found to be of no use.
         worked_s: Seconds that they were at it, all together.
         cpu_s: Processor seconds that they got, all together.
         transform_share: Part of `worked_s` in the caller's transform.
@@ -26,7 +26,7 @@ class Observed:
     """
 
     workers: int
-    cores: int
+    most: int
     worked_s: float
     cpu_s: float
     transform_share: float
@@ -45,11 +45,11 @@ def choose(seen: Observed) -> tuple[int, str]:
         return seen.workers, f"{seen.workers} threads are idle half of the time, waiting for storage: {told}"
     stretched = seen.worked_s / max(seen.cpu_s, 1e-9)
     if stretched > _STARVED and seen.workers > 1:
-        fewer = max(1, round(seen.cpu_s / max(seen.elapsed_s, 1e-9)))
         got = f"{seen.workers} threads got {seen.cpu_s / seen.elapsed_s:.1f} cores' worth of work done"
         if seen.transform_share > 0.5:
-            return fewer, f"{fewer} of {seen.workers} threads: {got}; the transform holds the GIL, see pool='processes'"
-        return fewer, f"{fewer} of {seen.workers} threads: {got}; they wait for one another or for other programs"
-    if seen.workers < seen.cores:
+            fewer = min(seen.workers, max(1, round(seen.cpu_s / max(seen.elapsed_s, 1e-9))))
+            return fewer, f"{fewer} threads: {got}, the transform holds the GIL; see pool='processes'"
+        return seen.workers, f"{got}: other programs take the cores"
+    if seen.workers < seen.most:
         return seen.workers + 1, f"{seen.workers + 1} threads: {told}, and a core is free"
-    return seen.workers, f"{seen.workers} threads use all cores: {told}"
+    return seen.workers, f"{seen.workers} threads, no core is free: {told}"

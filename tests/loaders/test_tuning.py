@@ -10,20 +10,20 @@ import pytest
 from loaders import ReadOptions, Shuffle, make_reader, reader
 from loaders.tuning import Observed, choose
 
-BUSY = Observed(workers=2, cores=4, worked_s=10.0, cpu_s=9.8, transform_share=0.1, elapsed_s=5.0, waited_s=4.0)
+BUSY = Observed(workers=2, most=4, worked_s=10.0, cpu_s=9.8, transform_share=0.1, elapsed_s=5.0, waited_s=4.0)
 
 
 @pytest.mark.parametrize(
     ("seen", "workers", "why"),
     [
         (BUSY, 3, "a core is free"),
-        (replace(BUSY, cores=2), 2, "use all cores"),
+        (replace(BUSY, most=2), 2, "no core is free"),
         (replace(BUSY, waited_s=0.1), 2, "keep up"),
         (replace(BUSY, worked_s=2.0, cpu_s=1.9), 2, "waiting for storage"),
         (replace(BUSY, cpu_s=5.0, transform_share=0.9), 1, "holds the GIL, see pool='processes'"),
-        (replace(BUSY, cpu_s=5.0), 1, "wait for one another"),
-        (replace(BUSY, workers=4, worked_s=20.0, cpu_s=10.5), 2, "got 2.1 cores"),
-        (replace(BUSY, workers=1, worked_s=5.0, cpu_s=1.0, cores=1), 1, "use all cores"),
+        (replace(BUSY, cpu_s=5.0), 2, "other programs"),
+        (replace(BUSY, workers=4, worked_s=20.0, cpu_s=10.5, transform_share=0.9), 2, "got 2.1 cores"),
+        (replace(BUSY, workers=1, worked_s=5.0, cpu_s=1.0, most=1), 1, "no core is free"),
     ],
 )
 def test_the_choice_and_its_reason(seen, workers, why):
