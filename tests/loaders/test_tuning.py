@@ -20,7 +20,7 @@ BUSY = Observed(workers=2, most=4, worked_s=10.0, cpu_s=9.8, transform_share=0.1
         (replace(BUSY, most=2), 2, "no core is free"),
         (replace(BUSY, waited_s=0.1), 2, "keep up"),
         (replace(BUSY, worked_s=2.0, cpu_s=1.9), 2, "waiting for storage"),
-        (replace(BUSY, cpu_s=5.0, transform_share=0.9), 1, "holds the GIL, see pool='processes'"),
+        (replace(BUSY, cpu_s=5.0, transform_share=0.9), 1, "holds the GIL; see pool='processes'"),
         (replace(BUSY, cpu_s=5.0), 2, "other programs"),
         (replace(BUSY, workers=4, worked_s=20.0, cpu_s=10.5, transform_share=0.9), 2, "got 2.1 cores"),
         (replace(BUSY, workers=1, worked_s=5.0, cpu_s=1.0, most=1), 1, "no core is free"),
