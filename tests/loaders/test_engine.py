@@ -1,0 +1,85 @@
+"""Batches that are made several at a time are still batches of their own."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from loaders import CorruptionError, ReadOptions, Shuffle, TransformError, make_reader, per_sample
+from tests.loaders.samples import numbers_of
+
+NUMBERS = ["number", "label_index"]
+
+
+def test_batches_before_the_one_whose_transform_fails_are_delivered(train):
+    def picky(batch):
+        if 37 in numbers_of(batch):
+            raise ValueError("not this one")
+        return batch
+
+    with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1)) as plain:
+        wanted = [numbers_of(batch) for batch in plain]
+    failing = next(at for at, numbers in enumerate(wanted) if 37 in numbers)
+    assert failing > 1, "choose another number: the one that fails must not come first"
+    with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1), transform=picky) as reader:
+        assert reader._sizes().steps > failing, "all of them are made in one go"
+        found = []
+        for _ in range(2):  # asked again, it says the same and stands where it stood
+            with pytest.raises(TransformError, match=f"on batch {failing} of epoch 0: not this one"):
+                found.extend(numbers_of(batch) for batch in reader)
+            assert reader.step == failing
+        assert found == wanted[:failing]
+
+
+def test_a_batch_may_be_kept_and_changed_while_others_are_made(train):
+    with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1), epochs=20) as reader:
+        kept = []
+        for batch in reader:
+            kept.append((batch, batch["number"].copy()))
+            batch["label_index"][:] = -1
+        assert all(np.array_equal(batch["number"], copy) for batch, copy in kept)
+        assert all((batch["label_index"] == -1).all() for batch, _ in kept)
+
+
+def test_memory_is_used_again_once_a_batch_is_dropped(train):
+    with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1), epochs=50) as reader:
+        places = set()
+        for batch in reader:
+            places.add(batch["number"].__array_interface__["data"][0])
+            del batch
+        gc.collect()
+        steps, goes = reader._sizes().steps, reader._sizes().chunks + 3
+        assert len(places) <= steps * goes, "every batch lies in one of a few pieces of memory"
+
+
+def flip(sample):
+    """Turn a picture around, or not: as its seed says."""
+    random = np.random.default_rng(int(sample["_sample_seed"]))
+    image = sample["image"][:, ::-1] if random.random() < 0.5 else sample["image"]
+    return {"image": image.astype(np.float32), "number": sample["number"], "name": sample["entity_id"]}
+
+
+@pytest.mark.parametrize("pool", ["threads", "processes", "inline"])
+def test_a_function_of_samples_gets_their_seeds_and_its_results_are_put_together(train, pool):
+    arguments = {"shuffle": Shuffle(seed=5), "transform": per_sample(flip)}
+    with make_reader(train, batch_size=8, options=ReadOptions(pool=pool, workers=2), **arguments) as reader:
+        batches = list(reader)
+    assert set(batches[0]) == {"image", "number", "name", "is_pad"}
+    assert batches[0]["image"].dtype == np.float32
+    assert batches[0]["image"].shape == (8, 6, 5, 3)
+    by_number = {int(n): image for batch in batches for n, image in zip(batch["number"], batch["image"], strict=True)}
+    with make_reader(train, batch_size=25, options=ReadOptions(tail="drop"), **arguments) as other:
+        for batch in other:
+            for number, image in zip(batch["number"], batch["image"], strict=True):
+                assert np.array_equal(image, by_number[int(number)]), "the same sample, the same augmentation"
+
+
+def test_a_file_that_is_cut_while_it_is_read_is_an_error(own):
+    part = sorted((own / "train").glob("part-*.parquet"))[-1]
+    with make_reader(own / "train", batch_size=8) as reader:
+        with part.open("r+b") as stream:
+            stream.truncate(part.stat().st_size // 2)
+        with pytest.raises(CorruptionError, match=part.name):
+            list(reader)
