@@ -157,13 +157,14 @@ def train(split: Path, folder: Path, *, workers: str, epochs: int, save_every: i
         torch.nn.Conv2d(3, 12, 3, stride=2), torch.nn.ReLU(), torch.nn.Conv2d(12, 24, 3, stride=2), torch.nn.ReLU(),
         torch.nn.Flatten(), torch.nn.Linear(24 * 49, 10),
     )  # fmt: skip
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    # Momentum by hand: torch.optim imports torch's compiler, which takes each life four seconds.
+    momenta = [torch.zeros_like(each) for each in model.parameters()]
     with tensors(open_reader(split, workers=workers, epochs=epochs), channels_first=["image"]) as batches:
         reader = batches.reader
         if (folder / _CHECKPOINT).exists():
             saved = torch.load(folder / _CHECKPOINT, weights_only=True)
             model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
+            momenta = saved["optimizer"]
             batches.load_state_dict(saved["reader"])
             if _place(saved["reader"], reader) == epochs * reader.steps_per_epoch:
                 return
@@ -177,15 +178,12 @@ def train(split: Path, folder: Path, *, workers: str, epochs: int, save_every: i
                 pixels = hashlib.sha256(batch["image"].permute(0, 2, 3, 1).contiguous().numpy()).hexdigest()
                 ids = batch["number"][real].tolist()
                 _write_line(lines, {"step": number, "ids": ids, "pixels": pixels, "loss": loss.item()})
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                gradients = torch.autograd.grad(loss, list(model.parameters()))
+                with torch.no_grad():
+                    for each, momentum, gradient in zip(model.parameters(), momenta, gradients, strict=True):
+                        each -= momentum.mul_(0.9).add_(gradient) * 0.05
                 if (number + 1) % save_every == 0 or number + 1 == epochs * reader.steps_per_epoch:
-                    state = {
-                        "model": model.state_dict(),
-                        "optimizer": optimizer.state_dict(),
-                        "reader": batches.state_dict(),
-                    }
+                    state = {"model": model.state_dict(), "optimizer": momenta, "reader": batches.state_dict()}
                     _replace(folder / _CHECKPOINT, lambda stream, state=state: torch.save(state, stream))
 
 
