@@ -20,7 +20,7 @@ from loaders.decoders import Decoder
 from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
 from loaders.layout import Column, blocks_of, record_dtype
 from loaders.options import ReadOptions
-from loaders.pages import as_bytes
+from loaders.pages import PageError, as_bytes
 
 IS_PAD = "is_pad"
 SAMPLE_SEED = "_sample_seed"
@@ -68,12 +68,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A value that could not be decoded: its row in the job, which of the sample's rows, its column, and why."""
+    """A value that could not be read: its row in the job, which of the sample's rows, its column, and why.
+
+    `is_damage`: its bytes are not those that were published.
+    """
 
     row: int
     within: int
     column: str
     reason: str
+    is_damage: bool = False
 
 
 @dataclass(slots=True)
@@ -82,7 +86,7 @@ class Made:
 
     Attributes:
         batches: The batches; empty if one failed and errors are raised.
-        failures: Values that could not be decoded.
+        failures: Values that could not be read.
         decode_s: Seconds of gathering and decoding, of all threads.
         transform_s: Seconds in the caller's function.
         cpu_s: Processor seconds of both.
@@ -131,7 +135,6 @@ class Assembler:
         """Make the batches of a job in a piece of memory.
 
         Raises:
-            CorruptionError: If a row that is read straight from its file is not what was published.
             TransformError: If the caller's function raises.
         """
         started, used = time.perf_counter(), time.thread_time()
@@ -222,10 +225,11 @@ class Assembler:
                 continue
             try:
                 self._read_row(file, start, crc, as_bytes(rows[row]))
-            except CorruptionError as error:
+            except (PageError, CorruptionError, FileNotFoundError) as error:
+                reason = str(error).removesuffix("; copy the file again or publish the dataset again")
+                filling.failures.append(Failure(row // job.length, row % job.length, column.name, reason, True))
                 if self._options.on_error == "raise":
-                    raise
-                filling.failures.append(Failure(row // job.length, row % job.length, column.name, str(error)))
+                    return
 
     def _fill_blobs(self, column: Column, filling: _Filling) -> None:
         job, name = filling.job, column.name

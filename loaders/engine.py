@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from loaders.arena import make_arena
-from loaders.batches import Assembler, Job, Made, Transform
+from loaders.batches import Assembler, Failure, Job, Made, Transform
 from loaders.decode import Batch, python_values
 from loaders.decoders import Decoder
 from loaders.errors import CorruptionError, DecodeError, PlacedError
@@ -20,7 +20,7 @@ from loaders.layout import Column
 from loaders.loading import GroupLoader, direct_pages
 from loaders.options import ReadOptions, Shard, usable_cores
 from loaders.order import EpochOrder, sample_seeds
-from loaders.pages import crc32
+from loaders.pages import row_reader
 from loaders.processes import Remote, WorkerSpec
 from loaders.residents import Residents
 from loaders.samples import PerSample
@@ -32,7 +32,6 @@ from loaders.slots import Slots, anonymous
 from loaders.source import Split
 from loaders.state import State
 from loaders.stats import Stats
-from loaders.storage import Files
 from loaders.threads import Inline, Pool
 from loaders.tuning import choose
 
@@ -185,6 +184,11 @@ class Engine:
         rows = self._chosen.rows(groups, stretch.samples)
         length = reading.selection.length
         index = (self._residents.base[groups][:, None] + rows).reshape(-1)
+        flat_groups = groups if length == 1 else np.repeat(groups, length)
+        flat_rows = rows.reshape(-1)
+        direct = {  # before the next lines: it may find row groups broken
+            column.name: self._places(column, flat_groups, flat_rows) for column in reading.columns if column.is_direct
+        }
         pad, broken = stretch.filler, None
         if self._broken:
             broken = np.isin(groups, list(self._broken))
@@ -193,11 +197,6 @@ class Engine:
         seeds = None
         if reading.decoders or reading.gives_seeds:
             seeds = sample_seeds(self._state.fingerprint, self._state.seed, epoch, split.starts[groups] + rows[:, 0])
-        flat_groups = groups if length == 1 else np.repeat(groups, length)
-        flat_rows = rows.reshape(-1)
-        direct = {
-            column.name: self._places(column, flat_groups, flat_rows) for column in reading.columns if column.is_direct
-        }
         texts = [column for column in reading.columns if column.kind == "other"]
         others = {column.name: self._values(column, flat_groups, index) for column in texts}
         job = Job(epoch, step, stretch.ends, index, length, pad, seeds, direct, others)
@@ -206,28 +205,34 @@ class Engine:
     def _deliveries(self, plan: _Plan, made: Made) -> list[Delivery]:
         ends = plan.job.ends
         skipped: list[list[PlacedError]] = [[] for _ in ends]
+        known = set() if plan.broken is None else set(np.flatnonzero(plan.broken).tolist())
         for failure in made.failures:
-            error = self._failed(plan, failure.row, failure.within, failure.column, failure.reason)
+            error = self._failed(plan, failure)
             if self.reading.options.on_error == "raise":
                 raise error
-            if plan.filler is None or not plan.filler[failure.row]:
+            if failure.row not in known and (plan.filler is None or not plan.filler[failure.row]):
                 skipped[int(np.searchsorted(ends, failure.row, side="right"))].append(error)
+            known.add(failure.row)  # a sample counts once, whatever is wrong with it
         if plan.broken is not None:
             lost = plan.broken if plan.filler is None else plan.broken & ~plan.filler
             for row in np.flatnonzero(lost).tolist():
                 skipped[int(np.searchsorted(ends, row, side="right"))].append(self._broken[int(plan.groups[row])])
         return [Delivery(batch, tuple(errors)) for batch, errors in zip(made.batches, skipped, strict=True)]
 
-    def _failed(self, plan: _Plan, row: int, within: int, column: str, reason: str) -> DecodeError:
-        split, group = self.reading.split, int(plan.groups[row])
-        place = split.locate(int(split.starts[group]) + int(plan.rows[row, within]))
-        return DecodeError(
-            f"{place.file}: row group {place.row_group}, row {place.row}, column {column}: {reason}; leave the sample "
-            "out of the dataset, or read with on_error='skip'",
+    def _failed(self, plan: _Plan, failure: Failure) -> PlacedError:
+        split, group = self.reading.split, int(plan.groups[failure.row])
+        place = split.locate(int(split.starts[group]) + int(plan.rows[failure.row, failure.within]))
+        kind, remedy = (
+            (CorruptionError, "copy the file again or publish the dataset again") if failure.is_damage else
+            (DecodeError, "leave the sample out of the dataset, or read with on_error='skip'")
+        )  # fmt: skip
+        return kind(
+            f"{place.file}: row group {place.row_group}, row {place.row}, column {failure.column}: {failure.reason}; "
+            f"{remedy}",
             file=place.file,
             row_group=place.row_group,
             row=place.row,
-            column=column,
+            column=failure.column,
         )
 
     def _rows_of(self, epoch: int) -> RankRows:
@@ -335,21 +340,5 @@ class _ChosenRows:
         if self._is_all:
             return samples[:, None]
         return self._rows[self._starts[groups] + samples]
-
-
-def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:
-    """Return the function that reads one row straight from a file and compares its checksum."""
-
-    def read(file: str, start: int, crc: int, memory: memoryview) -> None:
-        files.read_into(file, start, [memory])
-        if crc32(memory) != crc:
-            path = f"{files.root}/{file}"
-            raise CorruptionError(
-                f"{path}: the {memory.nbytes:,} bytes from byte {start:,} on differ from their CRC-32; copy the file "
-                "again or publish the dataset again",
-                file=path,
-            )
-
-    return read
 
 

@@ -53,6 +53,12 @@ class GroupLoader:
         """
         if not self._columns:
             return
+        try:
+            self._load(group, slot)
+        except FileNotFoundError as error:  # removed since it was first opened
+            raise self._split.corrupt(group, "the file is listed in the manifest but is missing") from error
+
+    def _load(self, group: int, slot: int) -> None:
         rows = self._split.rows_by_group[group]
         names = [column.name for column in self._columns if _is_flat(column)]
         chunks = self._split.chunks(group, names) if names else []

@@ -11,7 +11,7 @@ from loaders.bounds import Bounds, bounds_of
 from loaders.decode import Batch
 from loaders.decoders import Decoder
 from loaders.engine import Reading
-from loaders.errors import FormatError
+from loaders.errors import CorruptionError, FormatError
 from loaders.fields import Field
 from loaders.layout import Column, columns_of
 from loaders.loading import direct_pages
@@ -66,9 +66,14 @@ def _selected(split: Split, filter: object, sequence: SampleSequence | None, opt
 
 def _settled(split: Split, column: Column) -> Column:
     """Read rows straight from the file only if they were written one to a page."""
-    if not column.is_direct or not split.rows_by_group or direct_pages(split, 0, column) is not None:
+    if not column.is_direct:
         return column
-    return replace(column, is_direct=False)
+    for group in range(len(split.rows_by_group)):
+        try:
+            return column if direct_pages(split, group, column) is not None else replace(column, is_direct=False)
+        except CorruptionError:  # an error of its rows, when they are read
+            continue
+    return column
 
 
 def _check_decoders(decoders: Mapping[str, Decoder], fields: Sequence[Field]) -> None:

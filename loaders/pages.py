@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from loaders.storage import Files
+
 try:
     from isal.isal_zlib import crc32 as _crc32
 except ImportError:  # pragma: no cover - the same sum, at a fifth of the speed
@@ -87,6 +89,20 @@ def walk(raw: memoryview) -> Iterator[tuple[int, int]]:
         if header[3] < 0 or size < 0 or values < 0:
             raise PageError("a page of negative size")
         yield size, values
+
+
+def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:
+    """Return the function that reads one row straight from a file: (file, first byte, CRC-32, memory to fill).
+
+    It raises PageError if the bytes differ from the checksum, and what `files` raises.
+    """
+
+    def read(file: str, start: int, crc: int, memory: memoryview) -> None:
+        files.read_into(file, start, [memory])
+        if crc32(memory) != crc:
+            raise PageError(f"the {memory.nbytes:,} bytes from byte {start:,} on differ from their CRC-32")
+
+    return read
 
 
 def check(page: Page, values: Any) -> None:

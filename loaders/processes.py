@@ -17,10 +17,9 @@ from loaders.arena import ArenaShape, make_arena
 from loaders.batches import Assembler, Failure, Job, Made, Transform
 from loaders.decode import python_values
 from loaders.decoders import Decoder
-from loaders.errors import CorruptionError
 from loaders.fields import Field
 from loaders.options import ReadOptions
-from loaders.pages import crc32
+from loaders.pages import row_reader
 from loaders.shared import Shared
 from loaders.slots import Lease
 from loaders.storage import LocalFiles, StorageOptions
@@ -135,16 +134,9 @@ class Remote:
 def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
     """Return what a worker process does with a job; called once in each."""
     _calm_opencv()
-    files = LocalFiles(spec.folder)
-
-    def read_row(file: str, start: int, crc: int, memory: memoryview) -> None:
-        files.read_into(file, start, [memory])
-        if crc32(memory) != crc:
-            raise CorruptionError(f"{spec.folder}/{file}: the row at byte {start:,} differs from its CRC-32", file=file)
-
     assembler = Assembler(
         make_arena(spec.arena, lambda _: arrays[0]), decoders=spec.decoders, options=spec.options,
-        transform=spec.transform, gives_seeds=spec.gives_seeds, read_row=read_row,
+        transform=spec.transform, gives_seeds=spec.gives_seeds, read_row=row_reader(LocalFiles(spec.folder)),
     )  # fmt: skip
     fields = {column.name: column.field for column in spec.arena.columns}
 
@@ -154,7 +146,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
         writer = Writer(memory, spec.output_bytes)
         answer = {
             "batches": writer.describe(made.batches),
-            "failures": [[each.row, each.within, each.column, each.reason] for each in made.failures],
+            "failures": [[each.row, each.within, each.column, each.reason, each.is_damage] for each in made.failures],
             "decode_s": made.decode_s,
             "transform_s": made.transform_s,
         }

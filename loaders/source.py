@@ -202,6 +202,7 @@ class Split:
         }
         with pq.ParquetFile(ranges.stream(), **settings) as file:
             data = file.read_row_group(at, columns=names, use_threads=False)
+        data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
         wanted = [field for field in self.manifest.fields if field.name in names]
         columns = {}
         for field in wanted:
