@@ -32,6 +32,8 @@ from benchmarks.loaders.workloads import COLUMNS, WORKLOADS, Data, Workload
 
 RESULT = "result: "
 
+_READ_BYTES = 8 << 20
+
 
 def main() -> int:
     """Do what the first argument says."""
@@ -41,6 +43,8 @@ def main() -> int:
     if task["options"].get("layout") == "matrix":
         work = replace(work, kind="tensors")
     data, folder = Data(work), Path(task["folder"])
+    if task["mode"] != "prepare":
+        into_page_cache(folder)
     started = time.perf_counter()
     if task["peer"] == "limit":
         from benchmarks.loaders import limits as peer
@@ -59,6 +63,15 @@ def main() -> int:
     sys.stdout.write(f"\n{RESULT}{json.dumps(result)}\n")
     sys.stdout.flush()
     os._exit(0)  # without waiting for threads of a loader that was left in mid-epoch
+
+
+def into_page_cache(folder: Path) -> None:
+    """Read all files of a loader: those of other loaders may have driven them out since it was measured last."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb", buffering=0) as file:
+                while file.read(_READ_BYTES):
+                    pass
 
 
 def prepare(peer: Any, data: Data, folder: Path) -> dict[str, float]:

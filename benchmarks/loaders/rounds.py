@@ -1,4 +1,4 @@
-"""All settings once, then all of them again: what the machine does meanwhile meets everybody."""
+"""All settings of a workload once, then all of them again: what the machine does meanwhile meets everybody."""
 
 from __future__ import annotations
 
@@ -52,8 +52,17 @@ class Line:
 
 
 def measure(settings: Sequence[Setting], data: dict[str, Data], *, rounds: int, pace: Pace, seed: int) -> list[Line]:
-    """Measure every setting in every round; one that fails is left out of the rounds that follow."""
+    """Measure one workload after the other, every setting in every round.
+
+    A setting that fails is left out of the rounds that follow.
+    """
     lines = [Line(setting) for setting in settings]
+    for workload in data:
+        _measure_workload([line for line in lines if line.setting.workload == workload], data, rounds, pace, seed)
+    return lines
+
+
+def _measure_workload(lines: Sequence[Line], data: dict[str, Data], rounds: int, pace: Pace, seed: int) -> None:
     for line in lines:
         _attempt(line, lambda line=line: line.written.update(_prepared(line.setting, data)))
     for number in range(rounds):
@@ -63,12 +72,12 @@ def measure(settings: Sequence[Setting], data: dict[str, Data], *, rounds: int, 
             mode = "limit" if line.setting.peer == "limit" else "speed"
             task = _task(line, mode, pace, seed)
             _attempt(line, lambda line=line, task=task: line.rounds.append(run_child(task)))
-        logger.info("round=%d of=%d seconds=%.0f", number + 1, rounds, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        logger.info("workload=%s round=%d of=%d seconds=%.0f", lines[0].setting.workload, number + 1, rounds, seconds)
     for line in lines:
         if line.setting.peer != "limit":
             task = _task(line, "look", pace, seed)
             _attempt(line, lambda line=line, task=task: line.look.update(run_child(task, sample_memory=True)))
-    return lines
 
 
 def _prepared(setting: Setting, data: dict[str, Data]) -> dict[str, Any]:
