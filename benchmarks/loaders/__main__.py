@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             logging.error("%s: %s", name, reason)
         return 1 if failures else 0
     results: dict[str, Any] = {"machine": machine_facts(), "command": sys.argv[1:]}
+    if results["machine"]["load_before"] > 1:
+        logging.warning("the machine is busy (load %.1f): rates mean little", results["machine"]["load_before"])
     tables = []
     if not args.audit_only:
         data = {name: make_data(WORKLOADS[name]) for name in args.only}
