@@ -12,27 +12,36 @@ from loaders.pages import PageError, walk
 EXPANSION = 64
 """A column chunk may become this many times its size in the file ..."""
 
+_PAGES = 10_000
+_BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+
 FREE_BYTES = 64 << 20
 """... or 64 MiB, whichever is more: text that repeats one word may expand more than 64 times."""
 
 
-def check_expansion(column: Any, raw: memoryview, *, rows: int) -> None:
+def check_expansion(column: Any, raw: memoryview, *, rows: int, is_text: bool) -> None:
     """Compare what the pages of a column chunk claim with their size.
 
     Args:
         column: pyarrow's metadata of the chunk.
         raw: Its bytes.
         rows: Rows of the row group.
+        is_text: Whether it is a column of text, which is read with its dictionary.
 
     Raises:
-        PageError: If the pages claim to be larger than is plausible, or are no pages.
+        PageError: If the pages claim to be larger than is plausible, are not those of the footer, or are no pages.
     """
     limit = max(FREE_BYTES, EXPANSION * len(raw))
-    total = values = 0
-    for size, count in walk(raw):
+    total = values = words = pages = 0
+    for size, count, is_dictionary in walk(raw):
+        pages += 1
         total += size
-        values += count
-        if total > limit or values * 8 > max(limit, 64 * rows):
-            raise PageError(f"its pages claim {total:,} bytes and {values:,} values in {len(raw):,} bytes of file")
-    if column.num_values > max(limit // 8, 8 * rows):
-        raise PageError(f"the footer claims {column.num_values:,} values in {len(raw):,} bytes of file")
+        values, words = (values, words + count) if is_dictionary else (values + count, words)
+        if total > limit or max(values, words) * 8 > max(limit, 64 * rows) or pages > max(_PAGES, 2 * rows):
+            raise PageError(
+                f"its {pages:,} pages claim {total:,} bytes and {values:,} values in {len(raw):,} bytes of file"
+            )
+        if is_dictionary and not is_text and column.physical_type in _BYTES:  # each use of a word is a copy of it
+            raise PageError("a dictionary of bytes; the format has dictionaries for text only")
+    if column.num_values != values:  # no checksum covers the headers of pages
+        raise PageError(f"its pages hold {values:,} values, the footer says {column.num_values:,}")

@@ -29,6 +29,9 @@ HEADER_LIMIT = 256
 """Bytes in which every header of a page that we read ends: without statistics they have about 35."""
 
 _DATA_PAGE, _PLAIN = 0, 0
+_DICTIONARY = 2
+_VALUES_OF = {_DATA_PAGE: 5, _DICTIONARY: 7, 3: 8}  # page type: the field that says how many values it has
+_LONGEST_HEADER = 64 << 10  # with statistics of long text
 _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
 
@@ -72,8 +75,8 @@ def read_header(raw: memoryview) -> Page:
     return page
 
 
-def walk(raw: memoryview) -> Iterator[tuple[int, int]]:
-    """Go through the pages of a column chunk, of any kind: (bytes when unpacked, number of values).
+def walk(raw: memoryview) -> Iterator[tuple[int, int, bool]]:
+    """Go through the pages of a column chunk: (bytes when unpacked, number of values, whether it is a dictionary).
 
     Raises:
         PageError: If the bytes are no sequence of pages.
@@ -81,14 +84,15 @@ def walk(raw: memoryview) -> Iterator[tuple[int, int]]:
     at = 0
     while at < len(raw):
         try:
-            header, start = _struct(raw[at:], 0, 0)
-            size, values = header[2], sum(header[kind][1] for kind in (5, 7, 8) if kind in header)
+            header, start = _struct(raw[at : at + _LONGEST_HEADER], 0, 0)
+            kind = header[1]
+            size, values = header[2], header[_VALUES_OF[kind]][1]
             at += start + header[3]
         except (KeyError, IndexError, TypeError) as error:
             raise PageError(f"not the header of a page: {error!r}") from None
         if header[3] < 0 or size < 0 or values < 0:
             raise PageError("a page of negative size")
-        yield size, values
+        yield size, values, kind == _DICTIONARY
 
 
 def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:

@@ -184,6 +184,8 @@ class Split:
         footer = self._footer(part)
         ranges = Ranges(self._part(part).bytes)
         described = footer.row_group(at)
+        wanted = [field for field in self.manifest.fields if field.name in names]
+        texts = [field.name for field in wanted if pa.types.is_string(field.type)]
         for index in range(described.num_columns):
             column = described.column(index)
             if column.path_in_schema.split(".")[0] in names:
@@ -192,8 +194,8 @@ class Split:
                     raise self.corrupt(group, "the footer points out of the file", column.path_in_schema)
                 chunk = ranges.part(start, column.total_compressed_size)
                 self.files.read_into(self._part(part).name, start, [chunk])
-                check_expansion(column, chunk, rows=self.rows_by_group[group])
-        texts = [field.name for field in self.fields if field.name in names and pa.types.is_string(field.type)]
+                is_text = column.path_in_schema in texts
+                check_expansion(column, chunk, rows=self.rows_by_group[group], is_text=is_text)
         settings: dict[str, Any] = {
             "metadata": footer,
             "page_checksum_verification": True,
@@ -203,7 +205,6 @@ class Split:
         with pq.ParquetFile(ranges.stream(), **settings) as file:
             data = file.read_row_group(at, columns=names, use_threads=False)
         data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
-        wanted = [field for field in self.manifest.fields if field.name in names]
         columns = {}
         for field in wanted:
             column = data.column(field.name)

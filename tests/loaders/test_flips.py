@@ -227,3 +227,20 @@ def test_a_manifest_with_hostile_numbers_is_refused_by_name(small, tmp_path):
     (tmp_path / "_manifest.json").write_text(text.replace('"format_version": 1', '"format_version": ' + "9" * 5000))
     with pytest.raises(FormatError):
         make_reader(tmp_path, batch_size=1)
+
+
+def test_pages_that_hold_fewer_values_than_the_footer_says_lose_no_entry_of_a_map(small):
+    """No checksum covers the number of values in the header of a page: the last map came without its last entry."""
+    WHOLE[small] = read(small, RAISE)
+    part = sorted(small.glob("part-*"))[0]
+    raw = part.read_bytes()
+    heads = [heads[-1] for group, column, heads, _ in places(part) if group == 1 and column in ("votes", "words")]
+    assert len(heads) == 3, "keys and values of the map, and the list"
+    for begin, end in heads:
+        at = raw.index(b"\x1c\x15", begin, end) + 2
+        for bit in range(8):
+            flip(part, 8 * at + bit)
+            try:
+                assert outcome(small, RAISE) == "CorruptionError"
+            finally:
+                flip(part, 8 * at + bit)
