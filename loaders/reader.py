@@ -17,7 +17,15 @@ from loaders.batches import IS_PAD
 from loaders.decode import Batch
 from loaders.decoders import Decoder
 from loaders.engine import Delivery, Engine, Reading
-from loaders.errors import DeadlineError, FormatError, PlacedError, StateMismatchError
+from loaders.errors import (
+    CorruptionError,
+    DeadlineError,
+    DecodeError,
+    FormatError,
+    PlacedError,
+    StateMismatchError,
+    TransformError,
+)
 from loaders.fields import Field
 from loaders.opening import open_reading
 from loaders.options import ReadOptions, Shard, Shuffle
@@ -33,6 +41,9 @@ _WINDOW_BUDGET_BYTES = 512 << 20
 
 _MOST_LANES = 32
 _TUNE_EVERY_S = 5.0
+
+_OF_ONE_BATCH = (CorruptionError, DecodeError, FormatError, TransformError)
+"""Errors that belong to one batch of those that are made together; time that ran out belongs to all of them."""
 
 
 def make_reader(
@@ -324,10 +335,11 @@ class Reader(Iterator[Batch]):
     def _next_delivery(self) -> Delivery:
         """Return the next batch and keep the workers busy with those after it."""
         self._look_ahead()
-        future = self._wait()
-        if future.exception() is not None and self._queue[0].last - self._queue[0].first > 1:
+        until = time.monotonic() + self._options.deadline_s
+        future = self._wait(until)
+        if isinstance(future.exception(), _OF_ONE_BATCH) and self._queue[0].last - self._queue[0].first > 1:
             self._split_first()
-            future = self._wait()
+            future = self._wait(until)
         deliveries = future.result()
         delivery = deliveries[self._taken]
         if len(self._skipped) + len(delivery.skipped) > self._options.skip_limit:
@@ -341,10 +353,10 @@ class Reader(Iterator[Batch]):
                 self._look_ahead()
         return delivery
 
-    def _wait(self) -> Future[list[Delivery]]:
+    def _wait(self, until: float) -> Future[list[Delivery]]:
         """Wait until the first of the batches in the making are made, or have failed."""
         future = self._queue[0].future
-        if not future.done() and not wait_done(future, self._options.deadline_s):
+        if not future.done() and not wait_done(future, max(0.0, until - time.monotonic())):
             raise self._too_late()
         self._check_usable()  # another thread may have closed it meanwhile
         return future
