@@ -73,7 +73,8 @@ def test_shuffled_rows_come_in_the_order_of_order_md(train, lanes, window):
 
 @pytest.mark.parametrize("options", [
     ReadOptions(workers=1, read_threads=1, prefetch=1),
-    ReadOptions(workers=5, read_threads=3, prefetch=9), ReadOptions(pool="inline"), ReadOptions(pool="processes", workers=2),
+    ReadOptions(workers=5, read_threads=3, prefetch=9), ReadOptions(pool="inline"),
+    ReadOptions(pool="processes", workers=2),
 ])  # fmt: skip
 def test_threads_prefetch_and_cache_change_no_byte(train, options):
     shuffle = Shuffle(seed=5)
