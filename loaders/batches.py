@@ -298,7 +298,9 @@ class Assembler:
                 valid = filling.valid[name][begin:end]
                 valid = valid if keep is None else valid[keep]
                 mask = ~valid.reshape(*valid.shape, *[1] * (values.ndim - valid.ndim))
-                values = np.ma.MaskedArray(values, mask=np.broadcast_to(mask, values.shape))
+                if mask.shape != values.shape:  # a view that cannot be written to, instead of a byte for each pixel
+                    mask = np.broadcast_to(mask, values.shape)
+                values = np.ma.MaskedArray(values, mask=mask)
             batch[name] = values
         if self._gives_seeds and job.seeds is not None:
             seeds = job.seeds[begin:end]
@@ -311,7 +313,7 @@ class Assembler:
         assert self._transform is not None
         try:
             result: object = self._transform(batch)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a thread of ours is no place to end the program from
             raise TransformError(
                 f"the transform raised {type(error).__name__} on batch {job.step + at} of epoch {job.epoch}: {error}"
             ) from error

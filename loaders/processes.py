@@ -85,14 +85,17 @@ class Remote:
 
     def assemble(self, job: Job) -> Made:
         """Have a job done; waits for it."""
-        memory = self._take()
         texts = {column.name: column.field for column in self._spec.arena.columns if column.name in job.others}
         told, payload = _told(job, texts)
+        memory = self._take()
         told["slot"] = self._numbers[memory.__array_interface__["data"][0]]
         what = f"making batch {job.step} of epoch {job.epoch}"
-        lease = Lease(memory, self)
-        answer, overflow = self._result(what, told, payload)
-        whole = np.asarray(lease)
+        try:
+            answer, overflow = self._result(what, told, payload)
+        except BaseException:
+            self.give_back(memory)  # now: a traceback that somebody keeps would keep a lease
+            raise
+        whole = np.asarray(Lease(memory, self))
         if not self._free:  # the caller keeps many batches: give it these for good, and go on with the memory
             whole = whole.copy()
         batches = restored(answer["batches"], whole, overflow)

@@ -165,7 +165,13 @@ class Reader(Iterator[Batch]):
                 raise StopIteration
             self._agree()
             called = time.perf_counter()
-            delivery = self._next_delivery()
+            try:
+                delivery = self._next_delivery()
+            except Exception:
+                if self._is_closed:  # meanwhile, by another thread: whatever broke, broke of that
+                    self._drop_engine()
+                    self._check_usable()
+                raise
             now = time.perf_counter()
             worked = 0.0 if self._left_at is None else called - self._left_at
             self._stats.delivered(self._batch_rows, waited_s=now - called, consumer_s=worked)
@@ -302,7 +308,7 @@ class Reader(Iterator[Batch]):
         total, window = batch_size * world, shuffle.window if shuffle else 1
         lanes = shuffle.lanes if shuffle else world
         if lanes is None:
-            fitting = _WINDOW_BUDGET_BYTES // (2 * window * max(1, *self._reading.split.bytes_by_group))
+            fitting = _WINDOW_BUDGET_BYTES // (2 * window * max((1, *self._reading.split.bytes_by_group)))
             lanes = default_lanes(world=world, global_batch=total, limit=min(_MOST_LANES, fitting))
         seed = shuffle.seed if shuffle else None
         return State(self._reading.selection.fingerprint, seed, 0, 0, lanes, window, total, self._options.tail)
@@ -334,6 +340,10 @@ class Reader(Iterator[Batch]):
 
     def _next_delivery(self) -> Delivery:
         """Return the next batch and keep the workers busy with those after it."""
+        if not self._queue:
+            self._planned = (self._epoch, self._step)
+        elif (self._queue[0].epoch, self._queue[0].first + self._taken) != (self._epoch, self._step):
+            self._set_position(self._epoch, self._step)  # Ctrl-C in the middle of the last call: its batch is due
         self._look_ahead()
         until = time.monotonic() + self._options.deadline_s
         future = self._wait(until)

@@ -111,14 +111,13 @@ class Residents:
         return Hold(self, entries)
 
     def let_go(self, entries: list[_Entry]) -> None:
-        """Release what a hold had; row groups that failed are forgotten, so that the next hold tries again."""
+        """Release what a hold had."""
         with self._lock:
             for entry in entries:
                 entry.users -= 1
-                if entry.users:
+                if entry.users or self._entries.get(entry.group) is not entry:
                     continue
-                has_failed = entry.loaded.done() and entry.loaded.exception() is not None
-                if has_failed or entry.slot < 0:
+                if entry.slot < 0:
                     self._forget(entry)
                 else:
                     self._idle[entry.group] = entry
@@ -157,14 +156,14 @@ class Residents:
         try:
             self._load(entry.group, entry.slot)
         except BaseException as error:
+            with self._lock:  # forgotten whoever still waits for it, so that the next hold tries again
+                self._idle.pop(entry.group, None)
+                self._forget(entry)
             entry.loaded.set_exception(error)
         else:
             entry.loaded.set_result(None)
             with self._lock:
                 self._to_come -= self._to_come > 0
-        with self._lock:  # one that nobody wants any more may now make room
-            if not entry.users and entry.loaded.exception() is not None and self._entries.get(entry.group) is entry:
-                self._idle.pop(entry.group, None)
-                self._forget(entry)
+        with self._lock:  # there is room now, or one that nobody wants any more may make some
             start = self._place()
         self._begin(start)

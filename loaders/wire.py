@@ -37,11 +37,19 @@ class Writer:
         if isinstance(value, bytes):
             return {"bytes": self.describe(np.frombuffer(value, dtype=np.uint8))}
         if isinstance(value, Mapping):
-            return {"dict": [[str(name), self.describe(item, f"{where}[{name!r}]")] for name, item in value.items()]}
+            for name in value:
+                if not isinstance(name, str):
+                    raise TransformError(
+                        f"{where} holds a dict in which {name!r} is no name: with pool='processes' use text"
+                    )
+            return {"dict": [[name, self.describe(item, f"{where}[{name!r}]")] for name, item in value.items()]}
         if isinstance(value, list | tuple):
             return {"list": [self.describe(item, where) for item in value]}
         if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
-            array = np.asarray(value)
+            try:
+                array = np.asarray(value)
+            except (TypeError, ValueError, RuntimeError) as error:  # a tensor with gradients, or of bfloat16
+                raise TransformError(f"{where} holds a {type(value).__name__}: {error}") from error
             if not array.dtype.hasobject and array.dtype.names is None:
                 return self._array(array)
         raise TransformError(
