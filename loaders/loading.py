@@ -125,7 +125,8 @@ class GroupLoader:
                 try:
                     self._finish(part, group, slot, rows)
                 except PageError as error:
-                    if part.column.kind == "blob" and not isinstance(error, BadSum):
+                    is_blob = part.column.kind == "blob" and not isinstance(error, BadSum)
+                    if is_blob or isinstance(error, SeveralPages):
                         slow.append(part.column)
                     elif is_last or not forget(files, name, start, end - start):
                         raise self._split.corrupt(group, str(error), part.column.name) from error
@@ -140,6 +141,8 @@ class GroupLoader:
             self._find_values(part, slot, rows)
             return
         page = read_header(memoryview(part.header))
+        if page.values < rows and page.bytes == page.values * part.column.row_bytes:
+            raise SeveralPages(f"its first page holds {page.values} of {rows} values")
         if (page.start, page.values, page.bytes) != (len(part.header), rows, part.target.nbytes):
             raise PageError(f"its page holds {page.values} values in {page.bytes:,} bytes, expected {rows}")
         check(page, as_bytes(part.target))
@@ -215,6 +218,10 @@ def _is_flat(column: Column) -> bool:
     return column.kind != "other" and not column.field.nullable and not pa.types.is_nested(column.field.type)
 
 
+class SeveralPages(PageError):
+    """The values do not lie side by side, and have to be unpacked."""
+
+
 class BadSum(PageError):
     """A checksum differs: what the page says of itself is not the reason to read it in another way."""
 
@@ -249,6 +256,3 @@ def direct_pages(split: Split, group: int, column: Column) -> Any:
     if at != end:
         raise split.corrupt(group, "its pages do not fill what the footer says", column.name)
     return found
-
-
-

@@ -7,11 +7,23 @@ import gc
 import threading
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import loaders.loading
 import loaders.source
-from loaders import FormatError, ReadOptions, Shuffle, StorageError, TransformError, make_reader, read_manifest
+from loaders import (
+    Field,
+    FormatError,
+    ReadOptions,
+    Shuffle,
+    StorageError,
+    TransformError,
+    make_reader,
+    read_manifest,
+    write_dataset,
+)
 from loaders.reader import Reader
 from tests.loaders.samples import numbers_of
 
@@ -128,3 +140,22 @@ def test_what_does_not_travel_is_an_error_of_the_transform():
         Writer(memory, 0).describe({"x": Odd()})
     with pytest.raises(TransformError, match="0 is no name"):
         Writer(memory, 0).describe({"x": {0: 1}})
+
+
+@pytest.mark.parametrize("rows_per_page", [7, 50, 99])
+def test_a_column_of_a_few_small_pages_is_read(tmp_path, monkeypatch, rows_per_page):
+    """What pyarrow writes by itself: a page for each 20,000 rows."""
+    writer = pq.ParquetWriter
+
+    def small_pages(path, schema, **settings):
+        return writer(path, schema, **{**settings, "max_rows_per_page": rows_per_page, "write_batch_size": 1})
+
+    monkeypatch.setattr(pq, "ParquetWriter", small_pages)
+    fields = (Field("number", pa.int64()), Field("half", pa.float32()))
+    rows = [{"entity_id": f"{n:03d}", "number": n, "half": n / 2} for n in range(100)]
+    write_dataset(rows, fields, tmp_path / "v1")
+    for columns in (["number"], ["number", "half"]):
+        with make_reader(tmp_path / "v1" / "train", batch_size=100, columns=columns) as reader:
+            batch = next(reader)
+        assert sorted(batch["number"].tolist()) == list(range(100))
+        assert "half" not in batch or batch["half"].tolist() == [n / 2 for n in batch["number"].tolist()]
