@@ -76,6 +76,11 @@ class Conversion:
 
     def _convert_ragged(self, name: str, values: Sequence[Any]) -> Batch:
         field, out = self._fields[name], Batch()
+        if any(isinstance(value, list) for value in values):
+            raise FormatError(
+                f"column {name}, ragged={self._ragged[name]!r}: samples are sequences, each with a list of arrays; "
+                "leave the column out of `ragged` or lay it together in the reader's transform"
+            )
         if self._nulls == "mask" and field.nullable:
             out[f"{name}_valid"] = np.array([value is not None for value in values], dtype=bool)
         if any(value is None for value in values):

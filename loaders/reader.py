@@ -279,6 +279,11 @@ class Reader(Iterator[Batch]):
         return self._reading.selection.samples
 
     @property
+    def sample_rows(self) -> int:
+        """Rows in one sample: 1, or the length of the sequences."""
+        return self._reading.selection.length
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches of an epoch; the same on all ranks."""
         whole, rest = divmod(self.rows, self._start.global_batch)

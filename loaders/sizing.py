@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from loaders.arena import ArenaShape
 from loaders.batches import delivered, output_parts, outputs_of
@@ -64,12 +66,13 @@ def sizes_of(
         steps = 1
     chunks = 1 if options.pool == "inline" else max(-(-options.prefetch // steps), options.threads + 1)
     ahead = (chunks + 1) * steps * size
-    smallest = state.window * min(samples for samples in samples_by_group if samples)
-    groups = lanes * (3 + math.ceil(ahead / smallest)) * state.window
-    chosen = sum(1 for samples in samples_by_group if samples)
+    counts = sorted(samples for samples in samples_by_group if samples)
+    # Whole row groups that lie in the samples in the making: one small one, as at the end of a file, is only one.
+    whole = bisect_right(list(accumulate(counts)), lanes * ahead)
+    groups = 4 * lanes * state.window + whole
     arena = ArenaShape(
         columns=tuple(columns),
-        slots=max(1, min(groups, chosen)),
+        slots=max(1, min(groups, len(counts))),
         rows=max(split.rows_by_group, default=1),
         chunk_bytes={column.name: max(split.bytes_by_group) for column in columns if column.kind == "blob"},
     )

@@ -68,7 +68,8 @@ def tensors(
 
     Args:
         reader: What to read; its state is the state of the result.
-        channels_first: Columns of pictures (N, H, W, C) to give as (N, C, H, W), without a copy.
+        channels_first: Columns of pictures (N, H, W, C) to give as (N, C, H, W), without a copy;
+            of sequences (N, T, H, W, C) as (N, T, C, H, W).
         device: Where to put the tensors; None leaves them over the reader's own arrays.
         pin: Give tensors in page-locked memory, for whoever copies them to a CUDA device later.
         ragged: What becomes of columns whose values differ in size. `pad`: one tensor (N, largest, ...), zero beyond
@@ -90,10 +91,11 @@ def tensors(
     ragged = dict(ragged or {})
     conversion = Conversion(reader.fields, ragged=ragged, nulls=nulls)
     lists = frozenset(name for name, how in ragged.items() if how == "list")
+    lead = 2 if reader.sample_rows > 1 else 1  # axes of the batch, and of the rows of a sequence
     copies = _copies(None if device is None else torch.device(device), pin)
     return TensorReader(
         reader,
-        lambda batch: _as_tensors(conversion.convert(batch), frozenset(channels_first), lists),
+        lambda batch: _as_tensors(conversion.convert(batch), frozenset(channels_first), lists, lead),
         copies,
         looks_ahead=prefetch_to_device and isinstance(copies, _CudaCopies),
     )
@@ -318,7 +320,7 @@ def _copies(device: torch.device | None, pin: bool) -> _Copies:
     return _PlainCopies(lambda tensor: tensor if device is None else tensor.to(device))
 
 
-def _as_tensors(batch: Batch, channels_first: frozenset[str], lists: frozenset[str]) -> Tensors:
+def _as_tensors(batch: Batch, channels_first: frozenset[str], lists: frozenset[str], lead: int) -> Tensors:
     """Return the batch with tensors over its arrays of numbers, and `_Jagged` where a nested tensor is wanted."""
     out: Tensors = {}
     for name, value in batch.items():
@@ -327,7 +329,7 @@ def _as_tensors(batch: Batch, channels_first: frozenset[str], lists: frozenset[s
         elif isinstance(value, list) and name in lists:
             out[name] = [_laid_out(_tensor(each), name in channels_first, 3) for each in value]
         elif isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-            out[name] = _laid_out(_tensor(value), name in channels_first, 4)
+            out[name] = _laid_out(_tensor(value), name in channels_first, lead + 3)
         else:
             out[name] = value
     return out

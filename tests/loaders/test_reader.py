@@ -25,6 +25,7 @@ from loaders import (
 )
 from loaders.order import EpochOrder, sample_seeds
 from loaders.testing import assert_resumes_exactly, assert_same_batch
+from tests.loaders.runs import write_numbered
 from tests.loaders.samples import FIELDS, SMALL, numbers_of, pixels, rows_of
 
 
@@ -335,6 +336,16 @@ def test_the_memory_bound_is_known_before_the_first_batch(train):
         batch = sum(64 * -(-8 * width // 64) for width in (6 * 5 * 3, 8, 8, 1, 12, 8)) + 8 * 2 * 1024
         goes = max(4, reader._options.threads + 1) + 2  # text and maps count as 1 KiB each
         assert reader.memory_bound_bytes == (64 << 20) + held + unpacked + goes * batch
+
+
+def test_one_small_row_group_does_not_have_everything_held(tmp_path):
+    slots = []
+    for rows in (5_000, 5_001):  # about 550 row groups, the last one small or not
+        split = write_numbered(tmp_path / str(rows), rows, rows_per_group=10)
+        with make_reader(split, batch_size=8, shuffle=Shuffle(seed=1, lanes=2, window=2)) as reader:
+            slots.append(reader._sizes().arena.slots)
+            assert sorted(number for batch in reader for number in numbers_of(batch)) == list(range(rows))
+    assert slots[1] <= slots[0] + 1 < 300
 
 
 def test_a_missing_or_cut_file_is_found_before_the_first_batch(own):

@@ -10,9 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from loaders import Field, FormatError, ReadOptions, Shard, Shuffle, TransformError, make_reader, write_dataset
+from loaders import (
+    Field,
+    FormatError,
+    Layout,
+    ReadOptions,
+    Sequence,
+    Shard,
+    Shuffle,
+    TransformError,
+    make_reader,
+    write_dataset,
+)
 from loaders.testing import assert_resumes_exactly
-from tests.loaders.samples import png
+from tests.loaders.samples import pixels, png
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
@@ -378,3 +389,32 @@ def test_the_shard_comes_from_the_variables_of_torchrun(monkeypatch):
     monkeypatch.setenv("RANK", "two")
     with pytest.raises(FormatError, match="RANK and WORLD_SIZE are numbers, found 'two' and '4'"):
         shard()
+
+
+def test_sequences_keep_their_axis_and_channels_come_before_height_and_width(tmp_path):
+    fields = [
+        Field("clip", pa.string()),
+        Field("t", pa.int64()),
+        Field("image", pa.binary(), codec="image", shape=(6, 5, 3)),
+        Field("grey", pa.binary(), codec="image", shape=(6, 5)),
+        Field("tokens", pa.list_(pa.int32())),
+    ]
+    rows = [
+        {"entity_id": f"{n}", "clip": f"c{n // 5}", "t": n % 5, "image": png(pixels(n)), "grey": png(pixels(n)[:, :, 0]),
+         "tokens": list(range(n % 4))}
+        for n in range(20)
+    ]  # fmt: skip
+    write_dataset(rows, fields, tmp_path / "v1", layout=Layout(sequence_column="clip", order_column="t"))
+
+    def reader(columns):
+        pairs = Sequence(length=2, by="clip", order="t")
+        return make_reader(tmp_path / "v1" / "train", batch_size=4, columns=columns, sequence=pairs)
+
+    names = ["image", "grey"]
+    with reader(names) as plain, tensors(reader(names), channels_first=names) as found:
+        wanted, batch = next(plain), next(iter(found))
+        assert batch["image"].shape == (4, 2, 3, 6, 5)
+        assert np.array_equal(batch["image"].numpy(), wanted["image"].transpose(0, 1, 4, 2, 3))
+        assert np.array_equal(batch["grey"].numpy(), wanted["grey"]), "no channels: the axes stay as they are"
+    with tensors(reader(["tokens"]), ragged={"tokens": "pad"}) as ragged, pytest.raises(FormatError, match="tokens"):
+        next(iter(ragged))
