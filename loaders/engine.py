@@ -165,10 +165,10 @@ class Engine:
         self.reading_pool.close(patience_s=patience_s)
 
     def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Any) -> list[Delivery]:
-        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
         try:
-            if hold is not None:
+            if hold is not None:  # first of all: the manifest only claims how many rows there are
                 hold.wait(self.decoding_pool.closed)
+            stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
             plan = self._plan(epoch, first, stretch)
             made = self._assemble(plan.job)
         finally:

@@ -9,14 +9,14 @@ from typing import Any
 
 from loaders.pages import PageError, walk
 
-EXPANSION = 64
-"""A column chunk may become this many times its size in the file ..."""
+EXPANSION = 4
+"""A column chunk may become this many times its size in the file (the format does not compress) ..."""
 
 _PAGES = 10_000
 _BYTES = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 
 FREE_BYTES = 64 << 20
-"""... or 64 MiB, whichever is more: text that repeats one word may expand more than 64 times."""
+"""... or 64 MiB, whichever is more: text that repeats one word expands much more."""
 
 
 def check_expansion(column: Any, raw: memoryview, *, rows: int, is_text: bool) -> None:

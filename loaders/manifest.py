@@ -29,6 +29,8 @@ JSON_LIMIT_BYTES = 256 << 20
 
 PART_NAME = re.compile(r"part-[0-9]{5,9}\.parquet")
 SPLIT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_FREE, _EXPANSION = 4 << 20, 64
+"""A part may claim this many rows, and bytes in a row group, or this many times its size in the file."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -99,6 +101,10 @@ class PartReceipt:
             raise FormatError(f"{receipt.name}: {receipt.rows} rows, but its row groups or its digest say otherwise")
         if len(receipt.row_group_bytes) != len(receipt.row_groups) or 0 in receipt.row_groups:
             raise FormatError(f"{receipt.name}: every row group needs its rows (at least one) and its bytes")
+        room = max(_FREE, _EXPANSION * receipt.bytes)
+        if receipt.rows > room or max(receipt.row_group_bytes, default=0) > room:
+            claim = f"{receipt.rows:,} rows in row groups of up to {max(receipt.row_group_bytes, default=0):,} bytes"
+            raise FormatError(f"{receipt.name}: {claim} do not fit into a file of {receipt.bytes:,} bytes")
         if not 0 < receipt.footer_bytes <= receipt.bytes:
             raise FormatError(f"{receipt.name}: a footer of {receipt.footer_bytes} in {receipt.bytes} bytes")
         return receipt

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from loaders.bounds import Bounds, bounds_of
-from loaders.decode import Batch
+from loaders.decode import Batch, dense_shape
 from loaders.decoders import Decoder
 from loaders.engine import Reading
 from loaders.errors import CorruptionError, FormatError
+from loaders.expansion import EXPANSION, FREE_BYTES
 from loaders.fields import Field
 from loaders.layout import Column, columns_of
 from loaders.loading import direct_pages
@@ -44,7 +45,9 @@ def open_reading(
         split = Split(files, columns=columns)
         _check_decoders(decoders, split.fields)
         selection = _selected(split, filter, sequence, options)
-        held = tuple(_settled(split, column) for column in columns_of(split.fields, files.is_local, decoders))
+        columns_held = columns_of(split.fields, files.is_local, decoders)
+        _check_sizes(columns_held, split, options)
+        held = tuple(_settled(split, column) for column in columns_held)
         return Reading(split, selection, held, dict(decoders), options, transform, shard)
     except BaseException:
         files.close()
@@ -74,6 +77,21 @@ def _settled(split: Split, column: Column) -> Column:
         except CorruptionError:  # an error of its rows, when they are read
             continue
     return column
+
+
+def _check_sizes(columns: Sequence[Column], split: Split, options: ReadOptions) -> None:
+    """Refuse shapes for which memory would be taken that no file of the split can fill."""
+    room = max(FREE_BYTES, EXPANSION * max(split.bytes_by_group, default=0))
+    for column in columns:
+        shape = dense_shape(column.field)
+        if column.field.codec == "image" and shape is not None and shape[0] * shape[1] > options.max_pixels:
+            pixels = f"{shape[0]:,} x {shape[1]:,} pixels are more than max_pixels={options.max_pixels:,}"
+            raise FormatError(f"{split.folder}: column {column.name}: {pixels}")
+        if column.row_bytes > room:
+            raise FormatError(
+                f"{split.folder}: column {column.name}: values of {column.row_bytes:,} bytes do not fit into row "
+                f"groups of {max(split.bytes_by_group, default=0):,} bytes"
+            )
 
 
 def _check_decoders(decoders: Mapping[str, Decoder], fields: Sequence[Field]) -> None:
