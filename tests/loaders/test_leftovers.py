@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.loaders.fault_jobs import Fault, Left, settled, slow_first
 from tests.loaders.samples import numbers_of
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 3.0
+DEADLINE_S = 2.0
 STEPS = 13  # 101 rows, 8 in a batch
 WHEN = {"start": 0, "middle": 50, "end": 100}
 """Rows in stored order: those of the first batch, one in the middle, the last."""
@@ -69,13 +70,15 @@ ALWAYS = [
 def test_a_fault_that_comes_again_is_a_named_error_in_time_wherever_in_the_epoch(train, order, pool, kind, error):
     before = Left.now()
     for when, place in WHEN.items():
-        fault = Fault(kind, order[place])
-        with make_reader(train, columns=["number"], batch_size=8, transform=fault, options=options(pool)) as reader:
+        fault, opts = Fault(kind, order[place]), options(pool)
+        if error is not DeadlineError:
+            opts = replace(opts, deadline_s=20)
+        with make_reader(train, columns=["number"], batch_size=8, transform=fault, options=opts) as reader:
             found, caught, longest = until_error(reader)
             assert isinstance(caught, error), (when, repr(caught))
             good = order[: place - place % 8]
             assert found == (good[: len(found)] if error in UNPLACED else good), "those before it came, in order"
-            assert longest < DEADLINE_S + 1
+            assert longest < opts.deadline_s + 1
             began = time.monotonic()
         assert time.monotonic() - began < 2.5, "close does not wait for what hangs"
         del reader, caught
