@@ -97,7 +97,7 @@ class Remote:
             raise
         whole = np.asarray(Lease(memory, self))
         if not self._free:  # the caller keeps many batches: give it these for good, and go on with the memory
-            whole = whole.copy()
+            whole = whole[: answer["used"]].copy()
         batches = restored(answer["batches"], whole, overflow)
         failures = [Failure(*each) for each in answer["failures"]]
         return Made(batches, failures, answer["decode_s"], answer["transform_s"])
@@ -149,6 +149,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
         writer = Writer(memory, spec.output_bytes)
         answer = {
             "batches": writer.describe(made.batches),
+            "used": writer.used,
             "failures": [[each.row, each.within, each.column, each.reason, each.is_damage] for each in made.failures],
             "decode_s": made.decode_s,
             "transform_s": made.transform_s,

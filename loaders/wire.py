@@ -24,6 +24,11 @@ class Writer:
         """Arrays for which there is no room; they travel as they are."""
         self._overflow_bytes = 0
 
+    @property
+    def used(self) -> int:
+        """Bytes of the memory, from its beginning, that hold anything."""
+        return self._at
+
     def describe(self, value: Any, where: str = "the transform") -> Any:
         """Return the JSON for a value.
 

@@ -275,3 +275,27 @@ def test_a_rank_that_is_not_one_is_refused_and_leaves_nothing(train):
     with pytest.raises(LoaderError):
         make_reader(train, batch_size=8, shuffle=Shuffle(1, lanes=3), shard=Shard(0, 2))
     assert settled(before) == before
+
+
+def same(batch):
+    """Do nothing."""
+    return batch
+
+
+def test_kept_batches_of_worker_processes_hold_no_room_that_a_transform_did_not_use(train):
+    opts = options("processes", deadline_s=20, prefetch=1)
+    reader = make_reader(train, columns=["image"], batch_size=8, epochs=40, transform=same, options=opts)
+    with reader:
+        kept = list(reader)
+        held = {id(owner): owner.nbytes for owner in map(owner_of, kept) if owner is not None}
+        room = reader._sizes().output_bytes
+    assert len(held) > 3, "copies were made"
+    assert all(size < 2 * room for size in held.values())
+
+
+def owner_of(batch):
+    """Return the array of our own that holds the memory of a batch, None where it is shared."""
+    array = batch["image"]
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array if array.base is None else None
