@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -42,10 +43,11 @@ _MOST_THREADS = 64
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One batch, and the samples that were left out of it."""
+    """One batch, the samples that were left out of it, and how many it was made of, padding included."""
 
     batch: Batch
     skipped: tuple[PlacedError, ...]
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Engine:
         reading, sizes = self.reading, self._sizes
         spec = WorkerSpec(
             sizes.arena, reading.decoders, reading.options, reading.transform, reading.gives_seeds,
-            reading.split.folder, sizes.output_bytes,
+            reading.split.folder, sizes.output_bytes, sizes.room_bytes,
         )  # fmt: skip
         return Remote(spec, arena=memory, chunks=sizes.chunks)
 
@@ -217,7 +219,11 @@ class Engine:
             lost = plan.broken if plan.filler is None else plan.broken & ~plan.filler
             for row in np.flatnonzero(lost).tolist():
                 skipped[int(np.searchsorted(ends, row, side="right"))].append(self._broken[int(plan.groups[row])])
-        return [Delivery(batch, tuple(errors)) for batch, errors in zip(made.batches, skipped, strict=True)]
+        rows = [end - begin for begin, end in pairwise((0, *ends))]
+        return [
+            Delivery(batch, tuple(errors), count)
+            for batch, errors, count in zip(made.batches, skipped, rows, strict=True)
+        ]
 
     def _failed(self, plan: _Plan, failure: Failure) -> PlacedError:
         split, group = self.reading.split, int(plan.groups[failure.row])

@@ -70,12 +70,13 @@ class ReadOptions:
         on_error: `raise` CorruptionError or DecodeError, or `skip` the samples that cannot be read, counted in
             `Reader.skipped`. With `pad` a skipped sample is a blank row (zeros, empty) marked in `is_pad`; otherwise
             the batch is shorter.
-        skip_limit: Samples that may be skipped before the error is raised after all.
+        skip_limit: Samples that may be skipped in an epoch before the error is raised after all.
         deadline_s: Seconds in which every batch comes or DeadlineError is raised, and in which the folder opens.
             With pool="inline" only reads of remote storage have one.
         pool: Who makes batches. `threads`: decoding and gathering run side by side, as they do without the GIL.
-            `processes`: for a transform that holds the GIL (plain Python); it must be importable. `inline`: the
-            caller, one batch at a time; nothing is prepared ahead.
+            `processes`: for a transform that holds the GIL (plain Python); it must be importable, keep no array of its
+            batch, and what it returns comes as numpy arrays and lists. `inline`: the caller, one batch at a time;
+            nothing is prepared ahead.
         workers: Threads or processes that make batches. None: one for each core of this process, at most 8; the
             number of threads then follows what they get done, and `Reader.stats()` says why.
         read_threads: Threads that read row groups.
@@ -112,6 +113,8 @@ class ReadOptions:
                 raise FormatError(f"{name} must be one of {', '.join(choices)}, found {getattr(self, name)!r}")
         if self.deadline_s <= 0:
             raise FormatError(f"deadline_s must be positive, found {self.deadline_s}")
+        if self.allocate is not None and self.pool == "processes":
+            raise FormatError("allocate is for threads: with pool='processes' batches lie in memory that they share")
         if self.prefetch < 1 or self.read_threads < 1 or (self.workers is not None and self.workers < 1):
             raise FormatError("prefetch, read_threads and workers must be at least 1")
 

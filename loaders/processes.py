@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from loaders.arena import ArenaShape, make_arena
 from loaders.batches import Assembler, Failure, Job, Made, Transform
 from loaders.decode import python_values
 from loaders.decoders import Decoder
+from loaders.errors import TransformError
 from loaders.fields import Field
 from loaders.options import ReadOptions
 from loaders.pages import row_reader
@@ -25,10 +27,6 @@ from loaders.slots import Lease
 from loaders.storage import LocalFiles, StorageOptions
 from loaders.wire import Writer, restored
 from loaders.workers import ProcessPool
-
-_ROOM = 8
-"""What a transform may make of a batch, times its size, before its arrays travel through a pipe: uint8 to float64.
-Memory that is not touched is not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class WorkerSpec:
         decoders, options, transform, gives_seeds: As for `Assembler`.
         folder: The split, for columns that are read straight from its files.
         output_bytes: Memory that assembling takes, at the beginning of a slot.
+        room_bytes: Size of a slot.
     """
 
     arena: ArenaShape
@@ -49,6 +48,7 @@ class WorkerSpec:
     gives_seeds: bool
     folder: str
     output_bytes: int
+    room_bytes: int
 
 
 class Remote:
@@ -66,8 +66,7 @@ class Remote:
             FormatError: If the transform cannot be sent to another process.
         """
         self._spec = spec
-        room = spec.output_bytes * (_ROOM if spec.transform is not None else 1)
-        shared = [Shared(max(64, room), populate=spec.transform is None) for _ in range(chunks + 2)]
+        shared = [Shared(max(64, spec.room_bytes), populate=spec.transform is None) for _ in range(chunks + 2)]
         self._memories = [each.array for each in shared]
         self._numbers = {memory.__array_interface__["data"][0]: at for at, memory in enumerate(self._memories)}
         self._free = deque(self._memories)
@@ -144,7 +143,18 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
     fields = {column.name: column.field for column in spec.arena.columns}
 
     def handle(told: dict[str, Any], payload: bytes) -> tuple[Any, bytes]:
-        memory = arrays[1 + told["slot"]]
+        watch = _Watch()
+        answer = work(told, payload, np.asarray(Lease(arrays[1 + told["slot"]], watch)))
+        if not watch.is_over:
+            gc.collect()  # arrays in a cycle are kept by nobody
+        if not watch.is_over:
+            raise TransformError(
+                "the transform keeps an array of its batch; with pool='processes' the next batches are made in that "
+                "memory: keep a copy"
+            )
+        return answer
+
+    def work(told: dict[str, Any], payload: bytes, memory: Any) -> tuple[Any, bytes]:
         made = assembler.assemble(_job(told, payload, fields), memory)
         writer = Writer(memory, spec.output_bytes)
         answer = {
@@ -157,6 +167,16 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
         return answer, b"".join(writer.overflow)
 
     return handle
+
+
+class _Watch:
+    """Notes when the last array over the memory of a batch is gone."""
+
+    is_over = False
+
+    def give_back(self, memory: Any) -> None:
+        """Called by the lease of that memory."""
+        self.is_over = True
 
 
 def _told(job: Job, texts: Mapping[str, Field]) -> tuple[dict[str, Any], bytes]:

@@ -137,6 +137,7 @@ class Reader(Iterator[Batch]):
         self._left_at: float | None = None
         self._tune_at = time.perf_counter() + _TUNE_EVERY_S
         self._skipped: list[PlacedError] = []
+        self._skipped_in = 0
         self._has_agreed = self._shard.exchange is None
         self._is_closed = False
         self._engine: Engine | None = None
@@ -174,7 +175,7 @@ class Reader(Iterator[Batch]):
                 raise
             now = time.perf_counter()
             worked = 0.0 if self._left_at is None else called - self._left_at
-            self._stats.delivered(self._batch_rows, waited_s=now - called, consumer_s=worked)
+            self._stats.delivered(delivery.rows, waited_s=now - called, consumer_s=worked)
             self._step += 1
             if self._step == self.steps_per_epoch and not self._is_last_epoch(self._epoch):
                 self._epoch, self._step = self._epoch + 1, 0
@@ -296,17 +297,13 @@ class Reader(Iterator[Batch]):
 
     @property
     def skipped(self) -> tuple[PlacedError, ...]:
-        """Why samples were left out so far, one error for each, in order of delivery."""
+        """Why samples were left out of the epoch of the last batch, one error for each, in order of delivery."""
         return tuple(self._skipped)
 
     @property
     def memory_bound_bytes(self) -> int:
         """What this reader holds at most, beside the interpreter: see ORDER.md, "Memory"."""
         return self._sizes().total
-
-    @property
-    def _batch_rows(self) -> int:
-        return self._start.global_batch // self._shard.world
 
     def _fresh_state(self, batch_size: int) -> State:
         shuffle, world = self._shuffle, self._shard.world
@@ -322,7 +319,7 @@ class Reader(Iterator[Batch]):
         reading = self._reading
         return sizes_of(
             reading.split, reading.columns, reading.selection.samples_by_group, reading.selection.length, self._start,
-            self._shard.world, self._options, reading.decoders,
+            self._shard.world, self._options, reading.decoders, has_transform=reading.transform is not None,
         )  # fmt: skip
 
     def _set_position(self, epoch: int, step: int) -> None:
@@ -357,6 +354,8 @@ class Reader(Iterator[Batch]):
             future = self._wait(until)
         deliveries = future.result()
         delivery = deliveries[self._taken]
+        if self._skipped_in != self._epoch:
+            self._skipped_in, self._skipped = self._epoch, []
         if len(self._skipped) + len(delivery.skipped) > self._options.skip_limit:
             raise delivery.skipped[0]
         self._skipped += delivery.skipped

@@ -18,7 +18,6 @@ class PerSample:
     """Calls a function with each sample and puts the results together. Make one with `per_sample`."""
 
     function: Callable[[Sample], Mapping[str, Any]]
-    needs_seeds = True
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch of what the function made of each sample; padding and seeds stay as they are."""

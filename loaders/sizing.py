@@ -24,6 +24,10 @@ _CHUNK_BYTES = 4 << 20
 
 _MOST_STEPS = 64
 
+TRANSFORM_ROOM = 8
+"""What a transform in another process may make of a batch, times its size, before its arrays travel through a pipe:
+uint8 to float64. Memory that is not touched is not taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -33,6 +37,7 @@ class Sizes:
         arena: What is held of the split.
         steps: Batches that are made in one go.
         output_bytes: Memory for those.
+        room_bytes: The same with what a transform in another process may make of them.
         chunks: Goes that are in the making, or made and not yet delivered.
         listed_bytes: What values that come as lists take in one go, at an estimate.
         unpacked_bytes: Text, lists and maps that are held, and what is unpacked at once by the reading threads.
@@ -41,6 +46,7 @@ class Sizes:
     arena: ArenaShape
     steps: int
     output_bytes: int
+    room_bytes: int
     chunks: int
     listed_bytes: int
     unpacked_bytes: int
@@ -48,13 +54,13 @@ class Sizes:
     @property
     def total(self) -> int:
         """Bytes that the reader holds at most, beside the interpreter."""
-        each = self.output_bytes + self.listed_bytes
+        each = self.room_bytes + self.listed_bytes
         return _OVERHEAD_BYTES + self.arena.bytes + self.unpacked_bytes + (self.chunks + 2) * each
 
 
 def sizes_of(
     split: Split, columns: Sequence[Column], samples_by_group: Sequence[int], length: int, state: State, world: int,
-    options: ReadOptions, decoders: Mapping[str, Decoder],
+    options: ReadOptions, decoders: Mapping[str, Decoder], *, has_transform: bool,
 ) -> Sizes:  # fmt: skip
     """Settle the sizes for a reader of one rank."""
     lanes, size = state.lanes // world, state.global_batch // state.lanes
@@ -82,7 +88,9 @@ def sizes_of(
     unpacked = 2 * options.read_threads * max(split.bytes_by_group)
     if not arena.chunk_bytes and any(column.kind == "other" for column in columns):
         unpacked += arena.slots * max(split.bytes_by_group)  # with blobs, their place has room for all columns
-    return Sizes(arena, steps, _bytes(columns, decoders, rows * steps, length), chunks, listed, unpacked)
+    output = _bytes(columns, decoders, rows * steps, length)
+    room = output * TRANSFORM_ROOM if options.pool == "processes" and has_transform else output
+    return Sizes(arena, steps, output, room, chunks, listed, unpacked)
 
 
 def _bytes(columns: Sequence[Column], decoders: Mapping[str, Decoder], rows: int, length: int) -> int:

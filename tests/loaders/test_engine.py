@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import gc
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from loaders import CorruptionError, ReadOptions, Shuffle, TransformError, make_reader, per_sample
-from tests.loaders.samples import numbers_of
+from loaders import (
+    CorruptionError,
+    DecodeError,
+    FormatError,
+    ReadOptions,
+    Shuffle,
+    TransformError,
+    make_reader,
+    per_sample,
+    write_dataset,
+)
+from tests.loaders.samples import FIELDS, numbers_of, rows_of
 
 NUMBERS = ["number", "label_index"]
 
@@ -74,6 +85,55 @@ def test_a_function_of_samples_gets_their_seeds_and_its_results_are_put_together
         for batch in other:
             for number, image in zip(batch["number"], batch["image"], strict=True):
                 assert np.array_equal(image, by_number[int(number)]), "the same sample, the same augmentation"
+
+
+class Mixup:
+    """Mixes each batch with the one before: keeps an array, or a copy of it."""
+
+    def __init__(self, *, copies: bool) -> None:
+        self.copies, self.last = copies, None
+
+    def __call__(self, batch):
+        number = batch["number"]
+        last = number if self.last is None else self.last
+        self.last = number.copy() if self.copies else number
+        return {"number": number, "last": last[: len(number)].copy()}
+
+
+def test_a_transform_in_a_process_must_copy_what_it_keeps(train):
+    options = ReadOptions(pool="processes", workers=1)
+    with make_reader(train, columns=["number"], batch_size=8, transform=Mixup(copies=True), options=options) as reader:
+        batches = list(reader)
+    assert all(np.array_equal(after["last"], before["number"]) for before, after in pairwise(batches))
+    with make_reader(train, columns=["number"], batch_size=8, transform=Mixup(copies=False), options=options) as reader:
+        with pytest.raises(TransformError, match="keep a copy"):
+            list(reader)
+
+
+def test_memory_of_the_callers_is_for_threads():
+    with pytest.raises(FormatError, match="allocate is for threads"):
+        ReadOptions(pool="processes", allocate=np.zeros)
+
+
+@pytest.mark.parametrize("tail", ["pad", "ragged"])
+def test_the_statistics_count_the_rows_that_came(train, tail):
+    with make_reader(train, columns=["number"], batch_size=8, options=ReadOptions(tail=tail)) as reader:
+        delivered = sum(len(batch["number"]) for batch in reader)
+        assert reader.stats().rows == delivered == (101 if tail == "ragged" else 104)
+
+
+def test_the_limit_of_skipped_samples_is_for_one_epoch(tmp_path):
+    rows = rows_of(40)
+    for row in rows[::10]:
+        row["image"] = b"no picture"
+    write_dataset(rows, FIELDS, tmp_path / "v1")
+    options = ReadOptions(on_error="skip", skip_limit=4)
+    with make_reader(tmp_path / "v1" / "train", batch_size=8, epochs=5, options=options) as reader:
+        assert sum(len(numbers_of(batch)) for batch in reader) == 5 * 36
+        assert len(reader.skipped) == 4, "those of the last epoch"
+    options = ReadOptions(on_error="skip", skip_limit=3)
+    with make_reader(tmp_path / "v1" / "train", batch_size=8, options=options) as reader, pytest.raises(DecodeError):
+        list(reader)
 
 
 def test_a_file_that_is_cut_while_it_is_read_is_an_error(own):

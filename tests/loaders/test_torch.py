@@ -400,8 +400,8 @@ def test_sequences_keep_their_axis_and_channels_come_before_height_and_width(tmp
         Field("tokens", pa.list_(pa.int32())),
     ]
     rows = [
-        {"entity_id": f"{n}", "clip": f"c{n // 5}", "t": n % 5, "image": png(pixels(n)), "grey": png(pixels(n)[:, :, 0]),
-         "tokens": list(range(n % 4))}
+        {"entity_id": f"{n}", "clip": f"c{n // 5}", "t": n % 5, "image": png(pixels(n)),
+         "grey": png(pixels(n)[:, :, 0]), "tokens": list(range(n % 4))}
         for n in range(20)
     ]  # fmt: skip
     write_dataset(rows, fields, tmp_path / "v1", layout=Layout(sequence_column="clip", order_column="t"))
