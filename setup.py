@@ -10,8 +10,8 @@ ABI = {"hex": "0x030B0000", "tag": "cp311"}  # requires-python: one build serves
 setup(
     ext_modules=[
         Extension(
-            "loaders._jpeg",
-            ["loaders/_jpeg.c"],
+            "loaders.decoding._jpeg",
+            ["loaders/decoding/_jpeg.c"],
             libraries=["jpeg"],
             define_macros=[("Py_LIMITED_API", ABI["hex"])],
             py_limited_api=True,

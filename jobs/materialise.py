@@ -38,7 +38,7 @@ from loaders import (
     verify,
 )
 from loaders.errors import LoaderError
-from loaders.manifest import FORMAT_VERSION
+from loaders.format.manifest import FORMAT_VERSION
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, MATERIALISATIONS
 

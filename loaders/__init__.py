@@ -35,7 +35,11 @@ Writing with many workers. The plan holds small rows, no bytes; each task reads 
 Every task is idempotent; after a kill the same lines continue: parts that are complete are kept. `staging` must lie
 on the file system of `folder` and be named after `plan.plan_id`, so that two plans do not meet in it.
 
-FORMAT.md says what is on disk, ORDER.md in which order it is read.
+FORMAT.md says what is on disk, ORDER.md in which order it is read, GUIDE.md how to use it in training.
+
+The packages, each standing on those after it: `mixing` and the glue to torch and Arrow; `reader`; `engine` (batches are
+made) and `publishing` (datasets are written); `reading` (files to memory) and `workers` (threads, processes); `decoding`
+(bytes to arrays); `ordering` (which samples, in which order); `format` (what is on disk); `stores` (where files lie).
 """
 
 from __future__ import annotations
@@ -44,8 +48,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from loaders.decode import Batch
-    from loaders.decoders import CenterCrop, RandomResizedCrop
+    from loaders.decoding.decoders import CenterCrop, RandomResizedCrop
+    from loaders.decoding.values import Batch
+    from loaders.engine.samples import per_sample
+    from loaders.engine.stats import ReaderStats
     from loaders.errors import (
         AlreadyPublishedError,
         CorruptionError,
@@ -59,42 +65,40 @@ if TYPE_CHECKING:
         TransformError,
         WorkerDiedError,
     )
-    from loaders.fields import Field, field_from_json
-    from loaders.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
-    from loaders.mixing import MixedReader, mix
+    from loaders.format.fields import Field, field_from_json
+    from loaders.format.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
+    from loaders.format.parts import plan_parts
+    from loaders.mixing.mix import MixedReader, mix
     from loaders.options import ReadOptions, Shard, Shuffle
-    from loaders.parts import plan_parts
-    from loaders.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
-    from loaders.publishing import Published, find_published, publish
+    from loaders.ordering.sequences import Sequence
+    from loaders.publishing.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
+    from loaders.publishing.publish import Published, find_published, publish
+    from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
+    from loaders.publishing.verification import Verified, verify
+    from loaders.publishing.write import write_dataset
     from loaders.reader import Reader, make_reader
-    from loaders.samples import per_sample
-    from loaders.sequences import Sequence
-    from loaders.stats import ReaderStats
-    from loaders.storage import StorageOptions
-    from loaders.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
-    from loaders.verification import Verified, verify
-    from loaders.write import write_dataset
+    from loaders.stores.storage import StorageOptions
 
 _HOME = {
-    "decode": ("Batch",),
-    "decoders": ("CenterCrop", "RandomResizedCrop"),
+    "decoding.values": ("Batch",),
+    "decoding.decoders": ("CenterCrop", "RandomResizedCrop"),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError", "LoaderError",
                "RankMismatchError", "StateMismatchError", "StorageError", "TransformError", "WorkerDiedError"),
-    "fields": ("Field", "field_from_json"),
-    "manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
-    "mixing": ("MixedReader", "mix"),
+    "format.fields": ("Field", "field_from_json"),
+    "format.manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
+    "mixing.mix": ("MixedReader", "mix"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
-    "parts": ("plan_parts",),
-    "planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
-    "publishing": ("Published", "find_published", "publish"),
+    "format.parts": ("plan_parts",),
+    "publishing.planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
+    "publishing.publish": ("Published", "find_published", "publish"),
     "reader": ("Reader", "make_reader"),
-    "samples": ("per_sample",),
-    "sequences": ("Sequence",),
-    "stats": ("ReaderStats",),
-    "storage": ("StorageOptions",),
-    "tasks": ("RECEIPT_SCHEMA", "receipts_of", "run_task", "run_task_batches"),
-    "verification": ("Verified", "verify"),
-    "write": ("write_dataset",),
+    "engine.samples": ("per_sample",),
+    "ordering.sequences": ("Sequence",),
+    "engine.stats": ("ReaderStats",),
+    "stores.storage": ("StorageOptions",),
+    "publishing.tasks": ("RECEIPT_SCHEMA", "receipts_of", "run_task", "run_task_batches"),
+    "publishing.verification": ("Verified", "verify"),
+    "publishing.write": ("write_dataset",),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

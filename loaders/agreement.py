@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from loaders.errors import DeadlineError, FormatError, RankMismatchError
-from loaders.threads import Pool
+from loaders.workers.threads import Pool
 from schemas.canonical import canonical_json
 
 Exchange = Callable[[bytes], Sequence[bytes]]

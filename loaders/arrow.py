@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loaders.decode import Batch, dense_dtype
+from loaders.decoding.values import Batch, dense_dtype
 from loaders.errors import FormatError
-from loaders.fields import Field, is_number_list
-from loaders.ragged import join
+from loaders.format.fields import Field, is_number_list
 from loaders.reader import Reader
+from loaders.tensors.ragged import join
 
 
 def record_batches(reader: Reader) -> Iterator[pa.RecordBatch]:

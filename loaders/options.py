@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from loaders.errors import FormatError
-from loaders.storage import StorageOptions
+from loaders.stores.storage import StorageOptions
 
 Tail = Literal["pad", "drop", "ragged"]
 

@@ -13,10 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loaders.agreement import check_agreement
-from loaders.batches import IS_PAD
-from loaders.decode import Batch
-from loaders.decoders import Decoder
-from loaders.engine import Delivery, Engine, Reading
+from loaders.decoding.decoders import Decoder
+from loaders.decoding.values import Batch
+from loaders.engine.batches import IS_PAD
+from loaders.engine.engine import Delivery, Engine, Reading
+from loaders.engine.opening import open_reading
+from loaders.engine.sizing import Sizes, sizes_of
+from loaders.engine.stats import ReaderStats, Stats
 from loaders.errors import (
     CorruptionError,
     DeadlineError,
@@ -26,15 +29,12 @@ from loaders.errors import (
     StateMismatchError,
     TransformError,
 )
-from loaders.fields import Field
-from loaders.opening import open_reading
+from loaders.format.fields import Field
 from loaders.options import ReadOptions, Shard, Shuffle
-from loaders.order import check_shape, default_lanes
-from loaders.sequences import Sequence as SampleSequence
-from loaders.sizing import Sizes, sizes_of
-from loaders.state import State, check_same_run, parse_state
-from loaders.stats import ReaderStats, Stats
-from loaders.threads import wait_done, within
+from loaders.ordering.order import check_shape, default_lanes
+from loaders.ordering.sequences import Sequence as SampleSequence
+from loaders.ordering.state import State, check_same_run, parse_state
+from loaders.workers.threads import wait_done, within
 
 _WINDOW_BUDGET_BYTES = 512 << 20
 """512 MiB: what the open windows of all ranks together may hold when the number of lanes is chosen for you."""
@@ -75,7 +75,8 @@ def make_reader(
         epochs: Epochs in one pass of `for batch in reader`; the next pass goes on with the following epoch. None
             never ends.
         filter: Read only the rows that match, e.g. `[("width", ">=", 640), ("label", "in", ["cat", "dog"])]`; see
-            `loaders.filters`. Settled when the reader opens; row groups whose statistics exclude it are not read.
+            `loaders.ordering.filters`. Settled when the reader opens; row groups whose statistics exclude it are not
+            read.
         sequence: Several rows make a sample, e.g. `Sequence(length=5, by="clip", order="frame")`; each column then has
             an axis for them after that of the batch.
         options: How to read; changes no order.

@@ -44,11 +44,11 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from loaders.conversion import Conversion, Joined, Nulls, Ragged
-from loaders.decode import Batch
+from loaders.decoding.values import Batch
 from loaders.errors import FormatError
 from loaders.options import Shard
 from loaders.reader import Reader
+from loaders.tensors.conversion import Conversion, Joined, Nulls, Ragged
 
 Tensors: TypeAlias = "dict[str, Any]"
 """{column: tensor of shape (rows, ...), list of tensors, or what is no tensor as the reader gave it}."""

@@ -27,9 +27,9 @@ from benchmarks.loaders.peers.petrel import prepare
 from benchmarks.loaders.places import ROOT, cache_folder
 from benchmarks.loaders.workloads import WORKLOADS, make_data
 from loaders import Reader, ReadOptions, Shuffle, make_reader
-from loaders.decoders import RandomResizedCrop
+from loaders.decoding.decoders import RandomResizedCrop
 from loaders.errors import DeadlineError
-from loaders.storage import StorageOptions
+from loaders.stores.storage import StorageOptions
 from tests.loaders.s3 import Fault, serving
 
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from loaders import Field
-from loaders.manifest import Manifest, PartReceipt
+from loaders.format.manifest import Manifest, PartReceipt
 from schemas.digest import Digest
 
 WATCHED = (

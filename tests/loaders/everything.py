@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders import Field, Layout, write_dataset
-from loaders.pages import _struct
+from loaders.reading.pages import _struct
 from tests.loaders.samples import pixels, png
 
 SIDE = 260

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from loaders.storage import StorageOptions
+from loaders.stores.storage import StorageOptions
 
 Kind = Literal["503", "429", "500", "403", "404", "416", "cut", "short", "html", "drip", "dead", "slow", "reset"]
 """cut: half of the body, then the end. short: half of the body, and says so. html: another body of the same status.

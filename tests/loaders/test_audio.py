@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from loaders import Field, FormatError, make_reader, write_dataset
-from loaders.audio import MAX_SAMPLES, decode_audio
+from loaders.decoding.audio import MAX_SAMPLES, decode_audio
 from loaders.errors import DecodeError
 
 ANY = Field("sound", pa.binary(), codec="audio")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loaders import decoders, pictures
-from loaders.decoders import CenterCrop, RandomResizedCrop
+from loaders.decoding import decoders, pictures
+from loaders.decoding.decoders import CenterCrop, RandomResizedCrop
+from loaders.decoding.pictures import Box, cut, decode_new
 from loaders.errors import DecodeError, FormatError
-from loaders.order import random_words, stream_key
-from loaders.pictures import Box, cut, decode_new
+from loaders.ordering.order import random_words, stream_key
 from tests.corpus import encoded, picture
 
 LIMIT = 10_000_000

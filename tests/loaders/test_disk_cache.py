@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-import loaders.disk_cache
-from loaders.disk_cache import CachedFiles, DiskCache
+import loaders.stores.disk_cache
 from loaders.errors import StorageError
-from loaders.storage import LocalFiles, StorageOptions, forget, open_files
+from loaders.stores.disk_cache import CachedFiles, DiskCache
+from loaders.stores.storage import LocalFiles, StorageOptions, forget, open_files
 from tests.loaders.s3 import serving
 
 REPOSITORY = Path(__file__).parents[2]
@@ -193,8 +193,8 @@ def test_processes_share_one_cache_within_its_bound(origin: Path, tmp_path: Path
     code = f"""
 import random, sys
 from pathlib import Path
-from loaders.disk_cache import CachedFiles, DiskCache
-from loaders.storage import LocalFiles
+from loaders.stores.disk_cache import CachedFiles, DiskCache
+from loaders.stores.storage import LocalFiles
 data = Path({str(origin / "a")!r}).read_bytes()
 files = CachedFiles(LocalFiles({str(origin)!r}), DiskCache({str(tmp_path / "cache")!r}, 60_000))
 generator = random.Random(int(sys.argv[1]))
@@ -215,7 +215,7 @@ def test_an_owner_that_dies_or_stops_blocks_nobody(
 ) -> None:
     code = f"""
 import time
-from loaders.disk_cache import DiskCache
+from loaders.stores.disk_cache import DiskCache
 cache = DiskCache({str(tmp_path / "cache")!r}, 1 << 20)
 cache._reserve(5000)
 with cache.fetching({b"k" * 32!r}):
@@ -227,7 +227,7 @@ with cache.fetching({b"k" * 32!r}):
         assert owner.stdout.readline() == b"holds\n"
         owner.send_signal(signal.SIGSTOP)
         cache = DiskCache(tmp_path / "cache", 1 << 20)
-        monkeypatch.setattr(loaders.disk_cache, "_FETCH_PATIENCE_S", 0.2)
+        monkeypatch.setattr(loaders.stores.disk_cache, "_FETCH_PATIENCE_S", 0.2)
         began = time.monotonic()
         with cache.fetching(b"k" * 32):
             assert 0.2 <= time.monotonic() - began < 2
@@ -236,7 +236,7 @@ with cache.fetching({b"k" * 32!r}):
         assert half.exists()  # its owner may go on
         owner.kill()
         owner.wait()
-    monkeypatch.setattr(loaders.disk_cache, "_FETCH_PATIENCE_S", 30.0)
+    monkeypatch.setattr(loaders.stores.disk_cache, "_FETCH_PATIENCE_S", 30.0)
     began = time.monotonic()
     with cache.fetching(b"k" * 32):
         assert time.monotonic() - began < 2
@@ -246,8 +246,8 @@ with cache.fetching({b"k" * 32!r}):
 
 def test_writers_killed_at_any_moment_leave_nothing_wrong(origin: Path, tmp_path: Path) -> None:
     code = f"""
-from loaders.disk_cache import CachedFiles, DiskCache
-from loaders.storage import LocalFiles
+from loaders.stores.disk_cache import CachedFiles, DiskCache
+from loaders.stores.storage import LocalFiles
 files = CachedFiles(LocalFiles({str(origin)!r}), DiskCache({str(tmp_path / "cache")!r}, 1_000_000))
 print("up", flush=True)
 while True:

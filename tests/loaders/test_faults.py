@@ -29,7 +29,7 @@ from loaders import (
     verify,
     write_dataset,
 )
-from loaders import source as source_module
+from loaders.reading import source as source_module
 from loaders.testing import assert_resumes_exactly
 from tests.loaders.samples import SMALL, numbers_of, pixels, png, rows_of
 

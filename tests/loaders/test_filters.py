@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loaders.bounds import Bounds, bounds_of
 from loaders.errors import FormatError
-from loaders.fields import Field
-from loaders.filters import parse_filter
+from loaders.format.fields import Field
+from loaders.ordering.bounds import Bounds, bounds_of
+from loaders.ordering.filters import parse_filter
 from schemas.canonical import canonical_json
 
 DAY = datetime(2024, 5, 1, tzinfo=UTC)

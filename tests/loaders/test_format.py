@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders import Field, FormatError, field_from_json, read_dataset, read_manifest, verify, write_dataset
-from loaders.digest import row_hashes
-from loaders.fields import schema_id
-from loaders.petastorm_metadata import unischema_pickle
+from loaders.format.digest import row_hashes
+from loaders.format.fields import schema_id
+from loaders.format.petastorm_metadata import unischema_pickle
 from schemas.digest import digest_of
 from tests.loaders.samples import FIELDS, SMALL, rows_of
 

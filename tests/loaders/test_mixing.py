@@ -28,9 +28,9 @@ from loaders import (
     write_dataset,
 )
 from loaders.errors import RankMismatchError
-from loaders.mixing import mix
-from loaders.order import permutation, stream_key
-from loaders.shares import Shares, whole_parts
+from loaders.mixing.mix import mix
+from loaders.mixing.shares import Shares, whole_parts
+from loaders.ordering.order import permutation, stream_key
 from loaders.testing import assert_resumes_exactly, assert_same_batch
 
 FIELDS = (

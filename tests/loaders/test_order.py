@@ -15,7 +15,7 @@ import pytest
 
 from loaders import Reader, Shard, Shuffle, make_reader, read_manifest
 from loaders.errors import FormatError
-from loaders.order import (
+from loaders.ordering.order import (
     EpochOrder,
     check_shape,
     default_lanes,

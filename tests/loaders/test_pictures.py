@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loaders import pictures
+from loaders.decoding import pictures
+from loaders.decoding.pictures import Box, decode_box, decode_into, decode_new, jpeg_header, picture_size
 from loaders.errors import DecodeError
-from loaders.pictures import Box, decode_box, decode_into, decode_new, jpeg_header, picture_size
 from tests.corpus import bomb_jpeg, bomb_png, encoded, picture
 
 LIMIT = 1_000_000
 SUBSAMPLING = {"444": 0x111111, "422": 0x211111, "420": 0x221111, "440": 0x121111, "411": 0x411111}
 KINDS = ("420", "422", "440", "444", "411", "420 progressive", "444 progressive", "420 restarts", "422 restarts", "rgb",
          "grey", "grey progressive")  # fmt: skip
-needs_native = pytest.mark.skipif(pictures._native is None, reason="loaders._jpeg was not compiled here")
+needs_native = pytest.mark.skipif(pictures._native is None, reason="loaders.decoding._jpeg was not compiled here")
 
 
 @pytest.fixture(params=["native", "simplejpeg"])
@@ -29,7 +29,7 @@ def decoder(request, monkeypatch) -> str:
     if request.param == "simplejpeg":
         monkeypatch.setattr(pictures, "_native", None)
     elif pictures._native is None:
-        pytest.skip("loaders._jpeg was not compiled here")
+        pytest.skip("loaders.decoding._jpeg was not compiled here")
     return request.param
 
 

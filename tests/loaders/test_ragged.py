@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import Field, FormatError
-from loaders.ragged import join, pad, varying_axes
+from loaders.tensors.ragged import join, pad, varying_axes
 
 I32 = np.int32
 

@@ -23,7 +23,7 @@ from loaders import (
     read_manifest,
     write_dataset,
 )
-from loaders.order import EpochOrder, sample_seeds
+from loaders.ordering.order import EpochOrder, sample_seeds
 from loaders.testing import assert_resumes_exactly, assert_same_batch
 from tests.loaders.runs import write_numbered
 from tests.loaders.samples import FIELDS, SMALL, numbers_of, pixels, rows_of

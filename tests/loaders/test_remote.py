@@ -19,12 +19,12 @@ import pytest
 
 from loaders import ReadOptions, Shuffle, make_reader
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
-from loaders.filesystem_source import without_secrets
-from loaders.http_source import HttpSource
-from loaders.manifest import read_dataset, read_manifest
-from loaders.remote import RemoteFiles, open_remote
-from loaders.s3_source import signer
-from loaders.storage import Files, StorageOptions, open_files
+from loaders.format.manifest import read_dataset, read_manifest
+from loaders.stores.filesystem_source import without_secrets
+from loaders.stores.http_source import HttpSource
+from loaders.stores.remote import RemoteFiles, open_remote
+from loaders.stores.s3_source import signer
+from loaders.stores.storage import Files, StorageOptions, open_files
 from tests.loaders.s3 import Fault, Kind, Store, serving
 
 DATA = os.urandom(1 << 20)
@@ -337,8 +337,8 @@ def test_a_process_ends_while_a_server_drips(store: Store) -> None:
     store.faults.append(Fault("drip", times=100, method="GET"))
     code = f"""
 import threading, time
-from loaders.remote import open_remote
-from loaders.storage import StorageOptions
+from loaders.stores.remote import open_remote
+from loaders.stores.storage import StorageOptions
 options = StorageOptions(options=dict(endpoint_override="127.0.0.1:{store.port}", scheme="http", anonymous=True))
 files = open_remote("s3://bucket/train", options)
 threading.Thread(target=files.read, args=("a", 0, 100000), daemon=True).start()

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import loaders.loading
-import loaders.source
+import loaders.reading.loading
+import loaders.reading.source
 from loaders import (
     Field,
     FormatError,
@@ -32,7 +32,7 @@ NUMBERS = ["number", "label_index"]
 
 @pytest.mark.parametrize("pool", ["threads", "inline"])
 def test_a_row_group_that_failed_once_is_read_again_after_a_jump(train, monkeypatch, pool):
-    load, calls = loaders.loading.GroupLoader.load, []
+    load, calls = loaders.reading.loading.GroupLoader.load, []
 
     def fails_first(self, group, slot):
         calls.append(group)
@@ -40,7 +40,7 @@ def test_a_row_group_that_failed_once_is_read_again_after_a_jump(train, monkeypa
             raise StorageError("the store was away")
         load(self, group, slot)
 
-    monkeypatch.setattr(loaders.loading.GroupLoader, "load", fails_first)
+    monkeypatch.setattr(loaders.reading.loading.GroupLoader, "load", fails_first)
     options = ReadOptions(pool=pool, workers=1, deadline_s=5)
     with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1), options=options) as reader:
         with pytest.raises(StorageError, match="the store was away"):
@@ -101,7 +101,7 @@ def test_an_interruption_after_a_batch_was_taken_loses_none(train, monkeypatch):
         look_ahead(self)
 
     monkeypatch.setattr(Reader, "_look_ahead", interrupted)
-    monkeypatch.setattr("loaders.sizing._MOST_STEPS", 1)
+    monkeypatch.setattr("loaders.engine.sizing._MOST_STEPS", 1)
     found = []
     with make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1)) as reader:
         while len(found) < len(wanted):
@@ -123,13 +123,13 @@ def test_a_column_with_nulls_can_be_changed(train):
 
 def test_a_split_without_row_groups_is_refused(train, monkeypatch):
     empty = dataclasses.replace(read_manifest(train), parts=())
-    monkeypatch.setattr(loaders.source, "read_manifest", lambda files: empty)
+    monkeypatch.setattr(loaders.reading.source, "read_manifest", lambda files: empty)
     with pytest.raises(FormatError, match="holds no rows"):
         make_reader(train, batch_size=2, shuffle=Shuffle(seed=1))
 
 
 def test_what_does_not_travel_is_an_error_of_the_transform():
-    from loaders.wire import Writer
+    from loaders.engine.wire import Writer
 
     class Odd:
         def __array__(self, dtype=None, copy=None):

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders import Field, Layout, Shuffle, StateMismatchError, make_reader, write_dataset
-from loaders.bounds import Bounds, bounds_of
 from loaders.errors import FormatError
-from loaders.selection import select
-from loaders.sequences import Sequence
-from loaders.source import Split
+from loaders.ordering.bounds import Bounds, bounds_of
+from loaders.ordering.selection import select
+from loaders.ordering.sequences import Sequence
+from loaders.reading.source import Split
 
 FIELDS = (Field("n", pa.int64()), Field("name", pa.string(), nullable=True), Field("unused", pa.int64()))
 PRINT = "f" * 64

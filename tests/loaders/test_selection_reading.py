@@ -28,7 +28,7 @@ from loaders import (
     read_manifest,
     write_dataset,
 )
-from loaders.order import EpochOrder, sample_seeds
+from loaders.ordering.order import EpochOrder, sample_seeds
 from loaders.testing import assert_resumes_exactly, assert_same_batch
 from schemas.canonical import canonical_json, sha256_text
 from tests.loaders.runs import POOLS, options_of, read_ranks, steps_of

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loaders import Field, FormatError, Layout, plan_parts, read_manifest, verify, write_dataset
-from loaders.bounds import Bounds
-from loaders.selection import select
-from loaders.sequences import Sequence
+from loaders.ordering.bounds import Bounds
+from loaders.ordering.selection import select
+from loaders.ordering.sequences import Sequence
 from schemas.canonical import bucket
 
 CLIP = Field("clip", pa.string(), nullable=True)

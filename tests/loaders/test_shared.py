@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from loaders import FormatError
-from loaders.shared import Shared, attach
+from loaders.workers.shared import Shared, attach
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -60,7 +60,7 @@ def test_populate_takes_the_memory_at_once():
 @pytest.mark.parametrize("is_old", [False, True], ids=["now", "without the system's help"])
 def test_populate_works_on_kernels_that_cannot_do_it_in_one_call(monkeypatch, is_old):
     if is_old:
-        monkeypatch.setattr("loaders.shared._MADV_POPULATE_WRITE", 9999)
+        monkeypatch.setattr("loaders.workers.shared._MADV_POPULATE_WRITE", 9999)
     memory = Shared(10 * mmap.PAGESIZE + 1, populate=True)
     assert os.fstat(memory.fd).st_blocks * 512 >= 11 * mmap.PAGESIZE
 
@@ -87,7 +87,7 @@ def test_the_size_of_dev_shm_is_no_limit_and_a_kill_leaves_nothing_there():
     limit = os.statvfs("/dev/shm")
     size = limit.f_blocks * limit.f_frsize + (1 << 30)
     code = (
-        f"from loaders.shared import Shared; import os; memory = Shared({size}); memory.array[-1] = 1; "
+        f"from loaders.workers.shared import Shared; import os; memory = Shared({size}); memory.array[-1] = 1; "
         "os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=20).returncode == -9

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from loaders import Field, Layout, Reader, Shard, Shuffle, make_reader, read_manifest, write_dataset
-from loaders.order import EpochOrder, default_lanes
+from loaders.ordering.order import EpochOrder, default_lanes
 from tests.loaders.runs import read_ranks, steps_of
 
 ROWS, CLASSES, GROUPS, EPOCHS = 200_000, 10, 400, 3

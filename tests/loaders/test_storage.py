@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loaders.errors import CorruptionError, FormatError, StorageError
-from loaders.storage import LocalFiles, StorageOptions, local_folder, open_files
+from loaders.stores.storage import LocalFiles, StorageOptions, local_folder, open_files
 
 DATA = bytes(range(256)) * 40
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from loaders import ReadOptions, Shuffle, make_reader, reader
-from loaders.tuning import Observed, choose
+from loaders.engine.tuning import Observed, choose
 
 BUSY = Observed(workers=2, most=4, worked_s=10.0, cpu_s=9.8, transform_share=0.1, elapsed_s=5.0, waited_s=4.0)
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from loaders import DecodeError, Field, FormatError, ReadOptions, Shuffle, make_reader, write_dataset
-from loaders.fields import ARRAY_DTYPES, TYPES
+from loaders.format.fields import ARRAY_DTYPES, TYPES
 from tests.loaders.samples import png
 
 VALUES = {

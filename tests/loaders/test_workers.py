@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from loaders.errors import CorruptionError, DeadlineError, FormatError, LoaderError, WorkerDiedError
-from loaders.messages import WorkerTraceback
-from loaders.shared import Shared
-from loaders.workers import ProcessPool
+from loaders.workers.messages import WorkerTraceback
+from loaders.workers.pool import ProcessPool
+from loaders.workers.shared import Shared
 from tests.loaders.worker_jobs import build, build_slowly_later, build_that_fails
 
 ROOT = Path(__file__).parents[2]
@@ -321,7 +321,7 @@ def test_workers_that_always_die_at_their_start_are_not_started_for_ever(pools, 
 
 
 def test_a_worker_that_never_starts_is_an_error(pools, monkeypatch):
-    monkeypatch.setattr("loaders.supervisor._START_S", 0.7)
+    monkeypatch.setattr("loaders.workers.supervisor._START_S", 0.7)
     future = echoes(pools(1, "hang", build=build_that_fails), [1])[0]
     assert type(future.exception(20)) is DeadlineError
     assert "did not start within 0.7 s" in str(future.exception())
@@ -430,7 +430,7 @@ def test_a_forgotten_pool_ends():
 
 BUSY = """
     import sys, time
-    from loaders.workers import ProcessPool
+    from loaders.workers.pool import ProcessPool
     from tests.loaders.worker_jobs import build
 
     if __name__ == "__main__":
@@ -460,7 +460,7 @@ def test_workers_of_a_killed_parent_are_gone(tmp_path, doing):
 
 
 def test_a_worker_whose_parent_died_before_it_could_ask_to_die_with_it_ends():
-    code = "from loaders.worker import _guard; _guard(1 << 30); print('alive')"
+    code = "from loaders.workers.worker import _guard; _guard(1 << 30); print('alive')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
 
@@ -519,7 +519,7 @@ def run(tmp_path, text, **more):
 
 SCRIPT = """
     from loaders.errors import FormatError
-    from loaders.workers import ProcessPool
+    from loaders.workers.pool import ProcessPool
 
     def build(spec, arrays):
         return lambda job, payload: ([job, __name__], payload)
@@ -559,7 +559,7 @@ def test_a_fork_neither_uses_nor_ends_the_pool_of_its_parent(tmp_path):
         tmp_path,
         """
         import os, sys, time
-        from loaders.workers import ProcessPool
+        from loaders.workers.pool import ProcessPool
         from tests.loaders.worker_jobs import build
 
         if __name__ == "__main__":

@@ -82,7 +82,7 @@ def _arguments(data: Data, options: dict[str, Any], seed: int) -> dict[str, Any]
         "epochs": None,
     }
     if data.workload.kind == "photos":
-        from loaders.decoders import RandomResizedCrop
+        from loaders.decoding.decoders import RandomResizedCrop
 
         arguments["decoders"] = {"image": RandomResizedCrop(224, decode=options["decode"])}
     return arguments

@@ -1,0 +1,1 @@
+"""From stored values to arrays: pictures, crops, recordings, arrays of any shape."""

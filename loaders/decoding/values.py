@@ -1,0 +1,192 @@
+"""From stored values to what training code receives: one array, or one list, for each column of a batch."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.errors import DecodeError
+from loaders.format.fields import Field, is_number_list, numpy_dtype
+
+Batch = dict[str, Any]
+"""{column: numpy array of shape (rows, ...), or a list where shapes vary or values are text}."""
+
+_NPY_HEADER_LIMIT = 10_000
+_NPY_ENTRY = re.compile(
+    r"""['"](descr|fortran_order|shape)['"]\s*:\s*(?:['"]([<>|=]?[a-zA-Z]\d*)['"]|(True|False)|\(([\d\s,]*)\))"""
+)
+_NPY_REST = str.maketrans("", "", "{}, \n\t\0")
+_CHANNELS = {2: 1, 3: 3, 4: 4}
+
+
+def dense_shape(field: Field) -> tuple[int, ...] | None:
+    """Return the shape of one value if all of them fit into one array, else None: the column is a list."""
+    if field.codec in ("npy", "audio"):
+        return None
+    if field.codec == "raw" and not is_number_list(field.type):
+        return () if numpy_dtype(field.type) is not None else None
+    return field.fixed_shape
+
+
+def dense_dtype(field: Field) -> np.dtype[Any] | None:
+    """Return the element type in which a column is delivered, None for a list of Python values."""
+    if field.codec == "image":
+        return np.dtype("uint8")
+    if field.dtype is not None:
+        return np.dtype(field.dtype)
+    element: Any = field.type
+    return numpy_dtype(element.value_type if is_number_list(field.type) else element)
+
+
+def fill_dense(out: Any, values: Any, field: Field) -> None:
+    """Write an Arrow column into an array; nulls become zeros.
+
+    Args:
+        out: (rows, *shape).
+        values: As many values.
+        field: What they are; no picture.
+
+    Raises:
+        ValueError: If a value has another size.
+    """
+    rows: Any = slice(None)
+    if values.null_count:
+        rows = values.is_valid().to_numpy(zero_copy_only=False)
+        out[~rows] = np.zeros((), dtype=out.dtype)
+        values = values.drop_null()
+    shape = out.shape[1:]
+    if field.codec == "ndarray":
+        out[rows] = _fixed_bytes(values, out.dtype.newbyteorder("<"), shape)
+    elif is_number_list(field.type):
+        out[rows] = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), *shape)
+    elif pa.types.is_timestamp(field.type):
+        out[rows] = values.cast(pa.int64()).to_numpy(zero_copy_only=False).view("datetime64[us]")
+    else:
+        out[rows] = values.to_numpy(zero_copy_only=False)
+
+
+def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Any:
+    """Decode one value of a column whose shapes vary: a picture, a `.npy` file, a recording, or bytes as they are.
+
+    Raises:
+        DecodeError: If it is not what the field declares.
+    """
+    if field.codec == "image":
+        from loaders.decoding.pictures import decode_new, picture_size  # Pillow and libjpeg load with the first picture
+
+        wanted = field.shape or (None, None, 3)
+        if any(axis is not None for axis in wanted[:2]):
+            check_size(wanted, picture_size(raw))
+        return decode_new(raw, channels_of(field), max_pixels=max_pixels)
+    if field.codec == "npy":
+        return _npy(raw, field)
+    if field.codec == "audio":
+        from loaders.decoding.audio import decode_audio
+
+        return decode_audio(raw, field)
+    return bytes(raw)
+
+
+def channels_of(field: Field) -> int:
+    """Return the channels in which pictures of a field are delivered: 1 (grey, no axis), 3 or 4."""
+    wanted = field.shape or (None, None, 3)
+    return 1 if len(wanted) == 2 else wanted[2] or 3
+
+
+def check_size(wanted: tuple[int | None, ...], found: tuple[int, int]) -> None:
+    """Compare the declared shape of a picture with its (height, width).
+
+    Raises:
+        DecodeError: If they differ.
+    """
+    if any(axis not in (None, size) for axis, size in zip(wanted, found, strict=False)):
+        raise DecodeError(f"expected shape {wanted}, found height {found[0]} and width {found[1]}")
+
+
+def blank(field: Field) -> Any:
+    """Return what stands for a value of a list column that could not be read."""
+    if field.codec == "image":
+        shape = field.shape or (1, 1, 3)
+        return np.zeros([1 if axis is None else axis for axis in shape], dtype=np.uint8)
+    if field.codec in ("npy", "audio"):
+        return np.zeros([0 if axis is None else axis for axis in field.shape or (0,)], dtype=field.dtype or "float32")
+    if is_number_list(field.type):
+        return np.zeros(0, dtype=dense_dtype(field))
+    if pa.types.is_map(field.type):
+        return {}
+    if pa.types.is_list(field.type):
+        return []
+    return b"" if pa.types.is_binary(field.type) else ""
+
+
+def python_values(values: Any, field: Field) -> list[Any]:
+    """Return the values of a text, list or map column: str, array or list, dict; None for a null."""
+    if pa.types.is_map(field.type):
+        return [None if value is None else dict(value) for value in values.to_pylist()]
+    if is_number_list(field.type):
+        return [value.values.to_numpy(zero_copy_only=False) if value.is_valid else None for value in values]
+    found: list[Any] = values.to_pylist()
+    return found
+
+
+def _npy(raw: memoryview, field: Field) -> Any:
+    dtype, is_fortran, found, start = npy_header(raw)
+    if dtype != np.dtype(field.dtype):
+        raise DecodeError(f"expected dtype {field.dtype}, found {dtype}")
+    shape = field.shape
+    if shape is not None and (
+        len(shape) != len(found) or any(a not in (None, b) for a, b in zip(shape, found, strict=True))
+    ):
+        raise DecodeError(f"expected shape {shape}, found {found}")
+    count = math.prod(found)
+    if count * dtype.itemsize > len(raw) - start:
+        raise DecodeError(f"cut off: {found} values of {dtype} do not fit into {len(raw) - start:,} bytes")
+    array = np.frombuffer(raw[start:], dtype=dtype, count=count)
+    try:
+        return array.reshape(found, order="F" if is_fortran else "C").copy(order="K")
+    except (ValueError, OverflowError) as error:
+        raise DecodeError(f"a .npy file of shape {found}: {error}") from error
+
+
+def npy_header(raw: memoryview) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
+    """Return dtype, whether it is in Fortran's order, shape and first byte of the values of a `.npy` file.
+
+    Not numpy's: that hands the header to Python's compiler, which in 3.11 fails now and then when several threads use
+    it (CPython issue 106905).
+
+    Raises:
+        DecodeError: If it is no such file, or one that holds a pickle.
+    """
+    magic, version = bytes(raw[:6]), bytes(raw[6:7])
+    start = 10 if version == b"\1" else 12
+    if magic != b"\x93NUMPY" or version not in (b"\1", b"\2", b"\3") or len(raw) < start:
+        raise DecodeError("no .npy file")
+    end = start + int.from_bytes(raw[8:start], "little")
+    if end > min(len(raw), _NPY_HEADER_LIMIT):
+        raise DecodeError(f"a .npy file whose header takes {end:,} of {len(raw):,} bytes")
+    text = bytes(raw[start:end]).decode("latin-1")
+    found = {name: (kind, order, shape) for name, kind, order, shape in _NPY_ENTRY.findall(text)}
+    is_whole = len(found) == 3 and found["descr"][0] and found["fortran_order"][1]
+    if not is_whole or _NPY_ENTRY.sub("", text).translate(_NPY_REST):
+        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}; numbers of one type are expected")
+    if "O" in found["descr"][0]:
+        raise DecodeError("Object arrays are pickles, which are never loaded")
+    try:
+        dtype = np.dtype(found["descr"][0])
+        shape = tuple(int(axis) for axis in found["shape"][2].split(",") if axis.strip())
+    except (TypeError, ValueError) as error:
+        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}: {error}") from error
+    return dtype, found["fortran_order"][1] == "True", shape, end
+
+
+def _fixed_bytes(values: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    """View fixed-size binary values, without nulls, as one array."""
+    size = math.prod(shape) * dtype.itemsize
+    _, offsets, data = values.buffers()
+    first = int(np.frombuffer(offsets, dtype="<i4")[values.offset]) if len(values) else 0
+    raw = np.frombuffer(data, dtype=np.uint8, count=len(values) * size, offset=first) if len(values) else b""
+    return np.frombuffer(raw, dtype=dtype).reshape(len(values), *shape)

@@ -1,0 +1,102 @@
+"""Open what a reader reads: the split, the rows that are chosen of it, and how its columns are held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from loaders.decoding.decoders import Decoder
+from loaders.decoding.values import Batch, dense_shape
+from loaders.engine.engine import Reading
+from loaders.errors import CorruptionError, FormatError
+from loaders.format.fields import Field
+from loaders.options import ReadOptions, Shard
+from loaders.ordering.bounds import Bounds, bounds_of
+from loaders.ordering.selection import Selection, select
+from loaders.ordering.sequences import Sequence as SampleSequence
+from loaders.reading.expansion import EXPANSION, FREE_BYTES
+from loaders.reading.layout import Column, columns_of
+from loaders.reading.loading import direct_pages
+from loaders.reading.source import Split
+from loaders.stores.storage import open_files
+
+
+def open_reading(
+    path_or_url: str | Path,
+    *,
+    columns: Sequence[str] | None,
+    decoders: Mapping[str, Decoder],
+    filter: object,
+    sequence: SampleSequence | None,
+    options: ReadOptions,
+    transform: Callable[[Batch], Batch] | None,
+    shard: Shard,
+) -> Reading:
+    """Open a split; the arguments are those of `make_reader`.
+
+    Raises:
+        FormatError: If it is no published split, or the arguments do not fit it.
+        CorruptionError: If a file is missing or cut.
+    """
+    files = open_files(path_or_url, options.storage)
+    try:
+        split = Split(files, columns=columns)
+        _check_decoders(decoders, split.fields)
+        selection = _selected(split, filter, sequence, options)
+        columns_held = columns_of(split.fields, files.is_local, decoders)
+        _check_sizes(columns_held, split, options)
+        held = tuple(_settled(split, column) for column in columns_held)
+        return Reading(split, selection, held, dict(decoders), options, transform, shard)
+    except BaseException:
+        files.close()
+        raise
+
+
+def _selected(split: Split, filter: object, sequence: SampleSequence | None, options: ReadOptions) -> Selection:
+    manifest = split.manifest
+
+    def statistics(group: int, field: Field) -> Bounds:
+        return bounds_of(split.statistics(group, field.name), field, split.rows_by_group[group])
+
+    with ThreadPoolExecutor(options.read_threads) as pool:
+        return select(
+            manifest.fields, manifest.fingerprint, split.rows_by_group, filter=filter, sequence=sequence,
+            statistics=statistics, read_columns=split.read_group, spread=pool.map,
+        )  # fmt: skip
+
+
+def _settled(split: Split, column: Column) -> Column:
+    """Read rows straight from the file only if they were written one to a page."""
+    if not column.is_direct:
+        return column
+    for group in range(len(split.rows_by_group)):
+        try:
+            return column if direct_pages(split, group, column) is not None else replace(column, is_direct=False)
+        except CorruptionError:  # an error of its rows, when they are read
+            continue
+    return column
+
+
+def _check_sizes(columns: Sequence[Column], split: Split, options: ReadOptions) -> None:
+    """Refuse shapes for which memory would be taken that no file of the split can fill."""
+    room = max(FREE_BYTES, EXPANSION * max(split.bytes_by_group, default=0))
+    for column in columns:
+        shape = dense_shape(column.field)
+        if column.field.codec == "image" and shape is not None and shape[0] * shape[1] > options.max_pixels:
+            pixels = f"{shape[0]:,} x {shape[1]:,} pixels are more than max_pixels={options.max_pixels:,}"
+            raise FormatError(f"{split.folder}: column {column.name}: {pixels}")
+        if column.row_bytes > room:
+            raise FormatError(
+                f"{split.folder}: column {column.name}: values of {column.row_bytes:,} bytes do not fit into row "
+                f"groups of {max(split.bytes_by_group, default=0):,} bytes"
+            )
+
+
+def _check_decoders(decoders: Mapping[str, Decoder], fields: Sequence[Field]) -> None:
+    codecs = {field.name: field.codec for field in fields}
+    for name in decoders:
+        if codecs.get(name) != "image":
+            found = f"codec {codecs[name]}" if name in codecs else "no column that is read"
+            raise FormatError(f"decoders names {name!r}, which is {found}; a decoder is for columns of pictures")

@@ -1,0 +1,1 @@
+"""Which samples are read, and in which order: pure functions, nothing is read here."""

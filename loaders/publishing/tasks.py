@@ -1,0 +1,109 @@
+"""Write a planned dataset part by part: in this process, a pool or a cluster.
+
+A task reads the bytes of its rows where it runs, and can be run again at any time: a part that is already there,
+whole, is kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from loaders.errors import FormatError
+from loaders.format.fields import Field, arrow_schema
+from loaders.format.files import sha256_file, write_text_durably
+from loaders.format.manifest import PartReceipt
+from loaders.format.part_writer import write_part
+from loaders.publishing.planning import PartTask
+
+ReadObject = Callable[[str], bytes]
+"""Returns the bytes behind one URI; picklable if the tasks run elsewhere."""
+
+RECEIPTS = "_receipts"
+"""Folder in a staging folder that says which parts are complete."""
+
+RECEIPT_SCHEMA = pa.schema([("task", pa.string()), ("receipt", pa.string())])
+
+
+def run_task(task: PartTask, *, staging: str | Path, read_object: ReadObject | None = None) -> PartReceipt:
+    """Write one part, or return its receipt if an earlier run completed it; holds one row group in memory.
+
+    Raises:
+        FormatError: If rows, bytes or types are not as planned.
+    """
+    folder = Path(staging) / task.split
+    path = folder / task.part.name
+    note = Path(staging) / RECEIPTS / f"{task.split}-{task.part.name}.json"
+    done = _completed(note, path, task.key)
+    if done is not None:
+        return done
+    receipt = write_part(_batches(task, read_object), path, task.fields, row_groups=task.part.row_groups)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_text_durably(note, json.dumps({"key": task.key, "receipt": receipt.to_json()}))
+    return receipt
+
+
+def run_task_batches(
+    batches: Iterator[pa.RecordBatch], *, staging: str, read_object: ReadObject | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Write the parts of some rows of `task_table()`: what a distributed map calls (through functools.partial).
+
+    Yields:
+        One record batch of `RECEIPT_SCHEMA` for each part.
+    """
+    for batch in batches:
+        payloads: list[Any] = batch.column("payload").to_pylist()
+        for payload in payloads:
+            task = PartTask.from_bytes(payload)
+            receipt = run_task(task, staging=staging, read_object=read_object)
+            values = [pa.array([task.name]), pa.array([json.dumps(receipt.to_json())])]
+            yield pa.RecordBatch.from_arrays(values, schema=RECEIPT_SCHEMA)
+
+
+def receipts_of(table: pa.Table) -> dict[str, PartReceipt]:
+    """Return {task name: receipt} from the rows that `run_task_batches` yielded.
+
+    Raises:
+        FormatError: If a row is no receipt.
+    """
+    names: list[Any] = table.column("task").to_pylist()
+    texts: list[Any] = table.column("receipt").to_pylist()
+    return {name: PartReceipt.from_json(json.loads(text)) for name, text in zip(names, texts, strict=True)}
+
+
+def _completed(note: Path, path: Path, key: str) -> PartReceipt | None:
+    try:
+        record = json.loads(note.read_text(encoding="utf-8"))
+        receipt = PartReceipt.from_json(record["receipt"])
+        whole = record["key"] == key and path.stat().st_size == receipt.bytes and sha256_file(path) == receipt.sha256
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # nothing, or not all of it, survived: write it again
+    return receipt if whole else None
+
+
+def _batches(task: PartTask, read_object: ReadObject | None) -> Iterable[pa.RecordBatch]:
+    if task.objects and read_object is None:
+        raise FormatError(f"{task.name}: fields {sorted(task.objects)} are objects, so read_object is needed")
+    at = 0
+    for count in task.part.row_groups:
+        rows = task.rows.slice(at, count)
+        at += count
+        columns = [_column(rows, field, task.objects, read_object) for field in task.fields]
+        yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(task.fields))
+
+
+def _column(rows: pa.Table, field: Field, objects: Mapping[str, str], read_object: ReadObject | None) -> Any:
+    if field.name not in objects or read_object is None:
+        return rows.column(field.name).combine_chunks()
+    values = []
+    for uri in rows.column(objects[field.name]).to_pylist():
+        try:
+            values.append(None if uri is None else read_object(uri))
+        except Exception as error:
+            error.add_note(f"while reading {uri} for column {field.name}")
+            raise
+    return pa.array(values, field.type)

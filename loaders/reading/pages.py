@@ -1,0 +1,206 @@
+"""Parquet pages as they lie in a file: where their values begin, how many there are, and their checksum.
+
+Only what the format of FORMAT.md needs to read values without a copy: data pages of version 1, PLAIN, uncompressed,
+of columns without nulls. The page header is a Thrift structure in the compact protocol (Parquet's parquet.thrift,
+`PageHeader`); everything else goes through pyarrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loaders.stores.storage import Files
+
+try:
+    from isal.isal_zlib import crc32 as _crc32
+except ImportError:  # pragma: no cover - the same sum, at a fifth of the speed
+    from zlib import crc32 as _crc32
+
+crc32: Callable[[Any], int] = _crc32
+"""CRC-32 of bytes (the polynomial of zlib, as Parquet has it); releases the GIL."""
+
+HEADER_LIMIT = 256
+"""Bytes in which every header of a page that we read ends: without statistics they have about 35."""
+
+_DATA_PAGE, _PLAIN = 0, 0
+_DICTIONARY = 2
+_VALUES_OF = {_DATA_PAGE: 5, _DICTIONARY: 7, 3: 8}  # page type: the field that says how many values it has
+_LONGEST_HEADER = 64 << 10  # with statistics of long text
+_BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
+
+
+class PageError(ValueError):
+    """The bytes are no page that this module reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One data page.
+
+    Attributes:
+        start: Where its values begin, counted from the first byte of its header.
+        bytes: Size of its values.
+        values: Number of its values.
+        crc: CRC-32 of its values.
+    """
+
+    start: int
+    bytes: int
+    values: int
+    crc: int
+
+
+def read_header(raw: memoryview) -> Page:
+    """Read the header of the page that begins with `raw`.
+
+    Raises:
+        PageError: If it is none, or of another kind than a PLAIN, uncompressed data page of version 1 with checksum.
+    """
+    try:
+        header, at = _struct(raw, 0, 0)
+        data = header[5]
+        if header[1] != _DATA_PAGE or header[2] != header[3] or data[2] != _PLAIN:
+            raise PageError("not an uncompressed data page with PLAIN values")
+        page = Page(start=at, bytes=header[3], values=data[1], crc=header[4] & 0xFFFFFFFF)
+    except (KeyError, IndexError, TypeError) as error:
+        raise PageError(f"not the header of a data page with checksum: {error!r}") from None
+    if page.bytes < 0 or page.values < 0:
+        raise PageError("a page of negative size")
+    return page
+
+
+def walk(raw: memoryview) -> Iterator[tuple[int, int, bool]]:
+    """Go through the pages of a column chunk: (bytes when unpacked, number of values, whether it is a dictionary).
+
+    Raises:
+        PageError: If the bytes are no sequence of pages.
+    """
+    at = 0
+    while at < len(raw):
+        try:
+            header, start = _struct(raw[at : at + _LONGEST_HEADER], 0, 0)
+            kind = header[1]
+            size, values = header[2], header[_VALUES_OF[kind]][1]
+            at += start + header[3]
+        except (KeyError, IndexError, TypeError) as error:
+            raise PageError(f"not the header of a page: {error!r}") from None
+        if header[3] < 0 or size < 0 or values < 0:
+            raise PageError("a page of negative size")
+        yield size, values, kind == _DICTIONARY
+
+
+def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:
+    """Return the function that reads one row straight from a file: (file, first byte, CRC-32, memory to fill).
+
+    It raises PageError if the bytes differ from the checksum, and what `files` raises.
+    """
+
+    def read(file: str, start: int, crc: int, memory: memoryview) -> None:
+        files.read_into(file, start, [memory])
+        if crc32(memory) != crc:
+            raise PageError(f"the {memory.nbytes:,} bytes from byte {start:,} on differ from their CRC-32")
+
+    return read
+
+
+def check(page: Page, values: Any) -> None:
+    """Compare the values of a page with its checksum.
+
+    Raises:
+        PageError: If they differ.
+    """
+    found = crc32(values)
+    if found != page.crc:
+        raise PageError(f"CRC-32 is {found:08x}, the page header says {page.crc:08x}")
+
+
+def byte_array_spans(raw: memoryview, start: int, count: int, out: Any) -> int:
+    """Find `count` values, each a 32-bit length and its bytes.
+
+    Args:
+        raw: The page's values.
+        start: What is added to each place.
+        count: How many there are.
+        out: int64 (count, 2), receives place and length of each value.
+
+    Returns:
+        The bytes they take.
+
+    Raises:
+        PageError: If a length points beyond the page.
+    """
+    at, end = 0, len(raw)
+    for number in range(count):
+        length = int.from_bytes(raw[at : at + 4], "little")
+        at += 4
+        if at + length > end:
+            raise PageError(f"value {number} has length {length}, beyond the end of its page")
+        out[number, 0] = start + at
+        out[number, 1] = length
+        at += length
+    return at
+
+
+def _struct(raw: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
+    if depth > 4:
+        raise PageError("structures too deep")
+    fields: dict[int, Any] = {}
+    number = 0
+    while True:
+        head = raw[at]
+        at += 1
+        if head == 0:
+            return fields, at
+        kind = head & 15
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _integer(raw, at)
+        fields[number], at = _value(raw, at, kind, depth)
+
+
+def _value(raw: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    if kind in _BOOLEANS:
+        return kind == 1, at
+    if kind == _BYTE:
+        return raw[at], at + 1
+    if kind in _INTEGERS:
+        return _integer(raw, at)
+    if kind == _STRUCT:
+        return _struct(raw, at, depth + 1)
+    if kind == _DOUBLE:
+        return None, at + 8
+    if kind == _BINARY:
+        length, at = _varint(raw, at)
+        return None, at + length
+    if kind in _LISTS:
+        raise PageError("a list in a page header")
+    raise PageError(f"unknown type {kind} in a page header")
+
+
+def _integer(raw: memoryview, at: int) -> tuple[int, int]:
+    value, at = _varint(raw, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
+def _varint(raw: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while shift < 64:
+        byte = raw[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+    raise PageError("a number of more than 64 bits in a page header")
+
+
+def as_bytes(array: Any) -> memoryview:
+    """Return the memory of a C-contiguous array as writable bytes."""
+    return memoryview(array.reshape(-1).view(np.uint8))

@@ -1,0 +1,1 @@
+"""Where files lie: local folders and object stores, with deadlines, and a cache on local disk."""

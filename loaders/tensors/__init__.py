@@ -1,0 +1,1 @@
+"""What tensors cannot hold: nulls and ragged columns, without torch."""
