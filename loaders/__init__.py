@@ -37,9 +37,10 @@ on the file system of `folder` and be named after `plan.plan_id`, so that two pl
 
 FORMAT.md says what is on disk, ORDER.md in which order it is read, GUIDE.md how to use it in training.
 
-The packages, each standing on those after it: `mixing` and the glue to torch and Arrow; `reader`; `engine` (batches are
-made) and `publishing` (datasets are written); `reading` (files to memory) and `workers` (threads, processes); `decoding`
-(bytes to arrays); `ordering` (which samples, in which order); `format` (what is on disk); `stores` (where files lie).
+The packages, each standing on those after it: `mixing` and the glue to torch and Arrow; `reader`; `engine` (batches
+are made) and `publishing` (datasets are written); `reading` (files to memory) and `workers` (threads, processes);
+`decoding` (bytes to arrays); `ordering` (which samples, in which order); `format` (what is on disk); `stores` (where
+files lie).
 """
 
 from __future__ import annotations
