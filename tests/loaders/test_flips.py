@@ -81,7 +81,7 @@ def bits_of(train, count, seed):
         yield part, dice.randrange(8 * begin, 8 * end)
 
 
-@pytest.mark.parametrize(("which", "count"), [("small", 120), ("large", 60)])
+@pytest.mark.parametrize(("which", "count"), [("small", 90), ("large", 40)])
 def test_a_flipped_bit_is_an_error_a_skip_or_harmless(request, which, count):
     train = request.getfixturevalue(which)
     WHOLE[train] = read(train, RAISE)
