@@ -28,7 +28,6 @@ from loaders import (
     plan_dataset,
     plan_parts,
     publish,
-    publishing,
     read_dataset,
     receipts_of,
     run_task,
@@ -36,6 +35,7 @@ from loaders import (
     verify,
     write_dataset,
 )
+from loaders.publishing import publish as publishing
 from tests.loaders.samples import FIELDS, SMALL, STORED, numbers_of, pixels, read_png, rows_of, small_rows
 
 
