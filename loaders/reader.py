@@ -157,7 +157,8 @@ class Reader(Iterator[Batch]):
         Raises:
             StopIteration: At the end of a pass.
             DeadlineError: If the batch did not come in time; calling again waits for the same batch.
-            CorruptionError, DecodeError, TransformError: What went wrong with this batch; calling again repeats it.
+            CorruptionError, DecodeError, TransformError, StorageError, WorkerDiedError: What went wrong with this batch;
+                calling again makes it again.
             RankMismatchError: If the ranks are about to read different things.
         """
         with self._lock:
@@ -353,6 +354,8 @@ class Reader(Iterator[Batch]):
         if isinstance(future.exception(), _OF_ONE_BATCH) and self._queue[0].last - self._queue[0].first > 1:
             self._split_first()
             future = self._wait(until)
+        if future.exception() is not None:
+            self._set_position(self._epoch, self._step)  # the next call makes the batch again
         deliveries = future.result()
         delivery = deliveries[self._taken]
         if self._skipped_in != self._epoch:

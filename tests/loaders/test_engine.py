@@ -14,11 +14,13 @@ from loaders import (
     FormatError,
     ReadOptions,
     Shuffle,
+    StorageError,
     TransformError,
     make_reader,
     per_sample,
     write_dataset,
 )
+from loaders.stores.storage import LocalFiles
 from tests.loaders.samples import FIELDS, numbers_of, rows_of
 
 NUMBERS = ["number", "label_index"]
@@ -85,6 +87,26 @@ def test_a_function_of_samples_gets_their_seeds_and_its_results_are_put_together
         for batch in other:
             for number, image in zip(batch["number"], batch["image"], strict=True):
                 assert np.array_equal(image, by_number[int(number)]), "the same sample, the same augmentation"
+
+
+@pytest.mark.parametrize("pool", ["threads", "inline"])
+def test_after_a_fault_that_passes_the_next_call_gives_the_batch(train, monkeypatch, pool):
+    options = ReadOptions(pool=pool)
+    with make_reader(train, columns=NUMBERS, batch_size=8, options=options) as plain:
+        wanted = [numbers_of(batch) for batch in plain]
+    real, faults = LocalFiles.read_into, [1]
+
+    def failing(self, name, start, parts):
+        if faults:
+            faults.clear()
+            raise StorageError("the network is away")
+        real(self, name, start, parts)
+
+    with make_reader(train, columns=NUMBERS, batch_size=8, options=options) as reader:
+        monkeypatch.setattr(LocalFiles, "read_into", failing)
+        with pytest.raises(StorageError, match="the network is away"):
+            next(reader)
+        assert [numbers_of(batch) for batch in reader] == wanted
 
 
 class Mixup:
