@@ -157,8 +157,8 @@ class Reader(Iterator[Batch]):
         Raises:
             StopIteration: At the end of a pass.
             DeadlineError: If the batch did not come in time; calling again waits for the same batch.
-            CorruptionError, DecodeError, TransformError, StorageError, WorkerDiedError: What went wrong with this batch;
-                calling again makes it again.
+            CorruptionError, DecodeError, TransformError, StorageError, WorkerDiedError: What went wrong with this
+                batch; calling again makes it again.
             RankMismatchError: If the ranks are about to read different things.
         """
         with self._lock:
