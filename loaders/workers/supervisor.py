@@ -101,7 +101,8 @@ class Supervisor:
             job = worker.job
             if job is not None or not worker.is_ready:
                 what = job.what if job is not None else "starting a worker process"
-                doing.append(f"{what} (for {now - worker.since:.1f} s)")
+                # It may have begun after `now` was read: never a negative time.
+                doing.append(f"{what} (for {max(0.0, now - worker.since):.1f} s)")
         return doing
 
     def end(self) -> None:

@@ -50,7 +50,7 @@ class Pool:
     def activity(self) -> list[str]:
         """Return what each busy thread is doing, and for how long."""
         now = time.monotonic()
-        return [f"{what} (for {now - since:.1f} s)" for what, since in list(self._now.values())]
+        return [f"{what} (for {max(0.0, now - since):.1f} s)" for what, since in list(self._now.values())]
 
     def close(self, *, patience_s: float = 1.0) -> None:
         """Drop waiting jobs and end the threads; one that does not end in `patience_s` is left to itself."""
