@@ -34,7 +34,7 @@ from loaders.reading.pages import row_reader
 from loaders.reading.residents import Residents
 from loaders.reading.source import Split
 from loaders.workers.shared import Shared
-from loaders.workers.threads import Inline, Pool
+from loaders.workers.threads import Inline, Pool, result_or_closed
 
 _log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ class Engine:
         )  # fmt: skip
         future = self.decoding_pool.submit(what, self._make, epoch, rows, first, last, hold)
         if hold is not None:
-            future.add_done_callback(lambda _: hold.release())  # also if it was cancelled and never ran
+            future.add_done_callback(lambda _: hold.release())  # whether it was done, failed, or never ran
         return future
 
     def activity(self) -> list[str]:
@@ -167,15 +167,11 @@ class Engine:
         self.reading_pool.close(patience_s=patience_s)
 
     def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Any) -> list[Delivery]:
-        try:
-            if hold is not None:  # first of all: the manifest only claims how many rows there are
-                hold.wait(self.decoding_pool.closed)
-            stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
-            plan = self._plan(epoch, first, stretch)
-            made = self._assemble(plan.job)
-        finally:
-            if hold is not None:
-                hold.release()
+        for loaded in hold.loaded if hold is not None else ():
+            result_or_closed(loaded, self.decoding_pool.closed)  # first of all: the manifest only claims what is there
+        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
+        plan = self._plan(epoch, first, stretch)
+        made = self._assemble(plan.job)
         self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s, cpu_s=made.cpu_s)
         return self._deliveries(plan, made)
 

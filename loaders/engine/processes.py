@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from loaders.reading.pages import row_reader
 from loaders.stores.storage import LocalFiles, StorageOptions
 from loaders.workers.pool import ProcessPool
 from loaders.workers.shared import Shared
+from loaders.workers.threads import result_or_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,8 @@ class Remote:
         """
         self._spec = spec
         shared = [Shared(max(64, spec.room_bytes), populate=spec.transform is None) for _ in range(chunks + 2)]
-        self._memories = [each.array for each in shared]
-        self._numbers = {memory.__array_interface__["data"][0]: at for at, memory in enumerate(self._memories)}
-        self._free = deque(self._memories)
+        self._free = deque(each.array for each in shared)
+        self._numbers = {memory.__array_interface__["data"][0]: at for at, memory in enumerate(self._free)}
         options = replace(spec.options, allocate=None, storage=StorageOptions())
         self._pool = ProcessPool(
             options.threads,
@@ -90,7 +89,7 @@ class Remote:
         told["slot"] = self._numbers[memory.__array_interface__["data"][0]]
         what = f"making batch {job.step} of epoch {job.epoch}"
         try:
-            answer, overflow = self._result(what, told, payload)
+            answer, overflow = result_or_closed(self._pool.submit(what, told, payload), self._pool.closed)
         except BaseException:
             self.give_back(memory)  # now: a traceback that somebody keeps would keep a lease
             raise
@@ -120,17 +119,6 @@ class Remote:
             except IndexError:  # all are with jobs under way, or about to be copied by one that is done
                 time.sleep(0.002)
         raise CancelledError
-
-    def _result(self, what: str, told: dict[str, Any], payload: bytes) -> tuple[Any, bytes]:
-        future = self._pool.submit(what, told, payload)
-        while True:
-            try:
-                return future.result(timeout=0.5)
-            except FutureTimeout:
-                if future.done():
-                    raise
-                if self._pool.closed.is_set():
-                    raise CancelledError from None
 
 
 def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:

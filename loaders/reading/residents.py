@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,23 +31,10 @@ class Hold:
         self._residents = residents
         self._entries = entries
 
-    def wait(self, closed: threading.Event) -> None:
-        """Wait until all are loaded.
-
-        Raises:
-            CorruptionError, StorageError, DeadlineError: What went wrong with one of them.
-            CancelledError: If the reader was closed meanwhile.
-        """
-        for entry in self._entries:
-            while True:
-                try:
-                    entry.loaded.result(timeout=0.5)
-                    break
-                except FutureTimeout:
-                    if entry.loaded.done():
-                        raise
-                    if closed.is_set():
-                        raise CancelledError from None
+    @property
+    def loaded(self) -> list[Future[None]]:
+        """One future for each row group: done when it is in memory, or what went wrong with it."""
+        return [entry.loaded for entry in self._entries]
 
     def release(self) -> None:
         """Let go of them; the second call does nothing."""

@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 from loaders.errors import DeadlineError
@@ -128,6 +129,22 @@ def within(seconds: float, what: str, function: Callable[..., T], *args: object)
         return future.result()
     finally:
         pool.close(patience_s=0.0)
+
+
+def result_or_closed(future: Future[T], closed: threading.Event) -> T:
+    """Wait for the result of a future, but not longer than until what would give it is closed.
+
+    Raises:
+        CancelledError: If it was closed first; else whatever the future raises.
+    """
+    while True:
+        try:
+            return future.result(timeout=0.5)
+        except FutureTimeout:
+            if future.done():
+                raise
+            if closed.is_set():
+                raise CancelledError from None
 
 
 def wait_done(future: Future[Any], seconds: float) -> bool:
