@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,14 @@ import numpy as np
 from loaders.errors import TransformError
 
 _ALIGN = 64
+
+_KINDS: dict[type, tuple[str, Any]] = {
+    Decimal: ("decimal", Decimal),
+    datetime.datetime: ("datetime", datetime.datetime.fromisoformat),
+    datetime.date: ("date", datetime.date.fromisoformat),
+    datetime.time: ("time", datetime.time.fromisoformat),
+}
+_RESTORE = dict(_KINDS.values())
 
 
 class Writer:
@@ -35,8 +45,14 @@ class Writer:
         Raises:
             TransformError: If it is nothing that travels.
         """
+        if isinstance(value, np.str_):  # before text, which it is too
+            return {"text": str(value)}
+        if isinstance(value, np.generic) and value.dtype.names is None:  # float64 is a float too
+            return {"scalar": self._array(np.asarray(value))}
         if value is None or isinstance(value, bool | int | float | str):
             return value
+        if (kind := _KINDS.get(type(value))) is not None:
+            return {kind[0]: str(value) if type(value) is Decimal else value.isoformat()}
         if isinstance(value, np.ma.MaskedArray):
             return {"masked": [self.describe(np.ma.getdata(value)), self.describe(np.ma.getmaskarray(value))]}
         if isinstance(value, bytes):
@@ -49,12 +65,16 @@ class Writer:
                     )
             return {"dict": [[name, self.describe(item, f"{where}[{name!r}]")] for name, item in value.items()]}
         if isinstance(value, list | tuple):
+            if value and all(type(item) is np.str_ for item in value):
+                return {"texts": [str(item) for item in value]}
             return {"list": [self.describe(item, where) for item in value]}
         if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__array__"):
             try:
                 array = np.asarray(value)
             except (TypeError, ValueError, RuntimeError) as error:  # a tensor with gradients, or of bfloat16
                 raise TransformError(f"{where} holds a {type(value).__name__}: {error}") from error
+            if array.dtype == object:
+                return {"objects": self.describe(array.reshape(-1).tolist(), where), "shape": list(array.shape)}
             if not array.dtype.hasobject and array.dtype.names is None:
                 return self._array(array)
         raise TransformError(
@@ -88,6 +108,20 @@ def restored(told: Any, memory: Any, overflow: bytes) -> Any:
     """
     if not isinstance(told, dict):
         return told
+    if len(told) == 1 and (restore := _RESTORE.get(next(iter(told)))) is not None:
+        return restore(next(iter(told.values())))
+    if "text" in told:
+        return np.str_(told["text"])
+    if "texts" in told:
+        return [np.str_(text) for text in told["texts"]]
+    if "scalar" in told:
+        return restored(told["scalar"], memory, overflow)[()]
+    if "objects" in told:
+        objects = np.empty(tuple(told["shape"]), dtype=object)
+        values = restored(told["objects"], memory, overflow)
+        for at, value in enumerate(values):  # an assignment of all at once would take lists apart
+            objects.flat[at] = value
+        return objects
     if "list" in told:
         return [restored(item, memory, overflow) for item in told["list"]]
     if "dict" in told:

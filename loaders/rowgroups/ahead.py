@@ -1,0 +1,188 @@
+"""Units made ahead of the caller, in order: what is read, what is decoded, and how much of it at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from loaders.errors import DeadlineError
+from loaders.rowgroups.work import Loaded, Maker, Rows, Task
+from loaders.workers.threads import Inline, Pool
+
+T = TypeVar("T")
+
+AHEAD_BYTES = 64 << 20
+"""Row groups are read ahead while those read are smaller than this together; one is always read."""
+
+_POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
+
+
+class Workers(Protocol):
+    """Who does the work: threads, processes, or the caller."""
+
+    ahead: int
+    """Units that may be read and not delivered."""
+    pieces: int
+    """Pieces that may be decoded, or on their way, and not delivered."""
+
+    def load(self, task: Task) -> Future[Loaded]:
+        """Have a unit read."""
+
+    def make(self, task: Task, loaded: Loaded, piece: int) -> Future[Rows]:
+        """Have a piece of it decoded."""
+
+    def activity(self) -> list[str]:
+        """Return what the workers are doing."""
+
+    def close(self, *, patience_s: float = 1.0) -> None:
+        """End them; futures that have not begun are cancelled."""
+
+
+class Threads:
+    """Reads with some threads of this process, and decodes with others; with `threads=0` the caller does both."""
+
+    def __init__(self, maker: Maker, *, threads: int) -> None:
+        self._maker = maker
+        self.ahead = 1 if not threads else max(2, threads)
+        self.pieces = 1 if not threads else threads + 2
+        self._reading: Pool | Inline = Pool(min(threads, 4), "petrel-read") if threads else Inline()
+        self._decoding: Pool | Inline = Pool(threads, "petrel-decode") if threads else Inline()
+
+    def load(self, task: Task) -> Future[Loaded]:
+        """Have a unit read."""
+        return self._reading.submit(f"reading row group {task.unit.ordinal}", self._maker.load, task)
+
+    def make(self, task: Task, loaded: Loaded, piece: int) -> Future[Rows]:
+        """Have a piece of it decoded."""
+        what = f"decoding piece {piece} of row group {task.unit.ordinal}"
+        return self._decoding.submit(what, loaded.make, piece)
+
+    def activity(self) -> list[str]:
+        """Return what the threads are doing."""
+        return self._reading.activity() + self._decoding.activity()
+
+    def close(self, *, patience_s: float = 1.0) -> None:
+        """End the threads."""
+        self._decoding.close(patience_s=patience_s)
+        self._reading.close(patience_s=patience_s)
+        self._maker.close()
+
+
+@dataclass(eq=False, slots=True)
+class _Unit:
+    task: Task
+    loaded: Future[Loaded]
+    next_piece: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    task: Task
+    number: int
+    rows: Future[Rows]
+    is_last: bool
+
+
+class Ahead:
+    """Gives the pieces of many units in order while later ones are in the making. One thread at a time calls `next`."""
+
+    def __init__(self, workers: Workers, tasks: Iterator[Task], *, deadline_s: float, skip: int = 0) -> None:
+        """Begin.
+
+        Args:
+            workers: Who reads and decodes; closed with this.
+            tasks: The units, in order; may be endless.
+            deadline_s: Seconds in which a piece comes.
+            skip: Pieces of the first unit that are not wanted.
+        """
+        self._workers, self._tasks, self._deadline_s, self._skip = workers, tasks, deadline_s, skip
+        self._units: deque[_Unit] = deque()
+        self._pieces: deque[_Piece] = deque()
+        self._largest: int | None = None
+        self._is_over = False
+        self._closed = threading.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Pieces that are decoded and not delivered."""
+        return sum(piece.rows.done() for piece in list(self._pieces))
+
+    @property
+    def under_way(self) -> int:
+        """Units that are being read or decoded."""
+        return len(self._units)
+
+    def next(self) -> tuple[Task, int, Rows, bool]:
+        """Return the next piece: its unit, its number, its rows, and whether it is the unit's last.
+
+        Raises:
+            StopIteration: After the last one.
+            DeadlineError: If it does not come in time; what is under way goes on.
+            CancelledError: If this was closed meanwhile.
+            Exception: What went wrong with it.
+        """
+        until = time.monotonic() + self._deadline_s
+        while True:
+            self._look_ahead()
+            if self._pieces:
+                piece = self._pieces[0]
+                rows = self._wait(piece.rows, until)
+                self._pieces.popleft()
+                return piece.task, piece.number, rows, piece.is_last
+            if not self._units:
+                raise StopIteration
+            self._wait(self._units[0].loaded, until)
+
+    def close(self, *, patience_s: float = 1.0) -> None:
+        """End the workers; a `next` under way in another thread ends soon."""
+        self._closed.set()
+        self._workers.close(patience_s=patience_s)
+
+    def _look_ahead(self) -> None:
+        """Have more units read, and more pieces of the first of them decoded."""
+        while not self._is_over and len(self._units) < self._most_units():
+            task = next(self._tasks, None)
+            if task is None:
+                self._is_over = True
+                break
+            self._units.append(_Unit(task, self._workers.load(task), self._skip))
+            self._skip = 0
+        while self._units and len(self._pieces) < self._workers.pieces:
+            unit = self._units[0]
+            if not unit.loaded.done() or unit.loaded.cancelled() or unit.loaded.exception() is not None:
+                return
+            loaded, number = unit.loaded.result(), unit.next_piece
+            self._largest = max(self._largest or 0, loaded.bytes)
+            if number < loaded.pieces:
+                is_last = number + 1 == loaded.pieces
+                future = self._workers.make(unit.task, loaded, number)
+                self._pieces.append(_Piece(unit.task, number, future, is_last))
+                unit.next_piece += 1
+            if unit.next_piece >= loaded.pieces:
+                self._units.popleft()
+
+    def _most_units(self) -> int:
+        """Return how many units may be read ahead: two until the first has told how large they are."""
+        if self._largest is None:
+            return min(2, self._workers.ahead)
+        return max(1, min(self._workers.ahead, AHEAD_BYTES // max(1, self._largest)))
+
+    def _wait(self, future: Future[T], until: float) -> T:
+        while True:
+            try:
+                return future.result(timeout=max(0.0, min(_POLL_S, until - time.monotonic())))
+            except TimeoutError:
+                if future.done():
+                    raise
+                if self._closed.is_set():
+                    raise CancelledError from None
+                if time.monotonic() >= until:
+                    doing = "; ".join(self._workers.activity()) or "nothing"
+                    raise DeadlineError(
+                        f"the next rows did not come within {self._deadline_s:g} s; the workers are doing: {doing}"
+                    ) from None
