@@ -70,7 +70,6 @@ class Threads:
         """End the threads."""
         self._decoding.close(patience_s=patience_s)
         self._reading.close(patience_s=patience_s)
-        self._maker.close()
 
 
 @dataclass(eq=False, slots=True)
@@ -83,27 +82,26 @@ class _Unit:
 @dataclass(frozen=True, slots=True)
 class _Piece:
     task: Task
-    number: int
     rows: Future[Rows]
-    is_last: bool
 
 
 class Ahead:
     """Gives the pieces of many units in order while later ones are in the making. One thread at a time calls `next`."""
 
-    def __init__(self, workers: Workers, tasks: Iterator[Task], *, deadline_s: float, skip: int = 0) -> None:
+    def __init__(self, workers: Workers, tasks: Iterator[Task], *, deadline_s: float, most_empty: int) -> None:
         """Begin.
 
         Args:
-            workers: Who reads and decodes; closed with this.
+            workers: Who reads and decodes.
             tasks: The units, in order; may be endless.
             deadline_s: Seconds in which a piece comes.
-            skip: Pieces of the first unit that are not wanted.
+            most_empty: After more than so many units without a row, one after the other, none will have any.
         """
-        self._workers, self._tasks, self._deadline_s, self._skip = workers, tasks, deadline_s, skip
+        self._workers, self._tasks, self._deadline_s, self._most_empty = workers, tasks, deadline_s, most_empty
         self._units: deque[_Unit] = deque()
         self._pieces: deque[_Piece] = deque()
         self._largest: int | None = None
+        self._empty = 0
         self._is_over = False
         self._closed = threading.Event()
 
@@ -117,8 +115,8 @@ class Ahead:
         """Units that are being read or decoded."""
         return len(self._units)
 
-    def next(self) -> tuple[Task, int, Rows, bool]:
-        """Return the next piece: its unit, its number, its rows, and whether it is the unit's last.
+    def next(self) -> tuple[Task, Rows]:
+        """Return the next piece: its unit and its rows.
 
         Raises:
             StopIteration: After the last one.
@@ -133,15 +131,16 @@ class Ahead:
                 piece = self._pieces[0]
                 rows = self._wait(piece.rows, until)
                 self._pieces.popleft()
-                return piece.task, piece.number, rows, piece.is_last
+                return piece.task, rows
             if not self._units:
                 raise StopIteration
             self._wait(self._units[0].loaded, until)
 
-    def close(self, *, patience_s: float = 1.0) -> None:
-        """End the workers; a `next` under way in another thread ends soon."""
+    def close(self) -> None:
+        """Give up what is under way; a `next` in another thread ends soon."""
         self._closed.set()
-        self._workers.close(patience_s=patience_s)
+        for future in [*(unit.loaded for unit in list(self._units)), *(piece.rows for piece in list(self._pieces))]:
+            future.cancel()
 
     def _look_ahead(self) -> None:
         """Have more units read, and more pieces of the first of them decoded."""
@@ -150,8 +149,7 @@ class Ahead:
             if task is None:
                 self._is_over = True
                 break
-            self._units.append(_Unit(task, self._workers.load(task), self._skip))
-            self._skip = 0
+            self._units.append(_Unit(task, self._workers.load(task)))
         while self._units and len(self._pieces) < self._workers.pieces:
             unit = self._units[0]
             if not unit.loaded.done() or unit.loaded.cancelled() or unit.loaded.exception() is not None:
@@ -159,10 +157,11 @@ class Ahead:
             loaded, number = unit.loaded.result(), unit.next_piece
             self._largest = max(self._largest or 0, loaded.bytes)
             if number < loaded.pieces:
-                is_last = number + 1 == loaded.pieces
-                future = self._workers.make(unit.task, loaded, number)
-                self._pieces.append(_Piece(unit.task, number, future, is_last))
-                unit.next_piece += 1
+                self._pieces.append(_Piece(unit.task, self._workers.make(unit.task, loaded, number)))
+                unit.next_piece, self._empty = number + 1, 0
+            else:  # without a row
+                self._empty += 1
+                self._is_over = self._is_over or self._empty > self._most_empty
             if unit.next_piece >= loaded.pieces:
                 self._units.popleft()
 

@@ -70,9 +70,6 @@ class Maker(Protocol):
     def load(self, task: Task) -> Loaded:
         """Read what a unit needs."""
 
-    def close(self) -> None:
-        """Give back files."""
-
 
 @dataclass(frozen=True, slots=True)
 class Made:

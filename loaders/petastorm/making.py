@@ -1,0 +1,412 @@
+"""From a row group to the rows that a reader gives: select, decode, transform. Runs in a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from loaders.petastorm.cache import CacheBase, NullCache
+from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec
+from loaders.petastorm.columns import batch_column, decode_column, rows_of
+from loaders.petastorm.ngram import NGram
+from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.shipping import Shipped, digest_of
+from loaders.petastorm.transform import TransformSpec
+from loaders.petastorm.unischema import Unischema, UnischemaField
+from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
+from loaders.rowgroups.order import rows_in_order
+from loaders.rowgroups.work import Loaded, Made, Maker, Rows, Task
+
+PIECE_BYTES = 4 << 20
+"""Rows are decoded in pieces of about this size: the first comes soon, and few bytes wait for the caller."""
+
+_MOST_ROWS = 4096
+
+Ints = Any
+"""int64 (rows,): numbers of rows."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a reader does with each row group; travels to worker processes.
+
+    Attributes:
+        stored: All columns of the dataset.
+        schema: The columns that are read.
+        result: The columns that are delivered, after the transform.
+        is_batched: Whether a row group is one item, and its columns are not decoded.
+        seed: What the order of rows comes from.
+        shuffles_rows: Whether rows are shuffled inside their row group.
+        ngram: Windows of rows that make one item; None: each row is one.
+        predicate: Which rows are kept.
+        filters: The same as conditions on columns, as pyarrow writes them.
+        transform: What becomes of each row, or of each row group.
+        cache: Where made row groups are kept.
+    """
+
+    stored: Unischema
+    schema: Unischema
+    result: Unischema
+    is_batched: bool
+    seed: object
+    shuffles_rows: bool
+    ngram: NGram | None
+    predicate: PredicateBase | None
+    filters: Any
+    transform: TransformSpec | None
+    cache: CacheBase
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and the folder it is for, ready to be sent to another process."""
+
+    folder: Any
+    recipe: Shipped[Recipe]
+
+    def maker(self) -> Maker:
+        """Open the folder."""
+        return RowGroupMaker(reopen(self.folder), self.recipe.value)
+
+
+class RowGroupMaker:
+    """Makes the rows of row groups. Safe to use from several threads."""
+
+    def __init__(self, folder: ParquetFolder, recipe: Recipe) -> None:
+        self._folder, self._recipe = folder, recipe
+        self._key = None if isinstance(recipe.cache, NullCache) else _recipe_key(recipe)
+
+    def load(self, task: Task) -> Loaded:
+        """Read what a unit needs: of columns that select rows everything, of the others only if a row is left.
+
+        Raises:
+            ValueError, RuntimeError: If predicate, cache and schema do not fit each other.
+            CorruptionError, StorageError, DeadlineError: If the files cannot be read.
+            Exception: Whatever a predicate or a transform raises.
+        """
+        piece = self._folder.pieces[task.unit.ordinal]
+        self._check(task)
+        try:
+            if self._recipe.filters is not None and not self._folder.may_match(piece, self._recipe.filters):
+                return Made((), 0)
+            if self._key is not None:
+                return self._cached(task, piece)
+            table, rows = self._selected(task, piece)
+            return self._batch(table, rows) if self._recipe.is_batched else _Decoding(self._recipe, table, rows)
+        except Exception as error:
+            error.add_note(f"while reading row group {piece.row_group} of {self._folder.root}/{piece.file}")
+            raise
+
+    def _check(self, task: Task) -> None:
+        recipe = self._recipe
+        if self._key is not None and recipe.predicate is not None:
+            raise RuntimeError(
+                "Local cache is not supported together with predicates, unless the dataset is partitioned by the "
+                "column the predicate operates on."
+            )
+        if self._key is not None and task.unit.parts > 1:
+            raise RuntimeError("Local cache is not supported together with shuffle_row_drop_partitions > 1")
+        if recipe.predicate is None:
+            return
+        wanted = set(recipe.predicate.get_fields())
+        if not wanted:
+            raise ValueError("At least one field name must be returned by predicate's get_field() method")
+        if missing := wanted - set(recipe.stored.fields):
+            raise ValueError(
+                f"At least some column names requested by the predicate ({', '.join(sorted(missing))}) are not valid "
+                f"schema names: ({', '.join(recipe.stored.fields)})"
+            )
+
+    def _selected(self, task: Task, piece: Piece) -> tuple[dict[str, Any], Ints]:
+        """Return the columns of a row group, and which of its rows come in which order."""
+        recipe, folder = self._recipe, self._folder
+        names = list(recipe.schema.fields)
+        first = [] if recipe.predicate is None else list(recipe.predicate.get_fields())
+        filtered = [] if recipe.filters is None else filter_columns(recipe.filters)
+        first += [name for name in filtered if name not in first]
+        if not first:
+            table = folder.read(piece, names)
+            return _columns(table), self._order(task, table.num_rows)
+        chosen = folder.read(piece, first)
+        rows = self._order(task, chosen.num_rows)
+        if recipe.filters is not None:
+            rows = rows[np.asarray(folder.matches(chosen, recipe.filters), dtype=bool)[rows]]
+        columns = _columns(chosen)
+        if recipe.predicate is not None and len(rows):
+            fields = list(recipe.predicate.get_fields())
+            rows = rows[self._includes(recipe.predicate, {name: columns[name] for name in fields}, rows)]
+        rest = [name for name in names if name not in columns]
+        if len(rows) and rest:
+            columns |= _columns(folder.read(piece, rest))
+        return ({name: columns[name] for name in names}, rows) if len(rows) else ({}, rows)
+
+    def _order(self, task: Task, count: int) -> Ints:
+        recipe, unit = self._recipe, task.unit
+        rows = rows_in_order(unit, count, seed=recipe.seed, epoch=task.epoch, is_shuffled=recipe.shuffles_rows)
+        if recipe.ngram is not None and unit.parts > 1 and len(rows):  # windows that begin here end in the next part
+            more = np.arange(rows[-1] + 1, min(rows[-1] + recipe.ngram.length, count))
+            rows = np.concatenate([rows, more])
+        return rows
+
+    def _includes(self, predicate: PredicateBase, columns: Mapping[str, Any], rows: Ints) -> Any:
+        """Return which rows a predicate keeps: bool (rows,)."""
+        chosen = {name: take(column, rows) for name, column in columns.items()}
+        if self._recipe.is_batched:
+            found = predicate.do_include(frame_of(chosen))
+            return np.asarray(found, dtype=bool)
+        decoded = [rows_of(decode_column(self._recipe.stored.fields[name], chosen[name])) for name in chosen]
+        names = list(chosen)
+        found = [predicate.do_include(dict(zip(names, row, strict=True))) for row in zip(*decoded, strict=True)]
+        return np.asarray(found, dtype=bool)
+
+    def _batch(self, columns: Mapping[str, Any], rows: Ints) -> Made:
+        """Make the one item of a row group: columns of numpy arrays."""
+        if not len(rows):
+            return Made((), 0)
+        recipe = self._recipe
+        transform = recipe.transform
+        if transform is not None and transform.func is not None:
+            frame = transform.func(frame_of({name: take(column, rows) for name, column in columns.items()}))
+            made = columns_of_frame(frame, recipe.result, transform)
+            count = len(frame)
+        else:
+            fields = recipe.result.fields
+            missing = [name for name in fields if name not in columns]
+            if missing:
+                raise ValueError(
+                    f"Transformed result columns ({','.join(columns)}) do not match required schema "
+                    f"columns({','.join(fields)})"
+                )
+            made, count = {}, len(rows)
+            for name in fields:
+                whole = is_range(rows, len(columns[name]))
+                made[name] = batch_column(recipe.schema.fields[name], columns[name])
+                made[name] = made[name] if whole else made[name][rows]
+        if not count:
+            return Made((), 0)
+        return Made((Rows(made, count),), sum(getattr(column, "nbytes", 0) for column in made.values()))
+
+    def _cached(self, task: Task, piece: Piece) -> Loaded:
+        """Return rows from the cache, which keeps them as they are made, in stored order."""
+        recipe = self._recipe
+        version = self._folder.version(piece.file)
+        text = f"{self._folder.root}|{piece.file}|{piece.row_group}|{version}|{self._key}"
+        key = f"{hashlib.sha256(text.encode()).hexdigest()}:{piece.file}:{piece.row_group}"
+
+        def fill() -> dict[str, Any]:
+            names = list(dict.fromkeys([*recipe.schema.fields, *filter_columns(recipe.filters or [])]))
+            table = self._folder.read(piece, names)
+            rows = np.arange(table.num_rows)
+            if recipe.filters is not None:
+                rows = rows[np.asarray(self._folder.matches(table, recipe.filters), dtype=bool)]
+            columns = {name: column for name, column in _columns(table).items() if name in recipe.schema.fields}
+            loaded = self._batch(columns, rows) if recipe.is_batched else _Decoding(recipe, columns, rows)
+            pieces = [loaded.make(number) for number in range(loaded.pieces)]
+            return {name: _joined([each.columns[name] for each in pieces]) for name in recipe.result.fields}
+
+        columns = recipe.cache.get(key, fill)
+        count = max((len(column) for column in columns.values()), default=0)
+        rows = self._order(task, count)
+        if not len(rows):
+            return Made((), 0)
+        if recipe.ngram is not None:
+            return Made((_windowed(recipe.ngram, {name: columns[name] for name in columns}, count),), 0)
+        if not is_range(rows, count):
+            columns = {name: _pick(column, rows) for name, column in columns.items()}
+        whole = Rows(columns, len(rows))
+        if recipe.is_batched:
+            return Made((whole,), 0)
+        size = max(1, min(_MOST_ROWS, -(-len(rows) // 4)))
+        return Made(tuple(whole[at : at + size] for at in range(0, len(rows), size)), 0)
+
+
+class _Decoding:
+    """The rows of a unit that are to be decoded, in pieces."""
+
+    def __init__(self, recipe: Recipe, columns: Mapping[str, Any], rows: Ints) -> None:
+        self._recipe, self._columns, self._rows = recipe, columns, rows
+        self.bytes = sum(column.nbytes for column in columns.values())
+        self._size = max(1, len(rows)) if recipe.ngram is not None else _piece_rows(recipe.schema, columns)
+        self.pieces = -(-len(rows) // self._size) if columns else 0
+
+    def make(self, piece: int) -> Rows:
+        """Decode a piece; raises DecodeFieldError, or what the transform raises."""
+        recipe = self._recipe
+        rows = self._rows[piece * self._size : (piece + 1) * self._size]
+        columns = {
+            name: decode_column(recipe.schema.fields[name], take(column, rows))
+            for name, column in self._columns.items()
+        }
+        count = len(rows)
+        if recipe.transform is not None:
+            columns = _transformed(columns, recipe.transform, recipe.result)
+        if recipe.ngram is not None:
+            return _windowed(recipe.ngram, columns, count)
+        return Rows(columns, count)
+
+
+def take(column: Any, rows: Ints) -> Any:
+    """Return some values of an Arrow array; a stretch of it is no copy."""
+    if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and bool((np.diff(rows) == 1).all()):
+        return column.slice(int(rows[0]), len(rows))
+    return column.take(pa.array(rows))
+
+
+def is_range(rows: Ints, count: int) -> bool:
+    """Whether rows are 0 ... count-1."""
+    return len(rows) == count and bool((rows == np.arange(count)).all())
+
+
+def filter_columns(filters: Any) -> list[str]:
+    """Return the columns that pyarrow's conditions name: a list of (column, operator, value), or a list of those."""
+    conditions = [each for part in filters for each in (part if isinstance(part, list) else [part])]
+    return list(dict.fromkeys(str(condition[0]) for condition in conditions))
+
+
+def frame_of(columns: Mapping[str, Any]) -> Any:
+    """Return Arrow columns as a pandas DataFrame.
+
+    Raises:
+        ImportError: If pandas is not installed.
+    """
+    try:
+        import pandas  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "predicates and transforms of make_batch_reader get a pandas DataFrame: pip install pandas"
+        ) from error
+    return pa.table({name: _plain(column) for name, column in columns.items()}).to_pandas()
+
+
+def columns_of_frame(frame: Any, schema: Unischema, transform: TransformSpec) -> dict[str, Any]:
+    """Return a DataFrame that a transform returned as numpy columns.
+
+    Raises:
+        ValueError: If its columns are not those of the schema, or an array has another shape than its field.
+    """
+    dropped = set(transform.removed_fields or [])
+    if transform.selected_fields is not None:
+        dropped |= set(frame.columns) - set(schema.fields)
+    found = [str(name) for name in frame.columns if name not in dropped]
+    if set(found) != set(schema.fields):
+        raise ValueError(
+            f"Transformed result columns ({','.join(found)}) do not match required schema "
+            f"columns({','.join(schema.fields)})"
+        )
+    return {
+        name: _stacked(frame[name], field) if len(field.shape) > 1 else _series(frame[name], field)
+        for name, field in schema.fields.items()
+    }
+
+
+def _series(series: Any, field: UnischemaField) -> Any:
+    if series.dtype != object and getattr(series.dtype, "kind", "O") in "biufM":
+        return series.to_numpy()
+    return batch_column(field, pa.Array.from_pandas(series))
+
+
+def _stacked(series: Any, field: UnischemaField) -> Any:
+    """Return arrays of a DataFrame as one; the checks and messages are Petastorm's."""
+    if None in field.shape:
+        raise ValueError(
+            f"All dimensions of a shape: {field.shape} in: {field.name} field must be constant. If a dimension is "
+            "variable, we won't be able to coalesce rows when preparing a batch."
+        )
+    for value in series:
+        if not isinstance(value, np.ndarray):
+            raise ValueError(f"field {field.name} must be numpy array type.")
+        if value.shape != tuple(field.shape):
+            raise ValueError(f"field {field.name} must be the shape {field.shape}")
+        if not value.flags.c_contiguous:
+            raise ValueError(f"field {field.name} error: only support row major multi-dimensional array.")
+    return np.stack(series.tolist())
+
+
+def _transformed(columns: dict[str, Any], transform: TransformSpec, schema: Unischema) -> dict[str, Any]:
+    """Call a transform with each row."""
+    function: Callable[[dict[str, Any]], dict[str, Any]] | None = transform.func
+    if function is None:
+        return {name: columns[name] for name in schema.fields}
+    names = list(columns)
+    made = []
+    for values in zip(*(rows_of(columns[name]) for name in names), strict=True):
+        row = dict(function(dict(zip(names, values, strict=True))))
+        for name in transform.removed_fields or []:
+            row.pop(name, None)
+        if row.keys() != schema.fields.keys():
+            if transform.selected_fields is None or not row.keys() >= schema.fields.keys():
+                raise TypeError(
+                    f"a transform returned the fields {sorted(row)}, its edited schema has {sorted(schema.fields)}; "
+                    "list what it adds in edit_fields and what it drops in removed_fields"
+                )
+        made.append(row)
+    return {name: [row[name] for row in made] for name in schema.fields}
+
+
+def _windowed(ngram: NGram, columns: dict[str, Any], count: int) -> Rows:
+    times = rows_of(columns[ngram.timestamp_name])
+    return Rows(columns, count, ngram.windows(times))
+
+
+def _columns(table: Any) -> dict[str, Any]:
+    return {name: _whole(table.column(name)) for name in table.column_names}
+
+
+def _whole(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _plain(column: Any) -> Any:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _pick(column: Any, rows: Ints) -> Any:
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if not parts:
+        return []
+    if all(isinstance(part, np.ndarray) for part in parts) and len({(p.shape[1:], p.dtype) for p in parts}) == 1:
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return [value for part in parts for value in rows_of(part)]
+
+
+def _piece_rows(schema: Unischema, columns: Mapping[str, Any]) -> int:
+    """Return how many rows make a piece, from the shapes of fields and the sizes of what is stored."""
+    each = 0.0
+    for name, column in columns.items():
+        field = schema.fields[name]
+        stored = column.nbytes / max(1, len(column))
+        if field.codec is not None and field.shape and None not in field.shape:
+            each += math.prod(field.shape) * _item_bytes(field)
+        elif isinstance(field.codec, CompressedImageCodec):
+            each += 12 * stored
+        elif isinstance(field.codec, CompressedNdarrayCodec):
+            each += 4 * stored
+        else:
+            each += stored
+    return max(1, min(_MOST_ROWS, int(PIECE_BYTES / max(1.0, each))))
+
+
+def _item_bytes(field: UnischemaField) -> int:
+    try:
+        return np.dtype(field.numpy_dtype).itemsize or 8
+    except TypeError:  # Decimal
+        return 8
+
+
+def _recipe_key(recipe: Recipe) -> str:
+    """Return what cached rows depend on beside their file: columns, conditions and the transform."""
+    transform = recipe.transform
+    parts = [
+        "rows-1", str(recipe.is_batched), str(recipe.schema), str(recipe.result), repr(recipe.filters),
+        "none" if transform is None else digest_of(transform.func),
+    ]  # fmt: skip
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
