@@ -133,7 +133,9 @@ class Ahead:
                 self._pieces.popleft()
                 return piece.task, rows
             if not self._units:
-                raise StopIteration
+                if self._is_over:
+                    raise StopIteration
+                continue  # the last ones held no row
             self._wait(self._units[0].loaded, until)
 
     def close(self) -> None:
