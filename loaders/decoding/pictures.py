@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  formats that preinit leaves for the first picture
 
 from loaders.errors import DecodeError
@@ -147,6 +148,38 @@ def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eight
     whole = (-(-header.height * eighths // 8), -(-header.width * eighths // 8))
     _by_turbo(raw, out, box, whole, max_pixels=max_pixels, eighths=eighths)
     return out
+
+
+def stored_form(raw: Raw) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of a picture as it is stored: (H, W) or (H, W, 3), uint8, or uint16 if it is deeper.
+
+    Raises:
+        DecodeError: If it is no picture that we read, or one with alpha.
+    """
+    header = jpeg_header(raw)
+    if header is not None:
+        return (header.height, header.width, 3)[: 2 if header.components == 1 else 3], np.dtype("uint8")
+    with _opened(raw) as image:
+        width, height = image.size
+        if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+            raise DecodeError(f"a picture with alpha (mode {image.mode}), where grey or RGB is expected")
+        shape = (height, width) if image.mode in ("1", "L", *_DEEP_MODES) else (height, width, 3)
+        return shape, np.dtype("uint16" if image.mode in _DEEP_MODES else "uint8")
+
+
+def decode_stored(raw: Raw, out: NDArray[Any], *, max_pixels: int) -> None:
+    """Decode a picture into an array of its `stored_form`, C-contiguous.
+
+    Raises:
+        DecodeError: As `decode_into`.
+    """
+    if out.dtype == np.uint8:
+        decode_into(raw, out, max_pixels=max_pixels)
+        return
+    with _opened(raw) as image:
+        width, height = image.size
+        _check(height, width, max_pixels, out.shape)
+        out[...] = np.asarray(image)
 
 
 def cut(whole: Pixels, box: Box) -> Pixels:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from loaders.decoding.arrays import npy_header, npy_values
 from loaders.errors import DecodeError
 from loaders.format.fields import Field, is_number_list, numpy_dtype
 
 Batch = dict[str, Any]
 """{column: numpy array of shape (rows, ...), or a list where shapes vary or values are text}."""
 
-_NPY_HEADER_LIMIT = 10_000
-_NPY_ENTRY = re.compile(
-    r"""['"](descr|fortran_order|shape)['"]\s*:\s*(?:['"]([<>|=]?[a-zA-Z]\d*)['"]|(True|False)|\(([\d\s,]*)\))"""
-)
-_NPY_REST = str.maketrans("", "", "{}, \n\t\0")
 _CHANNELS = {2: 1, 3: 3, 4: 4}
 
 
@@ -134,7 +129,8 @@ def python_values(values: Any, field: Field) -> list[Any]:
 
 
 def _npy(raw: memoryview, field: Field) -> Any:
-    dtype, is_fortran, found, start = npy_header(raw)
+    header = npy_header(raw)
+    dtype, _, found, _ = header
     if dtype != np.dtype(field.dtype):
         raise DecodeError(f"expected dtype {field.dtype}, found {dtype}")
     shape = field.shape
@@ -142,45 +138,7 @@ def _npy(raw: memoryview, field: Field) -> Any:
         len(shape) != len(found) or any(a not in (None, b) for a, b in zip(shape, found, strict=True))
     ):
         raise DecodeError(f"expected shape {shape}, found {found}")
-    count = math.prod(found)
-    if count * dtype.itemsize > len(raw) - start:
-        raise DecodeError(f"cut off: {found} values of {dtype} do not fit into {len(raw) - start:,} bytes")
-    array = np.frombuffer(raw[start:], dtype=dtype, count=count)
-    try:
-        return array.reshape(found, order="F" if is_fortran else "C").copy(order="K")
-    except (ValueError, OverflowError) as error:
-        raise DecodeError(f"a .npy file of shape {found}: {error}") from error
-
-
-def npy_header(raw: memoryview) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
-    """Return dtype, whether it is in Fortran's order, shape and first byte of the values of a `.npy` file.
-
-    Not numpy's: that hands the header to Python's compiler, which in 3.11 fails now and then when several threads use
-    it (CPython issue 106905).
-
-    Raises:
-        DecodeError: If it is no such file, or one that holds a pickle.
-    """
-    magic, version = bytes(raw[:6]), bytes(raw[6:7])
-    start = 10 if version == b"\1" else 12
-    if magic != b"\x93NUMPY" or version not in (b"\1", b"\2", b"\3") or len(raw) < start:
-        raise DecodeError("no .npy file")
-    end = start + int.from_bytes(raw[8:start], "little")
-    if end > min(len(raw), _NPY_HEADER_LIMIT):
-        raise DecodeError(f"a .npy file whose header takes {end:,} of {len(raw):,} bytes")
-    text = bytes(raw[start:end]).decode("latin-1")
-    found = {name: (kind, order, shape) for name, kind, order, shape in _NPY_ENTRY.findall(text)}
-    is_whole = len(found) == 3 and found["descr"][0] and found["fortran_order"][1]
-    if not is_whole or _NPY_ENTRY.sub("", text).translate(_NPY_REST):
-        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}; numbers of one type are expected")
-    if "O" in found["descr"][0]:
-        raise DecodeError("Object arrays are pickles, which are never loaded")
-    try:
-        dtype = np.dtype(found["descr"][0])
-        shape = tuple(int(axis) for axis in found["shape"][2].split(",") if axis.strip())
-    except (TypeError, ValueError) as error:
-        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}: {error}") from error
-    return dtype, found["fortran_order"][1] == "True", shape, end
+    return npy_values(raw, header)
 
 
 def _fixed_bytes(values: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:

@@ -1,0 +1,227 @@
+"""Arrays that were stored as numpy files, `.npy` and `.npz`: read without numpy's parser, many at once where they fit.
+
+Pickles are never loaded: object arrays are refused. What comes out owns its memory, is aligned and may be written to.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+import zlib
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from loaders.errors import DecodeError
+
+T = TypeVar("T")
+Raw = bytes | memoryview
+Array = NDArray[Any]
+
+MAX_ARRAY_BYTES = 1 << 30
+"""A compressed array that claims to be larger is refused before memory is taken."""
+
+_NPY_HEADER_LIMIT = 10_000
+_NPY_ENTRY = re.compile(
+    r"""['"](descr|fortran_order|shape)['"]\s*:\s*"""
+    r"""(?:['"]([<>|=]?[a-zA-Z]\d*(?:\[\d*[a-zA-Z]+\])?)['"]|(True|False)|\(([\d\s,]*)\))"""
+)
+_NPY_REST = str.maketrans("", "", "{}, \n\t\0")
+_ZIP_END, _ZIP_ENTRY, _ZIP_FILE = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
+_STORED, _DEFLATED = 0, 8
+
+Header = tuple[np.dtype[Any], bool, tuple[int, ...], int]
+"""dtype, whether in Fortran's order, shape, first byte of the values."""
+
+
+def npy_header(raw: Raw) -> Header:
+    """Return dtype, whether it is in Fortran's order, shape and first byte of the values of a `.npy` file.
+
+    Not numpy's: that hands the header to Python's compiler, which in 3.11 fails now and then when several threads use
+    it (CPython issue 106905).
+
+    Raises:
+        DecodeError: If it is no such file, or one that holds a pickle.
+    """
+    magic, version = bytes(raw[:6]), bytes(raw[6:7])
+    start = 10 if version == b"\1" else 12
+    if magic != b"\x93NUMPY" or version not in (b"\1", b"\2", b"\3") or len(raw) < start:
+        raise DecodeError("no .npy file")
+    end = start + int.from_bytes(raw[8:start], "little")
+    if end > min(len(raw), _NPY_HEADER_LIMIT):
+        raise DecodeError(f"a .npy file whose header takes {end:,} of {len(raw):,} bytes")
+    return *_parsed_header(bytes(raw[start:end])), end
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_header(header: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+    text = header.decode("latin-1")
+    found = {name: (kind, order, shape) for name, kind, order, shape in _NPY_ENTRY.findall(text)}
+    is_whole = len(found) == 3 and found["descr"][0] and found["fortran_order"][1]
+    if not is_whole or _NPY_ENTRY.sub("", text).translate(_NPY_REST):
+        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}; numbers of one type are expected")
+    if "O" in found["descr"][0]:
+        raise DecodeError("Object arrays are pickles, which are never loaded")
+    try:
+        dtype = np.dtype(found["descr"][0])
+        shape = tuple(int(axis) for axis in found["shape"][2].split(",") if axis.strip())
+    except (TypeError, ValueError) as error:
+        raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}: {error}") from error
+    return dtype, found["fortran_order"][1] == "True", shape
+
+
+def read_npy(raw: Raw) -> Array:
+    """Return the array of a `.npy` file, a copy.
+
+    Raises:
+        DecodeError: If it is no such file, is cut off, or holds a pickle.
+    """
+    return npy_values(raw, npy_header(raw))
+
+
+def npy_values(raw: Raw, header: Header) -> Array:
+    """Return the array that follows a header, a copy.
+
+    Raises:
+        DecodeError: If it is cut off.
+    """
+    dtype, is_fortran, shape, start = header
+    count = math.prod(shape)
+    if count * dtype.itemsize > len(raw) - start:
+        raise DecodeError(f"cut off: {shape} values of {dtype} do not fit into {len(raw) - start:,} bytes")
+    try:
+        array = np.frombuffer(raw[start:], dtype=dtype, count=count)
+        return array.reshape(shape, order="F" if is_fortran else "C").copy(order="K")
+    except (ValueError, OverflowError) as error:
+        raise DecodeError(f"a .npy file of shape {shape}: {error}") from error
+
+
+def read_npz(raw: Raw) -> Array:
+    """Return the one array, `arr`, of a `.npz` file.
+
+    Raises:
+        DecodeError: If it is no such file, is damaged, or holds a pickle.
+    """
+    return read_npy(_member(memoryview(raw)))
+
+
+def dense_npy(values: pa.Array) -> Array | list[Array]:
+    """Return `.npy` files, none of them null, as one array (n, *shape) if all have one header, else one array each.
+
+    Raises:
+        DecodeError: If one cannot be read; its `row` says which.
+    """
+    data, offsets = blobs(values)
+    sizes = np.diff(offsets)
+    if len(sizes) and (sizes == sizes[0]).all():
+        block = data[int(offsets[0]) : int(offsets[-1])].reshape(len(sizes), int(sizes[0]))
+        found = _of_equal_headers(block)
+        if found is not None:
+            return found
+    return each(values, read_npy)
+
+
+def dense_npz(values: pa.Array) -> Array | list[Array]:
+    """Return `.npz` files as `dense_npy` does."""
+    return stacked(each(values, read_npz))
+
+
+def stacked(arrays: list[Array]) -> Array | list[Array]:
+    """Return arrays as one, (n, *shape), if they have one shape and dtype; else as they are."""
+    if not arrays or any(one.shape != arrays[0].shape or one.dtype != arrays[0].dtype for one in arrays):
+        return arrays
+    return arrays[0][None] if len(arrays) == 1 and arrays[0].flags.c_contiguous else np.stack(arrays)
+
+
+def each(values: pa.Array, read: Callable[[memoryview], T]) -> list[T]:
+    """Read one value after the other.
+
+    Raises:
+        DecodeError: If one cannot be read; its `row` says which.
+    """
+    data, offsets = blobs(values)
+    raw, ends = memoryview(data), offsets.tolist()  # type: ignore[arg-type]
+    out = []
+    for row, (begin, end) in enumerate(itertools.pairwise(ends)):
+        try:
+            out.append(read(raw[begin:end]))
+        except DecodeError as error:
+            error.row = row
+            raise
+    return out
+
+
+def blobs(values: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+    """Return the bytes of binary values, none of them null, and where each begins and the last ends."""
+    kind = values.type
+    if pa.types.is_fixed_size_binary(kind) or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        values = values.cast(pa.large_binary())
+        kind = values.type
+    _, offsets, data = values.buffers()
+    offset_type = np.dtype("<i8" if pa.types.is_large_binary(kind) else "<i4")
+    empty = np.zeros(1, dtype=offset_type)
+    places = empty if offsets is None else np.frombuffer(offsets, dtype=offset_type)[values.offset :][: len(values) + 1]
+    return np.frombuffer(data if data is not None else b"", dtype=np.uint8), places if len(places) else empty
+
+
+def _of_equal_headers(block: NDArray[np.uint8]) -> Array | None:
+    """Return files of one size, (n, bytes), as one array; None if their headers differ."""
+    raw = memoryview(block[0])
+    try:
+        dtype, is_fortran, shape, start = npy_header(raw)
+    except DecodeError as error:
+        error.row = 0
+        raise
+    size = math.prod(shape) * dtype.itemsize
+    if (is_fortran and len(shape) > 1) or size > len(raw) - start or not size:
+        return None
+    if not (block[:, :start] == block[0, :start]).all():
+        return None
+    # (n, bytes of the values): a view, then one copy that is aligned and lets go of the stored bytes.
+    return np.ascontiguousarray(block[:, start : start + size]).view(dtype).reshape(len(block), *shape)
+
+
+def _member(raw: memoryview) -> Raw:
+    """Return the bytes of `arr.npy` in a zip file that holds nothing else."""
+    end = len(raw) - 22
+    if end < 0 or raw[end : end + 4] != _ZIP_END:
+        raise DecodeError("no .npz file")
+    entries = int.from_bytes(raw[end + 10 : end + 12], "little")
+    at = int.from_bytes(raw[end + 16 : end + 20], "little")
+    if entries != 1 or at + 46 > end or raw[at : at + 4] != _ZIP_ENTRY:
+        raise DecodeError(f"a .npz file with {entries} entries; one, 'arr', is expected")
+    method = int.from_bytes(raw[at + 10 : at + 12], "little")
+    crc, packed, size = (int.from_bytes(raw[at + n : at + n + 4], "little") for n in (16, 20, 24))
+    name = bytes(raw[at + 46 : at + 46 + int.from_bytes(raw[at + 28 : at + 30], "little")])
+    if name != b"arr.npy":
+        raise DecodeError(f"a .npz file with the entry {name[:100]!r}; 'arr.npy' is expected")
+    local = int.from_bytes(raw[at + 42 : at + 46], "little")
+    lengths = raw[local + 26 : local + 30]
+    start = local + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
+    if raw[local : local + 4] != _ZIP_FILE or start + packed > at or size > MAX_ARRAY_BYTES:
+        raise DecodeError(f"a damaged .npz file, or one of more than {MAX_ARRAY_BYTES:,} bytes")
+    content = _inflated(raw[start : start + packed], method, size)
+    if isal_zlib.crc32(content) != crc:
+        raise DecodeError("a damaged .npz file: the checksum differs")
+    return content
+
+
+def _inflated(packed: memoryview, method: int, size: int) -> Raw:
+    if method == _STORED:
+        return packed
+    if method != _DEFLATED:
+        raise DecodeError(f"a .npz file packed by method {method}; deflate is expected")
+    unpacker = isal_zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+    try:
+        content: bytes = unpacker.decompress(packed, max_length=size + 1)
+    except isal_zlib.IsalError as error:
+        raise DecodeError(f"a damaged .npz file: {error}") from error
+    if len(content) != size:
+        raise DecodeError(f"a damaged .npz file: {size:,} bytes were announced, found {len(content):,}")
+    return content

@@ -1,0 +1,296 @@
+"""From the stored values of a column to the values of a field: whole columns at once wherever they fit.
+
+Arrays own their memory and are C-contiguous, aligned and writable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from loaders.decoding.arrays import dense_npy, dense_npz, stacked
+from loaders.errors import DecodeError
+from loaders.petastorm import images
+from loaders.petastorm.arrow_types import is_bytes, is_list, is_number, is_text
+from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec, single
+from loaders.petastorm.unischema import UnischemaField, scalar_type
+from loaders.petastorm.utils import DecodeFieldError
+
+Column = NDArray[Any] | list[Any]
+"""(n, ...), or a list of n values in which None is a null."""
+
+_MAX_TEXT_BLOCK = 256 << 20
+_DENSE: dict[type, Callable[[pa.Array], Column]] = {
+    NdarrayCodec: dense_npy,
+    CompressedNdarrayCodec: dense_npz,
+    CompressedImageCodec: images.decode_all,
+}
+
+
+def decode_column(field: UnischemaField, values: pa.Array) -> Column:
+    """Return what the codec's `decode` gives for each value.
+
+    Args:
+        field: What the values are.
+        values: As they are stored; may be dictionary-encoded.
+
+    Returns:
+        (n, *shape), if no value is missing and all have one shape and type, in the field's type for single numbers;
+        else a list of n values, None for a null. Text and decimals come in lists, as `np.str_` and `Decimal`.
+
+    Raises:
+        DecodeFieldError: If a value cannot be decoded; its `row` says which, its cause why.
+    """
+    values = _storage(values)
+    if values.null_count:
+        places = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        out: list[Any] = [None] * len(values)
+        for place, value in zip(places.tolist(), rows_of(_decoded(field, values.drop_null(), places)), strict=True):
+            out[place] = value
+        return out
+    return _decoded(field, values, None)
+
+
+def rows_of(column: Column) -> list[Any]:
+    """Return the values one by one: numpy scalars, and arrays of their own, so that a kept row keeps no other."""
+    if isinstance(column, list):
+        return column
+    if column.ndim == 1:
+        return list(column)
+    return [row.copy() for row in column]
+
+
+def batch_column(field: UnischemaField, values: pa.Array) -> NDArray[Any]:
+    """Return a column as the reader of batches gives it: stored values, no codec.
+
+    Numbers keep their type; with nulls, integers become float64 and NaN, booleans objects and None. Text is `<U`, with
+    nulls objects and None; so is text of which one value is so long that a block of that width would not fit into
+    memory. Timestamps are `datetime64` in the stored unit, NaT for a null. Lists of one length are one array with one
+    more axis; others, or with nulls, an array of objects. All else, bytes, dates, decimals, structs, is an array of
+    Python objects.
+
+    Raises:
+        DecodeFieldError: If the values do not have the shape of the field.
+    """
+    values = _expanded(_storage(values))
+    try:
+        found = _native_batch(values)
+        if len(field.shape) > 1 and None not in field.shape and found.dtype != object:
+            return found.reshape(len(values), *field.shape)
+    except (ValueError, pa.ArrowException) as error:
+        raise _failure(field, error, None) from error
+    return found
+
+
+def _decoded(field: UnischemaField, values: pa.Array, places: NDArray[np.intp] | None) -> Column:
+    """Decode values of which none is null; `places` are their rows, if not 0 ... n-1."""
+    try:
+        if pa.types.is_dictionary(values.type):
+            return _by_dictionary(field, values)
+        return _plain(field, values)
+    except Exception as error:  # codecs may be the user's; whatever they raise is told as one error
+        row = getattr(error, "row", None)
+        raise _failure(field, error, row if row is None or places is None else int(places[row])) from error
+
+
+def _failure(field: UnischemaField, error: Exception, row: int | None) -> DecodeFieldError:
+    where = "" if row is None else f" (row {row})"
+    return DecodeFieldError(f'Decoding field "{field.name}" failed: {error}{where}', row=row, column=field.name)
+
+
+def _plain(field: UnischemaField, values: pa.Array) -> Column:
+    codec = field.codec
+    dense = _DENSE.get(type(codec))
+    if dense is not None:
+        return dense(values) if len(values) else np.empty((0, *(axis or 0 for axis in field.shape)), field.numpy_dtype)
+    if codec is None and is_list(values.type):
+        return _lists(values, scalar_type(field.numpy_dtype))
+    if codec is None or type(codec) is ScalarCodec:
+        return _singles(values, scalar_type(field.numpy_dtype))
+    return stacked_values([codec.decode(field, value) for value in python_objects(values)])
+
+
+def _by_dictionary(field: UnischemaField, values: pa.DictionaryArray) -> Column:
+    """Decode each value of the dictionary that occurs, once."""
+    indices = values.indices.to_numpy()
+    if len(indices) and (np.diff(indices) == 1).all():
+        return _plain(field, values.dictionary.slice(int(indices[0]), len(indices)))
+    used, inverse = np.unique(indices, return_inverse=True)
+    try:
+        found = _plain(field, values.dictionary.take(pa.array(used)))
+    except DecodeError as error:
+        if error.row is not None:
+            error.row = int(np.flatnonzero(inverse == error.row)[0])
+        raise
+    if isinstance(found, np.ndarray):
+        return found[inverse]
+    return [_own(found[at]) for at in inverse.tolist()]
+
+
+def _own(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _singles(values: pa.Array, kind: Any) -> Column:
+    """Return single values in the type of their field."""
+    stored = values.type
+    if kind is np.object_:
+        return python_objects(values)
+    if kind is np.datetime64 and (pa.types.is_timestamp(stored) or pa.types.is_date(stored)):
+        return _moments(values)
+    if kind is np.timedelta64 and pa.types.is_duration(stored):
+        return _moments(values)
+    if issubclass(kind, np.number | np.bool_) and is_number(stored):
+        return _cast(values.to_numpy(zero_copy_only=False), np.dtype(kind))
+    objects = python_objects(values)
+    if kind is Decimal:
+        return objects if pa.types.is_decimal(stored) else [Decimal(value) for value in objects]
+    if kind is np.str_ and is_text(stored):
+        return list(map(np.str_, objects))
+    found = [single(kind, value) for value in objects]
+    return np.array(found, dtype=kind) if issubclass(kind, np.number | np.bool_) else found
+
+
+def _cast(found: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers in another type; own memory.
+
+    Raises:
+        ValueError: If a whole number does not fit.
+    """
+    with np.errstate(over="ignore"):
+        out = found.astype(wanted)
+    if wanted.kind in "iu" and found.dtype.kind in "iu" and not np.can_cast(found.dtype, wanted):
+        wrong = np.flatnonzero(out != found)
+        if len(wrong):
+            raise ValueError(f"{found[wrong[0]]} is no {wanted}")
+    return out
+
+
+def _moments(values: pa.Array) -> NDArray[Any]:
+    """Return dates, timestamps or durations, none null, as datetime64 or timedelta64 in the stored unit."""
+    kind = values.type
+    if pa.types.is_date32(kind):
+        return values.view(pa.int32()).to_numpy().astype("datetime64[D]")  # type: ignore[no-any-return]
+    whole = values.view(pa.int64()).to_numpy().copy()
+    if pa.types.is_date64(kind):
+        return whole.view("datetime64[ms]").astype("datetime64[D]")  # type: ignore[no-any-return]
+    name = "timedelta64" if pa.types.is_duration(kind) else "datetime64"
+    return whole.view(f"{name}[{kind.unit}]")  # type: ignore[no-any-return]
+
+
+def _lists(values: pa.Array, kind: Any) -> Column:
+    """Return lists, none null, as arrays of the field's type; a null within them is NaN, NaT or None."""
+    found = _list_values(values)
+    if kind in (np.object_, Decimal):
+        return found
+    wanted = np.dtype(kind)
+
+    def typed(part: NDArray[Any]) -> NDArray[Any]:
+        if part.dtype == object and kind is np.str_ and None not in part:
+            return part.astype(np.str_)
+        if part.dtype.kind in "biuf" and wanted.kind in "biuf" and not (part.dtype.kind == "f" and wanted.kind != "f"):
+            return _cast(part, wanted) if part.dtype != wanted else part
+        return part
+
+    return typed(found) if isinstance(found, np.ndarray) else [typed(part) for part in found]
+
+
+def _list_values(values: pa.Array) -> Column:
+    """Return lists, none null: (n, length, ...) if all have one length, else one array each."""
+    flat = _storage(values.flatten())
+    inner: Any = _list_values(flat) if is_list(flat.type) and not flat.null_count else _native_batch(_expanded(flat))
+    if pa.types.is_fixed_size_list(values.type):
+        lengths = np.full(len(values), values.type.list_size)
+    else:
+        lengths = pc.list_value_length(values).to_numpy()
+    if isinstance(inner, list):
+        inner = _object_array(inner)
+    if len(lengths) and (lengths == lengths[0]).all():
+        return np.ascontiguousarray(_writable(inner)).reshape(len(lengths), int(lengths[0]), *inner.shape[1:])
+    ends = np.cumsum(lengths).tolist()
+    return [inner[end - size : end].copy() for end, size in zip(ends, lengths.tolist(), strict=True)]
+
+
+def _native_batch(values: pa.Array) -> NDArray[Any]:
+    """Return values in the type that stands for theirs; see `batch_column`."""
+    kind = values.type
+    if is_text(kind):
+        return _text_block(values)
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        nulls = values.is_null().to_numpy(zero_copy_only=False)
+        found = _moments(values.fill_null(pa.scalar(0, pa.int64()).cast(kind)) if values.null_count else values)
+        found[nulls] = "NaT"
+        return found
+    if is_number(kind):
+        found = values.to_numpy(zero_copy_only=False)
+        if values.null_count and pa.types.is_integer(kind):
+            found = found.astype(np.float64)
+        return _writable(found)
+    if is_list(kind) and not values.null_count:
+        lists = _list_values(values)
+        return lists if isinstance(lists, np.ndarray) else _object_array(lists)
+    if is_list(kind):
+        parts = iter(rows_of(_list_values(values.drop_null())))
+        return _object_array([next(parts) if valid else None for valid in values.is_valid().to_pylist()])
+    return _object_array(python_objects(values))
+
+
+def _text_block(values: pa.Array) -> NDArray[Any]:
+    objects = values.to_numpy(zero_copy_only=False)
+    if values.null_count:
+        return _writable(objects)
+    longest = pc.max(pc.utf8_length(_no_view(values))).as_py() or 0
+    if 4 * longest * len(values) > max(_MAX_TEXT_BLOCK, 64 * values.nbytes):
+        return _writable(objects)
+    return objects.astype(np.str_)  # type: ignore[no-any-return]
+
+
+def _no_view(values: pa.Array) -> pa.Array:
+    return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
+
+
+def python_objects(values: pa.Array) -> list[Any]:
+    """Return Python values, None for a null: str, bytes, Decimal, date, dict."""
+    kind = values.type
+    if is_text(kind) or (is_bytes(kind) and not values.null_count):
+        found: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
+        return found
+    if pa.types.is_map(kind):
+        return [None if value is None else dict(value) for value in values.to_pylist()]
+    plain: list[Any] = values.to_pylist()
+    return plain
+
+
+def stacked_values(found: list[Any]) -> Column:
+    """Return values as one array if they are arrays of one shape and type, else as they are."""
+    return stacked(found) if found and all(isinstance(value, np.ndarray) for value in found) else found
+
+
+def _object_array(found: Iterable[Any]) -> NDArray[Any]:
+    """Return (n,) objects, whatever they are."""
+    found = list(found)
+    out = np.empty(len(found), dtype=object)
+    for at, value in enumerate(found):
+        out[at] = value
+    return out
+
+
+def _writable(found: NDArray[Any]) -> NDArray[Any]:
+    return found if found.flags.writeable and found.flags.owndata else found.copy()
+
+
+def _storage(values: pa.Array) -> pa.Array:
+    """Return the values behind an extension type, in one piece."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
+    return values.storage if isinstance(values, pa.ExtensionArray) else values
+
+
+def _expanded(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

@@ -1,0 +1,117 @@
+"""Spark's types by their names: real ones where PySpark is installed and wanted, records of them where it is not.
+
+A stored schema names Spark types. It is read without PySpark, so a codec from a file holds a `SparkType`; the real
+one is made when `spark_dtype()` asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+INTEGER_TYPES = ("ByteType", "ShortType", "IntegerType", "LongType")
+FLOAT_TYPES = ("FloatType", "DoubleType")
+TYPE_NAMES = (
+    *INTEGER_TYPES, *FLOAT_TYPES, "BooleanType", "StringType", "BinaryType", "DecimalType", "DateType", "TimestampType",
+)  # fmt: skip
+"""What a column of one value may be stored as."""
+
+_BY_NUMPY: Mapping[type, str] = {
+    np.int8: "ByteType", np.uint8: "ShortType", np.int16: "ShortType", np.uint16: "IntegerType",
+    np.int32: "IntegerType", np.uint32: "LongType", np.int64: "LongType", np.float32: "FloatType",
+    np.float64: "DoubleType", np.str_: "StringType", np.bytes_: "BinaryType", np.bool_: "BooleanType",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SparkType:
+    """A type of Spark's, by name.
+
+    Attributes:
+        name: One of `TYPE_NAMES`.
+        precision: Digits of a `DecimalType`.
+        scale: Digits of it behind the point.
+    """
+
+    name: str
+    precision: int = 10
+    scale: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.precision},{self.scale})" if self.name == "DecimalType" else f"{self.name}()"
+
+
+def name_of(spark_type: object) -> str:
+    """Return the name of a type, be it a real one or a record."""
+    return spark_type.name if isinstance(spark_type, SparkType) else type(spark_type).__name__
+
+
+def record_of(spark_type: object) -> SparkType:
+    """Return the record of a real type; a record as it is.
+
+    Raises:
+        ValueError: If columns of one value are not stored as this type.
+    """
+    if isinstance(spark_type, SparkType):
+        return spark_type
+    name = name_of(spark_type)
+    if name not in TYPE_NAMES:
+        raise ValueError(f"a stored schema cannot name {spark_type!r}; it knows {', '.join(TYPE_NAMES)}")
+    if name == "DecimalType":
+        return SparkType(name, int(spark_type.precision), int(spark_type.scale))  # type: ignore[attr-defined]
+    return SparkType(name)
+
+
+def real_type(spark_type: Any) -> Any:
+    """Return the type as PySpark has it; a real one as it is.
+
+    Raises:
+        ImportError: If PySpark is not installed.
+    """
+    if not isinstance(spark_type, SparkType):
+        return spark_type
+    made = getattr(_types(), spark_type.name)
+    return made(spark_type.precision, spark_type.scale) if spark_type.name == "DecimalType" else made()
+
+
+def type_of_numpy(numpy_dtype: Any) -> SparkType | None:
+    """Return the type in which a single value of a numpy type is stored without a codec, None if there is none."""
+    if numpy_dtype is Decimal:
+        return None
+    name = _BY_NUMPY.get(np.dtype(numpy_dtype).type)
+    return None if name is None else SparkType(name)
+
+
+def struct_type(columns: Sequence[tuple[str, Any, bool]]) -> Any:
+    """Return Spark's `StructType` of columns: name, type, nullable.
+
+    Raises:
+        ImportError: If PySpark is not installed.
+    """
+    types = _types()
+    return types.StructType([types.StructField(name, real_type(kind), nullable) for name, kind, nullable in columns])
+
+
+def make_row(names: Sequence[str], values: Sequence[Any]) -> Any:
+    """Return a `pyspark.Row` with the columns in this order.
+
+    Raises:
+        ImportError: If PySpark is not installed.
+    """
+    row = _types().Row(*values)
+    row.__fields__ = list(names)
+    return row
+
+
+def _types() -> Any:
+    try:
+        return importlib.import_module("pyspark.sql.types")
+    except ImportError as error:
+        raise ImportError(
+            "Spark's types were asked for, and PySpark is not installed; pip install petrel-lakehouse[spark]"
+        ) from error
