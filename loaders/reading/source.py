@@ -17,7 +17,7 @@ from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageE
 from loaders.format.fields import Field, arrow_schema
 from loaders.format.manifest import Manifest, PartReceipt, read_manifest
 from loaders.reading.expansion import check_expansion
-from loaders.reading.ranges import Ranges
+from loaders.reading.row_group import decode, fetch
 from loaders.stores.storage import Files, LocalFiles
 
 
@@ -182,29 +182,17 @@ class Split:
     def _read(self, group: int, names: list[str]) -> pa.Table:
         part, at = self._groups[group]
         footer = self._footer(part)
-        ranges = Ranges(self._part(part).bytes)
         described = footer.row_group(at)
         wanted = [field for field in self.manifest.fields if field.name in names]
         texts = [field.name for field in wanted if pa.types.is_string(field.type)]
-        for index in range(described.num_columns):
-            column = described.column(index)
-            if column.path_in_schema.split(".")[0] in names:
-                start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
-                if not 0 <= start <= start + column.total_compressed_size <= self._part(part).bytes:
-                    raise self.corrupt(group, "the footer points out of the file", column.path_in_schema)
-                chunk = ranges.part(start, column.total_compressed_size)
-                self.files.read_into(self._part(part).name, start, [chunk])
-                is_text = column.path_in_schema in texts
-                check_expansion(column, chunk, rows=self.rows_by_group[group], is_text=is_text)
-        settings: dict[str, Any] = {
-            "metadata": footer,
-            "page_checksum_verification": True,
-            "read_dictionary": texts,
-            "pre_buffer": False,
-        }
-        with pq.ParquetFile(ranges.stream(), **settings) as file:
-            data = file.read_row_group(at, columns=names, use_threads=False)
-        data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
+        chunks = [described.column(index) for index in range(described.num_columns)]
+        chunks = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in names]
+
+        def check(chunk: Any, raw: memoryview) -> None:
+            check_expansion(chunk, raw, rows=self.rows_by_group[group], is_text=chunk.path_in_schema in texts)
+
+        ranges = fetch(self.files, self._part(part).name, self._part(part).bytes, chunks, check=check)
+        data = decode(ranges, footer, at, names, dictionaries=texts)
         columns = {}
         for field in wanted:
             column = data.column(field.name)

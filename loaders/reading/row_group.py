@@ -1,0 +1,85 @@
+"""One row group of a Parquet file: its column chunks are fetched, looked over, and decoded by pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from loaders.reading.pages import PageError
+from loaders.reading.ranges import Ranges
+from loaders.stores.storage import Files
+
+
+def fetch(
+    files: Files,
+    name: str,
+    size: int,
+    chunks: Sequence[Any],
+    *,
+    check: Callable[[Any, memoryview], None],
+    gap: int | None = None,
+) -> Ranges:
+    """Read column chunks, and look at each before anything is made of it.
+
+    Args:
+        files: Where the file lies.
+        name: The file.
+        size: Its bytes.
+        chunks: pyarrow's metadata of each chunk.
+        check: Called with the metadata and the bytes of each; raises what is wrong with it.
+        gap: Chunks that are at most so many bytes apart are read in one go; None: each by itself.
+
+    Raises:
+        PageError: If a chunk lies outside of its file.
+        CorruptionError, StorageError, DeadlineError: Like `files.read_into`.
+    """
+    ranges = Ranges(size)
+    spans = [_span(chunk, size) for chunk in chunks]
+    for start, end in _merged(spans, gap):
+        files.read_into(name, start, [ranges.part(start, end - start)])
+    for chunk, (start, end) in zip(chunks, spans, strict=True):
+        check(chunk, ranges.part(start, end - start))
+    return ranges
+
+
+def decode(
+    ranges: Ranges, footer: Any, at: int, columns: Sequence[str], *, dictionaries: Collection[str] = ()
+) -> pa.Table:
+    """Make columns of a row group from the chunks that were fetched; `dictionaries` name leaves that are kept as such.
+
+    Raises:
+        pyarrow.ArrowException, OSError: If a page is damaged, differs from its checksum, or is none.
+    """
+    settings: dict[str, Any] = {
+        "metadata": footer,
+        "page_checksum_verification": True,
+        "read_dictionary": list(dictionaries),
+        "pre_buffer": False,
+    }
+    with pq.ParquetFile(ranges.stream(), **settings) as file:
+        data = file.read_row_group(at, columns=list(columns), use_threads=False)
+    data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
+    return data
+
+
+def _span(chunk: Any, size: int) -> tuple[int, int]:
+    start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    end = start + chunk.total_compressed_size
+    if not 0 <= start <= end <= size:
+        raise PageError("the footer points out of the file")
+    return start, end
+
+
+def _merged(spans: Sequence[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
+    if gap is None:
+        return list(spans)
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start - merged[-1][1] <= gap:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
