@@ -1,0 +1,150 @@
+"""Stretches of rows cut into batches, in order or through a queue that shuffles; whatever the columns are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Columns: TypeAlias = "dict[Any, Any]"
+"""Some rows: {name: column}. Of a column, `column[start:stop]` is a part."""
+
+
+_AT_ONCE = 64  # batches cut ahead: a cut costs less for many, and each part takes memory, though it shares its bytes
+
+
+class Waiting(Protocol):
+    """One column of the rows that wait, by slot."""
+
+    def put(self, slots: NDArray[np.int64], values: Any, room: int) -> None:
+        """Copy values to their slots, all below `room`."""
+
+    def take(self, slots: NDArray[np.int64]) -> Any:
+        """Return a copy of the values of some slots, as a column."""
+
+
+class Kind(Protocol):
+    """What can be done with columns, beside taking a part."""
+
+    def cut(self, column: Any, size: int) -> Sequence[Any]:
+        """Return a column, whose length `size` divides, as parts of that size."""
+
+    def join(self, parts: list[Any]) -> Any:
+        """Return parts as one column."""
+
+    def waiting(self) -> Waiting:
+        """Return a place for rows that wait."""
+
+
+class Slots:
+    """Places of waiting rows; rows are put into free ones and drawn uniformly, each once.
+
+    What is drawn depends on the generator and on the order in which rows came, not on how many came at a time.
+    """
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self._generator = generator
+        self._slots = np.empty(0, np.int64)  # all slots, those of waiting rows first
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Rows that wait."""
+        return self._waiting
+
+    @property
+    def room(self) -> int:
+        """Slots there have ever been: every slot is below it."""
+        return len(self._slots)
+
+    def put(self, rows: int) -> NDArray[np.int64]:
+        """Return slots for as many new rows; int64, shape (rows,)."""
+        start, self._waiting = self._waiting, self._waiting + rows
+        if self.room < self._waiting:
+            self._slots = np.append(self._slots, np.arange(self.room, self._waiting))
+        return self._slots[start : self._waiting].copy()
+
+    def draw(self, rows: int) -> NDArray[np.int64]:
+        """Return the slots of as many waiting rows and free them; int64, shape (rows,), in random order.
+
+        Every sequence of `rows` different waiting rows is equally likely: the same as drawing one after another.
+        """
+        chosen = self._generator.choice(self._waiting, rows, replace=False)
+        drawn = self._slots[chosen]
+        self._waiting -= rows
+        last = self._slots[self._waiting : self._waiting + rows]
+        stays = np.ones(rows, bool)  # of the last rows: they move to the places that became empty
+        stays[chosen[chosen >= self._waiting] - self._waiting] = False
+        self._slots[chosen[chosen < self._waiting]] = last[stays]
+        last[:] = drawn
+        return drawn
+
+
+class InOrder:
+    """Cuts stretches into batches; only a batch that lies across two stretches is copied."""
+
+    def __init__(self, kind: Kind, batch_size: int) -> None:
+        self._kind, self._batch_size = kind, batch_size
+        self._held: list[Columns] = []
+        self._rows = 0
+
+    def add(self, columns: Columns, count: int) -> Iterator[Columns]:
+        """Give the batches that are complete with `count` more rows."""
+        size, start = self._batch_size, 0
+        if self._rows:
+            start = min(count, size - self._rows)
+            self._hold(columns, 0, start)
+            if self._rows == size:
+                yield from self.end()
+        whole = count - (count - start) % size
+        for at in range(start, whole, _AT_ONCE * size):
+            stop = min(whole, at + _AT_ONCE * size)
+            cut = [self._kind.cut(column[at:stop], size) for column in columns.values()]
+            for batch in zip(*cut, strict=True):
+                yield dict(zip(columns, batch, strict=True))
+        if count > whole:
+            self._hold(columns, whole, count)
+
+    def end(self) -> Iterator[Columns]:
+        """Give what is held as a batch."""
+        held, self._held, self._rows = self._held, [], 0
+        if held:
+            yield {name: self._kind.join([part[name] for part in held]) for name in held[0]}
+
+    def _hold(self, columns: Columns, start: int, stop: int) -> None:
+        self._held.append({name: column[start:stop] for name, column in columns.items()})
+        self._rows += stop - start
+
+
+class Shuffled:
+    """Lets rows wait and draws batches of them."""
+
+    def __init__(self, kind: Kind, batch_size: int, capacity: int, whole: bool, generator: np.random.Generator) -> None:
+        self._kind, self._batch_size, self._whole = kind, batch_size, whole
+        self._full = capacity - 1 + batch_size
+        self._slots = Slots(generator)
+        self._waiting: dict[Any, Waiting] = {}
+
+    def add(self, columns: Columns, count: int) -> Iterator[Columns]:
+        """Let rows wait, as if they came one by one, or all at once if they are whole; draw while enough wait."""
+        start = 0
+        while start < count:
+            stop = count if self._whole else min(count, start + self._full - len(self._slots))
+            slots = self._slots.put(stop - start)
+            for name, column in columns.items():
+                if name not in self._waiting:
+                    self._waiting[name] = self._kind.waiting()
+                self._waiting[name].put(slots, column[start:stop], self._slots.room)
+            start = stop
+            while len(self._slots) >= self._full:
+                yield self._draw(self._batch_size)
+
+    def end(self) -> Iterator[Columns]:
+        """Draw all."""
+        while len(self._slots):
+            yield self._draw(min(self._batch_size, len(self._slots)))
+
+    def _draw(self, rows: int) -> Columns:
+        slots = self._slots.draw(rows)
+        return {name: waiting.take(slots) for name, waiting in self._waiting.items()}
