@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 INTEGER_TYPES = ("ByteType", "ShortType", "IntegerType", "LongType")
 FLOAT_TYPES = ("FloatType", "DoubleType")
@@ -25,6 +26,12 @@ _BY_NUMPY: Mapping[type, str] = {
     np.int8: "ByteType", np.uint8: "ShortType", np.int16: "ShortType", np.uint16: "IntegerType",
     np.int32: "IntegerType", np.uint32: "LongType", np.int64: "LongType", np.float32: "FloatType",
     np.float64: "DoubleType", np.str_: "StringType", np.bytes_: "BinaryType", np.bool_: "BooleanType",
+}  # fmt: skip
+
+_ARROW_TYPES: Mapping[str, pa.DataType] = {
+    "ByteType": pa.int8(), "ShortType": pa.int16(), "IntegerType": pa.int32(), "LongType": pa.int64(),
+    "FloatType": pa.float32(), "DoubleType": pa.float64(), "BooleanType": pa.bool_(), "StringType": pa.string(),
+    "BinaryType": pa.binary(), "DateType": pa.date32(), "TimestampType": pa.timestamp("us", tz="UTC"),
 }  # fmt: skip
 
 
@@ -87,6 +94,16 @@ def type_of_numpy(numpy_dtype: Any) -> SparkType | None:
     return None if name is None else SparkType(name)
 
 
+def arrow_type(spark_type: object) -> pa.DataType:
+    """Return the type of Arrow's that Spark reads as this type, and writes for it.
+
+    Raises:
+        ValueError: If columns of one value are not stored as this type.
+    """
+    record = record_of(spark_type)
+    return _ARROW_TYPES.get(record.name) or pa.decimal128(record.precision, record.scale)
+
+
 def struct_type(columns: Sequence[tuple[str, Any, bool]]) -> Any:
     """Return Spark's `StructType` of columns: name, type, nullable.
 
@@ -106,6 +123,24 @@ def make_row(names: Sequence[str], values: Sequence[Any]) -> Any:
     row = _types().Row(*values)
     row.__fields__ = list(names)
     return row
+
+
+def vector_to_array(column: Any, dtype: str) -> Any:
+    """Return a Spark column of `pyspark.ml` vectors as one of arrays of `float32` or `float64`."""
+    return importlib.import_module("pyspark.ml.functions").vector_to_array(column, dtype)
+
+
+def open_session(name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None) -> Any:
+    """Return the running Spark session, or start one.
+
+    Raises:
+        ImportError: If PySpark is not installed.
+    """
+    _types()
+    builder = importlib.import_module("pyspark.sql").SparkSession.builder.appName(name)
+    for key, value in (settings or {}).items():
+        builder = builder.config(key, value)
+    return (builder.master(master) if master else builder).getOrCreate()
 
 
 def _types() -> Any:
