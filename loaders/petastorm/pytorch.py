@@ -44,7 +44,6 @@ Column: TypeAlias = "torch.Tensor | list[Any]"
 Columns: TypeAlias = "dict[Any, Column]"
 """Some rows: {field: tensor (rows, ...), or a list of as many values where no tensor can hold them}."""
 
-_GATHERED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 _WHOLE_ROW = "row"  # the one column of rows that go to a collate_fn as they are
 
 
@@ -178,8 +177,10 @@ class DataLoader(LoaderBase):
         whole = self.reader.batched_output
         batches = _batches(self.batch_size, self.shuffling_queue_capacity, whole, self._seed, self._passes)
         if self.collate_fn is decimal_friendly_collate and getattr(self.reader, "ngram", None) is None:
+            waits = self.shuffling_queue_capacity > 0
             for columns, count in stretches(self.reader, self.batch_size):
-                yield from map(_finished, batches.add({n: _column(n, v, whole) for n, v in columns.items()}, count))
+                ready = {name: _column(name, values, whole, waits=waits) for name, values in columns.items()}
+                yield from map(_finished, batches.add(ready, count))
             yield from map(_finished, batches.end())
             return
         for rows in row_dicts(self.reader, self.batch_size):
@@ -265,7 +266,7 @@ class InMemBatchedDataLoader:
         self._in_iter = False
         self._count, self._columns = _loaded(reader, transform_fn or _as_tensor, rows_capacity)
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         """Give all epochs, once.
 
         Raises:
@@ -278,12 +279,13 @@ class InMemBatchedDataLoader:
             )
         self._in_iter = True
         for epoch in range(self._num_epochs):
-            order = torch.arange(self._count)
+            order = np.arange(self._count)
             if self._shuffle:
-                order = torch.randperm(self._count, generator=torch.Generator().manual_seed(self._seed + epoch))
+                generator = torch.Generator().manual_seed(self._seed + epoch)
+                order = torch.randperm(self._count, generator=generator).numpy()
             for start in range(0, self._count, self._batch_size):
                 chosen = order[start : start + self._batch_size]
-                yield {name: column[chosen.to(column.device)] for name, column in self._columns.items()}
+                yield {name: _gathered(column, chosen) for name, column in self._columns.items()}
 
     def __len__(self) -> int:
         """Batches of all epochs."""
@@ -311,30 +313,37 @@ def _tensors(reader: Any, transform: Callable[[Any], Any], most: int) -> Iterato
         yield tensors, count
 
 
-def _loaded(reader: Any, transform: Callable[[Any], Any], capacity: int) -> tuple[int, dict[str, torch.Tensor]]:
+def _loaded(reader: Any, transform: Callable[[Any], Any], capacity: int) -> tuple[int, dict[str, Any]]:
     """Return how many rows there are, and their columns, and stop the reader: it may be endless."""
-    stretches: dict[str, list[torch.Tensor]] = {}
+    parts: dict[str, list[torch.Tensor]] = {}
     missing = capacity
     try:
         for tensors, count in _tensors(reader, transform, min(1024, capacity)):
             for name, tensor in tensors.items():
-                stretches.setdefault(name, []).append(tensor[:missing])
+                parts.setdefault(name, []).append(tensor[:missing])
             missing -= min(count, missing)
             if not missing:
                 break
     finally:
         reader.stop()
         reader.join()
-    return capacity - missing, {name: torch.cat(stretches.pop(name)) for name in list(stretches)}
+    # Column by column: what one was joined from is given back before the next is joined.
+    columns = {name: _finished({name: _Tensors().join(parts.pop(name))})[name] for name in list(parts)}
+    return capacity - missing, {name: _in_numpy(column) for name, column in columns.items()}
 
 
-def _column(name: str, values: Any, whole: bool) -> Column:
-    """Return a column of DataLoader: what no tensor holds stays as values, of which `_collated` thinks later."""
+def _column(name: str, values: Any, whole: bool, *, waits: bool) -> Any:
+    """Return a column of DataLoader; what no tensor holds stays as values, of which `_collated` thinks later.
+
+    Rows that wait are copied there, and stay an array as it is until then.
+    """
     if not isinstance(values, np.ndarray):
         return list(values)
     if whole or values.dtype.kind in NUMBERS:
         values = promoted(name, values)
-    return _over(values) if values.dtype.kind in NUMBERS else list(values)
+    if values.dtype.kind not in NUMBERS:
+        return list(values)
+    return values if waits else torch.from_numpy(writable(values))
 
 
 def _as_tensor(values: Any) -> torch.Tensor:
@@ -358,47 +367,61 @@ def _collated(name: str, values: list[Any]) -> Any:
     return decimal_friendly_collate(values)
 
 
-def _over(array: NDArray[Any]) -> torch.Tensor:
-    return torch.from_numpy(writable(array))
-
-
 class _Waiting:
-    """One column of the rows that wait, by slot: a tensor as long as all that came fit one, then a list."""
+    """One column of the rows that wait, by slot: an array (or tensor) as long as all that came fit one, then a list."""
 
     def __init__(self) -> None:
-        self._column: Column | None = None
-        self._dtype: torch.dtype | None = None  # of a tensor; torch gathers no unsigned integers: they wait as signed
+        self._kept: Any = None
 
-    def put(self, slots: NDArray[np.int64], values: Column, room: int) -> None:
+    def put(self, slots: NDArray[np.int64], values: Any, room: int) -> None:
         """Copy values to their slots, all below `room`."""
-        kept = values[:0] if self._column is None else self._column
-        if isinstance(kept, torch.Tensor) and isinstance(values, torch.Tensor) and kept.shape[1:] == values.shape[1:]:
-            kept = self._as_given(kept)
-            dtype = kept.dtype if kept.dtype == values.dtype else torch.promote_types(kept.dtype, values.dtype)
-            if len(kept) < room or kept.dtype != dtype:
-                grown = kept.new_empty((max(2 * len(kept), room), *kept.shape[1:]), dtype=dtype)
-                grown[: len(kept)] = kept
-                kept = grown
-            at = torch.from_numpy(slots).to(kept.device)
-            self._dtype, kept = dtype, kept.view(_GATHERED.get(dtype, dtype))
-            kept.index_copy_(0, at, values.to(dtype).view(kept.dtype))
-        else:
-            kept = _values(self._as_given(kept)) if isinstance(kept, torch.Tensor) else kept
+        values = _in_numpy(values)
+        kept = values[:0] if self._kept is None else self._kept
+        if isinstance(values, list) or type(kept) is not type(values) or kept.shape[1:] != values.shape[1:]:
+            kept = kept if isinstance(kept, list) else _values(kept)
             kept.extend([None] * (room - len(kept)))
             for slot, value in zip(slots.tolist(), _values(values), strict=True):
                 kept[slot] = value
-        self._column = kept
+        else:
+            kept = _grown(kept, values.dtype, room)
+            kept[slots if isinstance(kept, np.ndarray) else torch.from_numpy(slots).to(kept.device)] = values
+        self._kept = kept
 
     def take(self, slots: NDArray[np.int64]) -> Column:
         """Return a copy of the values of some slots."""
-        column = self._column
-        if isinstance(column, torch.Tensor):
-            return self._as_given(column.index_select(0, torch.from_numpy(slots).to(column.device)))
-        assert column is not None
-        return [column[slot] for slot in slots.tolist()]
+        return _gathered(self._kept, slots)
 
-    def _as_given(self, column: torch.Tensor) -> torch.Tensor:
-        return column if self._dtype in (None, column.dtype) else column.view(self._dtype)
+
+def _in_numpy(column: Any) -> Any:
+    """Return an array over a tensor that lies in this machine's memory, if numpy has its type; else what was given.
+
+    numpy gathers, scatters and joins on one thread, with unsigned integers too. torch shares such work with its threads
+    and waits for them: milliseconds for microseconds' work, while a reader's threads decode on the same cores.
+    """
+    if isinstance(column, torch.Tensor) and column.device.type == "cpu" and column.dtype != torch.bfloat16:
+        return column.detach().numpy()
+    return column
+
+
+def _gathered(column: Any, rows: NDArray[np.int64]) -> Column:
+    """Return a copy of some rows."""
+    if isinstance(column, np.ndarray):
+        return torch.from_numpy(column.take(rows, axis=0))
+    if isinstance(column, torch.Tensor):
+        return column[torch.from_numpy(rows).to(column.device)]
+    return [column[row] for row in rows.tolist()]
+
+
+def _grown(kept: Any, dtype: Any, room: int) -> Any:
+    """Return an array or a tensor that has this room and holds this type, too."""
+    if kept.dtype != dtype:
+        dtype = (torch if isinstance(kept, torch.Tensor) else np).promote_types(kept.dtype, dtype)
+    if len(kept) >= room and kept.dtype == dtype:
+        return kept
+    shape = (max(2 * len(kept), room), *kept.shape[1:])
+    grown = kept.new_empty(shape, dtype=dtype) if isinstance(kept, torch.Tensor) else np.empty(shape, dtype)
+    grown[: len(kept)] = kept
+    return grown
 
 
 class _Tensors:
@@ -409,20 +432,22 @@ class _Tensors:
             return torch.split(column, size)
         return [column[start : start + size] for start in range(0, len(column), size)]
 
-    def join(self, parts: list[Column]) -> Column:
+    def join(self, parts: list[Any]) -> Column:
         """Return parts as a tensor if they fit one, else as values."""
         if len(parts) == 1:
-            return parts[0]
-        tensors = [part for part in parts if isinstance(part, torch.Tensor)]
-        if len(tensors) == len(parts) and len({tensor.shape[1:] for tensor in tensors}) == 1:
-            return torch.cat(tensors)
-        return [value for part in parts for value in part]
+            return parts[0]  # type: ignore[no-any-return]
+        if any(isinstance(part, list) for part in parts) or len({part.shape[1:] for part in parts}) > 1:
+            return [value for part in parts for value in part]
+        arrays = [_in_numpy(part) for part in parts]
+        if all(isinstance(array, np.ndarray) for array in arrays):
+            return torch.from_numpy(np.concatenate(arrays))
+        return torch.cat(parts)
 
     def waiting(self) -> _Waiting:
         return _Waiting()
 
 
-def _values(column: Column) -> list[Any]:
+def _values(column: Any) -> list[Any]:
     """Return values that hold no more memory than their own."""
     if isinstance(column, torch.Tensor):
         return [value.clone() for value in column]
