@@ -72,6 +72,8 @@ class LoaderBase:
 
     reader: Any
     batch_size: int
+    shuffling_queue_capacity: int
+    _seed: int | None
 
     def __init__(self) -> None:
         self._in_iter: bool | None = None  # None: there was no pass yet
@@ -134,6 +136,15 @@ class LoaderBase:
         """Give the batches of one pass."""
         raise NotImplementedError
 
+    def _batches(self, whole: bool) -> InOrder | Shuffled:
+        """Return what makes batches of the rows of one pass."""
+        if self.shuffling_queue_capacity <= 0:
+            return InOrder(_Tensors(), self.batch_size)
+        seed = getattr(self.reader, "seed", None) if self._seed is None else self._seed
+        entropy = None if seed is None else [seed, self._passes, 0x5EED]  # a stream of its own beside the reader's
+        generator = np.random.default_rng(entropy)
+        return Shuffled(_Tensors(), self.batch_size, self.shuffling_queue_capacity, whole, generator)
+
     def _start_again(self) -> None:
         rewind = None if self._is_complete else getattr(self.reader, "rewind", None)
         (rewind or self.reader.reset)()
@@ -171,11 +182,11 @@ class DataLoader(LoaderBase):
         self.batch_size = _checked(batch_size)
         self.collate_fn = collate_fn
         self.shuffling_queue_capacity = shuffling_queue_capacity
-        self._seed = _seed_of(reader, seed)
+        self._seed = seed
 
     def _iter_impl(self) -> Iterator[Any]:
         whole = self.reader.batched_output
-        batches = _batches(self.batch_size, self.shuffling_queue_capacity, whole, self._seed, self._passes)
+        batches = self._batches(whole)
         if self.collate_fn is decimal_friendly_collate and getattr(self.reader, "ngram", None) is None:
             waits = self.shuffling_queue_capacity > 0
             for columns, count in stretches(self.reader, self.batch_size):
@@ -223,11 +234,11 @@ class BatchedDataLoader(LoaderBase):
         self.batch_size = _checked(batch_size)
         self.transform_fn = transform_fn or _as_tensor
         self.shuffling_queue_capacity = shuffling_queue_capacity
-        self._seed = _seed_of(reader, seed)
+        self._seed = seed
 
     def _iter_impl(self) -> Iterator[dict[str, Any]]:
         whole = self.reader.batched_output
-        batches = _batches(self.batch_size, self.shuffling_queue_capacity, whole, self._seed, self._passes)
+        batches = self._batches(whole)
         for tensors, count in _tensors(self.reader, self.transform_fn, self.batch_size):
             yield from map(_finished, batches.add({**tensors}, count))
         yield from map(_finished, batches.end())
@@ -454,18 +465,7 @@ def _values(column: Any) -> list[Any]:
     return [v.copy() if isinstance(v, np.ndarray) and v.base is not None else v for v in column]
 
 
-def _batches(size: int, capacity: int, whole: bool, seed: int | None, passes: int) -> InOrder | Shuffled:
-    if capacity <= 0:
-        return InOrder(_Tensors(), size)
-    entropy = None if seed is None else [seed, passes, 0x5EED]  # a stream of its own beside the reader's
-    return Shuffled(_Tensors(), size, capacity, whole, np.random.default_rng(entropy))
-
-
 def _checked(batch_size: int) -> int:
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, found {batch_size}")
     return batch_size
-
-
-def _seed_of(reader: Any, seed: int | None) -> int | None:
-    return getattr(reader, "seed", None) if seed is None else seed

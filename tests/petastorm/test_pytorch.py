@@ -291,13 +291,16 @@ def test_windows_of_an_ngram_become_dicts_of_batches():
 
 @pytest.mark.parametrize("capacity", [0, 4])
 @pytest.mark.parametrize("reader", [Columnar, Plain])
-def test_transform_fn_makes_the_tensors(reader, capacity):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])  # numpy has no bfloat16
+def test_transform_fn_makes_the_tensors(reader, capacity, dtype):
     table = numbers(7)
     table["x"].flags.writeable = False
-    loader = BatchedDataLoader(reader(table), 3, partial(torch.as_tensor, dtype=torch.float64), capacity)
-    batches = list(loader)
+    batches = list(BatchedDataLoader(reader(table), 3, partial(torch.as_tensor, dtype=dtype), capacity))
     assert [len(batch["id"]) for batch in batches] == [3, 3, 1]
-    assert {batch["x"].dtype for batch in batches} == {torch.float64}
+    assert {batch["x"].dtype for batch in batches} == {dtype}
+    assert all(torch.equal(batch["x"][:, 0, 0], 6 * batch["id"]) for batch in batches)
+    (everything,) = InMemBatchedDataLoader(reader(table), 9, partial(torch.as_tensor, dtype=dtype), shuffle=True)
+    assert sorted(everything["id"].tolist()) == list(range(7))
     assert sorted(i for batch in batches for i in batch["id"].tolist()) == list(range(7))
 
 
