@@ -27,11 +27,18 @@ class ChildError(Exception):
     """A measurement failed; the message is the reason for the table."""
 
 
-def run_child(task: dict[str, Any], *, sample_memory: bool = False, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+def run_child(
+    task: dict[str, Any],
+    *,
+    module: str = "benchmarks.loaders.child",
+    sample_memory: bool = False,
+    patience_s: float = PATIENCE_S,
+) -> dict[str, Any]:
     """Run one task in a process of its own and return its result.
 
     Args:
-        task: What `child.main` gets.
+        task: What the module gets as its argument; `peer` names the environment.
+        module: What is run; the last line of its output is `RESULT` and a JSON object.
         sample_memory: Also return `rss_mb` and `own_mb`, the highest of 20 samples per second.
         patience_s: Seconds after which it is killed.
 
@@ -44,7 +51,7 @@ def run_child(task: dict[str, Any], *, sample_memory: bool = False, patience_s: 
         raise ChildError(f"no environment; run python -m benchmarks.loaders --setup {environment}")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
-            [python, "-m", "benchmarks.loaders.child", json.dumps(task)],
+            [python, "-m", module, json.dumps(task)],
             cwd=ROOT, stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True,
             env={**os.environ, "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
