@@ -1,0 +1,30 @@
+"""What every command that starts Spark takes: `--master` and `--spark-session-config`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def add_configure_spark_arguments(argparser: argparse.ArgumentParser) -> None:
+    """Add `--master` and `--spark-session-config key=value ...`."""
+    argparser.add_argument("--master", help="where Spark runs, as in local[4]; default: what Spark is set up for")
+    argparser.add_argument(
+        "--spark-session-config", nargs="+", metavar="KEY=VALUE", default=[],
+        help="settings, as in spark.executor.cores=2 spark.executor.memory=10g",
+    )  # fmt: skip
+
+
+def spark_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the settings of `--spark-session-config`.
+
+    Raises:
+        ValueError: If one is not KEY=VALUE.
+    """
+    settings = {}
+    for pair in pairs:
+        key, found, value = pair.partition("=")
+        if not found or not key:
+            raise ValueError(f"Elements of spark_session_config list are expected to be in key=value format: {pair}")
+        settings[key] = value
+    return settings
