@@ -148,7 +148,7 @@ class Reader(Iterator[Any]):
         self._items: Iterator[Any] | None = None
         self._ahead: Ahead | None = None
         self._workers: Workers | None = None
-        self._end = weakref.finalize(self, self.dataset.close)
+        self._end: weakref.finalize[..., Reader] = weakref.finalize(self, self.dataset.close)
 
     def __iter__(self) -> Reader:
         return self

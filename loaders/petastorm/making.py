@@ -184,8 +184,8 @@ class RowGroupMaker:
                     f"columns({','.join(fields)})"
                 )
             made, count = {}, len(rows)
+            whole = is_range(rows, len(next(iter(columns.values()))))
             for name in fields:
-                whole = is_range(rows, len(columns[name]))
                 made[name] = batch_column(recipe.schema.fields[name], columns[name])
                 made[name] = made[name] if whole else made[name][rows]
         if not count:
@@ -385,7 +385,7 @@ def _piece_rows(schema: Unischema, columns: Mapping[str, Any]) -> int:
         field = schema.fields[name]
         stored = column.nbytes / max(1, len(column))
         if field.codec is not None and field.shape and None not in field.shape:
-            each += math.prod(field.shape) * _item_bytes(field)
+            each += math.prod(axis or 1 for axis in field.shape) * _item_bytes(field)
         elif isinstance(field.codec, CompressedImageCodec):
             each += 12 * stored
         elif isinstance(field.codec, CompressedNdarrayCodec):

@@ -217,9 +217,8 @@ def _opened(
     if cache_type is None or cache_type == NULL_CACHE:
         cache = NullCache()
     elif cache_type == LOCAL_DISK_CACHE:
-        cache = LocalDiskCache(
-            cache_location, cache_size_limit, cache_row_size_estimate, **dict(cache_extra_settings or {})
-        )  # type: ignore[arg-type]
+        where: tuple[Any, ...] = (cache_location, cache_size_limit, cache_row_size_estimate)
+        cache = LocalDiskCache(*where, **dict(cache_extra_settings or {}))  # refuses None by the name of the argument
     else:
         raise ValueError(f"Unknown cache_type: {cache_type}")
     pool: ThreadPool | ProcessPool | DummyPool

@@ -1,0 +1,343 @@
+"""Readers: what comes, in which order, from which shard, and how they end."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.errors import StateMismatchError
+from loaders.petastorm import NoDataAvailableError, TransformSpec, make_batch_reader, make_reader
+from loaders.petastorm.codecs import CompressedImageCodec, NdarrayCodec, ScalarCodec
+from loaders.petastorm.etl.local_writer import write_rows
+from loaders.petastorm.predicates import in_lambda
+from loaders.petastorm.spark_types import SparkType
+from loaders.petastorm.unischema import Unischema, UnischemaField
+
+POOLS = ("thread", "process", "dummy")
+SCHEMA = Unischema(
+    "Things",
+    [
+        UnischemaField("id", np.int64, (), ScalarCodec(SparkType("LongType")), False),
+        UnischemaField("vector", np.float32, (3,), NdarrayCodec(), False),
+        UnischemaField("picture", np.uint8, (4, 5, 3), CompressedImageCodec("png"), False),
+        UnischemaField("name", np.str_, (), ScalarCodec(SparkType("StringType")), True),
+    ],
+)
+
+
+def thing(number):
+    return {
+        "id": number,
+        "vector": np.full(3, number, dtype=np.float32),
+        "picture": np.full((4, 5, 3), number % 256, dtype=np.uint8),
+        "name": None if number % 7 == 0 else f"thing {number}",
+    }
+
+
+@pytest.fixture(scope="module")
+def things(tmp_path_factory):
+    """60 rows in 12 row groups."""
+    folder = tmp_path_factory.mktemp("things") / "data"
+    write_rows(f"file://{folder}", SCHEMA, [thing(number) for number in range(60)], rows_per_row_group=5)
+    return f"file://{folder}"
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory):
+    """1,000 rows in 10 row groups of a plain Parquet file."""
+    folder = tmp_path_factory.mktemp("numbers")
+    table = pa.table({"id": np.arange(1000), "x": np.arange(1000, dtype=np.float32) / 2})
+    pq.write_table(table, folder / "part.parquet", row_group_size=100)
+    return f"file://{folder}"
+
+
+def ids(reader):
+    with reader:
+        return [int(row.id) for row in reader]
+
+
+def batch_ids(reader):
+    with reader:
+        return np.concatenate([batch.id for batch in reader]).tolist()
+
+
+def test_rows_come_decoded_in_stored_order(things):
+    with make_reader(things, shuffle_row_groups=False) as reader:
+        rows = list(reader)
+    assert [int(row.id) for row in rows] == list(range(60))
+    row = rows[9]
+    assert type(row).__name__ == "Things_view"
+    assert row._fields == ("id", "vector", "picture", "name")
+    assert (type(row.id), type(row.name), rows[7].name) == (np.int64, np.str_, None)
+    assert row.vector.tolist() == [9.0, 9.0, 9.0]
+    assert (row.vector.dtype, row.picture.dtype, row.picture.shape) == (np.float32, np.uint8, (4, 5, 3))
+    assert row.picture.flags.c_contiguous
+    assert row.picture.flags.writeable
+
+
+@pytest.mark.parametrize("shuffles", [{}, {"shuffle_rows": True}, {"shuffle_row_groups": False, "shuffle_rows": True},
+                                      {"shuffle_row_drop_partitions": 2, "shuffle_rows": True}])  # fmt: skip
+def test_the_order_depends_neither_on_workers_nor_on_their_kind(things, shuffles):
+    orders = {
+        (pool, workers): tuple(
+            ids(make_reader(things, ["id"], pool, workers, seed=7, num_epochs=2, **shuffles))
+        )
+        for pool, workers in (("thread", 1), ("thread", 3), ("thread", 10), ("dummy", 1), ("process", 2))
+    }  # fmt: skip
+    assert len(set(orders.values())) == 1
+    order = orders["thread", 1]
+    assert sorted(order[:60]) == sorted(order[60:]) == list(range(60))
+    assert order[:60] != order[60:]
+    assert order[:60] != tuple(range(60))
+
+
+def test_batches_of_a_batch_reader_have_one_order_too(numbers):
+    orders = {
+        tuple(batch_ids(make_batch_reader(numbers, None, pool, workers, seed=0, shuffle_rows=True, num_epochs=3)))
+        for pool, workers in (("thread", 1), ("thread", 10), ("dummy", 1), ("process", 3))
+    }
+    assert len(orders) == 1
+    (order,) = orders
+    epochs = [order[:1000], order[1000:2000], order[2000:]]
+    assert len(set(epochs)) == 3
+    assert all(sorted(epoch) == list(range(1000)) for epoch in epochs)
+
+
+def test_without_a_seed_each_reader_has_an_order_of_its_own(numbers):
+    orders = {tuple(batch_ids(make_batch_reader(numbers))) for _ in range(4)}
+    assert len(orders) > 1
+
+
+def test_shards_are_those_of_petastorm(things):
+    for count in (1, 2, 3, 5, 12):
+        found = [ids(make_reader(things, ["id"], cur_shard=shard, shard_count=count, seed=3)) for shard in range(count)]
+        for shard, rows in enumerate(found):
+            groups = {row // 5 for row in rows}
+            assert groups == {group for group in range(12) if group % count == shard}
+    with pytest.raises(NoDataAvailableError, match="Number of row-groups in the dataset must be greater"):
+        make_reader(things, cur_shard=0, shard_count=13)
+    with pytest.raises(ValueError, match="less than shard_count=3"):
+        make_reader(things, cur_shard=3, shard_count=3)
+
+
+def test_equal_shards_have_equally_many_rows(things):
+    found = [ids(make_reader(things, ["id"], cur_shard=s, shard_count=7, equal_shards=True)) for s in range(7)]
+    assert [len(rows) for rows in found] == [8] * 7
+    assert len({row for rows in found for row in rows}) == 56
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_predicates_keep_rows_whole_when_rows_are_shuffled(things, pool):
+    odd = in_lambda(["id"], lambda values: values["id"] % 2 == 1)
+    with make_reader(things, None, pool, 2, seed=1, shuffle_rows=True, predicate=odd) as reader:
+        rows = list(reader)
+    assert sorted(int(row.id) for row in rows) == list(range(1, 60, 2))
+    assert all((row.vector == row.id).all() and (row.picture == row.id).all() for row in rows)
+
+
+def test_a_predicate_may_ask_for_a_column_that_is_not_read(things):
+    wanted = in_lambda(["name"], lambda values: values["name"] in ("thing 3", "thing 50"))
+    assert sorted(ids(make_reader(things, ["id"], predicate=wanted))) == [3, 50]
+
+
+def test_drop_partitions_neither_lose_nor_repeat_rows(things):
+    for parts in (2, 3, 7):
+        found = ids(make_reader(things, ["id"], shuffle_row_drop_partitions=parts, shuffle_rows=True, seed=1))
+        assert sorted(found) == list(range(60))
+
+
+def test_filters_work_on_columns_of_data(numbers):
+    found = batch_ids(make_batch_reader(numbers, filters=[("id", ">", 350), ("id", "<=", 420)]))
+    assert sorted(found) == list(range(351, 421))
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_transform_changes_rows_and_schema(things, pool):
+    spec = TransformSpec(
+        lambda row: {"id": row["id"], "total": np.float64(row["vector"].sum())},
+        edit_fields=[("total", np.float64, (), False)], removed_fields=["vector", "picture", "name"],
+    )  # fmt: skip
+    with make_reader(things, None, pool, 2, transform_spec=spec, shuffle_row_groups=False) as reader:
+        rows = list(reader)
+        assert list(reader.schema.fields) == ["id", "total"]
+    assert [(int(row.id), float(row.total)) for row in rows] == [(number, 3.0 * number) for number in range(60)]
+    assert type(rows[0].total) is np.float64
+
+
+def test_break_and_iterate_again_goes_on_and_rewind_begins_anew(things):
+    with make_reader(things, ["id"], shuffle_row_groups=False) as reader:
+        first = [int(row.id) for _, row in zip(range(7), reader, strict=False)]
+        reader.rewind()
+        assert [int(row.id) for row in reader] == list(range(60))
+        reader.reset()
+        assert sum(1 for _ in reader) == 60
+    assert first == list(range(7))
+
+
+def test_reset_in_the_middle_is_refused_as_before(things):
+    with make_reader(things) as reader:
+        next(reader)
+        with pytest.raises(NotImplementedError, match="Currently do not support resetting a reader"):
+            reader.reset()
+
+
+def test_each_pass_has_new_orders_and_the_epochs_count_on(numbers):
+    with make_batch_reader(numbers, seed=5) as reader:
+        passes = []
+        for expected in range(3):
+            assert reader.epoch == expected
+            passes.append(tuple(np.concatenate([batch.id for batch in reader]).tolist()))
+            reader.reset()
+    assert len(set(passes)) == 3
+    assert passes[0] == tuple(batch_ids(make_batch_reader(numbers, seed=5)))
+
+
+@pytest.mark.parametrize("taken", [0, 1, 4, 5, 23, 59, 60, 61, 90, 120])
+def test_a_reader_goes_on_where_another_one_was(things, taken):
+    options = {"seed": None, "shuffle_rows": True, "num_epochs": 2}
+    with make_reader(things, ["id"], "thread", 3, **options) as reader:
+        before = [int(next(reader).id) for _ in range(taken)]
+        state = reader.state_dict()
+        after = [int(row.id) for row in reader]
+    assert len(before) + len(after) == 120
+    with make_reader(things, ["id"], "dummy", **options) as other:
+        other.load_state_dict(state)
+        assert [int(row.id) for row in other] == after
+    with make_reader(things, ["id", "name"], **options) as other, pytest.raises(StateMismatchError):
+        other.load_state_dict(state)
+
+
+def test_length_is_told_where_it_is_known(things, numbers):
+    with make_reader(things, num_epochs=2) as reader:
+        assert (len(reader), reader.num_rows) == (120, 60)
+    with make_batch_reader(numbers, cur_shard=1, shard_count=3) as reader:
+        assert (len(reader), reader.num_rows) == (3, 300)
+    with make_reader(things, num_epochs=None) as reader, pytest.raises(TypeError, match="no length"):
+        len(reader)
+    with make_reader(things, predicate=in_lambda(["id"], lambda _: True)) as reader, pytest.raises(TypeError):
+        len(reader)
+
+
+def test_next_is_refused_after_stop(things):
+    with make_reader(things) as reader:
+        next(reader)
+    with pytest.raises(RuntimeError, match="Trying to read a sample after a reader"):
+        next(reader)
+
+
+def test_stop_ends_a_next_that_waits(things):
+    go_on = threading.Event()
+    found = []
+
+    def stuck(row):
+        go_on.wait(20)
+        return row
+
+    reader = make_reader(things, transform_spec=TransformSpec(stuck))
+
+    def read():
+        try:
+            next(reader)
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.3)
+    started = time.monotonic()
+    reader.stop()
+    thread.join(3)
+    waited = time.monotonic() - started
+    go_on.set()
+    reader.join()
+    assert isinstance(found[0], RuntimeError)
+    assert waited < 2
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_an_error_of_a_worker_keeps_its_class_and_names_the_row_group(things, pool):
+    def broken(row):
+        if row["id"] == 33:
+            raise KeyError("no such thing")
+        return row
+
+    with make_reader(things, None, pool, 2, shuffle_row_groups=False, transform_spec=TransformSpec(broken)) as reader:
+        with pytest.raises(KeyError, match="no such thing"):
+            list(reader)
+        with pytest.raises(KeyError):  # the same rows again
+            next(reader)
+
+
+def test_several_threads_share_a_reader(things):
+    found, lock = [], threading.Lock()
+
+    def read(reader):
+        for row in reader:
+            with lock:
+                found.append(int(row.id))
+
+    with make_reader(things, ["id"], num_epochs=3) as reader:
+        threads = [threading.Thread(target=read, args=(reader,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+    assert sorted(found) == sorted([*range(60)] * 3)
+
+
+def test_rows_and_columns_share_one_position(things):
+    with make_reader(things, shuffle_row_groups=False) as reader:
+        found = [int(next(reader).id), int(next(reader).id)]
+        found += reader.next_rows().columns["id"].tolist()
+        found += [int(next(reader).id)]
+        while True:
+            try:
+                found += reader.next_rows().columns["id"].tolist()
+            except StopIteration:
+                break
+    assert found == list(range(60))
+
+
+def test_a_kept_row_keeps_no_other(things):
+    with make_reader(things, ["vector"]) as reader:
+        row = next(reader)
+    assert row.vector.base is None
+
+
+def test_an_endless_pass_that_keeps_no_row_ends(things):
+    with make_reader(things, num_epochs=None, predicate=in_lambda(["id"], lambda _: False)) as reader:
+        assert list(reader) == []
+
+
+def test_forgotten_readers_leave_no_threads(things):
+    before = threading.active_count()
+    for _ in range(20):
+        reader = make_reader(things)
+        next(reader)
+        del reader
+    gc.collect()
+    until = time.monotonic() + 2
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
+
+
+def test_a_thousand_opens_read_everything(tmp_path):
+    table = pa.table({"id": np.arange(20)})
+    pq.write_table(table, tmp_path / "one.parquet")
+    url = f"file://{tmp_path}"
+    short = sum(len(batch_ids(make_batch_reader(url))) != 20 for _ in range(1000))
+    assert short == 0
+
+
+def test_two_hundred_opens_of_thirty_row_groups_read_everything(tmp_path):
+    pq.write_table(pa.table({"id": np.arange(300)}), tmp_path / "thirty.parquet", row_group_size=10)
+    url = f"file://{tmp_path}"
+    short = sum(len(batch_ids(make_batch_reader(url, workers_count=10))) != 300 for _ in range(200))
+    assert short == 0
