@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.errors import StorageError
-from loaders.format.petastorm_metadata import unischema_pickle
 from loaders.petastorm.errors import PetastormMetadataGenerationError
 from loaders.petastorm.etl._storing import Place
+from loaders.petastorm.etl.stored_schema import unischema_bytes
 from loaders.petastorm.unischema import Unischema
 from loaders.rowgroups.listing import list_files
 from loaders.stores.storage import StorageOptions
@@ -95,7 +95,7 @@ def write_metadata(place: Place, schema: Unischema, *, use_summary_metadata: boo
     if use_summary_metadata or place.has(_METADATA):
         place.put(_METADATA, _summary(files, footers, place.path))
     keys = {
-        UNISCHEMA_KEY: unischema_pickle(schema).encode("ascii"),
+        UNISCHEMA_KEY: unischema_bytes(schema),
         ROW_GROUPS_PER_FILE_KEY: json.dumps(counts, sort_keys=True).encode(),
     }
     described = columns.with_metadata({**(columns.metadata or {}), **kept, **keys})
