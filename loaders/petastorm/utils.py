@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from loaders.errors import PlacedError
 from loaders.petastorm.codecs import single
+
+if TYPE_CHECKING:
+    from loaders.rowgroups.folder import ParquetFolder
 
 T = TypeVar("T")
 
@@ -40,6 +46,34 @@ def run_in_subprocess(func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(func, args=args, kwds=kwargs)
+
+
+def add_to_dataset_metadata(dataset: ParquetFolder, key: bytes | str, value: bytes | str) -> None:
+    """Put a value beside a dataset, into its `_common_metadata`, which is replaced whole; what else is there stays.
+
+    Args:
+        dataset: A folder, opened; it knows the value then too.
+        key: Under which the value is found.
+        value: What is stored.
+
+    Raises:
+        ValueError: If it is a list of files and no folder.
+        StorageError, OSError: If the folder cannot be written to.
+    """
+    from loaders.petastorm.etl._storing import Place  # stands on the file systems, which decoding does not need
+
+    if dataset.is_single_list:
+        raise ValueError("Expected dataset.paths to be a single path, not a list of paths")
+    key = key.encode() if isinstance(key, str) else key
+    value = value.encode() if isinstance(value, str) else value
+    place = Place(dataset.root, filesystem=dataset.spec().options.filesystem)
+    found = next((name for name in ("_common_metadata", "_metadata") if place.has(name)), dataset.names[0])
+    with place.store.open_input_file(f"{place.path}/{found}") as stream:
+        columns = pq.read_schema(stream)
+    sink = pa.BufferOutputStream()
+    pq.write_metadata(columns.with_metadata({**(columns.metadata or {}), key: value}), sink)
+    place.put("_common_metadata", sink.getvalue().to_pybytes())
+    dataset.metadata[key] = value
 
 
 def _decoded(field: Any, value: Any) -> Any:
