@@ -106,7 +106,8 @@ def speed(task: dict[str, Any]) -> dict[str, Any]:
 def values(task: dict[str, Any]) -> dict[str, Any]:
     """Return the rows of one pass and, for each column, its sum: the same for two libraries that give the same."""
     library = Library(task)
-    rows, sums = 0, {}
+    rows = 0
+    sums: dict[str, float] = {}
     with library.opened() as items:
         for item in items:
             rows += library.rows(item)
