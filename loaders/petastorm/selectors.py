@@ -1,0 +1,87 @@
+"""Which row groups to read, from indexes of the values that each of them holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from loaders.petastorm.etl import RowGroupIndexerBase
+
+__all__ = ["IntersectIndexSelector", "RowGroupSelectorBase", "SingleIndexSelector", "UnionIndexSelector"]
+
+
+class RowGroupSelectorBase(ABC):
+    """What `make_reader(rowgroup_selector=...)` takes."""
+
+    @abstractmethod
+    def get_index_names(self) -> list[str]:
+        """Return the names of the indexes that `select_row_groups` needs."""
+
+    @abstractmethod
+    def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
+        """Return the ordinals of the row groups to read."""
+
+
+class SingleIndexSelector(RowGroupSelectorBase):
+    """Row groups that hold at least one of some values.
+
+    Args:
+        index_name: Name of the index.
+        values_list: The values; those that are in no row group select none.
+    """
+
+    def __init__(self, index_name: str, values_list: Iterable[Any]) -> None:
+        self._index_name = index_name
+        self._values_to_select = list(values_list)
+
+    def get_index_names(self) -> list[str]:
+        return [self._index_name]
+
+    def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
+        index = index_dict[self._index_name]
+        return set().union(*(index.get_row_group_indexes(value) for value in self._values_to_select))
+
+
+class IntersectIndexSelector(RowGroupSelectorBase):
+    """Row groups that every one of some selectors selects.
+
+    Args:
+        single_index_selectors: The selectors, at least one; of any kind.
+    """
+
+    def __init__(self, single_index_selectors: Sequence[RowGroupSelectorBase]) -> None:
+        self._selectors = _checked(single_index_selectors)
+
+    def get_index_names(self) -> list[str]:
+        return _index_names(self._selectors)
+
+    def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
+        return set.intersection(*(set(each.select_row_groups(index_dict)) for each in self._selectors))
+
+
+class UnionIndexSelector(RowGroupSelectorBase):
+    """Row groups that at least one of some selectors selects.
+
+    Args:
+        single_index_selectors: The selectors, at least one; of any kind.
+    """
+
+    def __init__(self, single_index_selectors: Sequence[RowGroupSelectorBase]) -> None:
+        self._selectors = _checked(single_index_selectors)
+
+    def get_index_names(self) -> list[str]:
+        return _index_names(self._selectors)
+
+    def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
+        return set().union(*(each.select_row_groups(index_dict) for each in self._selectors))
+
+
+def _checked(selectors: Sequence[RowGroupSelectorBase]) -> list[RowGroupSelectorBase]:
+    if not selectors or not all(isinstance(each, RowGroupSelectorBase) for each in selectors):
+        raise ValueError("single_index_selectors must be a list of at least one selector")
+    return list(selectors)
+
+
+def _index_names(selectors: Sequence[RowGroupSelectorBase]) -> list[str]:
+    return [name for each in selectors for name in each.get_index_names()]
