@@ -14,7 +14,7 @@ import logging
 import os
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,14 +47,20 @@ _PAUSE_AFTER_FAILURE_S = 60.0
 class DiskCache:
     """A folder of ranges, at most `limit_bytes` in all; least recently used ones make room."""
 
-    def __init__(self, folder: str | Path, limit_bytes: int) -> None:
+    def __init__(self, folder: str | Path, limit_bytes: int, *, evicts: bool = True) -> None:
         """Open or make the folder.
+
+        Args:
+            folder: Where the ranges are kept.
+            limit_bytes: Bytes in all.
+            evicts: Whether others make room; if not, a full cache stays as it is.
 
         Raises:
             StorageError: If it cannot be made or written.
         """
         self.folder = Path(folder)
         self._limit = limit_bytes
+        self._evicts = evicts
         self._has_warned = False
         self._keeps_from = 0.0
         try:
@@ -62,6 +68,20 @@ class DiskCache:
             os.close(self._open_ledger())
         except OSError as error:
             raise StorageError(f"the cache folder {self.folder} cannot be used: {error.strerror}") from error
+
+    def read(self, key: bytes, buffer: Callable[[int], memoryview]) -> memoryview | None:
+        """Return what is kept for a key, whatever its length, in a buffer that is asked for; None if nothing sound is.
+
+        Args:
+            key: 32 bytes.
+            buffer: Given a number of bytes, returns writable memory.
+        """
+        try:
+            length = os.stat(self._path(key)).st_size - _HEADER.size
+        except OSError:
+            return None
+        area = buffer(max(0, length))
+        return area if self.read_into(key, [area]) else None
 
     def read_into(self, key: bytes, parts: Sequence[memoryview]) -> bool:
         """Fill `parts` with what is kept for a key; False if nothing sound is, and the parts are undefined."""
@@ -88,10 +108,14 @@ class DiskCache:
         if _HEADER.size + length > self._limit or time.monotonic() < self._keeps_from:
             return
         try:
-            fd, temporary = self._reserve(_HEADER.size + length)
+            reserved = self._reserve(_HEADER.size + length)
         except OSError as error:
             self._failed_to_write(error)
             return
+        if reserved is None:
+            self._keeps_from = time.monotonic() + _PAUSE_AFTER_FAILURE_S
+            return
+        fd, temporary = reserved
         try:
             _write(fd, [memoryview(_HEADER.pack(_MAGIC, key, length, _checksum(areas))), *areas])
             os.rename(temporary, self._path(key))
@@ -108,6 +132,20 @@ class DiskCache:
         except OSError as error:
             self._warn("deleting", error)
 
+    def remove(self) -> None:
+        """Delete all that is kept, and the folder if nothing else is in it."""
+        try:
+            with os.scandir(self.folder) as entries:
+                found = [entry.path for entry in entries if entry.name.startswith(_TEMPORARY) or _is_range(entry.name)]
+            for path in [*found, str(self.folder / _LEDGER)]:
+                Path(path).unlink(missing_ok=True)
+            self.folder.rmdir()
+        except FileNotFoundError:
+            pass  # another has deleted it
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                self._warn("deleting", error)
+
     @contextmanager
     def fetching(self, key: bytes) -> Iterator[None]:
         """Hold others, threads and processes, back from fetching the same; best effort, and for a while only."""
@@ -123,8 +161,8 @@ class DiskCache:
             return False
         return _HEADER.unpack(header) == (_MAGIC, key, length, _checksum(areas))
 
-    def _reserve(self, size: int) -> tuple[int, Path]:
-        """Make room and return an open file of that size, which counts from now on.
+    def _reserve(self, size: int) -> tuple[int, Path] | None:
+        """Make room and return an open file of that size, which counts from now on; None if nothing makes room.
 
         Its lock is held as long as it is open: one without is what a killed process has left.
         """
@@ -135,6 +173,8 @@ class DiskCache:
             total = int.from_bytes(stated, "little") + size
             if total > self._limit or not stated:
                 total = self._evict(int(self._limit * _KEPT_AFTER_EVICTION) - size) + size
+                if total > self._limit and not self._evicts:
+                    return None
             temporary = self.folder / f"{_TEMPORARY}{os.urandom(8).hex()}"
             fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
@@ -148,13 +188,13 @@ class DiskCache:
             return fd, temporary
 
     def _evict(self, target: int) -> int:
-        """Delete what killed processes left and the least recently used entries; return the bytes that are left."""
+        """Delete what killed processes left and, to make room, least recently used entries; return the bytes left."""
         found = []
         total = 0
         with os.scandir(self.folder) as entries:
             for entry in entries:
                 is_temporary = entry.name.startswith(_TEMPORARY)
-                if not is_temporary and not entry.name.endswith(_SUFFIX):
+                if not is_temporary and not _is_range(entry.name):
                     continue
                 try:
                     status = entry.stat(follow_symlinks=False)
@@ -166,7 +206,7 @@ class DiskCache:
                 total += status.st_size
                 if not is_temporary:
                     found.append((status.st_mtime_ns, status.st_size, entry.path))
-        for _, size, path in sorted(found):
+        for _, size, path in sorted(found) if self._evicts else ():
             if total <= target:
                 break
             Path(path).unlink(missing_ok=True)
@@ -203,13 +243,28 @@ class DiskCache:
 
 
 class CachedFiles:
-    """Files whose ranges are looked up in a cache first; the manifest, which says whose they are, never is."""
+    """Files whose ranges are looked up in a cache first; what says whose they are never is."""
 
     is_local = False
 
-    def __init__(self, files: Files, cache: DiskCache, *, manifest: str = "_manifest.json") -> None:
+    def __init__(
+        self,
+        files: Files,
+        cache: DiskCache,
+        *,
+        manifest: str = "_manifest.json",
+        version: Callable[[str], str] | None = None,
+    ) -> None:
+        """Read through a cache.
+
+        Args:
+            files: The files.
+            cache: The cache.
+            manifest: The file whose content says what the others hold.
+            version: Returns for a file a text that differs for another content; None: the manifest speaks for all.
+        """
         self.root = files.root
-        self._files, self._cache, self._manifest = files, cache, manifest
+        self._files, self._cache, self._manifest, self._version = files, cache, manifest, version
         self._identity = b""
 
     def size(self, name: str) -> int:
@@ -241,10 +296,17 @@ class CachedFiles:
         self._files.close()
 
     def _key(self, name: str, start: int, length: int) -> bytes:
+        if self._version is not None:
+            of = f"{self._version(name)}\0{start}:{length}:{name}\0{self.root}"
+            return hashlib.sha256(of.encode()).digest()
         if not self._identity:
             text = self._files.read(self._manifest, 0, self._files.size(self._manifest))
             self._identity = hashlib.sha256(text).digest()
         return hashlib.sha256(self._identity + f"{start}:{length}:{name}".encode()).digest()
+
+
+def _is_range(name: str) -> bool:
+    return name.endswith(_SUFFIX)
 
 
 def _checksum(areas: Sequence[memoryview]) -> int:
