@@ -25,7 +25,6 @@ _FIELDS = b"petrel.fields.v1"
 
 _RECONSTRUCT = "ccopy_reg\n_reconstructor\n"
 _OBJECT = "c__builtin__\nobject\nN"
-_CODECS, _SPARK = "petastorm.codecs", "pyspark.sql.types"
 _SPARK_TYPES = {
     "bool": "Boolean", "int8": "Byte", "int16": "Short", "int32": "Integer", "int64": "Long", "uint8": "Short",
     "uint16": "Integer", "float32": "Float", "float64": "Double", "string": "String", "binary": "Binary",
@@ -42,46 +41,12 @@ _TAKEN = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """An object in the pickle.
-
-    Attributes:
-        module: Where Petastorm imports its class from.
-        name: Name of the class.
-        state: Its attributes: text, numbers, other instances.
-    """
-
-    module: str
-    name: str
-    state: Mapping[str, str | int | Instance] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class UnischemaEntry:
-    """A field of a `Unischema`.
-
-    Attributes:
-        name: Its name.
-        dtype: Module and name of the class of its values: ("numpy", "int64"), ("decimal", "Decimal").
-        shape: Of one value; None in a place: that axis varies.
-        codec: Its codec, None for none.
-        nullable: Whether a value may be missing.
-    """
-
-    name: str
-    dtype: tuple[str, str]
-    shape: tuple[int | None, ...]
-    codec: Instance | None
-    nullable: bool
-
-
 def write_common_metadata(folder: Path, fields: Sequence[Field], parts: Sequence[PartReceipt]) -> Path:
     """Write `_common_metadata` of a split folder, whole or not at all, and return its path."""
     counts = {part.name: len(part.row_groups) for part in parts}
     schema = arrow_schema(fields).with_metadata(
         {
-            _UNISCHEMA: unischema_pickle("petrel", entries_of(fields)).encode("ascii"),
+            _UNISCHEMA: unischema_pickle(fields).encode("ascii"),
             _ROW_GROUPS: json.dumps(counts, sort_keys=True).encode(),
             _FIELDS: json.dumps([each.to_json() for each in fields], sort_keys=True).encode(),
         }
@@ -130,32 +95,22 @@ class StoredField:
     nullable: bool | None = False
 
 
-def unischema_pickle(name: str, entries: Sequence[UnischemaEntry]) -> str:
-    """Return the protocol 0 pickle of a `petastorm.unischema.Unischema` with this name and these fields."""
-    fields = [(_text(entry.name), _field(entry)) for entry in entries]
-    pairs = "".join(f"({name}{entry}l" for name, entry in fields)
-    state = f"V_name\n{_text(name)}sV_fields\nccollections\nOrderedDict\n(({pairs}ltRs"
-    state += "".join(f"{name}{entry}s" for name, entry in fields)
-    return f"{_RECONSTRUCT}(cpetastorm.unischema\nUnischema\n{_OBJECT}tR(d{state}b."
+def unischema_pickle(fields: Sequence[Field]) -> str:
+    """Return the protocol 0 pickle of a `petastorm.unischema.Unischema` with these fields.
 
-
-def spark_type(name: str, **state: int) -> Instance:
-    """Return a type of Spark's, as in `spark_type("LongType")`."""
-    return Instance(_SPARK, name, state)
-
-
-def codec(name: str, **state: str | int | Instance) -> Instance:
-    """Return a codec, as in `codec("CompressedImageCodec", _image_codec=".png", _quality=80)`."""
-    return Instance(_CODECS, name, state)
-
-
-def entries_of(fields: Sequence[Field]) -> list[UnischemaEntry]:
-    """Return what Petastorm is told of our fields.
-
-    It is not told of those that it cannot read, and reads the others: maps, lists of text, and timestamps that may be
-    missing, on whose nulls it fails.
+    Columns that Petastorm cannot read are left out, and it reads the others: maps, lists of text, and timestamps that may
+    be missing, on whose nulls it fails.
     """
-    return [_entry(field) for field in fields if _is_known(field)]
+    return schema_pickle("petrel", [_stored(each) for each in fields if _is_known(each)])
+
+
+def schema_pickle(name: str, fields: Sequence[StoredField]) -> str:
+    """Return the protocol 0 pickle, ASCII, of a `petastorm.unischema.Unischema` with these name and fields."""
+    entries = [(_text(each.name), _field(each), each.name) for each in fields]
+    pairs = "".join(f"({key}{entry}l" for key, entry, _ in entries)
+    state = f"{_text('_name')}{_text(name)}s{_text('_fields')}ccollections\nOrderedDict\n(({pairs}ltRs"
+    state += "".join(f"{key}{entry}s" for key, entry, plain in entries if plain not in _TAKEN)
+    return f"{_RECONSTRUCT}(cpetastorm.unischema\nUnischema\n{_OBJECT}tR(d{state}b."
 
 
 def _is_known(field: Field) -> bool:
@@ -164,52 +119,57 @@ def _is_known(field: Field) -> bool:
     return not pa.types.is_map(field.type) and field.type_name != "list<string>"
 
 
-def _entry(field: Field) -> UnischemaEntry:
-    dtype, shape, stored = _petastorm_type(field)
-    return UnischemaEntry(field.name, ("numpy", dtype), shape, stored, field.nullable)
+def _stored(field: Field) -> StoredField:
+    dtype, shape, codec = _petastorm_type(field)
+    return StoredField(field.name, ("numpy", _NUMPY_NAMES.get(dtype, dtype)), shape, codec, field.nullable)
 
 
-def _petastorm_type(field: Field) -> tuple[str, tuple[int | None, ...], Instance | None]:
+def _petastorm_type(field: Field) -> tuple[str, tuple[int | None, ...], StoredCodec | None]:
     if field.codec == "image" and (field.shape is None or len(field.shape) == 2 or field.shape[2] == 3):
-        # OpenCV decodes by content, whatever the name says.
-        return "uint8", field.shape or (None, None, 3), codec("CompressedImageCodec", _image_codec=".png", _quality=80)
+        # Decoders go by content, whatever the name says.
+        codec = StoredCodec("CompressedImageCodec", {"_image_codec": ".png", "_quality": 80})
+        return "uint8", field.shape or (None, None, 3), codec
     if field.codec == "npy":
-        return _NUMPY_NAMES.get(field.dtype or "", field.dtype or ""), field.shape or (None,), codec("NdarrayCodec")
+        return field.dtype or "", field.shape or (None,), StoredCodec("NdarrayCodec")
     if pa.types.is_list(field.type):
-        element = field.type_name[len("list<") : -1]
-        return _NUMPY_NAMES.get(element, element), (None,), None
+        return field.type_name[len("list<") : -1], (None,), None
     spark = _SPARK_TYPES.get(field.type_name)
-    name = _NUMPY_NAMES.get(field.type_name, field.type_name)
-    return name, (), None if spark is None else codec("ScalarCodec", _spark_type=spark_type(f"{spark}Type"))
+    return field.type_name, (), None if spark is None else StoredCodec("ScalarCodec", spark_type=f"{spark}Type")
 
 
-# ------------------------------------------------------------------------------------------- opcodes
-
-
-def _field(entry: UnischemaEntry) -> str:
-    """A UnischemaField: a tuple subclass of (name, type, shape, codec, nullable)."""
-    module, name = entry.dtype
-    axes = "".join("N" if axis is None else f"I{int(axis)}\n" for axis in entry.shape)
-    nullable = "I01\n" if entry.nullable else "I00\n"
-    stored = "N" if entry.codec is None else _value(entry.codec)
-    values = f"({_text(entry.name)}c{module}\n{name}\n({axes}t{stored}{nullable}t"
+def _field(field: StoredField) -> str:
+    """A UnischemaField: a tuple subclass of (name, numpy type, shape, codec, nullable)."""
+    module, dtype = field.dtype
+    axes = "".join("N" if axis is None else f"I{axis}\n" for axis in field.shape)
+    codec = "N" if field.codec is None else _codec(field.codec)
+    nullable = "N" if field.nullable is None else _value(field.nullable)
+    values = f"({_text(field.name)}c{module}\n{dtype}\n({axes}t{codec}{nullable}t"
     return f"{_RECONSTRUCT}(cpetastorm.unischema\nUnischemaField\nc__builtin__\ntuple\n{values}tR"
 
 
-def _value(value: str | int | Instance) -> str:
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, int):
-        return {True: "I01\n", False: "I00\n"}[value] if isinstance(value, bool) else f"I{value}\n"
-    made = f"{_RECONSTRUCT}(c{value.module}\n{value.name}\n{_OBJECT}tR"
-    state = "".join(f"V{name}\n{_value(held)}s" for name, held in value.state.items())
-    return f"{made}(d{state}b" if state else made
+def _codec(codec: StoredCodec) -> str:
+    state = {key: _value(value) for key, value in codec.state.items()}
+    if codec.spark_type is not None:
+        inner = {key: _value(value) for key, value in codec.spark_state.items()}
+        state["_spark_type"] = _instance("pyspark.sql.types", codec.spark_type, inner)
+    return _instance("petastorm.codecs", codec.name, state)
 
 
-def _text(text: str) -> str:
-    """The opcode of a text, which ends with the line: what would end it, or is not ASCII, is written as its number."""
-    return "V" + "".join(char if " " <= char <= "~" and char != "\\" else _escape(ord(char)) for char in text) + "\n"
+def _instance(module: str, name: str, state: Mapping[str, str]) -> str:
+    made = f"{_RECONSTRUCT}(c{module}\n{name}\n{_OBJECT}tR"
+    return made + f"(d{''.join(f'{_text(key)}{value}s' for key, value in state.items())}b" if state else made
 
 
-def _escape(code: int) -> str:
-    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+def _value(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return "I01\n" if value else "I00\n"
+    return _text(value) if isinstance(value, str) else f"I{value}\n"
+
+
+def _text(value: str) -> str:
+    """Text, with all but printable ASCII escaped, as the opcode reads it."""
+    return "V" + "".join(one if " " <= one <= "~" and one != "\\" else _escaped(one) for one in value) + "\n"
+
+
+def _escaped(one: str) -> str:
+    return f"\\u{ord(one):04x}" if ord(one) < 1 << 16 else f"\\U{ord(one):08x}"

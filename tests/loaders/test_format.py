@@ -15,7 +15,7 @@ import pytest
 from loaders import Field, FormatError, field_from_json, read_dataset, read_manifest, verify, write_dataset
 from loaders.format.digest import row_hashes
 from loaders.format.fields import schema_id
-from loaders.format.petastorm_metadata import UnischemaEntry, entries_of, unischema_pickle
+from loaders.format.petastorm_metadata import StoredField, schema_pickle, unischema_pickle
 from schemas.digest import digest_of
 from tests.loaders.samples import FIELDS, SMALL, rows_of
 
@@ -152,7 +152,7 @@ class InertUnpickler(pickle.Unpickler):
 
 def test_the_schema_for_petastorm_has_the_shape_that_it_unpickles():
     fields = (*FIELDS, Field("pixels", pa.binary(), codec="npy", dtype="float32", shape=(None, 4)))
-    found = InertUnpickler(io.BytesIO(unischema_pickle("petrel", entries_of(fields)).encode())).load()
+    found = InertUnpickler(io.BytesIO(unischema_pickle(fields).encode())).load()
     assert found.name == "petastorm.unischema.Unischema"
     by_name = found.state["_fields"]
     assert list(by_name) == [field.name for field in fields if field.name != "votes"]
@@ -169,9 +169,15 @@ def test_the_schema_for_petastorm_has_the_shape_that_it_unpickles():
     assert by_name["pixels"][3].name == "petastorm.codecs.NdarrayCodec"
 
 
+def test_timestamps_that_may_be_missing_are_kept_from_petastorm_which_fails_on_their_nulls():
+    time = pa.timestamp("us", tz="UTC")
+    raw = unischema_pickle([Field("at", time), Field("maybe_at", time, nullable=True)]).encode()
+    assert list(InertUnpickler(io.BytesIO(raw)).load().state["_fields"]) == ["at"]
+
+
 def test_names_cannot_end_the_line_they_stand_on():
     name = "a\nbé\\u0041\U0001f426"
-    raw = unischema_pickle(name, [UnischemaEntry(name, ("numpy", "int64"), (), None, False)])
+    raw = schema_pickle(name, [StoredField(name, ("numpy", "int64"))])
     assert raw.isascii()
     assert InertUnpickler(io.BytesIO(raw.encode())).load().state["_name"] == name
 
