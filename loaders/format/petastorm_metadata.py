@@ -98,8 +98,8 @@ class StoredField:
 def unischema_pickle(fields: Sequence[Field]) -> str:
     """Return the protocol 0 pickle of a `petastorm.unischema.Unischema` with these fields.
 
-    Columns that Petastorm cannot read are left out, and it reads the others: maps, lists of text, and timestamps that may
-    be missing, on whose nulls it fails.
+    Columns that Petastorm cannot read are left out, and it reads the others: maps, lists of text, and timestamps that
+    may be missing, on whose nulls it fails.
     """
     return schema_pickle("petrel", [_stored(each) for each in fields if _is_known(each)])
 
