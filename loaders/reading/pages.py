@@ -8,7 +8,7 @@ of columns without nulls. The page header is a Thrift structure in the compact p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,8 @@ HEADER_LIMIT = 256
 
 _DATA_PAGE, _PLAIN = 0, 0
 _DICTIONARY = 2
-_VALUES_OF = {_DATA_PAGE: 5, _DICTIONARY: 7, 3: 8}  # page type: the field that says how many values it has
+# page type: the field that describes it, and the place of its encoding there; the first says how many values it has
+_DESCRIBED = {_DATA_PAGE: (5, 2), _DICTIONARY: (7, 2), 3: (8, 4)}
 _LONGEST_HEADER = 64 << 10  # with statistics of long text
 _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
 
@@ -81,18 +82,45 @@ def walk(raw: memoryview) -> Iterator[tuple[int, int, bool]]:
     Raises:
         PageError: If the bytes are no sequence of pages.
     """
+    for head in heads(raw):
+        yield head.unpacked, head.values, head.is_dictionary
+
+
+class Head(NamedTuple):
+    """What the header of a page claims.
+
+    Attributes:
+        start: Where its values begin, counted from the first byte of the chunk.
+        bytes: Its size in the file, without the header.
+        unpacked: Its size when unpacked.
+        values: Number of its values, nulls included.
+        encoding: Parquet's number of it.
+        is_dictionary: Whether it holds the words that other pages point to.
+    """
+
+    start: int
+    bytes: int
+    unpacked: int
+    values: int
+    encoding: int
+    is_dictionary: bool
+
+
+def heads(raw: memoryview) -> Iterator[Head]:
+    """Go through the headers of the pages of a column chunk; raises like `walk`."""
     at = 0
     while at < len(raw):
         try:
             header, start = _struct(raw[at : at + _LONGEST_HEADER], 0, 0)
-            kind = header[1]
-            size, values = header[2], header[_VALUES_OF[kind]][1]
-            at += start + header[3]
+            kind, unpacked, packed = header[1], header[2], header[3]
+            described, encoding = _DESCRIBED[kind]
+            values, encoded = header[described][1], header[described][encoding]
         except (KeyError, IndexError, TypeError) as error:
             raise PageError(f"not the header of a page: {error!r}") from None
-        if header[3] < 0 or size < 0 or values < 0:
+        if packed < 0 or unpacked < 0 or values < 0:
             raise PageError("a page of negative size")
-        yield size, values, kind == _DICTIONARY
+        yield Head(at + start, packed, unpacked, values, encoded, kind == _DICTIONARY)
+        at += start + packed
 
 
 def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -14,22 +15,15 @@ from loaders.stores.storage import Files
 
 
 def fetch(
-    files: Files,
-    name: str,
-    size: int,
-    chunks: Sequence[Any],
-    *,
-    check: Callable[[Any, memoryview], None],
-    gap: int | None = None,
-) -> Ranges:
-    """Read column chunks, and look at each before anything is made of it.
+    files: Files, name: str, size: int, chunks: Sequence[Any], *, gap: int | None = None
+) -> tuple[Ranges, list[memoryview]]:
+    """Read column chunks; return them at their places in the file, and one by one.
 
     Args:
         files: Where the file lies.
         name: The file.
         size: Its bytes.
         chunks: pyarrow's metadata of each chunk.
-        check: Called with the metadata and the bytes of each; raises what is wrong with it.
         gap: Chunks that are at most so many bytes apart are read in one go; None: each by itself.
 
     Raises:
@@ -40,9 +34,7 @@ def fetch(
     spans = [_span(chunk, size) for chunk in chunks]
     for start, end in _merged(spans, gap):
         files.read_into(name, start, [ranges.part(start, end - start)])
-    for chunk, (start, end) in zip(chunks, spans, strict=True):
-        check(chunk, ranges.part(start, end - start))
-    return ranges
+    return ranges, [ranges.part(start, end - start) for start, end in spans]
 
 
 def decode(
@@ -53,6 +45,33 @@ def decode(
     Raises:
         pyarrow.ArrowException, OSError: If a page is damaged, differs from its checksum, or is none.
     """
+    with _opened(ranges, footer, dictionaries) as file:
+        data = file.read_row_group(at, columns=list(columns), use_threads=False)
+    data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
+    return data
+
+
+def decode_in_steps(
+    ranges: Ranges, footer: Any, at: int, column: str, step: int, *, dictionaries: Collection[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """Make one column, `step` rows at a time; raises like `decode`."""
+    with _opened(ranges, footer, dictionaries) as file:
+        for batch in file.iter_batches(step, row_groups=[at], columns=[column], use_threads=False):
+            batch.validate(full=True)
+            yield batch
+
+
+def dictionary_of(ranges: Ranges, footer: Any, at: int, column: str) -> Any:
+    """Return the dictionary of a flat column of text or binary, None if its first row does not bring it; raises like
+    `decode`.
+    """
+    for first in decode_in_steps(ranges, footer, at, column, 1, dictionaries=[column]):
+        return first.column(0).dictionary
+    return None
+
+
+@contextmanager
+def _opened(ranges: Ranges, footer: Any, dictionaries: Collection[str]) -> Iterator[Any]:
     settings: dict[str, Any] = {
         "metadata": footer,
         "page_checksum_verification": True,
@@ -60,13 +79,13 @@ def decode(
         "pre_buffer": False,
     }
     with pq.ParquetFile(ranges.stream(), **settings) as file:
-        data = file.read_row_group(at, columns=list(columns), use_threads=False)
-    data.validate(full=True)  # pyarrow believes places in a dictionary, and that text is UTF-8
-    return data
+        yield file
 
 
 def _span(chunk: Any, size: int) -> tuple[int, int]:
-    start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    start = chunk.data_page_offset
+    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:  # some writers leave it at 0
+        start = chunk.dictionary_page_offset
     end = start + chunk.total_compressed_size
     if not 0 <= start <= end <= size:
         raise PageError("the footer points out of the file")

@@ -187,11 +187,9 @@ class Split:
         texts = [field.name for field in wanted if pa.types.is_string(field.type)]
         chunks = [described.column(index) for index in range(described.num_columns)]
         chunks = [chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in names]
-
-        def check(chunk: Any, raw: memoryview) -> None:
+        ranges, found = fetch(self.files, self._part(part).name, self._part(part).bytes, chunks)
+        for chunk, raw in zip(chunks, found, strict=True):
             check_expansion(chunk, raw, rows=self.rows_by_group[group], is_text=chunk.path_in_schema in texts)
-
-        ranges = fetch(self.files, self._part(part).name, self._part(part).bytes, chunks, check=check)
         data = decode(ranges, footer, at, names, dictionaries=texts)
         columns = {}
         for field in wanted:

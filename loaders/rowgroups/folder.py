@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import posixpath
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
-from loaders.reading.row_group import decode, fetch
-from loaders.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, list_files
+from loaders.reading.pages import PageError
+from loaders.reading.ranges import Ranges
+from loaders.reading.row_group import decode, decode_in_steps, dictionary_of, fetch
+from loaders.rowgroups.claims import FREE_ROW_GROUP_BYTES, check_rows, claim_of, limit_of
+from loaders.rowgroups.discovery import Known, find_out, open_listed
+from loaders.rowgroups.footers import Footer, Footers
 from loaders.rowgroups.partitions import Value, partitions_of
-from loaders.stores.storage import Files, StorageOptions, open_files
+from loaders.rowgroups.schemas import united
+from loaders.stores.storage import StorageOptions
 
-_COUNTS = b"dataset-toolkit.num_row_groups_per_file.v1"
-_TAIL = 64 << 10
-"""Bytes at the end of a file that are read for its footer; a longer footer takes one more read."""
-
-_MAGIC = b"PAR1"
-_FOOTERS_BYTES = 256 << 20
-_LEAST_ROW_GROUP = 8
 _GAP_LOCAL, _GAP_REMOTE = 32 << 10, 1 << 20
+"""Column chunks that are at most so many bytes apart are read in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +43,6 @@ class Piece:
     partitions: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was found out when a folder was opened; another process that is given it asks nothing again."""
-
-    listing: Listing
-    options: StorageOptions = field(repr=False)
-    counts: Mapping[str, int] = field(repr=False)
-    is_counted: bool
-    metadata: Mapping[bytes, bytes] = field(repr=False)
-    declared: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Footer:
-    """The footer of a file, and of which leaves each of its columns is made."""
-
-    raw: Any
-    schema: pa.Schema
-    leaves: Mapping[str, range]
-
-
 def open_folder(
     url_or_urls: str | Path | Sequence[str | Path], *, options: StorageOptions | None = None
 ) -> ParquetFolder:
@@ -78,11 +52,12 @@ def open_folder(
     read but those of files that it does not know; else all are.
 
     Raises:
-        FormatError: If it is a Delta table or a whole published dataset, or files do not fit each other.
+        FormatError: If it holds no Parquet, is a Delta table or a whole published dataset, or files do not fit.
         CorruptionError: If a file that is counted is missing, or a footer is damaged.
         StorageError, DeadlineError: If there is nothing, the storage refuses, or does not answer in time.
     """
-    return reopen(_find_out(url_or_urls, options or StorageOptions()))
+    known, footers = find_out(url_or_urls, options or StorageOptions())
+    return ParquetFolder(known, footers)
 
 
 def reopen(known: Known) -> ParquetFolder:
@@ -91,30 +66,41 @@ def reopen(known: Known) -> ParquetFolder:
 
 
 class ParquetFolder:
-    """The row groups of a folder. Safe to use from several threads."""
+    """The row groups of a folder, numbered by file and place. Safe to use from several threads.
 
-    def __init__(self, known: Known, files: Files | None = None) -> None:
+    Attributes:
+        root: The folder that names are relative to: an absolute path or a URL.
+        names: The files that hold rows: sorted, or in the order in which they were listed one by one.
+        is_single_list: Whether a list of files was opened.
+        metadata: Keys and values of `_common_metadata`, else of `_metadata`, else nothing.
+        partition_names: Columns that come from names of folders.
+        pieces: The row groups.
+    """
+
+    def __init__(self, known: Known, footers: Mapping[str, Footer] | None = None) -> None:
+        """Open what is known; `footers` are those that were read."""
         self._known = known
-        listing = known.listing
-        self.root = listing.root
-        self.is_single_list = listing.is_list
+        self.root = known.listing.root
+        self.names: tuple[str, ...] = tuple(known.counts)
+        self.is_single_list = known.listing.is_list
         self.metadata: dict[bytes, bytes] = dict(known.metadata)
-        self._entries = {entry.name: entry for entry in listing.entries}
-        self.names = tuple(known.counts)
-        self.files = files or open_files(listing.root, known.options)
-        self._footers = _Footers(self)
         self._partitions, values = partitions_of(self.names, self.root)
         self.partition_names: tuple[str, ...] = tuple(self._partitions.names)
-        self.pieces: tuple[Piece, ...] = _pieces(known.counts, values)
-        self._schema: pa.Schema | None = None
+        groups = [(name, at) for name, count in known.counts.items() for at in range(count)]
+        self.pieces: tuple[Piece, ...] = tuple(
+            Piece(ordinal, name, at, values[name]) for ordinal, (name, at) in enumerate(groups)
+        )
+        self._entries = {entry.name: entry for entry in known.listing.entries}
+        self._files = open_listed(known.listing, known.options)
+        self._footers = Footers(self._files, self._entries, footers or {})
+        self._schema = known.schema if known.is_schema_known else None
         self._lock = threading.Lock()
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns: those from names of folders first, then those of the files.
+        """The columns, of plain types: those from names of folders first, then those of the files.
 
-        If the row groups are counted, the first file and what `_common_metadata` declares speak for all files;
-        else all files are looked at.
+        Of the files whose row groups are counted, the first one and the metadata speak for all.
 
         Raises:
             FormatError: If two files hold a column with types that do not go together.
@@ -125,8 +111,8 @@ class ParquetFolder:
             return self._schema
 
     def spec(self) -> Known:
-        """Return what `reopen` needs."""
-        return self._known
+        """Return what `reopen` needs, in this process or another."""
+        return replace(self._known, schema=self.schema, is_schema_known=True)
 
     def version(self, name: str) -> str:
         """Return a text that differs for another content of a file, as far as the storage tells."""
@@ -163,12 +149,15 @@ class ParquetFolder:
             return self._read(piece, columns)
         except (MemoryError, CorruptionError, FormatError, DeadlineError, StorageError):
             raise
+        except FileNotFoundError as error:
+            path = f"{self.root}/{piece.file}"
+            raise CorruptionError(f"{path} is missing; was it deleted?", file=path) from error
         except Exception as error:
             raise self._broken(piece, columns, error) from error
 
     def close(self) -> None:
         """Close the files."""
-        self.files.close()
+        self._files.close()
 
     def __enter__(self) -> ParquetFolder:
         return self
@@ -179,6 +168,7 @@ class ParquetFolder:
     def _read(self, piece: Piece, columns: Sequence[str]) -> pa.Table:
         footer, group = self._footers.get(piece.file), self._group(piece)
         stored = [name for name in columns if name in footer.leaves and name not in piece.partitions]
+        check_rows(group.num_rows, limit_of(self._entries[piece.file].size))
         read = self._stored(piece, footer, stored) if stored else {}
         made = []
         for name in columns:
@@ -190,22 +180,75 @@ class ParquetFolder:
                 made.append(pa.nulls(group.num_rows, self._type(name)))
         return pa.table(dict(zip(columns, made, strict=True)))
 
-    def _stored(self, piece: Piece, footer: _Footer, names: Sequence[str]) -> dict[str, Any]:
+    def _stored(self, piece: Piece, footer: Footer, names: Sequence[str]) -> dict[str, Any]:
         group = footer.raw.row_group(piece.row_group)
-        chunks = [group.column(leaf) for name in names for leaf in footer.leaves[name]]
-        size = self._entries[piece.file].size
-        gap = _GAP_LOCAL if self.files.is_local else _GAP_REMOTE
-        ranges = fetch(self.files, piece.file, size, chunks, check=lambda chunk, raw: None, gap=gap)
-        data = decode(ranges, footer.raw, piece.row_group, names)
-        if data.num_rows != group.num_rows:
-            raise self._corrupt(piece, f"{data.num_rows} rows, the footer says {group.num_rows}")
-        return {name: _one_chunk(data.column(name)) for name in names}
+        leaves = [leaf for name in names for leaf in footer.leaves[name]]
+        chunks = [group.column(leaf) for leaf in leaves]
+        gap = _GAP_LOCAL if self._files.is_local else _GAP_REMOTE
+        ranges, found = fetch(self._files, piece.file, self._entries[piece.file].size, chunks, gap=gap)
+        group_bytes = sum(group.column(leaf).total_compressed_size for leaf in range(group.num_columns))
+        limit = limit_of(min(group_bytes, self._entries[piece.file].size))
+        check_rows(group.num_rows, limit)
+        texts = {footer.leaves[name].start for name in names if _is_text(footer.schema.field(name).type)}
+        words, steps, total = [], {}, 0
+        for leaf, chunk, raw in zip(leaves, chunks, found, strict=True):
+            path = chunk.path_in_schema
+            claim = claim_of(
+                chunk,
+                raw,
+                footer.raw.schema.column(leaf),
+                rows=group.num_rows,
+                limit=limit,
+                is_text=leaf in texts,
+                dictionary=partial(dictionary_of, ranges, footer.raw, piece.row_group, path),
+            )
+            total += claim.bytes
+            if claim.keeps_words:
+                words.append(path)
+            if claim.step:
+                steps[path] = claim.step
+        if total > max(FREE_ROW_GROUP_BYTES, limit):
+            raise PageError(f"its columns claim {total:,} bytes in {sum(map(len, found)):,} bytes of file")
+        return self._decoded(piece, footer.raw, ranges, names, words, steps, limit)
+
+    def _decoded(
+        self,
+        piece: Piece,
+        footer: Any,
+        ranges: Ranges,
+        names: Sequence[str],
+        words: Sequence[str],
+        steps: Mapping[str, int],
+        limit: int,
+    ) -> dict[str, Any]:
+        rows, at = footer.row_group(piece.row_group).num_rows, piece.row_group
+        whole = [name for name in names if name not in steps]
+        made: dict[str, Any] = {}
+        if whole:
+            data = decode(ranges, footer, at, whole, dictionaries=words)
+            made = {name: data.column(name) for name in whole}
+        for name, step in steps.items():
+            batches, total = [], 0
+            for batch in decode_in_steps(ranges, footer, at, name, step):
+                batches.append(batch.column(0))
+                total += batch.nbytes
+                if total > limit:
+                    raise PageError(f"its values become more than {limit:,} bytes")
+            made[name] = pa.chunked_array(batches)
+        short = next((name for name in names if len(made[name]) != rows), None)
+        if short is not None:
+            raise self._corrupt(piece, f"{len(made[short])} rows, the footer says {rows}", short)
+        return {name: _one_chunk(made[name]) for name in names}
 
     def _fitted(self, piece: Piece, name: str, column: Any) -> Any:
         """Bring a column to the type that it has in the folder."""
         wanted = self._type(name)
-        if column.type == wanted or (pa.types.is_dictionary(column.type) and column.type.value_type == wanted):
+        if column.type == wanted:
             return column
+        if pa.types.is_dictionary(column.type) and (pa.types.is_string(wanted) or pa.types.is_binary(wanted)):
+            if column.type.value_type == wanted:
+                return column
+            return pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(wanted))
         return column.cast(wanted)
 
     def _type(self, name: str) -> pa.DataType:
@@ -215,22 +258,22 @@ class ParquetFolder:
         return self.schema.field(at).type
 
     def _group(self, piece: Piece) -> Any:
-        footer = self.footer(piece.file)
-        if footer.num_row_groups != self._known.counts[piece.file]:
+        footer, counted = self.footer(piece.file), self._known.counts[piece.file]
+        if footer.num_row_groups != counted:
             raise FormatError(
                 f"{self.root}/{piece.file} has {footer.num_row_groups} row groups, the metadata of the dataset counts "
-                f"{self._known.counts[piece.file]}; the file was replaced: write the metadata again"
+                f"{counted}; the file was replaced: write the metadata again"
             )
         return footer.row_group(piece.row_group)
 
     def _find_schema(self) -> pa.Schema:
-        names = self.names[:1] if self._known.is_counted else self.names
-        found: dict[str, pa.Field] = {}
-        for name in names:
-            for each in self._footers.get(name).schema:
-                found.setdefault(each.name, each)
-        columns = [each for name, each in found.items() if name not in self.partition_names]
-        return pa.schema([*self._partitions, *columns])
+        counted = [name for name in self.names if name in self._known.counted]
+        names = counted[:1] + [name for name in self.names if name not in self._known.counted]
+        fields = united((f"{self.root}/{name}", self._footers.get(name).schema) for name in names)
+        known = {*self.partition_names, *(each.name for each in fields)}
+        declared = united([("", self._known.schema)]) if self._known.schema is not None else []
+        columns = [each for each in fields if each.name not in self.partition_names]
+        return pa.schema([*self._partitions, *columns, *(each for each in declared if each.name not in known)])
 
     def _broken(self, piece: Piece, columns: Sequence[str], error: Exception) -> CorruptionError:
         """Find the column that cannot be read."""
@@ -252,84 +295,6 @@ class ParquetFolder:
         )
 
 
-class _Footers:
-    """Footers that were read, as long as they take little memory."""
-
-    def __init__(self, folder: ParquetFolder) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, _Footer] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, name: str) -> _Footer:
-        with self._lock:
-            if (found := self._kept.get(name)) is not None:
-                self._kept.move_to_end(name)
-                return found
-        entry = self._folder._entries[name]
-        raw = read_footer(self._folder.files, entry)
-        footer = _footer(raw, f"{self._folder.root}/{name}")
-        self.keep(name, footer)
-        return footer
-
-    def keep(self, name: str, footer: _Footer) -> None:
-        with self._lock:
-            if name not in self._kept:
-                self._kept[name] = footer
-                self._bytes += footer.raw.serialized_size
-            while self._bytes > _FOOTERS_BYTES and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1].raw.serialized_size
-
-
-def read_footer(files: Files, entry: Entry) -> Any:
-    """Read the footer of a Parquet file.
-
-    Raises:
-        CorruptionError: If the file has none that can be read.
-    """
-    path = f"{files.root}/{entry.name}"
-    if entry.size < 12:
-        raise CorruptionError(f"{path} is no Parquet file: it has {entry.size} bytes", file=path)
-    tail = files.read(entry.name, max(0, entry.size - _TAIL), min(entry.size, _TAIL))
-    length = int.from_bytes(tail[-8:-4], "little") + 8
-    if tail[-4:] != _MAGIC or length > entry.size:
-        raise CorruptionError(f"{path} is no Parquet file: it does not end like one; was it written to its end?",
-                              file=path)  # fmt: skip
-    if length > len(tail):
-        tail = files.read(entry.name, entry.size - length, length)
-    try:
-        return pq.read_metadata(pa.BufferReader(tail))
-    except (OSError, pa.ArrowException) as error:
-        raise CorruptionError(f"{path} has a footer that cannot be read: {error}", file=path) from error
-
-
-def _footer(raw: Any, path: str) -> _Footer:
-    schema = raw.schema.to_arrow_schema()
-    if len(set(schema.names)) != len(schema.names):
-        raise FormatError(f"{path} names a column twice: {schema.names}")
-    leaves, at = {}, 0
-    for each in schema:
-        count = _leaves(each.type)
-        leaves[each.name] = range(at, at + count)
-        at += count
-    if at != raw.num_columns:
-        raise FormatError(f"{path}: its schema has {at} columns of values, its footer {raw.num_columns}")
-    return _Footer(raw, schema, leaves)
-
-
-def _leaves(kind: pa.DataType) -> int:
-    if isinstance(kind, pa.BaseExtensionType):
-        kind = kind.storage_type
-    if pa.types.is_nested(kind):
-        return sum(_leaves(kind.field(at).type) for at in range(kind.num_fields))
-    return 1
-
-
-def _pieces(counts: Mapping[str, int], values: Mapping[str, Mapping[str, Value]]) -> tuple[Piece, ...]:
-    groups = [(name, at) for name, count in counts.items() for at in range(count)]
-    return tuple(Piece(ordinal, name, at, values[name]) for ordinal, (name, at) in enumerate(groups))
-
-
 def _constant(value: Value, kind: pa.DataType, rows: int) -> Any:
     if value is None:
         return pa.nulls(rows, kind)
@@ -338,59 +303,10 @@ def _constant(value: Value, kind: pa.DataType, rows: int) -> Any:
     return pa.repeat(pa.scalar(value, kind), rows)
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind)
+                or pa.types.is_large_binary(kind))  # fmt: skip
+
+
 def _one_chunk(column: Any) -> Any:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _find_out(url_or_urls: str | Path | Sequence[str | Path], options: StorageOptions) -> Known:
-    listing = list_files(url_or_urls, options)
-    files = open_files(listing.root, options)
-    try:
-        common, summary = (_sidecar(files, listing, name) for name in (COMMON_METADATA, METADATA))
-        told = common if common is not None else summary
-        metadata = dict(told.metadata or {}) if told is not None else {}
-        counts = _told_counts(listing, common, summary)
-        is_counted = bool(counts)
-        unknown = [entry for entry in listing.entries if not counts.get(entry.name)]
-        with ThreadPoolExecutor(1 if files.is_local and len(unknown) < 8 else 4 if files.is_local else 16) as pool:
-            for entry, footer in zip(unknown, pool.map(lambda entry: read_footer(files, entry), unknown), strict=True):
-                counts[entry.name] = footer.num_row_groups
-        ordered = {entry.name: counts[entry.name] for entry in listing.entries}
-        return Known(listing, options, ordered, is_counted, metadata, b"")
-    finally:
-        files.close()
-
-
-def _sidecar(files: Files, listing: Listing, name: str) -> Any:
-    return read_footer(files, listing.sidecars[name]) if name in listing.sidecars else None
-
-
-def _told_counts(listing: Listing, common: Any, summary: Any) -> dict[str, int]:
-    """Return the row groups of each file as the metadata of the dataset counts them, if it does."""
-    counts: dict[str, int] = {}
-    if summary is not None and summary.num_row_groups:
-        for at in range(summary.num_row_groups):
-            name = posixpath.normpath(summary.row_group(at).column(0).file_path)
-            counts[name] = counts.get(name, 0) + 1
-        source = METADATA
-    elif common is not None and _COUNTS in (common.metadata or {}):
-        counts = _json_counts(common.metadata[_COUNTS], f"{listing.root}/{COMMON_METADATA}")
-        source = COMMON_METADATA
-    sizes = {entry.name: entry.size for entry in listing.entries}
-    for name, count in counts.items():
-        path = f"{listing.root}/{name}"
-        if name not in sizes:
-            raise CorruptionError(f"{path} is counted in {source} but is missing; was it deleted?", file=path)
-        if count * _LEAST_ROW_GROUP > sizes[name]:
-            raise FormatError(f"{listing.root}/{source} counts {count:,} row groups in {path} of {sizes[name]:,} bytes")
-    return counts
-
-
-def _json_counts(raw: bytes, path: str) -> dict[str, int]:
-    try:
-        told = json.loads(raw)
-    except ValueError as error:
-        raise FormatError(f"{path}: {_COUNTS.decode()} is no JSON: {error}") from error
-    if not isinstance(told, dict) or not all(type(count) is int and count >= 0 for count in told.values()):
-        raise FormatError(f"{path}: {_COUNTS.decode()} must be an object of counts")
-    return {posixpath.normpath(name): count for name, count in told.items()}

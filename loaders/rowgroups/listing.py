@@ -6,9 +6,12 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 from loaders.errors import FormatError, StorageError
 from loaders.stores.storage import StorageOptions, local_folder
@@ -19,6 +22,11 @@ _KEPT = (COMMON_METADATA, METADATA, _MANIFEST, _DATASET, _DELTA)
 _MOST_LEVELS = 64
 
 _PARQUET = re.compile(r"\.(parquet|parq|pqt?)(\.[a-z0-9]{1,8})?$", re.IGNORECASE)
+_OTHER = re.compile(
+    r"\.(json|jsonl|txt|csv|tsv|md|rst|html?|xml|ya?ml|toml|ini|log|py|ipynb|png|jpe?g|gif|svg|pdf|zip|tar|gz|npy|npz|"
+    r"pkl|pickle|orc|avro|arrow|feather|tmp|bak|swp|lock|sha256|md5)$",
+    re.IGNORECASE,
+)
 _PARTITION = re.compile(r"[^=]+=[^=]*")
 
 
@@ -45,13 +53,15 @@ class Listing:
         root: The folder that names are relative to: an absolute path, or a URL.
         entries: Files that may hold rows, sorted by name; files that were named one by one in the order given.
         sidecars: The files of `_KEPT` that lie in the root, by name.
-        is_list: Whether files were named one by one.
+        is_list: Whether a list was given.
+        is_named: Whether files were named one by one, in a list or alone.
     """
 
     root: str
     entries: tuple[Entry, ...]
     sidecars: Mapping[str, Entry]
-    is_list: bool
+    is_list: bool = False
+    is_named: bool = False
 
 
 def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageOptions) -> Listing:
@@ -60,22 +70,38 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
     Raises:
         FormatError: If it is a Delta table or a whole published dataset, or URLs do not belong together.
         StorageError: If there is nothing, or the storage refuses.
+        DeadlineError: If the storage does not answer in time.
     """
     is_list = not isinstance(url_or_urls, str | Path)
     urls = [url_or_urls] if isinstance(url_or_urls, str | Path) else list(url_or_urls)
     if not urls:
         raise FormatError("dataset url list must be non-empty.")
-    folders = [local_folder(url) for url in urls]
-    if options.filesystem is None and None not in folders:
-        paths = [os.path.abspath(folder) for folder in folders if folder is not None]
-        if not is_list and os.path.isdir(paths[0]):
-            listing = _local_folder(paths[0])
-        else:
-            listing = _named(paths, [_local_file(path) for path in paths], is_list=is_list)
+    paths = [path for url in urls if (path := _local_path(url, options)) is not None]
+    if len(paths) == len(urls):
+        is_folder = not is_list and os.path.isdir(paths[0])
+        listing = _local_folder(paths[0]) if is_folder else _local_files(paths, is_list=is_list)
     else:
-        raise NotImplementedError
+        from loaders.rowgroups.remote_listing import list_remote
+
+        listing = list_remote([str(url) for url in urls], options, is_list=is_list)
     _refuse_tables(listing)
     return listing
+
+
+def _local_path(url: str | Path, options: StorageOptions) -> str | None:
+    """Return the absolute path that a path or URL names, None for one of another storage."""
+    made: Any = options.filesystem
+    if made is not None:  # one of this machine needs no detour
+        protocol = getattr(made, "protocol", getattr(made, "type_name", ""))
+        if protocol != "local" and "local" not in protocol:
+            return None
+    if isinstance(url, Path) or "://" not in url:
+        return os.path.abspath(url)
+    if local_folder(url) is None:
+        return None
+    # As it stands: Petastorm's users put "file://" before a path, in which "%3A" and "#" are letters of a name.
+    plain = "/" + url.split("://", 1)[1].partition("/")[2]
+    return os.path.abspath(plain if os.path.exists(plain) else unquote(plain))
 
 
 def _refuse_tables(listing: Listing) -> None:
@@ -91,12 +117,23 @@ def _refuse_tables(listing: Listing) -> None:
 
 
 def _local_folder(root: str) -> Listing:
+    return sorted_out(root, _walk(root, "", ()))
+
+
+def sorted_out(root: str, found: Iterable[Entry]) -> Listing:
+    """Make a listing of everything that lies in a folder."""
+    entries: list[Entry] = []
     sidecars: dict[str, Entry] = {}
-    entries = sorted(_walk(root, "", sidecars, ()), key=lambda entry: entry.name)
-    return Listing(root, tuple(entries), sidecars, is_list=False)
+    for entry in found:
+        *folders, last = entry.name.split("/")
+        if entry.name in _KEPT or (folders and folders[0] == _DELTA):
+            sidecars.setdefault(entry.name.split("/", 1)[0], entry)
+        elif not any(map(is_ignored_folder, folders)) and not is_ignored_file(last):
+            entries.append(entry)
+    return Listing(root, tuple(sorted(entries, key=lambda entry: entry.name)), sidecars)
 
 
-def _walk(root: str, below: str, sidecars: dict[str, Entry], above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
+def _walk(root: str, below: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:
     try:
         found = os.stat(os.path.join(root, below))
         here = (found.st_dev, found.st_ino)
@@ -105,39 +142,44 @@ def _walk(root: str, below: str, sidecars: dict[str, Entry], above: tuple[tuple[
         with os.scandir(os.path.join(root, below)) as items:
             for item in items:
                 name = f"{below}{item.name}"
-                if not below and item.name in _KEPT:
-                    sidecars[item.name] = _entry(name, item.stat())
-                elif item.is_dir():
+                if item.is_dir():
                     if not is_ignored_folder(item.name):
-                        yield from _walk(root, f"{name}/", sidecars, (*above, here))
-                elif item.is_file() and not is_ignored_file(item.name):
+                        yield from _walk(root, f"{name}/", (*above, here))
+                    elif name == _DELTA:
+                        yield _entry(name, item.stat())
+                elif item.is_file():
                     yield _entry(name, item.stat())
     except OSError as error:
         raise StorageError(f"{os.path.join(root, below)} cannot be listed: {error.strerror}") from error
 
 
-def _local_file(path: str) -> Entry:
-    try:
-        found = os.stat(path)
-    except OSError:
-        found = None
-    if found is None or not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"Passed non-file path: {path}")
-    return _entry(path, found)
+def _local_files(paths: Sequence[str], *, is_list: bool) -> Listing:
+    found = []
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError:
+            status = None
+        if status is None or not stat.S_ISREG(status.st_mode):
+            raise StorageError(f"Passed non-file path: {path}")
+        found.append(_entry(path, status))
+    return named(found, is_list=is_list)
 
 
 def _entry(name: str, found: os.stat_result) -> Entry:
     return Entry(name, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
 
 
-def _named(paths: Sequence[str], found: Sequence[Entry], *, is_list: bool) -> Listing:
-    """Make a listing of files that were named one by one; their common folder is its root."""
-    root = posixpath.commonpath([_without_partitions(posixpath.dirname(path)) for path in paths])
-    names = [posixpath.relpath(path, root) for path in paths]
-    if len(set(names)) < len(names):
-        raise FormatError(f"a file is listed twice: {next(name for name in names if names.count(name) > 1)}")
-    entries = [Entry(name, entry.size, entry.version) for name, entry in zip(names, found, strict=True)]
-    return Listing(root, tuple(entries), {}, is_list=is_list)
+def named(found: Sequence[Entry], *, is_list: bool) -> Listing:
+    """Make a listing of files that were named one by one by paths or URLs; their common folder is its root."""
+    paths = [entry.name for entry in found]
+    if len(set(paths)) < len(paths):
+        raise FormatError(f"a file is listed twice: {next(path for path in paths if paths.count(path) > 1)}")
+    steps = [_without_partitions(posixpath.dirname(path)).split("/") for path in paths]
+    common = [step[0] for step in takewhile(lambda step: len(set(step)) == 1, zip(*steps, strict=False))]
+    root = "/".join(common)
+    entries = [Entry(entry.name[len(root) + 1 :], entry.size, entry.version) for entry in found]
+    return Listing(root or "/", tuple(entries), {}, is_list, is_named=True)
 
 
 def _without_partitions(folder: str) -> str:
@@ -157,6 +199,8 @@ def is_ignored_file(step: str) -> bool:
     return step.startswith(("_", ".")) or step.endswith((".crc", "_$folder$"))
 
 
-def is_parquet_name(name: str) -> bool:
-    """Whether a file is called a Parquet file."""
-    return _PARQUET.search(name) is not None
+def is_called_parquet(name: str) -> bool | None:
+    """Whether a file is called a Parquet file (`a.parquet`) or something else (`a.json`); None: neither."""
+    if _PARQUET.search(name):
+        return True
+    return False if _OTHER.search(name) else None

@@ -94,31 +94,41 @@ class FilesystemSource:
 
 
 def filesystem_source(url: str, options: StorageOptions) -> FilesystemSource:
-    """Return the files below a URL that pyarrow or fsspec opens, or below a path in `options.filesystem`.
+    """Return the files below a URL that pyarrow or fsspec opens, or below a path in `options.filesystem`; raises like
+    `open_filesystem`.
+    """
+    filesystem, folder = open_filesystem(url, options)
+    return FilesystemSource(filesystem, folder, root=without_secrets(url).rstrip("/"))
+
+
+def open_filesystem(url: str, options: StorageOptions) -> tuple[Any, str]:
+    """Return the file system of a URL and the path in it, or `options.filesystem`.
 
     Raises:
         FormatError: If no file system fits the URL.
         StorageError: If the one that fits cannot be made.
     """
     root = without_secrets(url).rstrip("/")
-    made = options.filesystem
+    made: Any = options.filesystem
     if made is not None:
-        if hasattr(made, "open_input_file"):
-            return FilesystemSource(made, url.split("://", 1)[-1], root=root)
-        if hasattr(made, "cat_file"):
-            strip: Any = made._strip_protocol  # type: ignore[attr-defined]
-            return FilesystemSource(made, strip(url), root=root)
+        if hasattr(made, "open_input_file") or hasattr(made, "cat_file"):
+            return made, path_in(made, url)
         raise FormatError(f"filesystem must be one of pyarrow.fs or fsspec, found {type(made).__name__}")
     scheme, rest = url.split("://", 1)
     try:
         if scheme == "s3":
             from pyarrow.fs import S3FileSystem
 
-            return FilesystemSource(S3FileSystem(**options.options), rest, root=root)
+            return S3FileSystem(**options.options), rest
         if scheme in ("gs", "gcs"):
             from pyarrow.fs import GcsFileSystem
 
-            return FilesystemSource(GcsFileSystem(**options.options), rest, root=root)
+            return GcsFileSystem(**options.options), rest
+        if scheme in ("hdfs", "viewfs"):
+            from pyarrow.fs import HadoopFileSystem
+
+            host = rest.split("/", 1)[0] or "default"
+            return HadoopFileSystem.from_uri(f"{scheme}://{host}"), path_in(None, url)
     except ImportError:
         pass  # a pyarrow without it; fsspec has one too
     except Exception as error:
@@ -134,4 +144,12 @@ def filesystem_source(url: str, options: StorageOptions) -> FilesystemSource:
         raise FormatError(f"{root}: {without_secrets(str(error))}") from None
     except Exception as error:
         raise StorageError(f"{root}: {without_secrets(str(error))}") from None
-    return FilesystemSource(filesystem, folder, root=root)
+    return filesystem, folder
+
+
+def path_in(filesystem: Any, url: str) -> str:
+    """Return the path of a URL in its file system: without the host where a file system has one host only."""
+    scheme, _, rest = url.rpartition("://")
+    if scheme.lower() in ("file", "hdfs", "viewfs"):
+        return "/" + rest.partition("/")[2]
+    return str(filesystem._strip_protocol(url)) if hasattr(filesystem, "_strip_protocol") else rest

@@ -1,0 +1,152 @@
+"""What a column chunk of any writer's claims to become in memory, checked before pyarrow believes it.
+
+A file may well be a thousand times smaller than what it holds; a file of 300 bytes that claims 500 MB is none of
+those. Words of a dictionary that are used again and again stay a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from loaders.reading.pages import Head, PageError, byte_array_spans, heads
+
+EXPANSION = 1000
+"""A column chunk may become this many times the size of its row group in the file ..."""
+
+FREE_BYTES = 64 << 20
+"""... or 64 MiB, whichever is more."""
+
+FREE_ROW_GROUP_BYTES = 1 << 30
+"""All chunks that are read together may become 1 GiB, or `EXPANSION` times their size."""
+
+_BYTE_ARRAY = "BYTE_ARRAY"
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, _BYTE_ARRAY: 4}
+_DELTA_BYTE_ARRAY, _DICTIONARY_INDICES = 7, (2, 8)
+_PAGES = 10_000
+_FEW_WORDS = 4096
+_CODECS = {"UNCOMPRESSED": None, "SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How much a chunk becomes, and how it is best read.
+
+    Attributes:
+        bytes: At most so many.
+        keeps_words: Its dictionary is kept.
+        step: Rows that are made at once, where values repeat parts of one another and none knows how long they are;
+            0: all.
+    """
+
+    bytes: int
+    keeps_words: bool = False
+    step: int = 0
+
+
+def limit_of(row_group_bytes: int) -> int:
+    """Return the bytes that one chunk of a row group of this size may become."""
+    return max(FREE_BYTES, EXPANSION * row_group_bytes)
+
+
+def check_rows(rows: int, limit: int) -> None:
+    """Refuse a row group that claims far more rows than may be made of it.
+
+    Raises:
+        PageError: If it does.
+    """
+    if rows < 0 or rows * 8 > limit:
+        raise PageError(f"it claims {rows:,} rows")
+
+
+def claim_of(
+    chunk: Any,
+    raw: memoryview,
+    leaf: Any,
+    *,
+    rows: int,
+    limit: int,
+    is_text: bool,
+    dictionary: Callable[[], Any],
+) -> Claim:
+    """Look at the pages of a chunk.
+
+    Args:
+        chunk: pyarrow's metadata of it.
+        raw: Its bytes.
+        leaf: pyarrow's description of its column in the Parquet schema.
+        rows: Rows of the row group.
+        limit: Bytes that it may become.
+        is_text: Whether it is a column of text or binary, not inside of another, which may keep its dictionary.
+        dictionary: Returns its dictionary, an Arrow array, or None; called for text with many words.
+
+    Raises:
+        PageError: If it claims more, or is no sequence of pages.
+    """
+    pages = _checked(chunk, raw, rows=rows, limit=limit, is_flat=leaf.max_repetition_level == 0)
+    unpacked = sum(page.unpacked for page in pages)
+    width = leaf.length if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[chunk.physical_type]
+    fixed = chunk.num_values * max(1, width)
+    if fixed > limit:
+        raise PageError(f"{len(raw):,} bytes of file claim {chunk.num_values:,} values of {width:,} bytes")
+    if chunk.physical_type != _BYTE_ARRAY:
+        return Claim(fixed + unpacked)
+    words = next((page for page in pages if page.is_dictionary), None)
+    uses = sum(page.values for page in pages if page.encoding in _DICTIONARY_INDICES and not page.is_dictionary)
+    repeating = [page for page in pages if page.encoding == _DELTA_BYTE_ARRAY]
+    grown = sum(page.values * page.unpacked for page in repeating)
+    if grown > limit and leaf.max_repetition_level:
+        raise PageError("strings inside lists that repeat parts of one another (DELTA_BYTE_ARRAY); write them plainly")
+    step = max(1, limit // max(page.unpacked for page in repeating)) if grown > limit else 0
+    if words is None or not uses:
+        return Claim(min(limit, unpacked + fixed + grown), step=step)
+    is_whole = uses == chunk.num_values
+    has_many = words.values > _FEW_WORDS
+    if is_text and is_whole and (has_many or words.values * 2 <= uses):
+        return Claim(unpacked + fixed, keeps_words=True)
+    plain = unpacked + fixed + uses * words.unpacked
+    if plain > FREE_BYTES:
+        known = dictionary() if is_text and has_many else None
+        if known is not None and len(known) == words.values:
+            longest = pc.max(pc.binary_length(known)).as_py()
+        else:
+            longest = _longest_word(words, raw, chunk)
+        plain = unpacked + fixed + uses * longest
+    if plain <= limit:
+        return Claim(plain, step=step)
+    if is_text and not step:
+        return Claim(unpacked + fixed, keeps_words=True)
+    raise PageError(f"{uses:,} uses of its words make up to {plain:,} bytes out of {len(raw):,} bytes of file")
+
+
+def _checked(chunk: Any, raw: memoryview, *, rows: int, limit: int, is_flat: bool) -> list[Head]:
+    pages: list[Head] = []
+    unpacked = values = 0
+    for page in heads(raw):
+        pages.append(page)
+        unpacked += page.unpacked
+        values += 0 if page.is_dictionary else page.values
+        if unpacked > limit or len(pages) > max(_PAGES, 2 * rows):
+            raise PageError(f"its {len(pages):,} pages claim {unpacked:,} bytes in {len(raw):,} bytes of file")
+    if values != chunk.num_values or (is_flat and values != rows):  # no checksum covers the headers of pages
+        raise PageError(f"its pages hold {values:,} values, the footer says {chunk.num_values:,} in {rows:,} rows")
+    return pages
+
+
+def _longest_word(words: Head, raw: memoryview, chunk: Any) -> int:
+    """Return the bytes of the longest word of a dictionary, or more."""
+    if words.values > words.unpacked // 4:
+        raise PageError(f"a dictionary of {words.values:,} words in {words.unpacked:,} bytes")
+    packed = raw[words.start : words.start + words.bytes]
+    codec = _CODECS.get(chunk.compression, "")
+    if codec == "":
+        return words.unpacked
+    plain = packed if codec is None else memoryview(pa.Codec(codec).decompress(packed, words.unpacked))
+    spans = np.empty((words.values, 2), dtype=np.int64)
+    byte_array_spans(plain, 0, words.values, spans)
+    return int(spans[:, 1].max(initial=0))
