@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from loaders.petastorm.errors import PetastormMetadataGenerationError
 from loaders.petastorm.etl.dataset_metadata import get_schema_from_dataset_url, materialize_dataset
@@ -156,6 +157,20 @@ def test_metadata_that_would_not_fit_is_not_written(tmp_path):
     with pytest.raises(ValueError, match="not an instance of a petastorm.Unischema"):
         generate_petastorm_metadata(None, url, "tests.petastorm.every_codec.row")
     assert not (tmp_path / "set" / "_common_metadata").exists()
+
+
+def test_metadata_goes_through_the_file_system_that_is_handed_in(tmp_path):
+    made = []
+
+    def factory():
+        made.append(SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
+        return made[-1]
+
+    with materialize_dataset(None, "file:///set", SMALL, filesystem_factory=factory):
+        (tmp_path / "set").mkdir()
+        pq.write_table(pa.Table.from_pylist(small_rows(5)), tmp_path / "set" / "part-0.parquet")
+    assert len(made) == 1
+    assert get_schema_from_dataset_url(f"file://{tmp_path}/set").fields == SMALL.fields
 
 
 def test_other_file_systems_are_written_to_as_well(tmp_path):
