@@ -134,7 +134,7 @@ def test_equal_shards_have_equally_many_rows(things):
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_predicates_keep_rows_whole_when_rows_are_shuffled(things, pool):
-    odd = in_lambda(["id"], lambda values: values["id"] % 2 == 1)
+    odd = in_lambda(["id"], lambda number: number % 2 == 1)
     with make_reader(things, None, pool, 2, seed=1, shuffle_rows=True, predicate=odd) as reader:
         rows = list(reader)
     assert sorted(int(row.id) for row in rows) == list(range(1, 60, 2))
@@ -142,7 +142,7 @@ def test_predicates_keep_rows_whole_when_rows_are_shuffled(things, pool):
 
 
 def test_a_predicate_may_ask_for_a_column_that_is_not_read(things):
-    wanted = in_lambda(["name"], lambda values: values["name"] in ("thing 3", "thing 50"))
+    wanted = in_lambda(["name"], lambda name: name in ("thing 3", "thing 50"))
     assert sorted(ids(make_reader(things, ["id"], predicate=wanted))) == [3, 50]
 
 
