@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from loaders.petastorm.codecs import NdarrayCodec
 from loaders.petastorm.errors import PetastormMetadataGenerationError
 from loaders.petastorm.etl.dataset_metadata import get_schema_from_dataset_url, materialize_dataset
 from loaders.petastorm.etl.local_writer import arrow_schema, write_rows
@@ -107,6 +108,18 @@ def test_rows_that_do_not_fit_are_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_codec_of_ones_own_is_refused_before_rows_are_read(tmp_path):
+    class Own(NdarrayCodec):
+        pass
+
+    schema = Unischema("S", [UnischemaField("x", np.float32, (2,), Own(), False)])
+    with pytest.raises(ValueError, match="a stored schema cannot name"):
+        write_rows(f"file://{tmp_path}/set", schema, (pytest.fail("was read") for _ in range(1)))
+    with pytest.raises(ValueError, match="a stored schema cannot name"), \
+            materialize_dataset(None, f"file://{tmp_path}/set", schema):
+        pytest.fail("was run")
+
+
 def test_files_of_any_writer_become_a_dataset_without_spark(tmp_path):
     url = f"file://{tmp_path}/set"
     with materialize_dataset(None, url, SMALL):
@@ -151,6 +164,10 @@ def test_metadata_that_would_not_fit_is_not_written(tmp_path):
     (tmp_path / "set").mkdir()
     pq.write_table(pa.table({"id": [1]}), tmp_path / "set" / "part-0.parquet")
     with pytest.raises(PetastormMetadataGenerationError, match="no column part"), materialize_dataset(None, url, SMALL):
+        pass
+    (tmp_path / "set" / "notes.txt").write_text("no Parquet")
+    with pytest.raises(PetastormMetadataGenerationError, match="notes.txt is no whole"), \
+            materialize_dataset(None, url, SMALL):
         pass
     with pytest.raises(ValueError, match="please specify it"):
         generate_petastorm_metadata(None, url)

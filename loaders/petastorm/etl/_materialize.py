@@ -62,7 +62,9 @@ def materialize_dataset(
 
     Raises:
         PetastormMetadataGenerationError: If there is no Parquet file, or their schemas lack a field.
+        ValueError: If a field has a codec or type of one's own, which no reader could name.
     """
+    unischema_bytes(schema)  # what cannot be stored is to be known before the rows are written
     with ExitStack() as settings:
         if spark is not None:
             settings.enter_context(_settings(spark, row_group_size_mb, use_summary_metadata))
@@ -115,7 +117,13 @@ def _data_files(place: Place) -> list[str]:
 def _footers(place: Place, names: Sequence[str]) -> list[pq.FileMetaData]:
     def read(name: str) -> pq.FileMetaData:
         with place.store.open_input_file(f"{place.path}/{name}") as stream:
-            return pq.read_metadata(stream)
+            try:
+                return pq.read_metadata(stream)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise PetastormMetadataGenerationError(
+                    f"{place.path}/{name} is no whole Parquet file ({error}); delete it, or give it a name that begins "
+                    "with an underscore"
+                ) from error
 
     with ThreadPoolExecutor(_FOOTER_THREADS, thread_name_prefix="petrel-footers") as pool:
         return list(pool.map(read, names))

@@ -26,6 +26,7 @@ from loaders.petastorm import spark_types
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, ScalarCodec
 from loaders.petastorm.etl._materialize import write_metadata
 from loaders.petastorm.etl._storing import Place
+from loaders.petastorm.etl.stored_schema import unischema_bytes
 from loaders.petastorm.unischema import Unischema, UnischemaField, encode_row
 
 _DEFAULT_ROW_GROUP_MB = 32
@@ -67,13 +68,14 @@ def write_rows(
 
     Raises:
         FileExistsError: If the folder is there and not to be overwritten.
-        ValueError: If a row does not fit the schema, or there are no rows.
+        ValueError: If a row does not fit the schema, there are no rows, or the schema cannot be stored.
     """
     place = Place(dataset_url, filesystem=filesystem)
     if place.exists and not overwrite:
         raise FileExistsError(f"{dataset_url} is there already; pass overwrite=True to replace it")
     if unknown := [name for name in partition_by if name not in schema.fields]:
         raise ValueError(f"partition_by names {', '.join(unknown)}, which the schema does not have")
+    unischema_bytes(schema)  # what cannot be stored is to be known before the rows are written
     columns = arrow_schema(schema)
     stored = pa.schema([column for column in columns if column.name not in partition_by])
     if place.is_local:
@@ -132,6 +134,7 @@ class _Writer:
             name: "none" if isinstance(schema.fields[name].codec, _COMPRESSED) else "snappy" for name in columns.names
         }
         self._gathered: dict[str, _Gathered] = {}
+        self._waiting = 0  # bytes of all that is gathered
         self._open: OrderedDict[str, tuple[pq.ParquetWriter, pa.NativeFile]] = OrderedDict()
         self._files: Counter[str] = Counter()
 
@@ -139,10 +142,12 @@ class _Writer:
         """Take one encoded row of a folder, "" for the dataset's own."""
         gathered = self._gathered.setdefault(folder, _Gathered())
         gathered.rows.append(row)
-        gathered.bytes += sum(len(value) if hasattr(value, "__len__") else 8 for value in row.values())
+        size = sum(len(value) if hasattr(value, "__len__") else 8 for value in row.values())
+        gathered.bytes += size
+        self._waiting += size
         if gathered.bytes >= self._row_group_bytes or len(gathered.rows) >= self._most_rows:
             self._write(folder)
-        elif sum(other.bytes for other in self._gathered.values()) >= _MOST_GATHERED * self._row_group_bytes:
+        elif self._waiting >= _MOST_GATHERED * self._row_group_bytes:
             self._write(max(self._gathered, key=lambda name: self._gathered[name].bytes))
 
     def finish(self) -> None:
@@ -156,7 +161,9 @@ class _Writer:
             self._close(next(iter(self._open)))
 
     def _write(self, folder: str) -> None:
-        rows = self._gathered.pop(folder).rows
+        gathered = self._gathered.pop(folder)
+        rows = gathered.rows
+        self._waiting -= gathered.bytes
         arrays = []
         for column in self._columns:
             values = [row[column.name] for row in rows]
