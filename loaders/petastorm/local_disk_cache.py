@@ -114,7 +114,8 @@ class LocalDiskCache(CacheBase):
     def _warn(self, error: TransformError) -> None:
         if not self._has_warned:
             self._has_warned = True
-            logger.warning("cache %s: not kept, and made each time: %s", self._cache.folder, error)
+            what = str(error).partition(";")[0]
+            logger.warning("cache %s: made each time, since it cannot be kept: %s", self._cache.folder, what)
 
 
 def _packed(value: Any) -> list[memoryview]:

@@ -249,7 +249,7 @@ def _answers(frame: Any, answers: Iterable[Any]) -> NDArray[np.bool_]:
 def _rows(frame: Any, names: Sequence[str]) -> Iterable[dict[str, Any]]:
     """Yield rows as dicts; numbers are numpy's."""
     columns = [frame[name].to_numpy() for name in names]
-    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+    return ({name: column[at] for name, column in zip(names, columns, strict=True)} for at in range(len(frame)))
 
 
 def _series(frame: Any, mask: Any) -> Any:
