@@ -141,8 +141,10 @@ class Ahead:
     def close(self) -> None:
         """Give up what is under way; a `next` in another thread ends soon."""
         self._closed.set()
-        for future in [*(unit.loaded for unit in list(self._units)), *(piece.rows for piece in list(self._pieces))]:
-            future.cancel()
+        for unit in list(self._units):
+            unit.loaded.cancel()
+        for piece in list(self._pieces):
+            piece.rows.cancel()
 
     def _look_ahead(self) -> None:
         """Have more units read, and more pieces of the first of them decoded."""
