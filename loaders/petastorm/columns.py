@@ -108,7 +108,11 @@ def _plain(field: UnischemaField, values: pa.Array) -> Column:
     codec = field.codec
     dense = _DENSE.get(type(codec))
     if dense is not None:
-        return dense(values) if len(values) else np.empty((0, *(axis or 0 for axis in field.shape)), field.numpy_dtype)
+        if not len(values):
+            return np.empty((0, *(axis or 0 for axis in field.shape)), field.numpy_dtype)
+        found = dense(values)
+        # Arrays without axes stay arrays; from a block they would come as single numbers.
+        return found if isinstance(found, list) or found.ndim > 1 else [np.array(value) for value in found]
     if codec is None and is_list(values.type):
         return _lists(values, scalar_type(field.numpy_dtype))
     if codec is None or type(codec) is ScalarCodec:
