@@ -113,7 +113,9 @@ class Reader(Iterator[Any]):
         self._deadline_s = deadline_s
         stored = dataset_metadata.infer_or_load_unischema(self.dataset)
         self.ngram = self._checked_ngram(schema_fields, stored, shuffle_row_drop_partitions)
-        fields = self.ngram.get_field_names_at_all_timesteps() if self.ngram is not None else schema_fields
+        fields = schema_fields
+        if self.ngram is not None:  # the time decides over windows, whether or not it is delivered
+            fields = [*self.ngram.get_field_names_at_all_timesteps(), stored.fields[self.ngram.timestamp_name]]
         view = stored.create_schema_view(list(fields)) if fields else stored
         if not view.fields:
             raise RuntimeError(
@@ -452,10 +454,11 @@ class Reader(Iterator[Any]):
         ]  # fmt: skip
         return sha256_text(canonical_json(parts))
 
-    @staticmethod
-    def _checked_ngram(schema_fields: Any, stored: Unischema, parts: int) -> NGram | None:
+    def _checked_ngram(self, schema_fields: Any, stored: Unischema, parts: int) -> NGram | None:
         if not isinstance(schema_fields, NGram):
             return None
+        if self.is_batched_reader:
+            raise NotImplementedError("ngrams are not supported by make_batch_reader; make_reader gives them")
         schema_fields.resolve_regex_field_names(stored)
         if not schema_fields.timestamp_overlap and parts > 1:
             raise NotImplementedError(
