@@ -76,7 +76,7 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
     urls = [url_or_urls] if isinstance(url_or_urls, str | Path) else list(url_or_urls)
     if not urls:
         raise FormatError("dataset url list must be non-empty.")
-    paths = [path for url in urls if (path := _local_path(url, options)) is not None]
+    paths = [path for url in urls if (path := local_path(url, options)) is not None]
     if len(paths) == len(urls):
         is_folder = not is_list and os.path.isdir(paths[0])
         listing = _local_folder(paths[0]) if is_folder else _local_files(paths, is_list=is_list)
@@ -88,7 +88,7 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
     return listing
 
 
-def _local_path(url: str | Path, options: StorageOptions) -> str | None:
+def local_path(url: str | Path, options: StorageOptions) -> str | None:
     """Return the absolute path that a path or URL names, None for one of another storage."""
     made: Any = options.filesystem
     if made is not None:  # one of this machine needs no detour

@@ -41,9 +41,8 @@ def _arrow(filesystem: Any, path: str) -> Iterator[Entry] | None:
     if filesystem.get_file_info(path).type != FileType.Directory:
         return None
     found = filesystem.get_file_info(FileSelector(path, recursive=True))
-    skip = len(path.rstrip("/")) + 1
     return (
-        Entry(each.path[skip:], int(each.size), _version(each.size, each.mtime_ns))
+        Entry(_below(path, each.path), int(each.size), _version(each.size, each.mtime_ns))
         for each in found
         if each.type == FileType.File
     )
@@ -56,9 +55,13 @@ def _fsspec(filesystem: Any, path: str) -> Iterator[Entry] | None:
             return None
     except FileNotFoundError:
         return None
-    skip = len(path.rstrip("/")) + 1
     found = filesystem.find(path, detail=True)
-    return (Entry(name[skip:], int(each["size"]), _told_version(each)) for name, each in found.items())
+    return (Entry(_below(path, name), int(each["size"]), _told_version(each)) for name, each in found.items())
+
+
+def _below(folder: str, path: str) -> str:
+    """Return a path relative to a folder, whichever of the two has a slash at its ends."""
+    return path.strip("/")[len(folder.strip("/")) :].lstrip("/")
 
 
 def _files(filesystem: Any, urls: Sequence[str]) -> Iterator[Entry]:

@@ -9,8 +9,9 @@ from typing import Any
 from pyarrow.fs import FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from loaders.format.files import TEMPORARY_PREFIX, sync_file, sync_folder
-from loaders.petastorm.fs_utils import get_filesystem_and_path_or_paths
-from loaders.stores.storage import local_folder
+from loaders.rowgroups.listing import local_path
+from loaders.stores.filesystem_source import open_filesystem
+from loaders.stores.storage import StorageOptions
 
 
 class Place:
@@ -21,13 +22,14 @@ class Place:
         path: The folder in it.
     """
 
-    def __init__(self, url: str, *, filesystem: object | None = None) -> None:
-        folder = None if filesystem is not None else local_folder(url)
+    def __init__(self, url: str | Path, *, filesystem: object | None = None) -> None:
+        options = StorageOptions(filesystem=filesystem)
+        folder = local_path(url, options)
         if folder is not None:
-            self.store, self.path = LocalFileSystem(), str(folder)
+            self.store, self.path = LocalFileSystem(), folder
         else:
-            found, path = get_filesystem_and_path_or_paths(url, filesystem=filesystem)
-            self.store, self.path = _as_arrow(found), str(path).rstrip("/")
+            found, path = open_filesystem(str(url), options)
+            self.store, self.path = _as_arrow(found), path.rstrip("/")
 
     @property
     def is_local(self) -> bool:
@@ -82,18 +84,11 @@ def sizes(urls: list[str]) -> list[int | None]:
     """Return the bytes of each file, None for one that is not there (yet)."""
     if not urls:
         return []
-    folders = [local_folder(url) for url in urls]
-    if None in folders:
-        found, paths = get_filesystem_and_path_or_paths(urls)
-        store = _as_arrow(found)
-    else:
-        store, paths = LocalFileSystem(), folders
-    return [info.size if info.type == FileType.File else None for info in store.get_file_info([*map(str, paths)])]
+    places = [Place(url) for url in urls]
+    found = places[0].store.get_file_info([place.path for place in places])
+    return [info.size if info.type == FileType.File else None for info in found]
 
 
 def _as_arrow(filesystem: Any) -> FileSystem:
     """Return one of `pyarrow.fs` as it is, one of fsspec behind the same methods."""
-    if isinstance(filesystem, FileSystem):
-        return filesystem
-    protocols = filesystem.protocol if isinstance(filesystem.protocol, tuple | list) else (filesystem.protocol,)
-    return LocalFileSystem() if "file" in protocols else PyFileSystem(FSSpecHandler(filesystem))
+    return filesystem if isinstance(filesystem, FileSystem) else PyFileSystem(FSSpecHandler(filesystem))
