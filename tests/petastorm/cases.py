@@ -688,7 +688,7 @@ def _wrong_values() -> Iterator[Wrong]:
     yield value(
         "ngram_threshold",
         "ValueError",
-        "delta_threshold must be a number.",
+        "delta_threshold must be a number",
         lambda p: p.ngram.NGram({0: ["id"]}, None, "ts"),
     )
     yield value(

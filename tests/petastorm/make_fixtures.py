@@ -39,8 +39,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.petastorm import old_pickles
+from tests.petastorm.behaviours import BEHAVIOURS, Behaviour
 from tests.petastorm.cases import OLD, PICKLES, Wrong, cases, wrongs
-from tests.petastorm.observing import Package, observe
+from tests.petastorm.observing import Package, error_of, observe
 
 DATA = Path(__file__).resolve().parent / "data"
 UNISCHEMA_KEY = b"dataset-toolkit.unischema.v1"
@@ -557,23 +558,36 @@ def observations(package: Package, data: Path, wanted: Callable[[str], bool] = l
         with contextlib.redirect_stdout(io.StringIO()):  # the real one tells that it cleaned its cache
             seen = {f"{case.name} {case.kind}": observe(package, case, data) for case in group}
         expected_file(dataset).write_text(_json(seen, str(data)), encoding="utf-8")
-    errors = {wrong.name: error_of(package, wrong, data) for wrong in wrongs()}
+    errors = {wrong.name: outcome_of(package, wrong, data) for wrong in wrongs()}
     (DATA / "errors.json").write_text(_json(errors, str(data)), encoding="utf-8")
+    behaviours = {name: behaviour_of(package, run, data) for name, run in BEHAVIOURS.items()}
+    (DATA / "behaviours.json").write_text(_json(behaviours, str(data)), encoding="utf-8")
     for wrong in wrongs():
         name, message = errors[wrong.name]["error"], errors[wrong.name]["message"]
         if name != wrong.error or not message.startswith(wrong.begins):
             print(f"{wrong.name}: expected {wrong.error} {wrong.begins!r}, got {name} {message[:150]!r}")  # noqa: T201
 
 
-def error_of(package: Package, wrong: Wrong, data: Path) -> dict[str, str]:
-    """Return class and message of the error that bad input gives."""
+def outcome_of(package: Package, wrong: Wrong, data: Path) -> dict[str, Any]:
+    """Return class and message of the error that bad input gives, or empty ones."""
     with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         try:
             wrong.make(package, data, Path(empty) / "cache")
         except Exception as error:
-            return {"error": type(error).__name__, "message": " ".join(str(error).split())[:200]}
-    return {"error": "", "message": ""}
+            return error_of(error, 200)
+    return {"error": "", "classes": [], "message": ""}
+
+
+def behaviour_of(package: Package, run: Behaviour, data: Path) -> Any:
+    """Return what a behaviour gives, as JSON gives it back."""
+    with tempfile.TemporaryDirectory() as empty, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            found = run(package, data, Path(empty) / "work")
+        except Exception as error:
+            found = f"raised {type(error).__name__}: {error}"[:300]
+    return json.loads(json.dumps(found, default=str).replace(empty, "{empty}"))
 
 
 def expected_file(dataset: str) -> Path:

@@ -69,12 +69,18 @@ def observe(package: Package, case: Case, data: Path) -> dict[str, Any]:
                 found["schema"] = schema_of(reader.schema)
                 items = [item_of(item, flags=case.kind == "row") for item in itertools.islice(reader, MOST)]
         except Exception as error:  # whatever it is is the observation
-            return {"error": type(error).__name__, "message": " ".join(str(error).split())[:300]}
+            return error_of(error, 300)
     if items:
         found["item"] = items[0][0]
         found["fields"] = items[0][1]
     found["items"] = [values for _, _, values in items]
     return found
+
+
+def error_of(error: BaseException, length: int) -> dict[str, Any]:
+    """Return the class of an error, those it is one of too, and the beginning of its message."""
+    classes = [one.__name__ for one in type(error).__mro__]
+    return {"error": classes[0], "classes": classes[1:-1], "message": " ".join(str(error).split())[:length]}
 
 
 def item_of(item: Any, *, flags: bool) -> tuple[Any, Any, Any]:
@@ -110,7 +116,7 @@ def text_of(value: Any, *, flags: bool = False) -> str:
     if isinstance(value, dict):
         return f"dict {{{', '.join(f'{key}: {text_of(one)}' for key, one in value.items())}}}"
     if type(value).__name__ == "Categorical":  # of pandas, which the real one gives for partitions
-        return f"Categorical {text_of(np.asarray(value))}"
+        return f"Categorical {text_of(np.asarray(value.tolist()))}"
     if isinstance(value, bytes) and len(value) > SHOWN:
         return f"bytes of {len(value)} sha256:{hashlib.sha256(value).hexdigest()[:32]}"
     if isinstance(value, (datetime.date, datetime.time)):
@@ -120,7 +126,7 @@ def text_of(value: Any, *, flags: bool = False) -> str:
 
 def _scalar(value: np.generic) -> str:
     if isinstance(value, (np.datetime64, np.timedelta64)):
-        return f"np.{value.dtype.name} {value}"
+        return f"np.{value.dtype.name} {value if value.dtype.kind == 'M' else value.astype('i8')}"
     if isinstance(value, (np.str_, np.bytes_)):
         return f"np.{value.dtype.type.__name__} {value.item()!r}"
     return f"np.{value.dtype.name} {value.item()!r}"
@@ -134,6 +140,8 @@ def _array(value: np.ndarray, *, flags: bool) -> str:
     if value.dtype == object:
         return f"{head} [{', '.join(text_of(one) for one in value.ravel().tolist())}]"
     if value.size <= SHOWN:
-        shown = value.astype(str) if value.dtype.kind in "mM" else value
+        shown = (
+            value.astype(str) if value.dtype.kind == "M" else value.astype("i8") if value.dtype.kind == "m" else value
+        )
         return f"{head} {shown.ravel().tolist()}"
     return f"{head} sha256:{hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:32]}"
