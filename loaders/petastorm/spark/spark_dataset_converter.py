@@ -23,7 +23,6 @@ from urllib.parse import quote, urlsplit
 
 from loaders.petastorm import spark_types
 from loaders.petastorm.etl import _storing
-from loaders.petastorm.fs_utils import normalize_dir_url
 from loaders.petastorm.reader import make_batch_reader
 from loaders.petastorm.spark_utils import quoted
 from loaders.rowgroups.folder import open_folder
@@ -258,8 +257,7 @@ def _parent_folder(session: SparkSession) -> str:
             f"ERROR! A scheme-less directory url ({url}) is no longer supported. "
             'Please prepend "file://" for local filesystem.'
         )
-    parent: str = normalize_dir_url(url)
-    return parent
+    return str(url).rstrip("/")
 
 
 def _databricks_url(url: str) -> str:
