@@ -60,20 +60,24 @@ def add_to_dataset_metadata(dataset: ParquetFolder, key: bytes | str, value: byt
         ValueError: If it is a list of files and no folder.
         StorageError, OSError: If the folder cannot be written to.
     """
+    key = key.encode() if isinstance(key, str) else key
+    put_metadata(dataset, {key: value.encode() if isinstance(value, str) else value})
+
+
+def put_metadata(dataset: ParquetFolder, values: Mapping[bytes, bytes]) -> None:
+    """Put several values beside a dataset, all or none; see `add_to_dataset_metadata`."""
     from loaders.petastorm.etl._storing import Place  # stands on the file systems, which decoding does not need
 
     if dataset.is_single_list:
         raise ValueError("Expected dataset.paths to be a single path, not a list of paths")
-    key = key.encode() if isinstance(key, str) else key
-    value = value.encode() if isinstance(value, str) else value
     place = Place(dataset.root, filesystem=dataset.spec().options.filesystem)
     found = next((name for name in ("_common_metadata", "_metadata") if place.has(name)), dataset.names[0])
     with place.store.open_input_file(f"{place.path}/{found}") as stream:
         columns = pq.read_schema(stream)
     sink = pa.BufferOutputStream()
-    pq.write_metadata(columns.with_metadata({**(columns.metadata or {}), key: value}), sink)
+    pq.write_metadata(columns.with_metadata({**(columns.metadata or {}), **values}), sink)
     place.put("_common_metadata", sink.getvalue().to_pybytes())
-    dataset.metadata[key] = value
+    dataset.metadata.update(values)
 
 
 def _decoded(field: Any, value: Any) -> Any:
