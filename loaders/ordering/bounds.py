@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
-
-from loaders.format.fields import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,15 @@ class Bounds:
     upper: Any = None
 
 
-def bounds_of(statistics: Any, field: Field, rows: int) -> Bounds:
+class Typed(Protocol):
+    """A column, as far as its type."""
+
+    @property
+    def type(self) -> pa.DataType:
+        """Its Arrow type."""
+
+
+def bounds_of(statistics: Any, field: Typed, rows: int) -> Bounds:
     """Read the statistics of a scalar column in one row group.
 
     Args:

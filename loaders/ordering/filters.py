@@ -4,7 +4,8 @@
     [[("label_index", "=", 1)], [("weight", "is null")]]           one of the lists must hold
 
 A value is taken in the type of its column: 0.7 means float32(0.7) beside a float32 column. Text is compared by code
-point. A null matches `is null` and nothing else; NaN matches `!=`, `not in` and `is not null`, as in numpy.
+point, binary by byte. A null matches `is null` and nothing else; NaN matches `!=`, `not in` and `is not null`, as in
+numpy.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +44,27 @@ _LISTS = ("in", "not in")
 OPERATORS = ("=", "==", *(name for name in _COMPARE if name != "="), *_LISTS, *_NULLS)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EXAMPLE = '[("label_index", "in", [1, 2]), ("width", ">=", 640)]'
+
+
+class Column(Protocol):
+    """A column that a filter looks at: a `Field`, or what else says this of itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def type(self) -> pa.DataType:
+        """Its Arrow type."""
+
+    @property
+    def codec(self) -> str:
+        """`raw` for values that can be compared."""
+
+
+C = TypeVar("C", bound=Column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +74,11 @@ class Term:
     Attributes:
         field: The column.
         operator: One of `OPERATORS`, `=` for `==`.
-        values: What it is compared with, in the column's type (dates as days, timestamps as microseconds): one
+        values: What it is compared with, in the column's type (dates as days, timestamps in the column's unit): one
             value; any number, sorted, for `in` and `not in`; none for `is null` and `is not null`.
     """
 
-    field: Field
+    field: Column
     operator: str
     values: tuple[Any, ...] = ()
 
@@ -92,8 +114,8 @@ class Term:
         is_valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
         if self.operator in _NULLS:
             return is_valid if self.operator == "is not null" else ~is_valid
-        if pa.types.is_string(self.field.type):
-            return is_valid & self._text_matches(values)
+        if _is_text(self.field.type) or pa.types.is_decimal(self.field.type):
+            return is_valid & self._arrow_matches(values)
         plain = _numbers(values)
         if self.operator in _LISTS:
             listed: Mask = np.isin(plain, _fitting(self.values, plain.dtype), invert=self.operator == "not in")
@@ -101,12 +123,19 @@ class Term:
         found: Mask = _COMPARE[self.operator](plain, self.values[0])
         return is_valid & found
 
-    def _text_matches(self, values: Any) -> Mask:
-        if self.operator in _LISTS:
-            found = pc.is_in(values, value_set=pa.array(self.values, pa.string()))
-            found = found if self.operator == "in" else pc.invert(found)
+    def _arrow_matches(self, values: Any) -> Mask:
+        is_decimal = pa.types.is_decimal(values.type)
+        if pa.types.is_fixed_size_binary(values.type) and not is_decimal:
+            values = values.cast(pa.binary())
+        given = [pa.scalar(value, None if is_decimal else values.type) for value in self.values]
+        if self.operator not in _LISTS:
+            found = _TEXT[self.operator](values, given[0])
+        elif is_decimal:
+            found = reduce(pc.or_, [pc.equal(values, value) for value in given], pc.is_null(values))
         else:
-            found = _TEXT[self.operator](values, pa.scalar(self.values[0], pa.string()))
+            found = pc.is_in(values, value_set=pa.array(self.values, values.type))
+        if self.operator == "not in":
+            found = pc.invert(found)
         mask: Mask = found.fill_null(False).to_numpy(zero_copy_only=False)
         return mask
 
@@ -130,7 +159,7 @@ class Filter:
         """Return the filter as JSON: the same for another order of terms, alternatives or listed values."""
         return [[term.canonical() for term in terms] for terms in self.alternatives]
 
-    def may_match(self, bounds: Callable[[Field], Bounds]) -> bool:
+    def may_match(self, bounds: Callable[[Column], Bounds]) -> bool:
         """Return False if the bounds of its columns exclude that any row of a row group matches."""
         return any(all(term.may_match(bounds(term.field)) for term in terms) for terms in self.alternatives)
 
@@ -144,7 +173,7 @@ class Filter:
         return mask
 
 
-def parse_filter(value: object, fields: Sequence[Field]) -> Filter:
+def parse_filter(value: object, fields: Sequence[Column]) -> Filter:
     """Check a filter as the user wrote it.
 
     Args:
@@ -171,16 +200,21 @@ def scalar_field(name: object, known: Mapping[str, Field], *, role: str) -> Fiel
     Raises:
         FormatError: If there is none, naming the nearest, or it holds no plain numbers, text, times or booleans.
     """
-    field = known.get(name) if isinstance(name, str) else None
-    if field is None:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
-        raise FormatError(f"{role}: there is no column {name!r}; {hint}")
+    field = _known(name, known, role=role)
     if field.codec != "raw" or (numpy_dtype(field.type) is None and not pa.types.is_string(field.type)):
         raise FormatError(
             f"{role}: column {field.name} holds {field.type} (codec {field.codec}); "
             "only numbers, booleans, text, timestamps and dates can be compared"
         )
+    return field
+
+
+def _known(name: object, known: Mapping[str, C], *, role: str) -> C:
+    field = known.get(name) if isinstance(name, str) else None
+    if field is None:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        raise FormatError(f"{role}: there is no column {name!r}; {hint}")
     return field
 
 
@@ -199,10 +233,15 @@ def _is_term(entry: object) -> bool:
     return isinstance(entry, list | tuple) and bool(entry) and isinstance(entry[0], str)
 
 
-def _term(entry: object, known: Mapping[str, Field]) -> Term:
+def _term(entry: object, known: Mapping[str, Column]) -> Term:
     if not isinstance(entry, list | tuple) or not 2 <= len(entry) <= 3:
         raise FormatError(f"a term of a filter is (column, operator, value), found {entry!r}")
-    field = scalar_field(entry[0], known, role="filter")
+    field = _known(entry[0], known, role="filter")
+    if field.codec != "raw" or not _is_comparable(field.type):
+        raise FormatError(
+            f"filter: column {field.name} holds {field.type} (codec {field.codec}); "
+            "only numbers, booleans, text, binary, timestamps and dates can be compared"
+        )
     name = "=" if entry[1] == "==" else entry[1]
     if name not in OPERATORS:
         raise FormatError(f"filter on {field.name}: unknown operator {name!r}; use one of {', '.join(OPERATORS)}")
@@ -222,21 +261,28 @@ def _term(entry: object, known: Mapping[str, Field]) -> Term:
     return Term(field, name, (_value(value, field),))
 
 
-def _value(value: Any, field: Field) -> Any:
+def _value(value: Any, field: Column) -> Any:
     """Return a value in the type of the column, as a plain Python value."""
     kind = field.type
     given = value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value
     found: Any = None
     if pa.types.is_boolean(kind):
         found = given if isinstance(given, bool) else None
-    elif pa.types.is_string(kind):
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         found = given if isinstance(given, str) and _is_unicode(given) else None
     elif pa.types.is_temporal(kind):
         found = _clock(given, kind)
+    elif pa.types.is_decimal(kind):
+        found = _decimal(given)
+    elif _is_text(kind):
+        found = given if isinstance(given, bytes) else None
     elif isinstance(given, int | float) and not isinstance(given, bool):
         found = _number(given, kind)
     if found is None:
-        raise FormatError(f"filter on {field.name}: the column holds {kind}, which cannot be compared with {value!r}")
+        raise FormatError(
+            f"filter on {field.name}: the column holds {kind}, which cannot be compared with {value!r} "
+            f"({type(value).__name__})"
+        )
     return found
 
 
@@ -261,23 +307,51 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def _decimal(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    found = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    return found if found.is_finite() else None
+
+
 def _clock(value: object, kind: pa.DataType) -> int | None:
-    """Return days for a date, microseconds for a timestamp; numpy's times are in UTC."""
+    """Return days for a date, a count of its units for a timestamp; numpy's times are in UTC."""
     is_date = pa.types.is_date(kind)
     if isinstance(value, np.datetime64):
-        wanted = value.astype("datetime64[D]" if is_date else "datetime64[us]")
+        wanted = value.astype("datetime64[D]" if is_date else f"datetime64[{kind.unit}]")
         return int(wanted.astype(np.int64)) if wanted == value else None
     if is_date:
         return (value - _EPOCH.date()).days if isinstance(value, date) and not isinstance(value, datetime) else None
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return (value - _EPOCH) // timedelta(microseconds=1)
-    return None
+    if not pa.types.is_timestamp(kind) or not isinstance(value, datetime):
+        return None
+    if (value.tzinfo is None) != (kind.tz is None):
+        return None
+    epoch = _EPOCH if value.tzinfo is not None else _EPOCH.replace(tzinfo=None)
+    count, rest = divmod((value - epoch) // timedelta(microseconds=1) * 1000, _NANOSECONDS[kind.unit])
+    return None if rest else count
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    """Whether values are text or binary, which Arrow compares."""
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return bool(is_text or is_binary)
+
+
+def _is_comparable(kind: pa.DataType) -> bool:
+    is_clock = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(pa.types.is_boolean(kind) or is_number or is_clock or _is_text(kind))
 
 
 def _canonical_value(value: Any) -> object:
     """Return JSON for one value: text as bytes, for canonical JSON brings text into NFC and we compare it as it is."""
     if isinstance(value, str):
         return {"text": value.encode()}
+    if isinstance(value, bytes):
+        return {"bytes": value}
+    if isinstance(value, Decimal):
+        return {"decimal": str(value.normalize())}
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
@@ -285,7 +359,8 @@ def _numbers(values: Any) -> npt.NDArray[Any]:
     """Return a scalar Arrow column as numpy numbers; nulls become 0."""
     kind = values.type
     if pa.types.is_temporal(kind):
-        values = values.cast(pa.int32() if pa.types.is_date(kind) else pa.int64())
+        is_date = pa.types.is_date(kind)
+        values = values.cast(pa.date32()).cast(pa.int32()) if is_date else values.cast(pa.int64())
     zero = pa.scalar(False if pa.types.is_boolean(kind) else 0, values.type)
     filled: npt.NDArray[Any] = (values.fill_null(zero) if values.null_count else values).to_numpy(zero_copy_only=False)
     return filled

@@ -33,7 +33,7 @@ def fetch(
     ranges = Ranges(size)
     spans = [_span(chunk, size) for chunk in chunks]
     for start, end in _merged(spans, gap):
-        files.read_into(name, start, [ranges.part(start, end - start)])
+        files.read_into(name, start, [ranges.room(start, end - start)])
     return ranges, [ranges.part(start, end - start) for start, end in spans]
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from loaders.errors import CorruptionError, FormatError
 from loaders.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_footer
 from loaders.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
-from loaders.stores.storage import Files, StorageOptions, open_files
+from loaders.stores.storage import Files, LocalFiles, StorageOptions, open_files
 
 logger = logging.getLogger(__name__)
 
@@ -82,8 +82,10 @@ def find_out(
 
 def open_listed(listing: Listing, options: StorageOptions) -> Files:
     """Open the files of a listing."""
+    if listing.is_local:
+        return LocalFiles(listing.root)
     files = open_files(listing.root, replace(options, cache_folder=None))
-    if files.is_local or options.cache_folder is None:
+    if options.cache_folder is None:
         return files
     from loaders.stores.disk_cache import CachedFiles, DiskCache
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
+from loaders.ordering.bounds import Bounds
+from loaders.ordering.filters import Column, Filter, Mask
 from loaders.reading.pages import PageError
 from loaders.reading.ranges import Ranges
 from loaders.reading.row_group import decode, decode_in_steps, dictionary_of, fetch
 from loaders.rowgroups.claims import FREE_ROW_GROUP_BYTES, check_rows, claim_of, limit_of
 from loaders.rowgroups.discovery import Known, find_out, open_listed
+from loaders.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
 from loaders.rowgroups.footers import Footer, Footers
 from loaders.rowgroups.partitions import Value, partitions_of
 from loaders.rowgroups.schemas import united
@@ -92,9 +97,12 @@ class ParquetFolder:
         )
         self._entries = {entry.name: entry for entry in known.listing.entries}
         self._files = open_listed(known.listing, known.options)
+        self._end = weakref.finalize(self, self._files.close)
+        self._end.atexit = False  # descriptors and daemon threads end with the process
         self._footers = Footers(self._files, self._entries, footers or {})
         self._schema = known.schema if known.is_schema_known else None
         self._lock = threading.Lock()
+        self._last_filter: tuple[object, Filter | None] = (None, None)
 
     @property
     def schema(self) -> pa.Schema:
@@ -155,9 +163,37 @@ class ParquetFolder:
         except Exception as error:
             raise self._broken(piece, columns, error) from error
 
+    def may_match_partitions(self, piece: Piece, filters: object) -> bool:
+        """Return False if the names of its folders exclude that any row of a row group matches; reads nothing.
+
+        Raises:
+            FormatError: If `filters` is no list of conditions, or they do not fit the columns.
+        """
+        parsed = self._filter(filters)
+        return parsed is None or parsed.may_match(partial(partition_bounds, piece.partitions))
+
+    def may_match(self, piece: Piece, filters: object) -> bool:
+        """Return False if names of folders or the footer exclude that any row matches; raises as above, and like
+        `footer`.
+        """
+        parsed = self._filter(filters)
+        return parsed is None or (
+            self.may_match_partitions(piece, parsed) and parsed.may_match(partial(self._bounds, piece))
+        )
+
+    def matches(self, data: pa.Table, filters: object) -> Mask:
+        """Return which rows match; bool, shape (rows,).
+
+        Args:
+            data: What `read` gave, at least the columns of `filters`.
+            filters: Conditions as pyarrow writes them. A null matches none but `is null`.
+        """
+        parsed = self._filter(filters)
+        return np.ones(data.num_rows, dtype=np.bool_) if parsed is None else parsed.matches(data)
+
     def close(self) -> None:
         """Close the files."""
-        self._files.close()
+        self._end()
 
     def __enter__(self) -> ParquetFolder:
         return self
@@ -169,7 +205,7 @@ class ParquetFolder:
         footer, group = self._footers.get(piece.file), self._group(piece)
         stored = [name for name in columns if name in footer.leaves and name not in piece.partitions]
         check_rows(group.num_rows, limit_of(self._entries[piece.file].size))
-        read = self._stored(piece, footer, stored) if stored else {}
+        read = self._stored(piece, footer, stored) if stored and group.num_rows else {}
         made = []
         for name in columns:
             if name in piece.partitions:
@@ -250,6 +286,22 @@ class ParquetFolder:
                 return column
             return pa.DictionaryArray.from_arrays(column.indices, column.dictionary.cast(wanted))
         return column.cast(wanted)
+
+    def _filter(self, filters: object) -> Filter | None:
+        given, parsed = self._last_filter
+        if given is not filters:
+            parsed = parse_filters(filters, self.schema, self._partitions)
+            self._last_filter = (filters, parsed)
+        return parsed
+
+    def _bounds(self, piece: Piece, column: Column) -> Bounds:
+        if column.name in piece.partitions:
+            return partition_bounds(piece.partitions, column)
+        footer, group = self._footers.get(piece.file), self._group(piece)
+        leaves = footer.leaves.get(column.name)
+        if leaves is None:
+            return Bounds(group.num_rows, group.num_rows)
+        return stored_bounds(group.column(leaves.start), footer.schema.field(column.name).type, column, group.num_rows)
 
     def _type(self, name: str) -> pa.DataType:
         at = self.schema.get_field_index(name)

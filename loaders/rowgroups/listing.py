@@ -7,7 +7,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Listing:
         root: The folder that names are relative to: an absolute path, or a URL.
         entries: Files that may hold rows, sorted by name; files that were named one by one in the order given.
         sidecars: The files of `_KEPT` that lie in the root, by name.
+        is_local: Whether the root is a folder of this machine.
         is_list: Whether a list was given.
         is_named: Whether files were named one by one, in a list or alone.
     """
@@ -60,6 +61,7 @@ class Listing:
     root: str
     entries: tuple[Entry, ...]
     sidecars: Mapping[str, Entry]
+    is_local: bool = False
     is_list: bool = False
     is_named: bool = False
 
@@ -78,14 +80,15 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
         raise FormatError("dataset url list must be non-empty.")
     paths = [path for url in urls if (path := local_path(url, options)) is not None]
     if len(paths) == len(urls):
-        is_folder = not is_list and os.path.isdir(paths[0])
-        listing = _local_folder(paths[0]) if is_folder else _local_files(paths, is_list=is_list)
+        is_folder = len(paths) == 1 and os.path.isdir(paths[0])  # also as the one item of a list
+        listing = _local_folder(paths[0]) if is_folder else _local_files(paths)
+        listing = replace(listing, is_local=True)
     else:
         from loaders.rowgroups.remote_listing import list_remote
 
-        listing = list_remote([str(url) for url in urls], options, is_list=is_list)
+        listing = list_remote([str(url) for url in urls], options)
     _refuse_tables(listing)
-    return listing
+    return replace(listing, is_list=is_list)
 
 
 def local_path(url: str | Path, options: StorageOptions) -> str | None:
@@ -153,7 +156,7 @@ def _walk(root: str, below: str, above: tuple[tuple[int, int], ...]) -> Iterator
         raise StorageError(f"{os.path.join(root, below)} cannot be listed: {error.strerror}") from error
 
 
-def _local_files(paths: Sequence[str], *, is_list: bool) -> Listing:
+def _local_files(paths: Sequence[str]) -> Listing:
     found = []
     for path in paths:
         try:
@@ -163,14 +166,14 @@ def _local_files(paths: Sequence[str], *, is_list: bool) -> Listing:
         if status is None or not stat.S_ISREG(status.st_mode):
             raise StorageError(f"Passed non-file path: {path}")
         found.append(_entry(path, status))
-    return named(found, is_list=is_list)
+    return named(found)
 
 
 def _entry(name: str, found: os.stat_result) -> Entry:
     return Entry(name, found.st_size, f"{found.st_size}-{found.st_mtime_ns}")
 
 
-def named(found: Sequence[Entry], *, is_list: bool) -> Listing:
+def named(found: Sequence[Entry]) -> Listing:
     """Make a listing of files that were named one by one by paths or URLs; their common folder is its root."""
     paths = [entry.name for entry in found]
     if len(set(paths)) < len(paths):
@@ -179,7 +182,7 @@ def named(found: Sequence[Entry], *, is_list: bool) -> Listing:
     common = [step[0] for step in takewhile(lambda step: len(set(step)) == 1, zip(*steps, strict=False))]
     root = "/".join(common)
     entries = [Entry(entry.name[len(root) + 1 :], entry.size, entry.version) for entry in found]
-    return Listing(root or "/", tuple(entries), {}, is_list, is_named=True)
+    return Listing(root or "/", tuple(entries), {}, is_named=True)
 
 
 def _without_partitions(folder: str) -> str:

@@ -15,7 +15,7 @@ from loaders.stores.storage import StorageOptions, open_files
 T = TypeVar("T")
 
 
-def list_remote(urls: Sequence[str], options: StorageOptions, *, is_list: bool) -> Listing:
+def list_remote(urls: Sequence[str], options: StorageOptions) -> Listing:
     """List a folder, or look at files that are named one by one; raises like `list_files`."""
     first = urlsplit(urls[0])
     if any((other.scheme, other.netloc) != (first.scheme, first.netloc) for other in map(urlsplit, urls)):
@@ -24,12 +24,12 @@ def list_remote(urls: Sequence[str], options: StorageOptions, *, is_list: bool) 
 
     def ask() -> Listing:
         if first.scheme in ("http", "https") and options.filesystem is None:
-            return _http(urls, options, is_list=is_list)
+            return _http(urls, options)
         filesystem, path = open_filesystem(urls[0], options)
         look = _arrow if hasattr(filesystem, "get_file_info") else _fsspec
-        if not is_list and (found := look(filesystem, path)) is not None:
+        if len(urls) == 1 and (found := look(filesystem, path)) is not None:
             return sorted_out(urls[0].rstrip("/"), found)
-        return named(list(_files(filesystem, urls)), is_list=is_list)
+        return named(list(_files(filesystem, urls)))
 
     return _in_time(ask, options.deadline_s, shown)
 
@@ -83,8 +83,8 @@ def _files(filesystem: Any, urls: Sequence[str]) -> Iterator[Entry]:
         yield Entry(url, int(each["size"]), _told_version(each))
 
 
-def _http(urls: Sequence[str], options: StorageOptions, *, is_list: bool) -> Listing:
-    if not is_list and not urls[0].lower().endswith((".parquet", ".parq", ".pq")):
+def _http(urls: Sequence[str], options: StorageOptions) -> Listing:
+    if len(urls) == 1 and not urls[0].lower().endswith((".parquet", ".parq", ".pq")):
         raise FormatError(f"{without_secrets(urls[0])}: a web server does not list folders; pass a list of its files")
     found = []
     for url in urls:
@@ -97,7 +97,7 @@ def _http(urls: Sequence[str], options: StorageOptions, *, is_list: bool) -> Lis
         finally:
             files.close()
         found.append(Entry(url, size, str(size)))
-    return named(found, is_list=is_list)
+    return named(found)
 
 
 def _version(size: int, mtime_ns: int | None) -> str:
