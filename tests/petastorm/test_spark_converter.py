@@ -118,6 +118,17 @@ def test_a_deleted_frame_is_gone_and_written_again(spark, cache):
 
 
 @pytest.mark.spark
+def test_a_converter_is_used_on_the_workers_of_spark(spark, cache):
+    converter = make_spark_converter(spark.range(10).coalesce(1))
+
+    def rows(_):
+        with converter.make_torch_dataloader(num_epochs=1, data_loader_fn=lambda reader, **_: reader) as reader:
+            return sum(len(batch.id) for batch in reader)
+
+    assert spark.sparkContext.parallelize(range(2)).map(rows).collect() == [10, 10]
+
+
+@pytest.mark.spark
 def test_wrong_settings_and_arguments_are_named(spark, cache):
     frame = spark.range(1)
     with pytest.raises(ValueError, match="dtype float16 is not supported"):

@@ -56,6 +56,8 @@ def test_the_metadata_of_a_dataset_is_shown(every, capsys):
     said = capsys.readouterr().out
     assert "UnischemaField('points', float32, (None, 3), NdarrayCodec(), False)" in said
     assert "indexes" not in said
+    assert show(["--dataset-url", every]) == 0
+    assert "Row groups index is not available" in capsys.readouterr().out
 
 
 def test_settings_of_a_command_are_pairs():

@@ -39,7 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _index_lines(folder: ParquetFolder, *, skipped: Sequence[str], with_groups: bool) -> Iterator[str]:
-    indexes: dict[str, Any] = get_row_group_indexes(folder)
+    try:
+        indexes: dict[str, Any] = get_row_group_indexes(folder)
+    except ValueError as error:
+        yield f"{error}\n"
+        return
     for name, index in indexes.items():
         yield f"Index: {name}\n"
         if name in skipped:
