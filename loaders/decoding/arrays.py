@@ -35,6 +35,7 @@ _NPY_ENTRY = re.compile(
 _NPY_REST = str.maketrans("", "", "{}, \n\t\0")
 _ZIP_END, _ZIP_ENTRY, _ZIP_FILE = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
 _STORED, _DEFLATED = 0, 8
+_Damaged: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, its stub says
 
 Header = tuple[np.dtype[Any], bool, tuple[int, ...], int]
 """dtype, whether in Fortran's order, shape, first byte of the values."""
@@ -220,8 +221,8 @@ def _inflated(packed: memoryview, method: int, size: int) -> Raw:
     unpacker = isal_zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
         content: bytes = unpacker.decompress(packed, max_length=size + 1)
-    except isal_zlib.IsalError as error:
+    except _Damaged as error:
         raise DecodeError(f"a damaged .npz file: {error}") from error
-    if len(content) != size:
+    if len(content) != size or not unpacker.eof:
         raise DecodeError(f"a damaged .npz file: {size:,} bytes were announced, found {len(content):,}")
     return content
