@@ -94,6 +94,7 @@ class Reader(Iterator[Any]):
             worker_class: Accepted, without effect: `is_batched_reader` says what the items are.
         """
         _check_arguments(schema_fields, num_epochs, predicate, shuffle_row_drop_partitions, deadline_s)
+        filters = filters or None
         if shard_seed is not None:
             warnings.warn(
                 "shard_seed was deprecated and will be removed in future versions. Use seed to apply randomization "
@@ -322,6 +323,7 @@ class Reader(Iterator[Any]):
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.join()
+        self.cleanup_cache()
 
     def __getstate__(self) -> object:
         raise TypeError("a Reader has workers of its own and does not travel between processes; make one in each")

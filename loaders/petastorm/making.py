@@ -15,7 +15,7 @@ from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec
 from loaders.petastorm.columns import batch_column, decode_column, rows_of
 from loaders.petastorm.ngram import NGram
-from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.predicates import PredicateBase, included
 from loaders.petastorm.shipping import Shipped, digest_of
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema, UnischemaField
@@ -136,7 +136,7 @@ class RowGroupMaker:
         chosen = folder.read(piece, first)
         rows = self._order(task, chosen.num_rows)
         if recipe.filters is not None:
-            rows = rows[np.asarray(folder.matches(chosen, recipe.filters), dtype=bool)[rows]]
+            rows = rows[folder.matches(chosen, recipe.filters)[rows]]
         columns = _columns(chosen)
         if recipe.predicate is not None and len(rows):
             fields = list(recipe.predicate.get_fields())
@@ -158,12 +158,11 @@ class RowGroupMaker:
         """Return which rows a predicate keeps: bool (rows,)."""
         chosen = {name: take(column, rows) for name, column in columns.items()}
         if self._recipe.is_batched:
-            found = predicate.do_include(frame_of(chosen))
-            return np.asarray(found, dtype=bool)
+            return included(predicate, frame_of(chosen))
         decoded = [rows_of(decode_column(self._recipe.stored.fields[name], chosen[name])) for name in chosen]
         names = list(chosen)
-        found = [predicate.do_include(dict(zip(names, row, strict=True))) for row in zip(*decoded, strict=True)]
-        return np.asarray(found, dtype=bool)
+        found = [bool(predicate.do_include(dict(zip(names, row, strict=True)))) for row in zip(*decoded, strict=True)]
+        return np.array(found, dtype=bool)
 
     def _batch(self, columns: Mapping[str, Any], rows: Ints) -> Made:
         """Make the one item of a row group: columns of numpy arrays."""
@@ -204,7 +203,7 @@ class RowGroupMaker:
             table = self._folder.read(piece, names)
             rows = np.arange(table.num_rows)
             if recipe.filters is not None:
-                rows = rows[np.asarray(self._folder.matches(table, recipe.filters), dtype=bool)]
+                rows = rows[self._folder.matches(table, recipe.filters)]
             columns = {name: column for name, column in _columns(table).items() if name in recipe.schema.fields}
             loaded = self._batch(columns, rows) if recipe.is_batched else _Decoding(recipe, columns, rows)
             pieces = [loaded.make(number) for number in range(loaded.pieces)]
