@@ -63,7 +63,9 @@ class Slots:
         start, self._waiting = self._waiting, self._waiting + rows
         if self.room < self._waiting:
             self._slots = np.append(self._slots, np.arange(self.room, self._waiting))
-        return self._slots[start : self._waiting].copy()
+        slots = self._slots[start : self._waiting]
+        slots.sort()  # memory is written in order; which slot a row has does not matter
+        return slots.copy()
 
     def draw(self, rows: int) -> NDArray[np.int64]:
         """Return the slots of as many waiting rows and free them; int64, shape (rows,), in random order.
