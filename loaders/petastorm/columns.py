@@ -42,12 +42,15 @@ def decode_column(field: UnischemaField, values: pa.Array) -> Column:
 
     Returns:
         (n, *shape), if no value is missing and all have one shape and type, in the field's type for single numbers;
-        else a list of n values, None for a null. Text and decimals come in lists, as `np.str_` and `Decimal`.
+        else a list of n values, None for a null. Text and decimals come in lists, as `np.str_` and `Decimal`. As with
+        Petastorm a null of stored floating-point numbers is NaN, and moments are in microseconds.
 
     Raises:
         DecodeFieldError: If a value cannot be decoded; its `row` says which, its cause why.
     """
     values = _storage(values)
+    if values.null_count and pa.types.is_floating(values.type) and _is_floating(field):
+        values = values.fill_null(float("nan"))
     if values.null_count:
         places = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
         out: list[Any] = [None] * len(values)
@@ -55,6 +58,11 @@ def decode_column(field: UnischemaField, values: pa.Array) -> Column:
             out[place] = value
         return out
     return _decoded(field, values, None)
+
+
+def _is_floating(field: UnischemaField) -> bool:
+    kind = scalar_type(field.numpy_dtype)
+    return (field.codec is None or type(field.codec) is ScalarCodec) and issubclass(kind, np.floating)
 
 
 def rows_of(column: Column) -> list[Any]:
@@ -147,7 +155,9 @@ def _singles(values: pa.Array, kind: Any) -> Column:
     if kind is np.object_:
         return python_objects(values)
     if kind is np.datetime64 and (pa.types.is_timestamp(stored) or pa.types.is_date(stored)):
-        return _moments(values)
+        moments = _moments(values)
+        # of which `.item()` is a datetime, whatever unit was stored: Spark's is nanoseconds
+        return moments.astype("datetime64[us]") if pa.types.is_timestamp(stored) else moments
     if kind is np.timedelta64 and pa.types.is_duration(stored):
         return _moments(values)
     if issubclass(kind, np.number | np.bool_) and is_number(stored):

@@ -82,7 +82,9 @@ class Unischema:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def create_schema_view(self, fields: Sequence[UnischemaField | str]) -> Unischema:
-        """Return a schema, `<name>_view`, of some of the fields, in the order of this schema.
+        """Return a schema, `<name>_view`, of some of the fields: those given as fields first, in the order given.
+
+        Those that patterns match follow in the order of this schema.
 
         Args:
             fields: Fields of this schema, of which the name counts alone, and regular expressions that match whole
@@ -92,17 +94,17 @@ class Unischema:
             ValueError: If one is neither, or a field is not of this schema.
         """
         patterns = [field for field in fields if isinstance(field, str)]
-        named = {field[0] for field in fields if isinstance(field, tuple) and field}
+        named = dict.fromkeys(field[0] for field in fields if isinstance(field, tuple) and field)
         if any(not isinstance(field, str | tuple) or not field for field in fields if field != ""):
             raise ValueError(
                 'Elements of "fields" must be either a string (regular expressions) or an instance of UnischemaField '
                 "class."
             )
-        unknown = named - self._fields.keys()
+        unknown = named.keys() - self._fields.keys()
         if unknown:
             raise ValueError(f"field {unknown} does not belong to the schema {self}")
-        named |= {field.name for field in match_unischema_fields(self, patterns)}
-        return Unischema(f"{self._name}_view", [field for name, field in self._fields.items() if name in named])
+        named |= dict.fromkeys(field.name for field in match_unischema_fields(self, patterns))
+        return Unischema(f"{self._name}_view", [self._fields[name] for name in named])
 
     def make_namedtuple(self, **kargs: Any) -> Any:
         """Return a row of these values, one for each field."""

@@ -58,11 +58,12 @@ def test_a_schema_as_text_can_be_read():
     )
 
 
-def test_views_keep_the_order_of_the_schema_and_its_fields():
+def test_views_keep_the_given_order_of_fields_and_that_of_the_schema_for_patterns():
     found = SCHEMA.create_schema_view([NOTE, UnischemaField("id", np.int8, (9,), NdarrayCodec(), True)])
     assert found._name == "Animals_view"
-    assert list(found.fields.values()) == [ID, NOTE]
+    assert list(found.fields.values()) == [NOTE, ID]
     assert found.id is ID
+    assert list(SCHEMA.create_schema_view(["i.*", NOTE]).fields) == ["note", "id", "image"]
     assert list(SCHEMA.create_schema_view(["i.*"]).fields) == ["id", "image"]
     assert SCHEMA.create_schema_view([".*"]).create_schema_view(["id"])._name == "Animals_view_view"
     with pytest.raises(ValueError, match='Elements of "fields" must be either a string'):
@@ -114,9 +115,9 @@ def test_schemas_travel_between_processes():
 
 COLUMNS = [
     (pa.int8(), np.int8, ()), (pa.uint16(), np.uint16, ()), (pa.uint64(), np.uint64, ()),
-    (pa.float16(), np.float16, ()), (pa.float64(), np.float64, ()), (pa.bool_(), np.bool_, ()), (pa.string(), np.str_, ()),
-    (pa.large_string(), np.str_, ()), (pa.binary(), np.bytes_, ()), (pa.binary(4), np.bytes_, ()),
-    (pa.decimal128(9, 2), Decimal, ()), (pa.decimal256(50, 2), Decimal, ()), (pa.date32(), np.datetime64, ()),
+    (pa.float16(), np.float16, ()), (pa.float64(), np.float64, ()), (pa.bool_(), np.bool_, ()),
+    (pa.string(), np.str_, ()), (pa.large_string(), np.str_, ()),
+    (pa.binary(), np.bytes_, ()), (pa.binary(4), np.bytes_, ()), (pa.decimal128(9, 2), Decimal, ()), (pa.decimal256(50, 2), Decimal, ()), (pa.date32(), np.datetime64, ()),
     (pa.timestamp("ns", "Europe/Berlin"), np.datetime64, ()), (pa.duration("s"), np.timedelta64, ()),
     (pa.time64("us"), np.object_, ()), (pa.null(), np.object_, ()),
     (pa.dictionary(pa.int8(), pa.string()), np.str_, ()), (pa.list_(pa.float32()), np.float32, (None,)),
