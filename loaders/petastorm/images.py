@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
 from loaders.decoding.arrays import each
-from loaders.decoding.pictures import decode_stored, stored_form
+from loaders.decoding.pictures import StoredForm, decode_stored, stored_form
 from loaders.errors import DecodeError
 
 MAX_PIXELS = 40_000_000
@@ -26,12 +28,37 @@ def encode(pixels: NDArray[Any], kind: str, quality: int) -> bytes:
     Raises:
         ValueError: If such pixels cannot be stored as this kind of file.
     """
-    if kind.lower() not in _KINDS:
+    name = _KINDS.get(kind.lower())
+    if name is None:
         raise ValueError(f"unknown image codec {kind!r}; known: {', '.join(_KINDS)}")
+    if pixels.dtype not in (np.uint8, np.uint16) or (pixels.dtype == np.uint16 and name != "PNG") or not pixels.size:
+        raise ValueError(f"pixels of {pixels.dtype}, of shape {pixels.shape}, cannot be stored as {kind}")
+    if name == "PNG":
+        return _png(pixels)
     file = io.BytesIO()
-    options: dict[str, Any] = {"quality": quality} if kind.lower() in ("jpeg", "jpg") else {}
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, _KINDS[kind.lower()], **options)
+    options: dict[str, Any] = {"quality": quality} if name == "JPEG" else {"lossless": True} if name == "WEBP" else {}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, name, **options)
     return file.getvalue()
+
+
+def _png(pixels: NDArray[Any]) -> bytes:
+    """Return a PNG, of 16 bits and three channels too, which Pillow does not write.
+
+    Bytes are stored as their difference from those of the pixel to the left, packed by ISA-L at level 1: 1 ms for 224 x
+    224 RGB, where Pillow takes 4 to 10, and about as small.
+    """
+    height, width = pixels.shape[:2]
+    rows = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder(">"))).view(np.uint8).reshape(height, -1)
+    step = rows.shape[1] // width
+    filtered = np.full((height, 1 + rows.shape[1]), 1, dtype=np.uint8)  # the byte before each row: filter 1, "Sub"
+    filtered[:, 1 : 1 + step] = rows[:, :step]
+    np.subtract(rows[:, step:], rows[:, :-step], out=filtered[:, 1 + step :])
+    header = struct.pack(">II5B", width, height, 8 * pixels.itemsize, 0 if pixels.ndim == 2 else 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(filtered.data, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        len(body).to_bytes(4, "big") + name + body + isal_zlib.crc32(name + body).to_bytes(4, "big")
+        for name, body in chunks
+    )
 
 
 def decode(raw: memoryview) -> NDArray[Any]:
@@ -40,7 +67,7 @@ def decode(raw: memoryview) -> NDArray[Any]:
     Raises:
         DecodeError: If it is no picture, a damaged one, too large, or neither grey nor RGB.
     """
-    return _new(raw, *_form(raw))
+    return _new(raw, _form(raw))
 
 
 def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
@@ -50,23 +77,23 @@ def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
         DecodeError: As `decode`; its `row` says which.
     """
     forms = each(values, _form)
-    if not forms or any(form != forms[0] for form in forms):
-        return each(values, decode)
-    shape, dtype = forms[0]
-    block = np.empty((len(forms), *shape), dtype=dtype)
-    rows = iter(block)
-    each(values, lambda raw: decode_stored(raw, next(rows), max_pixels=MAX_PIXELS))
+    if not forms or any(form[:2] != forms[0][:2] for form in forms):
+        rest = iter(forms)
+        return each(values, lambda raw: _new(raw, next(rest)))
+    block = np.empty((len(forms), *forms[0].shape), dtype=forms[0].dtype)
+    places = zip(forms, block, strict=True)
+    each(values, lambda raw: decode_stored(raw, *next(places), max_pixels=MAX_PIXELS))
     return block
 
 
-def _form(raw: memoryview) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    shape, dtype = stored_form(raw)
-    if shape[0] * shape[1] > MAX_PIXELS:
-        raise DecodeError(f"{shape[1]}x{shape[0]} pixels are more than {MAX_PIXELS:,}")
-    return shape, dtype
+def _form(raw: memoryview) -> StoredForm:
+    form = stored_form(raw)
+    if form.shape[0] * form.shape[1] > MAX_PIXELS:
+        raise DecodeError(f"{form.shape[1]}x{form.shape[0]} pixels are more than {MAX_PIXELS:,}")
+    return form
 
 
-def _new(raw: memoryview, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    out = np.empty(shape, dtype=dtype)
-    decode_stored(raw, out, max_pixels=MAX_PIXELS)
+def _new(raw: memoryview, form: StoredForm) -> NDArray[Any]:
+    out = np.empty(form.shape, dtype=form.dtype)
+    decode_stored(raw, form, out, max_pixels=MAX_PIXELS)
     return out
