@@ -206,13 +206,16 @@ class Reader(Iterator[Any]):
         """Return the items of one pass, where they are known before it.
 
         Raises:
-            TypeError: If the pass is endless, or a predicate, filters or windows of rows decide.
+            TypeError: If the pass is endless, or a predicate, filters, windows of rows or the transform of a row group
+                decide.
         """
         recipe = self._recipe
         if self.num_epochs is None:
             raise TypeError("a reader with num_epochs=None has no length")
         if recipe.predicate is not None or recipe.filters is not None or self.ngram is not None:
             raise TypeError("how many rows a predicate, filters or an NGram leave is known only when they are read")
+        if self.is_batched_reader and recipe.transform is not None and recipe.transform.func is not None:
+            raise TypeError("how many rows the transform of a row group returns is known only when it was called")
         return self.num_epochs * (len(self._units) if self.is_batched_reader else self.num_rows)
 
     def __bool__(self) -> bool:
