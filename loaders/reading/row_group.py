@@ -14,6 +14,23 @@ from loaders.reading.ranges import Ranges
 from loaders.stores.storage import Files
 
 
+def check_chunks(footer: Any, at: int, columns: Sequence[str], size: int) -> None:
+    """Look whether pyarrow can describe the chunks of columns, before it is asked to.
+
+    Asked for the description of a chunk that is damaged in the footer, pyarrow 26 ends the process; on the way to
+    read one it raises. So this reads zeros: what is whole fails at the first page.
+
+    Raises:
+        PageError: If a description is damaged.
+    """
+    try:
+        with _opened(Ranges(size), footer, ()) as file:
+            file.read_row_group(at, columns=list(columns), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        if "page header" not in str(error):
+            raise PageError(f"the footer describes it wrongly: {error}") from error
+
+
 def fetch(
     files: Files, name: str, size: int, chunks: Sequence[Any], *, gap: int | None = None
 ) -> tuple[Ranges, list[memoryview]]:

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from loaders.errors import CorruptionError, FormatError
+from loaders.reading.pages import PageError
+from loaders.reading.row_group import check_chunks
 from loaders.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_footer
 from loaders.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
 from loaders.stores.storage import Files, LocalFiles, StorageOptions, open_files
@@ -127,9 +128,13 @@ def _holds_rows(files: Files, entry: Entry) -> bool:
 def _told_counts(listing: Listing, common: Footer | None, summary: Footer | None) -> dict[str, int] | None:
     """Return the row groups of each file as the metadata of the folder counts them; None if it does not."""
     if summary is not None and summary.raw.num_row_groups:
-        source, counts = METADATA, _summary_counts(summary.raw)
+        source, counts = (
+            METADATA,
+            _summary_counts(summary, listing.sidecars[METADATA].size, f"{listing.root}/{METADATA}"),
+        )
     elif common is not None and COUNTS in (common.raw.metadata or {}):
-        source, counts = COMMON_METADATA, _json_counts(common.raw.metadata[COUNTS], f"{listing.root}/{COMMON_METADATA}")
+        source = COMMON_METADATA
+        counts = _json_counts(common.raw.metadata[COUNTS], f"{listing.root}/{COMMON_METADATA}")
     else:
         return None
     sizes = {entry.name: entry.size for entry in listing.entries}
@@ -142,10 +147,14 @@ def _told_counts(listing: Listing, common: Footer | None, summary: Footer | None
     return counts
 
 
-def _summary_counts(summary: Any) -> dict[str, int]:
+def _summary_counts(summary: Footer, size: int, path: str) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for at in range(summary.num_row_groups):
-        name = posixpath.normpath(summary.row_group(at).column(0).file_path)
+    for at in range(summary.raw.num_row_groups):
+        try:
+            check_chunks(summary.raw, at, summary.schema.names[:1], size)
+        except PageError as error:
+            raise CorruptionError(f"{path}: row group {at}: {error}; delete it or write it again", file=path) from error
+        name = posixpath.normpath(summary.raw.row_group(at).column(0).file_path)
         counts[name] = counts.get(name, 0) + 1
     return counts
 

@@ -139,7 +139,9 @@ class ParquetFolder:
         group, leaves = self._group(piece), self._footers.get(piece.file).leaves
         if columns is None:
             return int(group.total_byte_size)
-        chosen = [leaf for name in columns if name in leaves for leaf in leaves[name]]
+        stored = [name for name in columns if name in leaves]
+        self._footers.check(piece.file, piece.row_group, stored)
+        chosen = [leaf for name in stored for leaf in leaves[name]]
         return sum(int(group.column(leaf).total_uncompressed_size) for leaf in chosen)
 
     def read(self, piece: Piece, columns: Sequence[str]) -> pa.Table:
@@ -204,7 +206,7 @@ class ParquetFolder:
     def _read(self, piece: Piece, columns: Sequence[str]) -> pa.Table:
         footer, group = self._footers.get(piece.file), self._group(piece)
         stored = [name for name in columns if name in footer.leaves and name not in piece.partitions]
-        check_rows(group.num_rows, limit_of(self._entries[piece.file].size))
+        check_rows(group.num_rows, self._limit(piece))
         read = self._stored(piece, footer, stored) if stored and group.num_rows else {}
         made = []
         for name in columns:
@@ -219,11 +221,11 @@ class ParquetFolder:
     def _stored(self, piece: Piece, footer: Footer, names: Sequence[str]) -> dict[str, Any]:
         group = footer.raw.row_group(piece.row_group)
         leaves = [leaf for name in names for leaf in footer.leaves[name]]
+        self._footers.check(piece.file, piece.row_group, names)
         chunks = [group.column(leaf) for leaf in leaves]
         gap = _GAP_LOCAL if self._files.is_local else _GAP_REMOTE
         ranges, found = fetch(self._files, piece.file, self._entries[piece.file].size, chunks, gap=gap)
-        group_bytes = sum(group.column(leaf).total_compressed_size for leaf in range(group.num_columns))
-        limit = limit_of(min(group_bytes, self._entries[piece.file].size))
+        limit = self._limit(piece)
         check_rows(group.num_rows, limit)
         texts = {footer.leaves[name].start for name in names if _is_text(footer.schema.field(name).type)}
         words, steps, total = [], {}, 0
@@ -246,6 +248,10 @@ class ParquetFolder:
         if total > max(FREE_ROW_GROUP_BYTES, limit):
             raise PageError(f"its columns claim {total:,} bytes in {sum(map(len, found)):,} bytes of file")
         return self._decoded(piece, footer.raw, ranges, names, words, steps, limit)
+
+    def _limit(self, piece: Piece) -> int:
+        """Return what a chunk may become, from the share of the file that one row group has."""
+        return limit_of(self._entries[piece.file].size // max(1, self._known.counts[piece.file]))
 
     def _decoded(
         self,
@@ -301,6 +307,7 @@ class ParquetFolder:
         leaves = footer.leaves.get(column.name)
         if leaves is None:
             return Bounds(group.num_rows, group.num_rows)
+        self._footers.check(piece.file, piece.row_group, [column.name])
         return stored_bounds(group.column(leaves.start), footer.schema.field(column.name).type, column, group.num_rows)
 
     def _type(self, name: str) -> pa.DataType:

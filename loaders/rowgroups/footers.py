@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.errors import CorruptionError, FormatError
+from loaders.reading.pages import PageError
+from loaders.reading.row_group import check_chunks
 from loaders.rowgroups.listing import Entry
 from loaders.stores.storage import Files
 
@@ -34,11 +36,13 @@ class Footer:
         raw: `pyarrow.parquet.FileMetaData`.
         schema: Its columns, as pyarrow reads them.
         leaves: The Parquet columns that each column is made of.
+        checked: Row groups and columns whose descriptions were found whole.
     """
 
     raw: Any
     schema: pa.Schema
     leaves: Mapping[str, range]
+    checked: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
 
 
 class Footers:
@@ -63,6 +67,22 @@ class Footers:
         with self._lock:
             self._keep(name, footer)
         return footer
+
+    def check(self, name: str, row_group: int, columns: Sequence[str]) -> None:
+        """Make sure that pyarrow can describe chunks of a row group; see `check_chunks`.
+
+        Raises:
+            CorruptionError: If one is damaged.
+        """
+        footer, what = self.get(name), (row_group, tuple(columns))
+        if what in footer.checked or not columns:
+            return
+        try:
+            check_chunks(footer.raw, row_group, columns, self._entries[name].size)
+        except PageError as error:
+            path = f"{self._files.root}/{name}"
+            raise CorruptionError(f"{path}: row group {row_group}: {error}", file=path, row_group=row_group) from error
+        footer.checked.add(what)
 
     def _keep(self, name: str, footer: Footer) -> None:
         if name not in self._kept:
