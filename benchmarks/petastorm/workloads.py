@@ -11,7 +11,7 @@
 | shuffled | table | the same with `shuffling_queue_capacity=100_000`             |
 | ten      | ten   | `BatchedDataLoader(make_batch_reader(url), batch_size=1024)` |
 
-`table` is what Petastorm does best: 20 large row groups, each cut into views. Uncompressed Parquet cannot be read
+`table` is what Petastorm does best: large row groups, each cut into views. Uncompressed Parquet cannot be read
 five times as fast as that (see README.md), so its line is there to be honest and not to be met.
 """
 

@@ -11,7 +11,7 @@ from benchmarks.petastorm.table import render
 from benchmarks.petastorm.workloads import OURS, THEIRS, WORKLOADS, Setting
 
 
-def line(setting: Setting, *rounds: tuple[float, float, float], rows: int = 60_000) -> Line:
+def line(setting: Setting, *rounds: tuple[float, float, float], rows: int = 64_000) -> Line:
     """Return a line of `rows` with (rows per second, own MB, first_s) of each round, of one pass each."""
     found = Line("rows", "petastorm", setting)
     for rate, own, first in rounds:
@@ -23,7 +23,7 @@ def line(setting: Setting, *rounds: tuple[float, float, float], rows: int = 60_0
     return found
 
 
-SUMS = {"rows": 60_000, "sums": {"label": 5.0, "x": 1.0}}
+SUMS = {"rows": 64_000, "sums": {"label": 5.0, "x": 1.0}}
 
 
 def test_ratios_are_formed_within_a_round_and_an_aim_is_met_by_their_median():
