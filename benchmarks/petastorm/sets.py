@@ -13,7 +13,8 @@
 The label, in tables the first column, is the number of the row: what is lost or repeated shows in its sum.
 Petastorm's files are as Spark writes them in eight tasks: snappy, eight files, one row group each (none is as large as
 Spark and Petastorm let one become by default), `_common_metadata` with the pickled schema and the counts of row groups;
-`ten` has many small row groups, in four files. Petrel's are what `write_dataset` writes: uncompressed, in row groups of 8 MB.
+`ten` has many small row groups, in four files. Petrel's are what `write_dataset` writes: uncompressed, in row groups of
+8 MB.
 """
 
 from __future__ import annotations
