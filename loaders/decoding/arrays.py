@@ -9,6 +9,7 @@ import functools
 import itertools
 import math
 import re
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -28,12 +29,16 @@ MAX_ARRAY_BYTES = 1 << 30
 """A compressed array that claims to be larger is refused before memory is taken."""
 
 _NPY_HEADER_LIMIT = 10_000
+_NPY_USUAL = 128
 _NPY_ENTRY = re.compile(
     r"""['"](descr|fortran_order|shape)['"]\s*:\s*"""
     r"""(?:['"]([<>|=]?[a-zA-Z]\d*(?:\[\d*[a-zA-Z]+\])?)['"]|(True|False)|\(([\d\s,]*)\))"""
 )
 _NPY_REST = str.maketrans("", "", "{}, \n\t\0")
-_ZIP_END, _ZIP_ENTRY, _ZIP_FILE = b"PK\x05\x06", b"PK\x01\x02", b"PK\x03\x04"
+# Of the records of a zip file: the end, an entry of the directory, what stands before a file's bytes.
+_ZIP_END = struct.Struct("<4s4HLLH")  # ..., entries, bytes and place of the directory, length of a comment
+_ZIP_ENTRY = struct.Struct("<4s6xH4xLLLH12xL")  # magic, method, CRC-32, packed bytes, bytes, length of its name, place
+_ZIP_FILE = struct.Struct("<4s22xHH")  # magic, lengths of its name and of more
 _STORED, _DEFLATED = 0, 8
 _Damaged: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, its stub says
 
@@ -50,14 +55,14 @@ def npy_header(raw: Raw) -> Header:
     Raises:
         DecodeError: If it is no such file, or one that holds a pickle.
     """
-    magic, version = bytes(raw[:6]), bytes(raw[6:7])
-    start = 10 if version == b"\1" else 12
-    if magic != b"\x93NUMPY" or version not in (b"\1", b"\2", b"\3") or len(raw) < start:
+    begin = bytes(raw[:_NPY_USUAL])
+    start = 10 if begin[6:7] == b"\1" else 12
+    if begin[:6] != b"\x93NUMPY" or begin[6:7] not in (b"\1", b"\2", b"\3") or len(begin) < start:
         raise DecodeError("no .npy file")
-    end = start + int.from_bytes(raw[8:start], "little")
+    end = start + int.from_bytes(begin[8:start], "little")
     if end > min(len(raw), _NPY_HEADER_LIMIT):
         raise DecodeError(f"a .npy file whose header takes {end:,} of {len(raw):,} bytes")
-    return *_parsed_header(bytes(raw[start:end])), end
+    return *_parsed_header(begin[start:end] if end <= _NPY_USUAL else bytes(raw[start:end])), end
 
 
 @functools.lru_cache(maxsize=256)
@@ -190,23 +195,22 @@ def _of_equal_headers(block: NDArray[np.uint8]) -> Array | None:
 
 def _member(raw: memoryview) -> Raw:
     """Return the bytes of `arr.npy` in a zip file that holds nothing else."""
-    end = len(raw) - 22
-    if end < 0 or raw[end : end + 4] != _ZIP_END:
+    end = len(raw) - _ZIP_END.size
+    if end < 0 or bytes(raw[end : end + 4]) != b"PK\x05\x06":
         raise DecodeError("no .npz file")
-    entries = int.from_bytes(raw[end + 10 : end + 12], "little")
-    at = int.from_bytes(raw[end + 16 : end + 20], "little")
-    if entries != 1 or at + 46 > end or raw[at : at + 4] != _ZIP_ENTRY:
+    *_, entries, _, at, _ = _ZIP_END.unpack_from(raw, end)
+    if entries != 1 or at + _ZIP_ENTRY.size > end or bytes(raw[at : at + 4]) != b"PK\x01\x02":
         raise DecodeError(f"a .npz file with {entries} entries; one, 'arr', is expected")
-    method = int.from_bytes(raw[at + 10 : at + 12], "little")
-    crc, packed, size = (int.from_bytes(raw[at + n : at + n + 4], "little") for n in (16, 20, 24))
-    name = bytes(raw[at + 46 : at + 46 + int.from_bytes(raw[at + 28 : at + 30], "little")])
+    _, method, crc, packed, size, length, local = _ZIP_ENTRY.unpack_from(raw, at)
+    name = bytes(raw[at + _ZIP_ENTRY.size : at + _ZIP_ENTRY.size + length])
     if name != b"arr.npy":
         raise DecodeError(f"a .npz file with the entry {name[:100]!r}; 'arr.npy' is expected")
-    local = int.from_bytes(raw[at + 42 : at + 46], "little")
-    lengths = raw[local + 26 : local + 30]
-    start = local + 30 + int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little")
-    if raw[local : local + 4] != _ZIP_FILE or start + packed > at or size > MAX_ARRAY_BYTES:
+    if local + _ZIP_FILE.size > at or size > MAX_ARRAY_BYTES:
         raise DecodeError(f"a damaged .npz file, or one of more than {MAX_ARRAY_BYTES:,} bytes")
+    magic, length, extra = _ZIP_FILE.unpack_from(raw, local)
+    start = local + _ZIP_FILE.size + length + extra
+    if magic != b"PK\x03\x04" or start + packed > at:
+        raise DecodeError("a damaged .npz file")
     content = _inflated(raw[start : start + packed], method, size)
     if isal_zlib.crc32(content) != crc:
         raise DecodeError("a damaged .npz file: the checksum differs")
