@@ -41,7 +41,7 @@ import pyarrow.parquet as pq
 from tests.petastorm import old_pickles
 from tests.petastorm.behaviours import BEHAVIOURS, Behaviour
 from tests.petastorm.cases import OLD, PICKLES, Wrong, cases, wrongs
-from tests.petastorm.observing import Package, error_of, observe
+from tests.petastorm.observing import Case, Package, error_of, observe
 
 DATA = Path(__file__).resolve().parent / "data"
 UNISCHEMA_KEY = b"dataset-toolkit.unischema.v1"
@@ -556,7 +556,7 @@ def observations(package: Package, data: Path, wanted: Callable[[str], bool] = l
     found = sorted((case for case in cases() if wanted(case.dataset)), key=lambda case: case.dataset)
     for dataset, group in groupby(found, key=lambda case: case.dataset):
         with contextlib.redirect_stdout(io.StringIO()):  # the real one tells that it cleaned its cache
-            seen = {f"{case.name} {case.kind}": observe(package, case, data) for case in group}
+            seen = {f"{case.name} {case.kind}": sorted_fields(case, observe(package, case, data)) for case in group}
         expected_file(dataset).write_text(_json(seen, str(data)), encoding="utf-8")
     errors = {wrong.name: outcome_of(package, wrong, data) for wrong in wrongs()}
     (DATA / "errors.json").write_text(_json(errors, str(data)), encoding="utf-8")
@@ -566,6 +566,25 @@ def observations(package: Package, data: Path, wanted: Callable[[str], bool] = l
         name, message = errors[wrong.name]["error"], errors[wrong.name]["message"]
         if name != wrong.error or not message.startswith(wrong.begins):
             print(f"{wrong.name}: expected {wrong.error} {wrong.begins!r}, got {name} {message[:150]!r}")  # noqa: T201
+
+
+def sorted_fields(case: Case, found: dict[str, Any]) -> dict[str, Any]:
+    """Return an observation with the fields by their names, where their order is that of a set of the real one."""
+    if case.order or "schema" not in found:
+        return found
+    found["schema"]["fields"].sort()
+    fields = found.get("fields", [])
+    if isinstance(fields, dict):
+        orders = {step: np.argsort(names) for step, names in fields.items()}
+        found["fields"] = {step: sorted(names) for step, names in fields.items()}
+        found["items"] = [
+            {step: [part[at] for at in orders[step]] for step, part in item.items()} for item in found["items"]
+        ]
+    elif fields:
+        order = np.argsort(fields)
+        found["fields"] = sorted(fields)
+        found["items"] = [[item[at] for at in order] for item in found["items"]]
+    return found
 
 
 def outcome_of(package: Package, wrong: Wrong, data: Path) -> dict[str, Any]:
