@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import types
+import zlib
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -22,13 +23,15 @@ class Shipped(Generic[T]):
     def __reduce__(self) -> tuple[Any, tuple[bytes]]:
         import cloudpickle  # not before it is needed: readers with threads send nothing
 
-        return _received, (cloudpickle.dumps(self.value),)
+        # Functions of a script or notebook go whole and need nothing of it; compressed, so that who looks for
+        # `__main__` in what is sent does not have the workers import it again.
+        return _received, (zlib.compress(cloudpickle.dumps(self.value), 1),)
 
 
 def _received(raw: bytes) -> Shipped[Any]:
     import pickle
 
-    return Shipped(pickle.loads(raw))
+    return Shipped(pickle.loads(zlib.decompress(raw)))
 
 
 def digest_of(function: object) -> str:
