@@ -1,0 +1,1 @@
+"""How fast a dataset is read on this machine."""
