@@ -15,9 +15,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loaders.decoding.arrays import dense_npy, dense_npz, stacked
+from loaders.decoding.arrow import indices, numbers, validity
 from loaders.errors import DecodeError
 from loaders.petastorm import images
-from loaders.petastorm.arrow_types import is_bytes, is_list, is_number, is_text
+from loaders.petastorm.arrow_types import is_list, is_number, is_text
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec, single
 from loaders.petastorm.unischema import UnischemaField, scalar_type
 from loaders.petastorm.utils import DecodeFieldError
@@ -50,9 +51,9 @@ def decode_column(field: UnischemaField, values: pa.Array) -> Column:
     """
     values = _storage(values)
     if values.null_count and pa.types.is_floating(values.type) and _is_floating(field):
-        values = values.fill_null(float("nan"))
+        return _cast(_with_nan(values), np.dtype(scalar_type(field.numpy_dtype)))
     if values.null_count:
-        places = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        places = np.flatnonzero(validity(values))
         out: list[Any] = [None] * len(values)
         for place, value in zip(places.tolist(), rows_of(_decoded(field, values.drop_null(), places)), strict=True):
             out[place] = value
@@ -133,12 +134,12 @@ def _plain(field: UnischemaField, values: pa.Array) -> Column:
 
 def _by_dictionary(field: UnischemaField, values: pa.DictionaryArray) -> Column:
     """Decode each value of the dictionary that occurs, once."""
-    indices = values.indices.to_numpy()
-    if len(indices) and (np.diff(indices) == 1).all():
-        return _plain(field, values.dictionary.slice(int(indices[0]), len(indices)))
-    used, inverse = np.unique(indices, return_inverse=True)
+    words = numbers(values.indices)
+    if len(words) and (np.diff(words) == 1).all():
+        return _plain(field, values.dictionary.slice(int(words[0]), len(words)))
+    used, inverse = np.unique(words, return_inverse=True)
     try:
-        found = _plain(field, values.dictionary.take(pa.array(used)))
+        found = _plain(field, values.dictionary.take(indices(used)))
     except DecodeError as error:
         if error.row is not None:
             error.row = int(np.flatnonzero(inverse == error.row)[0])
@@ -164,7 +165,7 @@ def _singles(values: pa.Array, kind: Any) -> Column:
     if kind is np.timedelta64 and pa.types.is_duration(stored):
         return _moments(values)
     if issubclass(kind, np.number | np.bool_) and is_number(stored):
-        return _cast(values.to_numpy(zero_copy_only=False), np.dtype(kind))
+        return _cast(numbers(values), np.dtype(kind))
     objects = python_objects(values)
     if kind is Decimal:
         return objects if pa.types.is_decimal(stored) else [Decimal(value) for value in objects]
@@ -193,12 +194,12 @@ def _moments(values: pa.Array) -> NDArray[Any]:
     """Return dates, timestamps or durations, none null, as datetime64 or timedelta64 in the stored unit."""
     kind = values.type
     if pa.types.is_date32(kind):
-        return values.view(pa.int32()).to_numpy().astype("datetime64[D]")  # type: ignore[no-any-return]
-    whole = values.view(pa.int64()).to_numpy().copy()
+        return numbers(values).astype("datetime64[D]")
+    whole = numbers(values).copy()
     if pa.types.is_date64(kind):
-        return whole.view("datetime64[ms]").astype("datetime64[D]")  # type: ignore[no-any-return]
+        return whole.view("datetime64[ms]").astype("datetime64[D]")
     name = "timedelta64" if pa.types.is_duration(kind) else "datetime64"
-    return whole.view(f"{name}[{kind.unit}]")  # type: ignore[no-any-return]
+    return whole.view(f"{name}[{kind.unit}]")
 
 
 def _lists(values: pa.Array, kind: Any) -> Column:
@@ -225,7 +226,7 @@ def _list_values(values: pa.Array) -> Column:
     if pa.types.is_fixed_size_list(values.type):
         lengths = np.full(len(values), values.type.list_size)
     else:
-        lengths = pc.list_value_length(values).to_numpy()
+        lengths = numbers(pc.list_value_length(values))
     if isinstance(inner, list):
         inner = _object_array(inner)
     if len(lengths) and (lengths == lengths[0]).all():
@@ -240,15 +241,14 @@ def _native_batch(values: pa.Array) -> NDArray[Any]:
     if is_text(kind):
         return _text_block(values)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        nulls = values.is_null().to_numpy(zero_copy_only=False)
-        found = _moments(values.fill_null(pa.scalar(0, pa.int64()).cast(kind)) if values.null_count else values)
-        found[nulls] = "NaT"
+        found = _moments(values)
+        if values.null_count:
+            found[~validity(values)] = "NaT"
         return found
+    if is_number(kind) and values.null_count:
+        return _object_array(values.to_pylist()) if pa.types.is_boolean(kind) else _with_nan(values)
     if is_number(kind):
-        found = values.to_numpy(zero_copy_only=False)
-        if values.null_count and pa.types.is_integer(kind):
-            found = found.astype(np.float64)
-        return _writable(found)
+        return _writable(numbers(values))
     if is_list(kind) and not values.null_count:
         lists = _list_values(values)
         return lists if isinstance(lists, np.ndarray) else _object_array(lists)
@@ -258,13 +258,21 @@ def _native_batch(values: pa.Array) -> NDArray[Any]:
     return _object_array(python_objects(values))
 
 
+def _with_nan(values: pa.Array) -> NDArray[Any]:
+    """Return numbers with NaN for nulls, whole ones as float64."""
+    found = numbers(values)
+    found = found.astype(np.float64) if found.dtype.kind in "iu" else found.copy()
+    found[~validity(values)] = np.nan
+    return found
+
+
 def _text_block(values: pa.Array) -> NDArray[Any]:
-    objects = values.to_numpy(zero_copy_only=False)
+    objects = _object_array(values.to_pylist())
     if values.null_count:
-        return _writable(objects)
+        return objects
     longest = pc.max(pc.utf8_length(_no_view(values))).as_py() or 0
     if 4 * longest * len(values) > max(_MAX_TEXT_BLOCK, 64 * values.nbytes):
-        return _writable(objects)
+        return objects
     return objects.astype(np.str_)  # type: ignore[no-any-return]
 
 
@@ -275,9 +283,6 @@ def _no_view(values: pa.Array) -> pa.Array:
 def python_objects(values: pa.Array) -> list[Any]:
     """Return Python values, None for a null: str, bytes, Decimal, date, dict."""
     kind = values.type
-    if is_text(kind) or (is_bytes(kind) and not values.null_count):
-        found: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
-        return found
     if pa.types.is_map(kind):
         return [None if value is None else dict(value) for value in values.to_pylist()]
     plain: list[Any] = values.to_pylist()
@@ -299,7 +304,8 @@ def _object_array(found: Iterable[Any]) -> NDArray[Any]:
 
 
 def _writable(found: NDArray[Any]) -> NDArray[Any]:
-    return found if found.flags.writeable and found.flags.owndata else found.copy()
+    # What Parquet decoded is nobody else's; what Arrow shares cannot be written to.
+    return found if found.flags.writeable else found.copy()
 
 
 def _storage(values: pa.Array) -> pa.Array:
