@@ -273,7 +273,7 @@ def _text_block(values: pa.Array) -> NDArray[Any]:
     longest = pc.max(pc.utf8_length(_no_view(values))).as_py() or 0
     if 4 * longest * len(values) > max(_MAX_TEXT_BLOCK, 64 * values.nbytes):
         return objects
-    return objects.astype(np.str_)  # type: ignore[no-any-return]
+    return objects.astype(np.str_)
 
 
 def _no_view(values: pa.Array) -> pa.Array:

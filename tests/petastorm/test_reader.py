@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 
@@ -326,6 +328,18 @@ def test_forgotten_readers_leave_no_threads(things):
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+def test_reading_imports_neither_pandas_nor_spark_nor_torch(things, numbers):
+    script = (
+        "import sys, warnings; warnings.simplefilter('ignore')\n"
+        "from loaders.petastorm import make_batch_reader, make_reader\n"
+        "for make, url in ((make_reader, sys.argv[1]), (make_batch_reader, sys.argv[2])):\n"
+        "    with make(url, seed=1, shuffle_rows=True) as reader: list(reader)\n"
+        "print(sorted({'pandas', 'pyspark', 'torch', 'cv2'} & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script, things, numbers], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 def test_a_thousand_opens_read_everything(tmp_path):
