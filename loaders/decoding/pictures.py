@@ -1,4 +1,4 @@
-"""Encoded pictures into pixels: JPEG by libjpeg-turbo, all else by Pillow, without the GIL while they decode.
+"""Encoded pictures into pixels: JPEG by libjpeg-turbo, common PNG by `png`, all else by Pillow, without the GIL.
 
 Pixels do not depend on who decodes: the compiled `_jpeg` (on the machine's libjpeg-turbo, 2.1.5 when tried),
 simplejpeg (which brings 3.1.2) and Pillow (3.2.0) agree bit for bit; tests/loaders/test_pictures.py compares them. A
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  formats that preinit leaves for the first picture
 
+from loaders.decoding.png import PngHeader, check_png, is_read_here, png_header, read_png
 from loaders.errors import DecodeError
 
 _native: Any = None
@@ -32,6 +33,7 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _TURBO_SPACES = {1: "GRAY", 3: "RGB", 4: "RGBA"}
+_UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _MAX_SCANS = 100
 """As in `_jpeg.c`: encoders write about ten, and each may cost a pass over the whole picture."""
 
@@ -45,6 +47,17 @@ class Box(NamedTuple):
     left: int
     height: int
     width: int
+
+
+class StoredForm(NamedTuple):
+    """How a picture is stored."""
+
+    shape: tuple[int, ...]
+    """(H, W), or (H, W, 3)."""
+    dtype: np.dtype[Any]
+    """uint8, or uint16 if it is deeper."""
+    header: JpegHeader | PngHeader | None
+    """None: Pillow is to decode."""
 
 
 class JpegHeader(NamedTuple):
@@ -82,7 +95,7 @@ def picture_size(raw: Raw) -> tuple[int, int]:
     Raises:
         DecodeError: If it is no picture that we read.
     """
-    header = jpeg_header(raw)
+    header = jpeg_header(raw) or png_header(raw)
     if header is not None:
         return header.height, header.width
     with _opened(raw) as image:
@@ -104,7 +117,12 @@ def decode_into(raw: Raw, out: Pixels, *, max_pixels: int) -> None:
     channels = 1 if out.ndim == 2 else out.shape[2]
     header = jpeg_header(raw)
     if header is None or (channels == 1 and header.components == 3):
-        out[...] = _by_pillow(raw, channels, max_pixels, out.shape)
+        png = _png_of(raw, channels)
+        if png is None:
+            out[...] = _by_pillow(raw, channels, max_pixels, out.shape)
+            return
+        _check(png.height, png.width, max_pixels, out.shape)
+        _by_png(raw, png, out)
         return
     _check(header.height, header.width, max_pixels, out.shape)
     _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
@@ -118,10 +136,15 @@ def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
     """
     header = jpeg_header(raw)
     if header is None or (channels == 1 and header.components == 3):
-        return _by_pillow(raw, channels, max_pixels)
+        png = _png_of(raw, channels)
+        if png is None:
+            return _by_pillow(raw, channels, max_pixels)
+        _check(png.height, png.width, max_pixels)
+        out = np.empty(_shape(png.height, png.width, channels), dtype=np.uint8)
+        _by_png(raw, png, out)
+        return out
     _check(header.height, header.width, max_pixels)
-    shape = (header.height, header.width, channels)
-    out = np.empty(shape[:2] if channels == 1 else shape, dtype=np.uint8)
+    out = np.empty(_shape(header.height, header.width, channels), dtype=np.uint8)
     _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
     return out
 
@@ -150,41 +173,73 @@ def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eight
     return out
 
 
-def stored_form(raw: Raw) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type of a picture as it is stored: (H, W) or (H, W, 3), uint8, or uint16 if it is deeper.
+def stored_form(raw: Raw) -> StoredForm:
+    """Read how a picture is stored.
 
     Raises:
         DecodeError: If it is no picture that we read, or one with alpha.
     """
-    header = jpeg_header(raw)
-    if header is not None:
-        return (header.height, header.width, 3)[: 2 if header.components == 1 else 3], np.dtype("uint8")
+    jpeg = jpeg_header(raw)
+    if jpeg is not None:
+        return StoredForm(_shape(*jpeg), _UINT8, jpeg)
+    png = png_header(raw)
+    if png is not None:
+        return StoredForm(_shape(*png[:3]), _UINT16 if png.bits == 16 else _UINT8, png)
     with _opened(raw) as image:
         width, height = image.size
         if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
             raise DecodeError(f"a picture with alpha (mode {image.mode}), where grey or RGB is expected")
-        shape = (height, width) if image.mode in ("1", "L", *_DEEP_MODES) else (height, width, 3)
-        return shape, np.dtype("uint16" if image.mode in _DEEP_MODES else "uint8")
+        shape = _shape(height, width, 1 if image.mode in ("1", "L", *_DEEP_MODES) else 3)
+        return StoredForm(shape, _UINT16 if image.mode in _DEEP_MODES else _UINT8, None)
 
 
-def decode_stored(raw: Raw, out: NDArray[Any], *, max_pixels: int) -> None:
-    """Decode a picture into an array of its `stored_form`, C-contiguous.
+def decode_stored(raw: Raw, form: StoredForm, out: NDArray[Any], *, max_pixels: int) -> None:
+    """Decode a picture as it is stored.
+
+    Args:
+        raw: The encoded file.
+        form: Its `stored_form`.
+        out: C-contiguous, of that shape and type.
+        max_pixels: A picture with more is refused before memory is taken.
 
     Raises:
-        DecodeError: As `decode_into`.
+        DecodeError: If it is damaged, or too large.
     """
-    if out.dtype == np.uint8:
-        decode_into(raw, out, max_pixels=max_pixels)
-        return
-    with _opened(raw) as image:
-        width, height = image.size
-        _check(height, width, max_pixels, out.shape)
-        out[...] = np.asarray(image)
+    header = form.header
+    _check(form.shape[0], form.shape[1], max_pixels, out.shape)
+    if isinstance(header, JpegHeader):
+        _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
+    elif header is not None:
+        _by_png(raw, header, out)
+    elif form.dtype == _UINT8:
+        out[...] = _by_pillow(raw, 1 if out.ndim == 2 else 3, max_pixels, out.shape)
+    else:
+        with _opened(raw) as image:
+            out[...] = np.asarray(image)
 
 
 def cut(whole: Pixels, box: Box) -> Pixels:
     """Return a box of a picture, without copying."""
     return whole[box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def _shape(height: int, width: int, channels: int) -> tuple[int, ...]:
+    return (height, width) if channels == 1 else (height, width, channels)
+
+
+def _png_of(raw: Raw, channels: int) -> PngHeader | None:
+    """Return the header of a PNG whose pixels are 8 bits of these channels, as they are."""
+    header = png_header(raw)
+    return header if header is not None and header.bits == 8 and header.channels == channels else None
+
+
+def _by_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+    if is_read_here(header):
+        read_png(raw, header, out)
+        return
+    check_png(raw)  # Pillow checks less
+    with _opened(raw) as image:
+        out[...] = np.asarray(image)
 
 
 def _by_turbo(

@@ -1,0 +1,177 @@
+"""PNG of the common kinds into pixels: grey or RGB, 8 or 16 bits, not interlaced; all checksums are checked.
+
+Inflated by ISA-L, to no more bytes than the picture has; the filters are undone by the compiled `_png`. Pixels are
+those of Pillow and OpenCV; tests/petastorm/test_png.py compares them. What a file says beyond its pixels, such as gamma
+or a colour profile, is not applied. Other kinds, with a palette, alpha or fewer bits, are Pillow's.
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from loaders.errors import DecodeError
+
+_native: Any = None
+with suppress(ImportError):  # not compiled
+    _native = importlib.import_module("loaders.decoding._png")
+
+Raw = bytes | bytearray | memoryview
+
+_START = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR"
+_HEADER = struct.Struct(">IIBBBBBI")  # width, height, bits, colour, compression, filter method, interlacing, CRC-32
+_FIRST_CHUNK = len(_START) + _HEADER.size
+_CHUNK = struct.Struct(">I4s")  # bytes of content, name; after the content comes the CRC-32 of name and content
+_CRC = struct.Struct(">I")
+_CHANNELS = {0: 1, 2: 3}
+_FOR_PILLOW = (b"tRNS", b"acTL")  # alpha, and a picture that moves
+_IS_OPTIONAL = 0x20  # the bit of a chunk's name that is set where it may be passed over
+
+
+class PngHeader(NamedTuple):
+    """What a PNG that is read here says first."""
+
+    height: int
+    width: int
+    channels: int
+    """1 (grey) or 3."""
+    bits: int
+    """8 or 16."""
+    pixels_at: int
+    """Where the first chunk of pixels begins."""
+
+
+def png_header(raw: Raw) -> PngHeader | None:
+    """Read what a PNG says before its pixels. None: it is none, of another kind or damaged; Pillow is to decide."""
+    if raw[: len(_START)] != _START or len(raw) < _FIRST_CHUNK:
+        return None
+    width, height, bits, colour, *methods, crc = _HEADER.unpack_from(raw, len(_START))
+    is_ours = colour in _CHANNELS and bits in (8, 16) and methods == [0, 0, 0] and height > 0 < width
+    if not is_ours or isal_zlib.crc32(raw[12 : _FIRST_CHUNK - 4]) != crc:
+        return None
+    at, end = _FIRST_CHUNK, len(raw) - _CHUNK.size
+    while at <= end:
+        size, name = _CHUNK.unpack_from(raw, at)
+        if name == b"IDAT":
+            return PngHeader(height, width, _CHANNELS[colour], bits, at)
+        if name in _FOR_PILLOW or not name[0] & _IS_OPTIONAL:
+            return None
+        at += 12 + size
+    return None
+
+
+def is_read_here(header: PngHeader) -> bool:
+    """Return whether `read_png` reads it: all if the module is compiled, else what Pillow would cut to 8 bits."""
+    return _native is not None or (header.bits == 16 and header.channels == 3)
+
+
+def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+    """Read the pixels of a PNG.
+
+    Args:
+        raw: The file.
+        header: Its `png_header`.
+        out: C-contiguous: (H, W), or (H, W, 3) if it is not grey; uint8, or uint16 if it has 16 bits.
+
+    Raises:
+        DecodeError: If it is damaged or cut off.
+    """
+    pixel_bytes = header.channels * header.bits // 8
+    row_bytes = header.width * pixel_bytes
+    rows = _inflated(_pixel_parts(raw), header.height * (1 + row_bytes))
+    unfilter = _unfilter if _native is None else _native.unfilter
+    try:
+        unfilter(rows, out, row_bytes, pixel_bytes)
+    except ValueError as error:
+        raise DecodeError(f"damaged PNG: {error}") from error
+    if header.bits == 16 and sys.byteorder == "little":
+        out.byteswap(inplace=True)
+
+
+def check_png(raw: Raw) -> None:
+    """Check a PNG that another is to read.
+
+    Raises:
+        DecodeError: If a checksum differs, or the file is cut off.
+    """
+    _pixel_parts(raw)
+
+
+def _pixel_parts(raw: Raw) -> list[memoryview]:
+    """Return the packed pixels of a PNG, in one or more parts, after having checked the file to its end mark."""
+    parts: list[memoryview] = []
+    is_over = False
+    for name, content in _chunks(memoryview(raw)):
+        if name != b"IDAT":
+            is_over = bool(parts)
+        elif not is_over:
+            parts.append(content)
+    return parts
+
+
+def _chunks(raw: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield name and content of the chunks between the header and the end mark."""
+    at, end = _FIRST_CHUNK, len(raw) - 12
+    while at <= end:
+        size, name = _CHUNK.unpack_from(raw, at)
+        crc_at = at + 8 + size
+        if crc_at > len(raw) - 4:
+            break
+        if isal_zlib.crc32(raw[at + 4 : crc_at]) != _CRC.unpack_from(raw, crc_at)[0]:
+            raise DecodeError(f"damaged PNG: the checksum of chunk {name!r} at byte {at:,} differs")
+        if name == b"IEND":
+            return
+        yield name, raw[at + 8 : crc_at]
+        at = crc_at + 4
+    raise DecodeError(f"damaged PNG: it is cut off, or a chunk is; it has {len(raw):,} bytes")
+
+
+def _inflated(parts: list[memoryview], size: int) -> bytes:
+    """Return what was packed: `size` bytes, or one more if there are more."""
+    unpacker = isal_zlib.decompressobj()
+    try:
+        content: bytes = unpacker.decompress(parts[0] if len(parts) == 1 else b"".join(parts), max_length=size + 1)
+    except isal_zlib.IsalError as error:  # type: ignore[misc]
+        raise DecodeError(f"damaged PNG: {error}") from error
+    if len(content) < size or (len(content) == size and not unpacker.eof):
+        raise DecodeError(f"damaged PNG: {size:,} bytes of pixels and a checksum are expected, found {len(content):,}")
+    return content
+
+
+def _unfilter(filtered: bytes, out: NDArray[Any], row_bytes: int, pixel_bytes: int) -> None:
+    """Undo the filters as the compiled module does, some hundred times slower."""
+    rows = np.frombuffer(filtered, np.uint8)[: len(out) * (1 + row_bytes)].reshape(len(out), 1 + row_bytes)
+    # above, row: (pixels and one of zeros before them, bytes of a pixel)
+    above = np.zeros((1 + row_bytes // pixel_bytes, pixel_bytes), dtype=np.int16)
+    for number, (kind, target) in enumerate(zip(rows[:, 0].tolist(), out.view(np.uint8), strict=True)):
+        row = np.zeros_like(above)
+        row[1:] = rows[number, 1:].reshape(-1, pixel_bytes)
+        if kind > 4:
+            raise ValueError(f"row {number} has filter {kind}, of 0 to 4")
+        if kind == 1:
+            np.cumsum(row, axis=0, out=row, dtype=np.int16)
+        elif kind == 2:
+            row += above
+        elif kind > 2:
+            for at in range(1, len(row)):
+                left, up, corner = row[at - 1], above[at], above[at - 1]
+                row[at] += (left + up) >> 1 if kind == 3 else _nearest(left, up, corner)
+                row[at] &= 0xFF
+        row &= 0xFF
+        target[...] = row[1:].reshape(target.shape)
+        above = row
+
+
+def _nearest(left: NDArray[Any], up: NDArray[Any], corner: NDArray[Any]) -> NDArray[Any]:
+    """Return of three neighbours the one nearest to left + up - corner; the first of equals."""
+    distances = np.abs([up - corner, left - corner, left + up - 2 * corner])
+    nearest: NDArray[Any] = np.choose(distances.argmin(axis=0), [left, up, corner])
+    return nearest

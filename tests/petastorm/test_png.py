@@ -1,0 +1,343 @@
+"""PNG is read to the pixels that Pillow and OpenCV find in it, and damage is an error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from loaders.decoding import pictures, png
+from loaders.decoding.pictures import decode_into, decode_new, picture_size, stored_form
+from loaders.decoding.png import png_header
+from loaders.errors import DecodeError
+from loaders.petastorm import images
+from tests.corpus import encoded, picture
+
+KINDS = {"grey": (0, 8), "rgb": (2, 8), "grey 16": (0, 16), "rgb 16": (2, 16)}
+"""Colour type and bits."""
+SIZES = ((1, 1), (1, 9), (9, 1), (4, 5), (31, 33))
+ADLER = 4
+needs_native = pytest.mark.skipif(png._native is None, reason="loaders.decoding._png was not compiled here")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(params=["compiled", "not compiled"])
+def build(request, monkeypatch):
+    """Read by the compiled module, or as if it had not been compiled."""
+    if request.param == "not compiled":
+        monkeypatch.setattr(png, "_native", None)
+    elif png._native is None:
+        pytest.skip("loaders.decoding._png was not compiled here")
+    return request.param
+
+
+# ------------------------------------------------------------------------------------------------ PNG, by hand
+
+
+def chunk(name, content=b""):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+class Png(NamedTuple):
+    """The parts of a file."""
+
+    width: int
+    height: int
+    colour: int
+    bits: int
+    rows: bytes
+    before: bytes = b""
+    between: int = 1 << 30
+    after: bytes = b""
+    packed: bytes | None = None
+    interlacing: int = 0
+
+    def file(self):
+        header = struct.pack(">IIBBBBB", self.width, self.height, self.bits, self.colour, 0, 0, self.interlacing)
+        packed = zlib.compress(self.rows) if self.packed is None else self.packed
+        parts = [packed[at : at + self.between] for at in range(0, len(packed), self.between)]
+        pixels = b"".join(chunk(b"IDAT", part) for part in parts)
+        return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + self.before + pixels + self.after + chunk(b"IEND")
+
+
+def crafted(pixels, filters):
+    """Return a PNG whose rows have these filters."""
+    colour, bits = (2 if pixels.ndim == 3 else 0), pixels.dtype.itemsize * 8
+    step = (3 if colour else 1) * bits // 8
+    plain = np.frombuffer(pixels.astype(pixels.dtype.newbyteorder(">")).tobytes(), np.uint8)
+    # padded: one more row above and one more pixel to the left, of zeros
+    padded = np.zeros((len(pixels) + 1, (pixels.shape[1] + 1) * step), dtype=np.int64)
+    padded[1:, step:] = plain.reshape(len(pixels), -1)
+    value, left, above, corner = padded[1:, step:], padded[1:, :-step], padded[:-1, step:], padded[:-1, :-step]
+    guess = left + above - corner
+    to_left, to_above, to_corner = abs(guess - left), abs(guess - above), abs(guess - corner)
+    is_left = (to_left <= to_above) & (to_left <= to_corner)
+    paeth = np.where(is_left, left, np.where(to_above <= to_corner, above, corner))
+    predicted = np.stack([np.zeros_like(value), left, above, (left + above) // 2, paeth])
+    rows = np.empty((len(pixels), 1 + value.shape[1]), dtype=np.uint8)
+    rows[:, 0] = filters
+    rows[:, 1:] = (value - predicted[filters, np.arange(len(pixels))]) & 0xFF
+    return Png(pixels.shape[1], pixels.shape[0], colour, bits, rows.tobytes())
+
+
+def noise(rng, kind, height, width, limit=256):
+    colour, bits = KINDS[kind]
+    shape = (height, width, 3) if colour else (height, width)
+    return rng.integers(0, limit << (bits - 8), shape, dtype=f"uint{bits}")
+
+
+def decoded(raw):
+    return images.decode(memoryview(raw))
+
+
+def by_pillow(raw):
+    with Image.open(io.BytesIO(raw), formats=["PNG"]) as image:
+        return np.asarray(image)
+
+
+def by_opencv(raw):
+    found = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    return found[..., ::-1] if found.ndim == 3 else found
+
+
+def same(one, other):
+    return one.shape == other.shape and one.dtype == other.dtype and bool((one == other).all())
+
+
+# ------------------------------------------------------------------------------------------------ pixels
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_filter_gives_the_pixels_that_went_in(rng, build, kind):
+    for height, width in SIZES:
+        for filters in (0, 1, 2, 3, 4, rng.integers(0, 5, height)):
+            for limit in (256, 4):  # few values: neighbours are often equally near
+                pixels = noise(rng, kind, height, width, limit)
+                raw = crafted(pixels, np.broadcast_to(filters, height)).file()
+                found = decoded(raw)
+                assert same(found, pixels)
+                assert same(found, by_opencv(raw))
+                assert kind == "rgb 16" or same(found, by_pillow(raw))
+                assert found.flags.c_contiguous
+                assert found.flags.writeable
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encoders_of_others_are_read(rng, build, kind):
+    for height, width in (*SIZES, (120, 90)):
+        soft = np.asarray(picture(rng, width=width, height=height)).astype(np.uint8)
+        pixels = soft if KINDS[kind][0] else soft[..., 0].copy()
+        pixels = pixels if KINDS[kind][1] == 8 else pixels * np.uint16(257) + np.uint16(5)
+        files = [cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()]
+        if kind != "rgb 16":  # which Pillow cannot write
+            files += [encoded(Image.fromarray(pixels), "PNG", compress_level=level) for level in (0, 1, 6)]
+        for raw in files:
+            assert png_header(raw) is not None
+            assert same(decoded(raw), pixels)
+
+
+@needs_native
+def test_photographs_are_read_as_by_pillow_and_opencv(real_data):
+    files = sorted(real_data("cifar10").glob("test/*/*.jpg"))[::20]
+    raws = []
+    for file in files:
+        with Image.open(file) as image:
+            raws.append(encoded(image, "PNG"))
+            raws.append(cv2.imencode(".png", np.asarray(image)[..., ::-1])[1].tobytes())
+    block = images.decode_all(pa.array(raws, pa.binary()))
+    assert len(raws) >= 300
+    assert block.shape == (len(raws), 32, 32, 3)
+    for raw, found in zip(raws, block, strict=True):
+        assert same(found, by_pillow(raw))
+        assert same(found, by_opencv(raw))
+
+
+def test_packed_pixels_may_come_in_many_chunks_among_others(rng, build):
+    pixels = noise(rng, "rgb", 20, 20)
+    base = crafted(pixels, rng.integers(0, 5, 20))
+    extra = chunk(b"gAMA", struct.pack(">I", 45_455)) + chunk(b"tEXt", b"Comment\0nothing") + chunk(b"prVt", b"?")
+    empty = chunk(b"IDAT")
+    for raw in (
+        base._replace(between=1).file(),
+        base._replace(between=100, before=extra + empty, after=extra).file(),
+        base.file() + b"what follows is not read",
+    ):
+        assert same(decoded(raw), pixels)
+        assert same(by_pillow(raw), pixels)
+
+
+def test_more_pixels_than_the_picture_has_are_not_read(rng, build):
+    pixels = noise(rng, "grey", 4, 4)
+    base = crafted(pixels, [0, 1, 2, 3])
+    for raw in (base._replace(rows=base.rows + b"more").file(), base._replace(packed=zlib.compress(base.rows) + b"more")
+                .file()):  # fmt: skip
+        assert same(decoded(raw), pixels)
+        assert same(by_pillow(raw), pixels)
+
+
+def test_the_form_is_read_from_the_first_bytes(rng, monkeypatch):
+    monkeypatch.setattr(pictures, "_opened", None)
+    for kind in KINDS:
+        pixels = noise(rng, kind, 6, 5)
+        raw = crafted(pixels, np.zeros(6, int)).file()
+        assert stored_form(memoryview(raw))[:2] == (pixels.shape, pixels.dtype)
+        assert picture_size(raw) == (6, 5)
+
+
+def test_other_kinds_are_left_to_pillow(rng, build):
+    image = picture(rng, width=6, height=5)
+    files = {
+        "palette": encoded(image.convert("P"), "PNG"),
+        "one bit": encoded(image.convert("1"), "PNG"),
+        "interlaced": Png(1, 1, 2, 8, b"\0abc", interlacing=1).file(),
+        "suggested palette": crafted(np.asarray(image), [0] * 5)._replace(before=chunk(b"PLTE", b"abc")).file(),
+    }
+    for raw in files.values():
+        assert png_header(raw) is None
+        expected = Image.open(io.BytesIO(raw))
+        assert same(decoded(raw), np.asarray(expected.convert("L" if expected.mode == "1" else "RGB")))
+    transparent = crafted(np.asarray(image), [0] * 5)._replace(before=chunk(b"tRNS", bytes(6))).file()
+    for raw in (encoded(image.convert("RGBA"), "PNG"), encoded(image.convert("LA"), "PNG"), transparent):
+        assert png_header(raw) is None
+        with pytest.raises(DecodeError, match="a picture with alpha"):
+            decoded(raw)
+
+
+def test_pictures_of_our_own_datasets_are_read_alike(rng, build):
+    """In the channels that a field asks for, whatever the file has."""
+    for kind in ("grey", "rgb"):
+        pixels = noise(rng, kind, 7, 8)
+        raw = crafted(pixels, rng.integers(0, 5, 7)).file()
+        for channels, mode in ((1, "L"), (3, "RGB"), (4, "RGBA")):
+            expected = np.asarray(Image.fromarray(pixels).convert(mode))
+            out = np.empty_like(expected)
+            decode_into(raw, out, max_pixels=56)
+            assert same(out, expected)
+            assert same(decode_new(raw, channels, max_pixels=56), expected)
+            with pytest.raises(DecodeError, match="more than max_pixels=55"):
+                decode_new(raw, channels, max_pixels=55)
+        with pytest.raises(DecodeError, match="expected shape"):
+            decode_into(raw, out[:-1], max_pixels=56)
+
+
+def test_columns_of_one_form_are_one_array_and_others_a_list(rng):
+    pixels = [noise(rng, "rgb", 5, 6) for _ in range(3)]
+    raws = [crafted(one, [4] * 5).file() for one in pixels]
+    assert same(images.decode_all(pa.array(raws, pa.binary())), np.stack(pixels))
+    grey = noise(rng, "grey 16", 5, 6)
+    found = images.decode_all(pa.array([*raws, crafted(grey, [3] * 5).file()], pa.binary()))
+    assert isinstance(found, list)
+    assert all(same(one, other) for one, other in zip(found, [*pixels, grey], strict=True))
+    with pytest.raises(DecodeError) as caught:
+        images.decode_all(pa.array([*raws, raws[0][:-20]], pa.binary()))
+    assert caught.value.row == 3
+
+
+@needs_native
+def test_threads_read_at_once(rng):
+    pixels = [noise(rng, "rgb", 200, 150) for _ in range(4)]
+    raws = [crafted(one, rng.integers(0, 5, 200)).file() for one in pixels]
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(pool.map(decoded, raws * 8), pixels * 8, strict=True):
+            assert same(found, expected)
+
+
+# ------------------------------------------------------------------------------------------------ damage
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_cut_anywhere_is_refused(rng, build, kind):
+    base = crafted(noise(rng, kind, 8, 8), rng.integers(0, 5, 8))
+    raw = base._replace(between=60, after=chunk(b"tEXt", b"a\0b")).file()
+    for end in range(len(raw)):
+        with pytest.raises(DecodeError):
+            decoded(raw[:end])
+
+
+def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(rng, build):
+    pixels = noise(rng, "rgb", 8, 8)
+    raw = crafted(pixels, rng.integers(0, 5, 8))._replace(before=chunk(b"tEXt", b"a\0b")).file()
+    refused = 0
+    for bit in rng.choice(len(raw) * 8, 500, replace=False).tolist():
+        damaged = bytearray(raw)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            assert same(decoded(bytes(damaged)), pixels)
+        except DecodeError:
+            refused += 1
+    assert refused > 450
+
+
+def test_flipped_bits_under_right_checksums_give_nothing_that_pillow_does_not_see(rng, build):
+    base = crafted(noise(rng, "rgb", 8, 8), rng.integers(0, 5, 8))
+    packed = zlib.compress(base.rows)
+    for bit in range(len(packed) * 8):
+        damaged = bytearray(packed)
+        damaged[bit // 8] ^= 1 << bit % 8
+        raw = base._replace(packed=bytes(damaged)).file()
+        with suppress(DecodeError):
+            assert same(decoded(raw), by_pillow(raw))
+
+
+@needs_native
+def test_what_a_header_does_not_say_is_damage(rng):
+    base = crafted(noise(rng, "rgb", 8, 8), np.arange(8) % 5)
+    packed = zlib.compress(base.rows)
+    wrong = {
+        "no checksum": base._replace(packed=packed[:-ADLER]),
+        "another checksum": base._replace(packed=packed[:-ADLER] + bytes(ADLER)),
+        "too few pixels": base._replace(rows=base.rows[:-1]),
+        "no pixels": base._replace(packed=b"\0"),
+        "a dictionary": base._replace(packed=b"\x78\xbb" + bytes(20)),
+        "a filter that does not exist": base._replace(rows=b"\5" + base.rows[1:]),
+        "it is larger": base._replace(height=9),
+        "it has no size": base._replace(height=0),
+    }
+    for parts in wrong.values():
+        with pytest.raises(DecodeError):
+            decoded(parts.file())
+    with pytest.raises(DecodeError):
+        decoded(base.file().replace(b"IDAT", b"IDAU"))
+
+
+@needs_native
+def test_a_bomb_takes_no_more_memory_than_the_picture():
+    packer = zlib.compressobj(9)
+    packed = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(20)), packer.flush()])
+    raw = Png(64, 64, 2, 8, b"", packed=packed).file()
+    tracemalloc.start()
+    try:
+        assert not decoded(raw).any()
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
+    with pytest.raises(DecodeError, match="more than 40,000,000"):
+        decoded(Png(50_000, 50_000, 2, 8, b"", packed=packed).file())
+
+
+@needs_native
+def test_the_compiled_module_refuses_sizes_that_do_not_fit():
+    rows, out = bytes(4 * 7), bytearray(4 * 6)
+    png._native.unfilter(rows, out, 6, 3)
+    for arguments in (
+        (rows[:-1], out, 6, 3), (rows, out + b"\0", 6, 3), (rows, out, 6, 4), (rows, out, 6, 0), (rows, out, 0, 3),
+        (rows, out, -6, 3), (rows, out, 4, 3), (rows, bytearray(), 6, 3), (rows, out, 2**62, 2), (b"", out, 1, 1),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="do not fit"):
+            png._native.unfilter(*arguments)
+    with pytest.raises(ValueError, match="row 2 has filter 5, of 0 to 4"):
+        png._native.unfilter(bytes(14) + b"\5" + bytes(13), out, 6, 3)
