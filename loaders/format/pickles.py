@@ -313,17 +313,26 @@ _EMPTY: dict[str, Callable[[], Any]] = {
 
 
 def _check_depth(value: Any, limit: int) -> None:
-    """Refuse what is nested deeper than `limit`, or in itself.
-
-    A value that is shared counts once for each depth at which it is met, so time is bounded by size times `limit`.
-    """
-    level: list[Any] = [value]
-    for _ in range(limit + 1):
-        inner = {id(each): each for part in level for each in _parts(part)}
-        if not inner:
-            return
-        level = list(inner.values())
-    raise _refused(f"values nested deeper than {limit}, or within themselves", "its depth")
+    """Refuse what is nested deeper than `limit`, or in itself. A value that is shared is looked at once."""
+    heights: dict[int, int | None] = {id(value): None}  # of values that were left; None: we are within it
+    path: list[tuple[Any, Iterator[Any]]] = [(value, _parts(value))]
+    tops = [0]
+    while path:
+        inner = next(path[-1][1], None)
+        if inner is None:
+            height = heights[id(path.pop()[0])] = tops.pop() + 1
+            if tops:
+                tops[-1] = max(tops[-1], height)
+            continue
+        known = heights.get(id(inner), 0)
+        if known is None or len(path) + known > limit:
+            raise _refused(f"values nested deeper than {limit}, or within themselves", "its depth")
+        if known:
+            tops[-1] = max(tops[-1], known)
+        else:
+            heights[id(inner)] = None
+            path.append((inner, _parts(inner)))
+            tops.append(0)
 
 
 def _parts(value: Any) -> Iterator[Any]:
