@@ -115,9 +115,10 @@ def heads(raw: memoryview) -> Iterator[Head]:
             kind, unpacked, packed = header[1], header[2], header[3]
             described, encoding = _DESCRIBED[kind]
             values, encoded = header[described][1], header[described][encoding]
+            is_negative = packed < 0 or unpacked < 0 or values < 0
         except (KeyError, IndexError, TypeError) as error:
             raise PageError(f"not the header of a page: {error!r}") from None
-        if packed < 0 or unpacked < 0 or values < 0:
+        if is_negative:
             raise PageError("a page of negative size")
         yield Head(at + start, packed, unpacked, values, encoded, kind == _DICTIONARY)
         at += start + packed

@@ -101,8 +101,8 @@ def _opened(ranges: Ranges, footer: Any, dictionaries: Collection[str]) -> Itera
 
 def _span(chunk: Any, size: int) -> tuple[int, int]:
     start = chunk.data_page_offset
-    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < start:  # some writers leave it at 0
-        start = chunk.dictionary_page_offset
+    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset:  # some writers leave either at 0
+        start = min(start or chunk.dictionary_page_offset, chunk.dictionary_page_offset)
     end = start + chunk.total_compressed_size
     if not 0 <= start <= end <= size:
         raise PageError("the footer points out of the file")

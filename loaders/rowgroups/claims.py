@@ -64,6 +64,34 @@ def check_rows(rows: int, limit: int) -> None:
         raise PageError(f"it claims {rows:,} rows")
 
 
+def check_width(kind: pa.DataType, rows: int, values: int, limit: int) -> None:
+    """Refuse a column whose type alone makes it large: each null of a list of fixed size takes the room of a list.
+
+    Args:
+        kind: Its Arrow type.
+        rows: Its rows.
+        values: Entries that lists of it may have together.
+        limit: Bytes that it may become.
+
+    Raises:
+        PageError: If it is too large.
+    """
+    if (size := _room(kind, rows, values)) > limit:
+        raise PageError(f"{rows:,} rows of type {kind} take {size:,} bytes")
+
+
+def _room(kind: pa.DataType, entries: int, values: int) -> int:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _room(kind.storage_type, entries, values)
+    if pa.types.is_fixed_size_list(kind):
+        return _room(kind.value_type, entries * kind.list_size, values)
+    if pa.types.is_struct(kind):
+        return sum(_room(kind.field(at).type, entries, values) for at in range(kind.num_fields))
+    if pa.types.is_nested(kind):
+        return sum(_room(kind.field(at).type, values, values) for at in range(kind.num_fields))
+    return entries * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 8)
+
+
 def claim_of(
     chunk: Any,
     raw: memoryview,
@@ -90,7 +118,7 @@ def claim_of(
     """
     pages = _checked(chunk, raw, rows=rows, limit=limit, is_flat=leaf.max_repetition_level == 0)
     unpacked = sum(page.unpacked for page in pages)
-    width = leaf.length if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS[chunk.physical_type]
+    width = leaf.length if chunk.physical_type == "FIXED_LEN_BYTE_ARRAY" else _WIDTHS.get(chunk.physical_type, 8)
     fixed = chunk.num_values * max(1, width)
     if fixed > limit:
         raise PageError(f"{len(raw):,} bytes of file claim {chunk.num_values:,} values of {width:,} bytes")

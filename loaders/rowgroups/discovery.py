@@ -85,7 +85,7 @@ def open_listed(listing: Listing, options: StorageOptions) -> Files:
     """Open the files of a listing."""
     if listing.is_local:
         return LocalFiles(listing.root)
-    files = open_files(listing.root, replace(options, cache_folder=None))
+    files = open_files(listing.location, replace(options, cache_folder=None))
     if options.cache_folder is None:
         return files
     from loaders.stores.disk_cache import CachedFiles, DiskCache

@@ -19,7 +19,7 @@ from loaders.ordering.filters import Column, Filter, Mask
 from loaders.reading.pages import PageError
 from loaders.reading.ranges import Ranges
 from loaders.reading.row_group import decode, decode_in_steps, dictionary_of, fetch
-from loaders.rowgroups.claims import FREE_ROW_GROUP_BYTES, check_rows, claim_of, limit_of
+from loaders.rowgroups.claims import FREE_ROW_GROUP_BYTES, check_rows, check_width, claim_of, limit_of
 from loaders.rowgroups.discovery import Known, find_out, open_listed
 from loaders.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
 from loaders.rowgroups.footers import Footer, Footers
@@ -29,6 +29,9 @@ from loaders.stores.storage import StorageOptions
 
 _GAP_LOCAL, _GAP_REMOTE = 32 << 10, 1 << 20
 """Column chunks that are at most so many bytes apart are read in one go."""
+
+_DAMAGE = (OSError, ValueError, LookupError, OverflowError, pa.ArrowException)
+"""What pyarrow raises over damaged files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ class ParquetFolder:
         except FileNotFoundError as error:
             path = f"{self.root}/{piece.file}"
             raise CorruptionError(f"{path} is missing; was it deleted?", file=path) from error
-        except Exception as error:
+        except _DAMAGE as error:
             raise self._broken(piece, columns, error) from error
 
     def may_match_partitions(self, piece: Piece, filters: object) -> bool:
@@ -206,26 +209,29 @@ class ParquetFolder:
     def _read(self, piece: Piece, columns: Sequence[str]) -> pa.Table:
         footer, group = self._footers.get(piece.file), self._group(piece)
         stored = [name for name in columns if name in footer.leaves and name not in piece.partitions]
-        check_rows(group.num_rows, self._limit(piece))
-        read = self._stored(piece, footer, stored) if stored and group.num_rows else {}
+        limit = limit_of(self._entries[piece.file].size // max(1, self._known.counts[piece.file]))
+        read = self._stored(piece, footer, stored, limit) if stored else {}
+        if not stored:  # nothing that was read shows how many rows there are
+            check_rows(group.num_rows, limit)
         made = []
         for name in columns:
             if name in piece.partitions:
                 made.append(_constant(piece.partitions[name], self._partitions.field(name).type, group.num_rows))
             elif name in read:
-                made.append(self._fitted(piece, name, read[name]))
+                made.append(self._fitted(name, read[name]))
             else:
+                check_width(self._type(name), group.num_rows, 0, limit)
                 made.append(pa.nulls(group.num_rows, self._type(name)))
         return pa.table(dict(zip(columns, made, strict=True)))
 
-    def _stored(self, piece: Piece, footer: Footer, names: Sequence[str]) -> dict[str, Any]:
+    def _stored(self, piece: Piece, footer: Footer, names: Sequence[str], limit: int) -> dict[str, Any]:
         group = footer.raw.row_group(piece.row_group)
         leaves = [leaf for name in names for leaf in footer.leaves[name]]
         self._footers.check(piece.file, piece.row_group, names)
         chunks = [group.column(leaf) for leaf in leaves]
         gap = _GAP_LOCAL if self._files.is_local else _GAP_REMOTE
         ranges, found = fetch(self._files, piece.file, self._entries[piece.file].size, chunks, gap=gap)
-        limit = self._limit(piece)
+        limit = max(limit, limit_of(sum(map(len, found))))  # row groups of a file may differ much in size
         check_rows(group.num_rows, limit)
         texts = {footer.leaves[name].start for name in names if _is_text(footer.schema.field(name).type)}
         words, steps, total = [], {}, 0
@@ -245,13 +251,12 @@ class ParquetFolder:
                 words.append(path)
             if claim.step:
                 steps[path] = claim.step
+        for name in names:
+            values = max(group.column(leaf).num_values for leaf in footer.leaves[name])
+            check_width(footer.schema.field(name).type, group.num_rows, values, limit)
         if total > max(FREE_ROW_GROUP_BYTES, limit):
             raise PageError(f"its columns claim {total:,} bytes in {sum(map(len, found)):,} bytes of file")
         return self._decoded(piece, footer.raw, ranges, names, words, steps, limit)
-
-    def _limit(self, piece: Piece) -> int:
-        """Return what a chunk may become, from the share of the file that one row group has."""
-        return limit_of(self._entries[piece.file].size // max(1, self._known.counts[piece.file]))
 
     def _decoded(
         self,
@@ -282,7 +287,7 @@ class ParquetFolder:
             raise self._corrupt(piece, f"{len(made[short])} rows, the footer says {rows}", short)
         return {name: _one_chunk(made[name]) for name in names}
 
-    def _fitted(self, piece: Piece, name: str, column: Any) -> Any:
+    def _fitted(self, name: str, column: Any) -> Any:
         """Bring a column to the type that it has in the folder."""
         wanted = self._type(name)
         if column.type == wanted:
@@ -339,7 +344,7 @@ class ParquetFolder:
         for name in columns if len(columns) > 1 else []:
             try:
                 self._read(piece, [name])
-            except Exception as cause:
+            except _DAMAGE as cause:
                 return self._corrupt(piece, str(cause), name)
         return self._corrupt(piece, str(error), columns[0] if len(columns) == 1 else None)
 

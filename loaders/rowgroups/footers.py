@@ -79,7 +79,13 @@ class Footers:
             return
         try:
             check_chunks(footer.raw, row_group, columns, self._entries[name].size)
-        except PageError as error:
+            group = footer.raw.row_group(row_group)
+            for leaf in (leaf for column in columns for leaf in footer.leaves[column]):
+                chunk, column = group.column(leaf), footer.raw.schema.column(leaf)
+                found, wanted = (f"{each.physical_type} of" for each in (chunk, column))
+                if (found, chunk.path_in_schema) != (wanted, column.path):  # pyarrow ends the process over some
+                    raise PageError(f"the footer says {found} {chunk.path_in_schema} and {wanted} {column.path}")
+        except ValueError as error:
             path = f"{self._files.root}/{name}"
             raise CorruptionError(f"{path}: row group {row_group}: {error}", file=path, row_group=row_group) from error
         footer.checked.add(what)
@@ -103,14 +109,17 @@ def read_footer(files: Files, entry: Entry) -> Footer:
     path = f"{files.root}/{entry.name}"
     if entry.size < LEAST_FILE:
         raise CorruptionError(f"{path} is no Parquet file: it has {entry.size} bytes", file=path)
-    tail = files.read(entry.name, max(0, entry.size - _TAIL), min(entry.size, _TAIL))
-    length = int.from_bytes(tail[-8:-4], "little") + 8
-    if tail[-4:] == _ENCRYPTED:
-        raise FormatError(f"{path} is encrypted; write it without encryption")
-    if tail[-4:] != MAGIC or length > entry.size:
-        raise CorruptionError(f"{path} is no Parquet file, or was not written to its end", file=path)
-    if length > len(tail):
-        tail = files.read(entry.name, entry.size - length, length)
+    try:
+        tail = files.read(entry.name, max(0, entry.size - _TAIL), min(entry.size, _TAIL))
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if tail[-4:] == _ENCRYPTED:
+            raise FormatError(f"{path} is encrypted; write it without encryption")
+        if tail[-4:] != MAGIC or length > entry.size:
+            raise CorruptionError(f"{path} is no Parquet file, or was not written to its end", file=path)
+        if length > len(tail):
+            tail = files.read(entry.name, entry.size - length, length)
+    except FileNotFoundError as error:
+        raise CorruptionError(f"{path} is missing; was it deleted?", file=path) from error
     try:
         raw = pq.read_metadata(pa.BufferReader(tail))
         schema = raw.schema.to_arrow_schema()

@@ -7,7 +7,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,10 @@ class Listing:
     """What was found.
 
     Attributes:
-        root: The folder that names are relative to: an absolute path, or a URL.
+        root: The folder that names are relative to: an absolute path, or a URL without user and password.
         entries: Files that may hold rows, sorted by name; files that were named one by one in the order given.
         sidecars: The files of `_KEPT` that lie in the root, by name.
+        location: The same, as it is opened.
         is_local: Whether the root is a folder of this machine.
         is_list: Whether a list was given.
         is_named: Whether files were named one by one, in a list or alone.
@@ -61,6 +62,7 @@ class Listing:
     root: str
     entries: tuple[Entry, ...]
     sidecars: Mapping[str, Entry]
+    location: str = field(default="", repr=False)
     is_local: bool = False
     is_list: bool = False
     is_named: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -31,7 +32,8 @@ def list_remote(urls: Sequence[str], options: StorageOptions) -> Listing:
             return sorted_out(urls[0].rstrip("/"), found)
         return named(list(_files(filesystem, urls)))
 
-    return _in_time(ask, options.deadline_s, shown)
+    listing = _in_time(ask, options.deadline_s, shown)
+    return replace(listing, root=without_secrets(listing.root), location=listing.root)
 
 
 def _arrow(filesystem: Any, path: str) -> Iterator[Entry] | None:

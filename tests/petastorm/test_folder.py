@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import os
@@ -338,6 +339,40 @@ def test_damage_is_named_by_file_row_group_and_column(tmp_path):
         open_folder(tmp_path)
 
 
+READ_DAMAGED = """
+import pathlib, random, sys
+from loaders.errors import LoaderError
+from loaders.rowgroups.folder import open_folder
+random.seed(5)
+path = pathlib.Path(sys.argv[1])
+raw = path.read_bytes()
+refused = 0
+for _ in range(300):
+    damaged = bytearray(raw)
+    for at in random.choices(range(4, len(raw) - 8), k=random.choice([1, 1, 3])):
+        damaged[at] = random.choice([0, 127, 255, damaged[at] ^ 1, random.randrange(256)])
+    path.write_bytes(damaged)
+    try:
+        with open_folder(path) as folder:
+            for piece in folder.pieces:
+                folder.read(piece, folder.schema.names).to_pylist()
+    except LoaderError:
+        refused += 1
+print(refused)
+"""
+
+
+@pytest.mark.parametrize("settings", [{"compression": "none"}, {"compression": "zstd", "data_page_version": "2.0"}])
+def test_damaged_files_end_no_process(tmp_path, settings):
+    columns = dict(zip(every_type(1).column_names, every_type(40), strict=True))
+    path = write(tmp_path / "a.parquet", columns={name: columns[name] for name in ("large", "texts", "struct", "ns")},
+                 row_group_size=20, **settings)  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", READ_DAMAGED, str(path)], cwd=ROOT, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 100
+
+
 def test_counts_that_cannot_be_are_refused(tmp_path):
     write(tmp_path / "a.parquet")
     for counts in ({"a.parquet": 10**9}, {"a.parquet": -1}, {"a.parquet": True}, {"a.parquet": "2"}, ["a.parquet"]):
@@ -359,6 +394,14 @@ def bombs(folder):
     write(folder / "list" / "a.parquet", columns={"x": lists}, row_group_size=n, compression="zstd")
     nulls = pa.nulls(9_000_000, pa.float64())
     write(folder / "nulls" / "a.parquet", columns={"x": nulls}, row_group_size=len(nulls), compression="zstd")
+    empty = pa.ListArray.from_arrays(
+        pa.array([0] * 101, pa.int32()), pa.array([], pa.int32()), mask=pa.array([True] * 100)
+    )
+    claimed = pa.schema({"x": pa.list_(pa.int32(), 1 << 20)}).serialize().to_pybytes()
+    (folder / "fixed").mkdir()
+    with pq.ParquetWriter(folder / "fixed" / "a.parquet", pa.schema({"x": empty.type}), store_schema=False) as writer:
+        writer.write_table(pa.table({"x": empty}))
+        writer.add_key_value_metadata({"ARROW:schema": base64.b64encode(claimed).decode()})
     write(folder / "words" / "a.parquet", columns={"x": texts}, row_group_size=n, compression="zstd")
 
 
