@@ -373,9 +373,9 @@ class Reader(Iterator[Any]):
         """Return those of the rows at hand that were not delivered."""
         assert self._rows is not None
         done = self._position[2] - self._rows_at
-        if not done or self.is_batched_reader or self._rows.windows is not None:
+        if not done or self._rows.windows is not None:
             return self._rows
-        return self._rows[done:]
+        return self._rows[self._rows.count :] if self.is_batched_reader else self._rows[done:]
 
     def _items_of(self, rows: Rows) -> Iterator[Any]:
         if self.is_batched_reader:
@@ -413,7 +413,8 @@ class Reader(Iterator[Any]):
             # Decoding needs no more threads than cores; a caller's function may wait for something.
             calls = self._recipe.predicate is not None or self._recipe.transform is not None
             threads = self._pool.workers_count if calls else min(self._pool.workers_count, usable_cores(64))
-        return Threads(RowGroupMaker(self.dataset, self._recipe), threads=threads)
+        readers = min(threads, 4) if self.is_batched_reader or not isinstance(self.cache, NullCache) else 1
+        return Threads(RowGroupMaker(self.dataset, self._recipe), threads=threads, readers=readers)
 
     def _begin(self, position: tuple[int, int, int]) -> None:
         self._drop()

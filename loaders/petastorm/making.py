@@ -24,7 +24,7 @@ from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
 from loaders.rowgroups.order import rows_in_order
 from loaders.rowgroups.work import Loaded, Made, Maker, Rows, Task
 
-PIECE_BYTES = 4 << 20
+PIECE_BYTES = 2 << 20
 """Rows are decoded in pieces of about this size: the first comes soon, and few bytes wait for the caller."""
 
 _MOST_ROWS = 4096
@@ -215,10 +215,10 @@ class RowGroupMaker:
         rows = self._order(task, count)
         if not len(rows):
             return Made((), 0)
-        if recipe.ngram is not None:
-            return Made((_windowed(recipe.ngram, {name: columns[name] for name in columns}, count),), 0)
         if not is_range(rows, count):
             columns = {name: _pick(column, rows) for name, column in columns.items()}
+        if recipe.ngram is not None:
+            return Made((_windowed(recipe.ngram, columns, len(rows)),), 0)
         whole = Rows(columns, len(rows))
         if recipe.is_batched:
             return Made((whole,), 0)

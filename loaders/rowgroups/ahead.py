@@ -16,7 +16,7 @@ from loaders.workers.threads import Inline, Pool
 
 T = TypeVar("T")
 
-AHEAD_BYTES = 64 << 20
+AHEAD_BYTES = 32 << 20
 """Row groups are read ahead while those read are smaller than this together; one is always read."""
 
 _POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
@@ -44,13 +44,20 @@ class Workers(Protocol):
 
 
 class Threads:
-    """Reads with some threads of this process, and decodes with others; with `threads=0` the caller does both."""
+    """Reads with threads of this process, and decodes with others; with `threads=0` the caller does both."""
 
-    def __init__(self, maker: Maker, *, threads: int) -> None:
+    def __init__(self, maker: Maker, *, threads: int, readers: int) -> None:
+        """Start them.
+
+        Args:
+            maker: What they call.
+            threads: Threads that decode; 0: none, and none that read.
+            readers: Threads that read; 1 keeps up with decoding, more where reading is the work.
+        """
         self._maker = maker
-        self.ahead = 1 if not threads else max(2, threads)
-        self.pieces = 1 if not threads else threads + 2
-        self._reading: Pool | Inline = Pool(min(threads, 4), "petrel-read") if threads else Inline()
+        self.ahead = 1 if not threads else readers + 1
+        self.pieces = 1 if not threads else threads + 1
+        self._reading: Pool | Inline = Pool(readers, "petrel-read") if threads else Inline()
         self._decoding: Pool | Inline = Pool(threads, "petrel-decode") if threads else Inline()
 
     def load(self, task: Task) -> Future[Loaded]:

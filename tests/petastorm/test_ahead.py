@@ -45,7 +45,7 @@ def drained(ahead):
 @pytest.fixture
 def start(request):
     def begin(maker, *, threads=3, count=None, deadline_s=10.0, most_empty=100):
-        workers = Threads(maker, threads=threads)
+        workers = Threads(maker, threads=threads, readers=min(3, threads))
         request.addfinalizer(workers.close)
         count = len(maker.pieces) if count is None else count
         return Ahead(workers, tasks(count), deadline_s=deadline_s, most_empty=most_empty)
@@ -97,7 +97,7 @@ def test_an_endless_pass_without_rows_ends(start):
             yield Task(place // 3, place % 3, Unit(place % 3))
             place += 1
 
-    workers = Threads(FakeMaker([0, 0, 0]), threads=2)
+    workers = Threads(FakeMaker([0, 0, 0]), threads=2, readers=2)
     ahead = Ahead(workers, endless(), deadline_s=10.0, most_empty=4)
     with pytest.raises(StopIteration):
         ahead.next()
