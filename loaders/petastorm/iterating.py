@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import secrets
 import threading
@@ -22,7 +23,7 @@ from loaders.petastorm.making import Plan, Recipe, RowGroupMaker
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.selectors import RowGroupSelectorBase
-from loaders.petastorm.shipping import Shipped
+from loaders.petastorm.shipping import Shipped, digest_of
 from loaders.petastorm.transform import TransformSpec, transform_schema
 from loaders.petastorm.unischema import Unischema
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
@@ -108,7 +109,7 @@ class Reader(Iterator[Any]):
         )  # fmt: skip
         self.num_epochs, self.is_batched_reader = num_epochs, is_batched_reader
         self.cache: CacheBase = cache or NullCache()
-        self.seed = secrets.randbits(63) if seed is None else seed
+        self.seed = secrets.randbits(63) if seed is None else _checked_seed(seed)
         self._is_seeded = seed is not None
         self._pool = reader_pool or ThreadPool(10)
         self._deadline_s = deadline_s
@@ -136,8 +137,8 @@ class Reader(Iterator[Any]):
                 stacklevel=3,
             )
         self._recipe = Recipe(
-            stored, view, self.schema, is_batched_reader, self.seed, shuffle_rows, self.ngram, worker_predicate,
-            filters, transform_spec, self.cache,
+            stored, view, self.schema, is_batched_reader, shuffle_rows, self.ngram, worker_predicate, filters,
+            transform_spec, self.cache,
         )  # fmt: skip
         self.last_row_consumed = False
         self.stopped = False
@@ -147,7 +148,7 @@ class Reader(Iterator[Any]):
         self._position = (0, 0, 0)  # epoch, place in it, items of that unit that were delivered
         self._delivered = 0
         self._rows: Rows | None = None  # those that come next, from item `_rows_at` of the unit on
-        self._rows_at = self._unit_items = 0
+        self._rows_at = self._unit_items = self._last_epoch = 0
         self._items: Iterator[Any] | None = None
         self._ahead: Ahead | None = None
         self._workers: Workers | None = None
@@ -166,16 +167,22 @@ class Reader(Iterator[Any]):
             Exception: What went wrong in a worker, with its traceback; a note says with which row group.
         """
         with self._lock:
-            while True:
-                self._check_usable()
-                if self._items is not None:
-                    for item in self._items:
-                        self._count(1)
-                        return item
-                    self._rows = self._items = None
-                if self._rows is None:
-                    self._fetch()
-                self._items = self._items_of(self._rest())
+            self._check_usable()
+            try:
+                while True:
+                    if self._items is not None:
+                        for item in self._items:
+                            self._count(1)
+                            return item
+                        self._rows = self._items = None
+                    if self._rows is None:
+                        self._fetch()
+                    self._items = self._items_of(self._rest())
+            except StopIteration:
+                raise
+            except BaseException:  # Ctrl-C too: what was under way may be half noted
+                self._drop()
+                raise
 
     def next(self) -> Any:
         """The same as `next(reader)`."""
@@ -192,15 +199,21 @@ class Reader(Iterator[Any]):
         if self.ngram is not None:
             raise TypeError("windows of rows have no columns; iterate the reader")
         with self._lock:
-            while True:
-                self._check_usable()
-                if self._rows is None:
-                    self._fetch()
-                rows = self._rest()
-                self._rows = self._items = None
-                if rows.count:
-                    self._count(1 if self.is_batched_reader else rows.count)
-                    return rows
+            self._check_usable()
+            try:
+                while True:
+                    if self._rows is None:
+                        self._fetch()
+                    rows = self._rest()
+                    self._rows = self._items = None
+                    if rows.count:
+                        self._count(1 if self.is_batched_reader else rows.count)
+                        return rows
+            except StopIteration:
+                raise
+            except BaseException:
+                self._drop()
+                raise
 
     def __len__(self) -> int:
         """Return the items of one pass, where they are known before it.
@@ -216,7 +229,7 @@ class Reader(Iterator[Any]):
             raise TypeError("how many rows a predicate, filters or an NGram leave is known only when they are read")
         if self.is_batched_reader and recipe.transform is not None and recipe.transform.func is not None:
             raise TypeError("how many rows the transform of a row group returns is known only when it was called")
-        return self.num_epochs * (len(self._units) if self.is_batched_reader else self.num_rows)
+        return self.num_epochs * (self._batches if self.is_batched_reader else self.num_rows)
 
     def __bool__(self) -> bool:
         return True  # whatever its length: code asks `if reader:`
@@ -230,6 +243,13 @@ class Reader(Iterator[Any]):
                 rows = self.dataset.rows(self.dataset.pieces[unit.ordinal])
                 whole += (rows if unit.last is None else unit.last) - unit.first
         return whole
+
+    @property
+    def _batches(self) -> int:
+        """Units that hold a row."""
+        rows = [self.dataset.rows(self.dataset.pieces[unit.ordinal]) if unit.last is None else unit.last - unit.first
+                for unit in self._units]  # fmt: skip
+        return sum(unit.part < min(unit.parts, count) for unit, count in zip(self._units, rows, strict=True))
 
     @property
     def epoch(self) -> int:
@@ -300,9 +320,7 @@ class Reader(Iterator[Any]):
             if self._is_seeded and self.seed != state["seed"]:
                 raise StateMismatchError(f"reader state: saved with seed {state['seed']}, this reader has {self.seed}")
             self.seed = state["seed"]
-            object.__setattr__(self._recipe, "seed", self.seed)
-            epoch, place, items = (int(number) for number in state["position"])
-            self._begin((epoch, place, items))
+            self._begin(_checked_position(state["position"], len(self._units)))
             self._pass_start = int(state["pass_start"])
 
     def stop(self) -> None:
@@ -346,28 +364,32 @@ class Reader(Iterator[Any]):
                 raise
             except Exception:
                 self._check_usable()  # meanwhile stopped by another thread: whatever broke, broke of that
-                self._drop()
                 raise
             if (task.epoch, task.place) != self._position[:2]:
                 self._position = (task.epoch, task.place, 0)
                 self._unit_items = 0
+            if rows.items:
+                self._last_epoch = task.epoch
+            elif self.num_epochs is None and task.epoch > self._last_epoch + 1:  # nothing in a whole epoch
+                self._end_of_pass()
+                raise StopIteration
             self._rows_at = self._unit_items
-            self._unit_items += rows.items if not self.is_batched_reader else 1
+            self._unit_items += rows.items if not self.is_batched_reader or not rows.items else 1
             if self._unit_items > self._position[2]:  # else: delivered before the reader was continued
                 self._rows, self._items = rows, None
                 return
 
     def _start(self) -> None:
         tasks = _tasks(
-            self._units, self._recipe.seed, self._pass_start, self.num_epochs, self._position,
+            self._units, self.seed, self._pass_start, self.num_epochs, self._position,
             is_shuffled=self._shuffles_groups,
         )  # fmt: skip
         if self._workers is None:
             self._workers = self._new_workers()
             self._end.detach()
             self._end = weakref.finalize(self, _close, self._workers, self.dataset)
-        self._ahead = Ahead(self._workers, tasks, deadline_s=self._deadline_s, most_empty=len(self._units) + 1)
-        self._unit_items = 0
+        self._ahead = Ahead(self._workers, tasks, deadline_s=self._deadline_s)
+        self._unit_items, self._last_epoch = 0, self._position[0]
 
     def _rest(self) -> Rows:
         """Return those of the rows at hand that were not delivered."""
@@ -452,10 +474,13 @@ class Reader(Iterator[Any]):
             )
 
     def _fingerprint(self) -> str:
-        """Return 64 hex digits of what decides which items come, the seed apart."""
-        recipe = self._recipe
+        """Return 64 hex digits of what decides which items come, the seed apart; not of where the folder lies."""
+        recipe, ngram = self._recipe, self.ngram
+        pieces = [[piece.file, piece.row_group] for piece in self.dataset.pieces]
+        windows = ngram and [str(ngram.fields), repr(ngram.delta_threshold), ngram.timestamp_name, ngram.length]
+        predicate = recipe.predicate and [type(recipe.predicate).__qualname__, digest_of(recipe.predicate)]
         parts = [
-            self.dataset.root, len(self.dataset.pieces), [str(unit) for unit in self._units], str(recipe.schema),
+            pieces, [str(unit) for unit in self._units], str(recipe.schema), windows, predicate,
             self.is_batched_reader, recipe.shuffles_rows, self._shuffles_groups, repr(recipe.filters),
         ]  # fmt: skip
         return sha256_text(canonical_json(parts))
@@ -473,8 +498,23 @@ class Reader(Iterator[Any]):
         return schema_fields
 
 
+def _checked_seed(seed: Any) -> int:
+    try:
+        return operator.index(seed)
+    except TypeError:
+        raise ValueError(f"seed must be an integer or None, found {seed!r}") from None
+
+
+def _checked_position(position: Any, units: int) -> tuple[int, int, int]:
+    if isinstance(position, list | tuple) and len(position) == 3 and all(type(each) is int for each in position):
+        epoch, place, items = position
+        if epoch >= 0 and 0 <= place <= units and items >= 0:
+            return epoch, place, items
+    raise StateMismatchError(f"reader state: a position is [epoch, unit, items], found {position!r}")
+
+
 def _tasks(
-    units: list[Unit], seed: object, first_epoch: int, epochs: int | None, position: tuple[int, int, int], *,
+    units: list[Unit], seed: int, first_epoch: int, epochs: int | None, position: tuple[int, int, int], *,
     is_shuffled: bool,
 ) -> Iterator[Task]:  # fmt: skip
     """Yield what is read from a position to the end of the pass."""
@@ -482,7 +522,7 @@ def _tasks(
     while units and (epochs is None or epoch < first_epoch + epochs):
         order = units_in_order(len(units), seed=seed, epoch=epoch, is_shuffled=is_shuffled)
         for place in range(begin, len(units)):
-            yield Task(epoch, place, units[int(order[place])])
+            yield Task(epoch, place, units[int(order[place])], seed)
         epoch, begin = epoch + 1, 0
 
 

@@ -1,0 +1,81 @@
+"""Readers under attack: interrupted, mixed, killed, damaged, and given data that means harm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from loaders.petastorm import TransformSpec, make_batch_reader, make_reader
+from loaders.petastorm.codecs import ScalarCodec
+from loaders.petastorm.etl.local_writer import write_rows
+from loaders.petastorm.ngram import NGram
+from loaders.petastorm.spark_types import SparkType
+from loaders.petastorm.unischema import Unischema, UnischemaField
+
+ROWS = 40
+LONG = ScalarCodec(SparkType("LongType"))
+NUMBERS = Unischema("Numbers", [UnischemaField(name, np.int64, (), LONG, False) for name in ("id", "time")])
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """40 rows in row groups of 7."""
+    url = f"file://{tmp_path_factory.mktemp('attacked') / 'numbers'}"
+    write_rows(url, NUMBERS, [{"id": at, "time": at} for at in range(ROWS)], rows_per_row_group=7)
+    return url
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same rows, as plain Parquet."""
+    folder = tmp_path_factory.mktemp("plain")
+    pq.write_table(pa.table({"id": np.arange(ROWS)}), folder / "part.parquet", row_group_size=7)
+    return f"file://{folder}"
+
+
+def test_next_and_next_rows_give_no_row_group_twice(plain: str) -> None:
+    with make_batch_reader(plain) as reader:
+        found = [*next(reader).id, *reader.next_rows().columns["id"], *next(reader).id]
+        found += [number for item in reader for number in item.id]
+    assert sorted(found) == list(range(ROWS))
+
+
+def test_cached_windows_stay_in_their_shard(numbers: str, tmp_path: Path) -> None:
+    def windows(shard: int, **cache: Any) -> Counter[int]:
+        ngram = NGram({0: ["id"], 1: ["id"]}, 1, "time")
+        with make_reader(numbers, ngram, cur_shard=shard, shard_count=3, equal_shards=True, **cache) as reader:
+            return Counter(int(window[0].id) for window in reader)
+
+    cache = {"cache_type": "local-disk", "cache_location": str(tmp_path), "cache_size_limit": 10**6,
+             "cache_row_size_estimate": 10}  # fmt: skip
+    for shard in range(3):
+        assert windows(shard, **cache) == windows(shard)
+
+
+@pytest.mark.parametrize("pool", ["thread", "dummy"])
+def test_an_interrupt_in_next_loses_no_row(numbers: str, pool: str) -> None:
+    interrupts = {3, 11, 12, 25}
+
+    def interrupted(row: dict[str, Any]) -> dict[str, Any]:
+        if int(row["id"]) in interrupts:
+            interrupts.remove(int(row["id"]))
+            raise KeyboardInterrupt
+        return row
+
+    found, caught = [], 0
+    with make_reader(
+        numbers, reader_pool_type=pool, transform_spec=TransformSpec(interrupted), shuffle_row_groups=False
+    ) as reader:
+        while len(found) < ROWS:
+            try:
+                found.append(int(next(reader).id))
+            except KeyboardInterrupt:
+                caught += 1
+    assert found == list(range(ROWS))
+    assert caught == 4
