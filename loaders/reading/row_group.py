@@ -68,23 +68,12 @@ def decode(
     return data
 
 
-def decode_in_steps(
-    ranges: Ranges, footer: Any, at: int, column: str, step: int, *, dictionaries: Collection[str] = ()
-) -> Iterator[pa.RecordBatch]:
+def decode_in_steps(ranges: Ranges, footer: Any, at: int, column: str, step: int) -> Iterator[pa.RecordBatch]:
     """Make one column, `step` rows at a time; raises like `decode`."""
-    with _opened(ranges, footer, dictionaries) as file:
+    with _opened(ranges, footer, ()) as file:
         for batch in file.iter_batches(step, row_groups=[at], columns=[column], use_threads=False):
             batch.validate(full=True)
             yield batch
-
-
-def dictionary_of(ranges: Ranges, footer: Any, at: int, column: str) -> Any:
-    """Return the dictionary of a flat column of text or binary, None if its first row does not bring it; raises like
-    `decode`.
-    """
-    for first in decode_in_steps(ranges, footer, at, column, 1, dictionaries=[column]):
-        return first.column(0).dictionary
-    return None
 
 
 @contextmanager

@@ -6,15 +6,13 @@ those. Words of a dictionary that are used again and again stay a dictionary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from loaders.reading.pages import Head, PageError, byte_array_spans, heads
+from loaders.reading.pages import Head, PageError, heads
 
 EXPANSION = 1000
 """A column chunk may become this many times the size of its row group in the file ..."""
@@ -30,7 +28,7 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE
 _DELTA_BYTE_ARRAY, _DICTIONARY_INDICES = 7, (2, 8)
 _PAGES = 10_000
 _FEW_WORDS = 4096
-_CODECS = {"UNCOMPRESSED": None, "SNAPPY": "snappy", "GZIP": "gzip", "BROTLI": "brotli", "ZSTD": "zstd"}
+_CODECS = {"LZ4": "lz4_raw"}  # other names are those of pyarrow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +38,14 @@ class Claim:
     Attributes:
         bytes: At most so many.
         keeps_words: Its dictionary is kept.
+        kept_bytes: What it becomes if its dictionary is kept; None: that is impossible.
         step: Rows that are made at once, where values repeat parts of one another and none knows how long they are;
             0: all.
     """
 
     bytes: int
     keeps_words: bool = False
+    kept_bytes: int | None = None
     step: int = 0
 
 
@@ -92,16 +92,7 @@ def _room(kind: pa.DataType, entries: int, values: int) -> int:
     return entries * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 8)
 
 
-def claim_of(
-    chunk: Any,
-    raw: memoryview,
-    leaf: Any,
-    *,
-    rows: int,
-    limit: int,
-    is_text: bool,
-    dictionary: Callable[[], Any],
-) -> Claim:
+def claim_of(chunk: Any, raw: memoryview, leaf: Any, *, rows: int, limit: int, is_text: bool) -> Claim:
     """Look at the pages of a chunk.
 
     Args:
@@ -111,7 +102,6 @@ def claim_of(
         rows: Rows of the row group.
         limit: Bytes that it may become.
         is_text: Whether it is a column of text or binary, not inside of another, which may keep its dictionary.
-        dictionary: Returns its dictionary, an Arrow array, or None; called for text with many words.
 
     Raises:
         PageError: If it claims more, or is no sequence of pages.
@@ -133,23 +123,35 @@ def claim_of(
     step = max(1, limit // max(page.unpacked for page in repeating)) if grown > limit else 0
     if words is None or not uses:
         return Claim(min(limit, unpacked + fixed + grown), step=step)
-    is_whole = uses == chunk.num_values
-    has_many = words.values > _FEW_WORDS
-    if is_text and is_whole and (has_many or words.values * 2 <= uses):
-        return Claim(unpacked + fixed, keeps_words=True)
+    kept_bytes = unpacked + fixed if is_text and not step else None
+    is_whole, has_many = uses == chunk.num_values, words.values > _FEW_WORDS
+    if kept_bytes is not None and is_whole and (has_many or words.values * 2 <= uses):
+        return Claim(kept_bytes, keeps_words=True)
     plain = unpacked + fixed + uses * words.unpacked
     if plain > FREE_BYTES:
-        known = dictionary() if is_text and has_many else None
-        if known is not None and len(known) == words.values:
-            longest = pc.max(pc.binary_length(known)).as_py()
-        else:
-            longest = _longest_word(words, raw, chunk)
-        plain = unpacked + fixed + uses * longest
+        plain = unpacked + fixed + uses * _longest_word(words, raw, chunk)
     if plain <= limit:
-        return Claim(plain, step=step)
-    if is_text and not step:
-        return Claim(unpacked + fixed, keeps_words=True)
+        return Claim(plain, kept_bytes=kept_bytes, step=step)
+    if kept_bytes is not None:
+        return Claim(kept_bytes, keeps_words=True)
     raise PageError(f"{uses:,} uses of its words make up to {plain:,} bytes out of {len(raw):,} bytes of file")
+
+
+def settle(claims: list[Claim], limit: int) -> list[Claim]:
+    """Return how the chunks of one read are read: where they become too much together, dictionaries are kept.
+
+    Raises:
+        PageError: If they are too much even so.
+    """
+    settled, total = list(claims), sum(claim.bytes for claim in claims)
+    for at in sorted(range(len(claims)), key=lambda at: -claims[at].bytes):
+        kept_bytes = claims[at].kept_bytes
+        if total > max(FREE_ROW_GROUP_BYTES, limit) and kept_bytes is not None:
+            settled[at] = Claim(kept_bytes, keeps_words=True)
+            total -= claims[at].bytes - kept_bytes
+    if total > max(FREE_ROW_GROUP_BYTES, limit):
+        raise PageError(f"its columns claim {total:,} bytes")
+    return settled
 
 
 def _checked(chunk: Any, raw: memoryview, *, rows: int, limit: int, is_flat: bool) -> list[Head]:
@@ -170,11 +172,38 @@ def _longest_word(words: Head, raw: memoryview, chunk: Any) -> int:
     """Return the bytes of the longest word of a dictionary, or more."""
     if words.values > words.unpacked // 4:
         raise PageError(f"a dictionary of {words.values:,} words in {words.unpacked:,} bytes")
-    packed = raw[words.start : words.start + words.bytes]
-    codec = _CODECS.get(chunk.compression, "")
-    if codec == "":
-        return words.unpacked
-    plain = packed if codec is None else memoryview(pa.Codec(codec).decompress(packed, words.unpacked))
-    spans = np.empty((words.values, 2), dtype=np.int64)
-    byte_array_spans(plain, 0, words.values, spans)
-    return int(spans[:, 1].max(initial=0))
+    plain: Any = raw[words.start : words.start + words.bytes]
+    if chunk.compression != "UNCOMPRESSED":
+        try:
+            plain = pa.Codec(_CODECS.get(chunk.compression, chunk.compression.lower())).decompress(
+                plain, words.unpacked
+            )
+        except (OSError, ValueError, pa.ArrowException):  # pyarrow knows more codecs inside of files, or it is damaged
+            return words.unpacked
+    plain = np.frombuffer(plain, dtype=np.uint8)
+    return _longest_short_word(plain, words.values) or _longest_of(bytes(plain), words.values)
+
+
+def _longest_short_word(plain: Any, count: int) -> int | None:
+    """Return the length of the longest of words shorter than 256 bytes without zeros, None for others.
+
+    The length before each is then the only place of three zeros, so that all are found at once.
+    """
+    is_zero = plain == 0
+    starts = np.flatnonzero(is_zero[1:-2] & is_zero[2:-1] & is_zero[3:])
+    if len(starts) != count or not count or starts[0] != 0:
+        return None
+    lengths = plain[starts].astype(np.int64)
+    ends = starts + 4 + lengths
+    is_chain = ends[-1] == len(plain) and bool(np.array_equal(ends[:-1], starts[1:]))
+    return int(lengths.max()) if is_chain else None
+
+
+def _longest_of(plain: bytes, count: int) -> int:
+    at = longest = 0
+    for _ in range(count):
+        length = int.from_bytes(plain[at : at + 4], "little")
+        longest, at = max(longest, length), at + 4 + length
+    if at > len(plain):
+        raise PageError(f"its words take {at:,} bytes, their page has {len(plain):,}")
+    return longest

@@ -18,8 +18,8 @@ from loaders.ordering.bounds import Bounds
 from loaders.ordering.filters import Column, Filter, Mask
 from loaders.reading.pages import PageError
 from loaders.reading.ranges import Ranges
-from loaders.reading.row_group import decode, decode_in_steps, dictionary_of, fetch
-from loaders.rowgroups.claims import FREE_ROW_GROUP_BYTES, check_rows, check_width, claim_of, limit_of
+from loaders.reading.row_group import decode, decode_in_steps, fetch
+from loaders.rowgroups.claims import check_rows, check_width, claim_of, limit_of, settle
 from loaders.rowgroups.discovery import Known, find_out, open_listed
 from loaders.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
 from loaders.rowgroups.footers import Footer, Footers
@@ -234,28 +234,16 @@ class ParquetFolder:
         limit = max(limit, limit_of(sum(map(len, found))))  # row groups of a file may differ much in size
         check_rows(group.num_rows, limit)
         texts = {footer.leaves[name].start for name in names if _is_text(footer.schema.field(name).type)}
-        words, steps, total = [], {}, 0
+        claims = []
         for leaf, chunk, raw in zip(leaves, chunks, found, strict=True):
-            path = chunk.path_in_schema
-            claim = claim_of(
-                chunk,
-                raw,
-                footer.raw.schema.column(leaf),
-                rows=group.num_rows,
-                limit=limit,
-                is_text=leaf in texts,
-                dictionary=partial(dictionary_of, ranges, footer.raw, piece.row_group, path),
-            )
-            total += claim.bytes
-            if claim.keeps_words:
-                words.append(path)
-            if claim.step:
-                steps[path] = claim.step
+            described, is_text = footer.raw.schema.column(leaf), leaf in texts
+            claims.append(claim_of(chunk, raw, described, rows=group.num_rows, limit=limit, is_text=is_text))
         for name in names:
             values = max(group.column(leaf).num_values for leaf in footer.leaves[name])
             check_width(footer.schema.field(name).type, group.num_rows, values, limit)
-        if total > max(FREE_ROW_GROUP_BYTES, limit):
-            raise PageError(f"its columns claim {total:,} bytes in {sum(map(len, found)):,} bytes of file")
+        told = {chunk.path_in_schema: claim for chunk, claim in zip(chunks, settle(claims, limit), strict=True)}
+        words = [path for path, claim in told.items() if claim.keeps_words]
+        steps = {path: claim.step for path, claim in told.items() if claim.step}
         return self._decoded(piece, footer.raw, ranges, names, words, steps, limit)
 
     def _decoded(

@@ -21,6 +21,7 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from loaders import write_dataset
 from loaders.errors import CorruptionError, FormatError, StorageError
+from loaders.rowgroups.claims import _longest_of, _longest_short_word
 from loaders.rowgroups.folder import Piece, open_folder, reopen
 from loaders.stores.storage import StorageOptions
 from tests.loaders.s3 import serving
@@ -440,3 +441,22 @@ def test_a_file_that_is_much_smaller_than_what_it_holds_is_read(tmp_path):
         read = folder.read(folder.pieces[0], ["same", "text"])
     assert read.num_rows == n
     assert read["text"][n - 1].as_py() == "a long text, again and again"
+
+
+def test_bounds_of_words_are_those_of_the_longest():
+    def laid_out(words):
+        return b"".join(len(word).to_bytes(4, "little") + word for word in words)
+
+    for words in (
+        [b"a"],
+        [b"ab", b"", b"abc" * 50],
+        [b"x" * 255] * 3,
+        [b"", b""],
+        [b"\0\0\0", b"ab"],
+        [b"y" * 700, b"z"],
+    ):
+        plain, longest = laid_out(words), max(map(len, words))
+        fast = _longest_short_word(np.frombuffer(plain, np.uint8), len(words))
+        assert fast in (None, longest), words
+        assert _longest_of(plain, len(words)) == longest
+    assert _longest_short_word(np.frombuffer(laid_out([b"ab", b"abc"]), np.uint8), 2) == 3
