@@ -42,7 +42,6 @@ class Recipe:
         schema: The columns that are read.
         result: The columns that are delivered, after the transform.
         is_batched: Whether a row group is one item, and its columns are not decoded.
-        seed: What the order of rows comes from.
         shuffles_rows: Whether rows are shuffled inside their row group.
         ngram: Windows of rows that make one item; None: each row is one.
         predicate: Which rows are kept.
@@ -55,7 +54,6 @@ class Recipe:
     schema: Unischema
     result: Unischema
     is_batched: bool
-    seed: object
     shuffles_rows: bool
     ngram: NGram | None
     predicate: PredicateBase | None
@@ -149,7 +147,7 @@ class RowGroupMaker:
 
     def _order(self, task: Task, count: int) -> Ints:
         recipe, unit = self._recipe, task.unit
-        rows = rows_in_order(unit, count, seed=recipe.seed, epoch=task.epoch, is_shuffled=recipe.shuffles_rows)
+        rows = rows_in_order(unit, count, seed=task.seed, epoch=task.epoch, is_shuffled=recipe.shuffles_rows)
         if recipe.ngram is not None and unit.parts > 1 and len(rows):  # windows that begin here end in the next part
             more = np.arange(rows[-1] + 1, min(rows[-1] + recipe.ngram.length, count))
             rows = np.concatenate([rows, more])
@@ -190,7 +188,7 @@ class RowGroupMaker:
                 made[name] = batch_column(recipe.schema.fields[name], column)
         if not count:
             return Made((), 0)
-        return Made((Rows(made, count),), sum(getattr(column, "nbytes", 0) for column in made.values()))
+        return Made((Rows(made, count),), _bytes(made))
 
     def _cached(self, task: Task, piece: Piece) -> Loaded:
         """Return rows from the cache, which keeps them as they are made, in stored order."""
@@ -208,22 +206,27 @@ class RowGroupMaker:
             columns = {name: column for name, column in _columns(table).items() if name in recipe.schema.fields}
             loaded = self._batch(columns, rows) if recipe.is_batched else _Decoding(recipe, columns, rows)
             pieces = [loaded.make(number) for number in range(loaded.pieces)]
-            return {name: _joined([each.columns[name] for each in pieces]) for name in recipe.result.fields}
+            made = {name: _joined([each.columns[name] for each in pieces]) for name in recipe.result.fields}
+            return {"columns": made, "rows": rows, "of": table.num_rows}
 
-        columns = recipe.cache.get(key, fill)
-        count = max((len(column) for column in columns.values()), default=0)
-        rows = self._order(task, count)
+        kept = recipe.cache.get(key, fill)
+        columns, count, rows = kept["columns"], len(kept["rows"]), self._order(task, kept["of"])
+        if recipe.is_batched and recipe.transform is not None and recipe.transform.func is not None:
+            count = max(map(len, columns.values()))  # its own number of rows
+            rows = self._order(task, count)
+        elif count < kept["of"]:  # filters left some out
+            places = np.full(kept["of"], -1)
+            places[kept["rows"]] = np.arange(count)
+            rows = places[rows][places[rows] >= 0]
         if not len(rows):
             return Made((), 0)
         if not is_range(rows, count):
             columns = {name: _pick(column, rows) for name, column in columns.items()}
         if recipe.ngram is not None:
-            return Made((_windowed(recipe.ngram, columns, len(rows)),), 0)
+            return Made((_windowed(recipe.ngram, columns, len(rows)),), _bytes(columns))
         whole = Rows(columns, len(rows))
-        if recipe.is_batched:
-            return Made((whole,), 0)
-        size = max(1, min(_MOST_ROWS, -(-len(rows) // 4)))
-        return Made(tuple(whole[at : at + size] for at in range(0, len(rows), size)), 0)
+        size = len(rows) if recipe.is_batched else max(1, min(_MOST_ROWS, -(-len(rows) // 4)))
+        return Made(tuple(whole[at : at + size] for at in range(0, len(rows), size)), _bytes(columns))
 
 
 class _Decoding:
@@ -378,6 +381,11 @@ def _joined(parts: Sequence[Any]) -> Any:
     return [value for part in parts for value in rows_of(part)]
 
 
+def _bytes(columns: Mapping[str, Any]) -> int:
+    """Return the memory of made columns; a value in a list counts as 100 bytes."""
+    return sum(column.nbytes if isinstance(column, np.ndarray) else 100 * len(column) for column in columns.values())
+
+
 def _piece_rows(schema: Unischema, columns: Mapping[str, Any]) -> int:
     """Return how many rows make a piece, from the shapes of fields and the sizes of what is stored."""
     each = 0.0
@@ -406,7 +414,7 @@ def _recipe_key(recipe: Recipe) -> str:
     """Return what cached rows depend on beside their file: columns, conditions and the transform."""
     transform = recipe.transform
     parts = [
-        "rows-1", str(recipe.is_batched), str(recipe.schema), str(recipe.result), repr(recipe.filters),
+        "rows-2", str(recipe.is_batched), str(recipe.schema), str(recipe.result), repr(recipe.filters),
         "none" if transform is None else digest_of(transform.func),
     ]  # fmt: skip
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

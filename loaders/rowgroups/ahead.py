@@ -75,8 +75,10 @@ class Threads:
 
     def close(self, *, patience_s: float = 1.0) -> None:
         """End the threads."""
-        self._decoding.close(patience_s=patience_s)
+        until = time.monotonic() + patience_s
+        self._decoding.close(patience_s=0.0)
         self._reading.close(patience_s=patience_s)
+        self._decoding.close(patience_s=max(0.0, until - time.monotonic()))
 
 
 @dataclass(eq=False, slots=True)
@@ -95,20 +97,18 @@ class _Piece:
 class Ahead:
     """Gives the pieces of many units in order while later ones are in the making. One thread at a time calls `next`."""
 
-    def __init__(self, workers: Workers, tasks: Iterator[Task], *, deadline_s: float, most_empty: int) -> None:
+    def __init__(self, workers: Workers, tasks: Iterator[Task], *, deadline_s: float) -> None:
         """Begin.
 
         Args:
             workers: Who reads and decodes.
             tasks: The units, in order; may be endless.
             deadline_s: Seconds in which a piece comes.
-            most_empty: After more than so many units without a row, one after the other, none will have any.
         """
-        self._workers, self._tasks, self._deadline_s, self._most_empty = workers, tasks, deadline_s, most_empty
+        self._workers, self._tasks, self._deadline_s = workers, tasks, deadline_s
         self._units: deque[_Unit] = deque()
         self._pieces: deque[_Piece] = deque()
         self._largest: int | None = None
-        self._empty = 0
         self._is_over = False
         self._closed = threading.Event()
 
@@ -123,7 +123,7 @@ class Ahead:
         return len(self._units)
 
     def next(self) -> tuple[Task, Rows]:
-        """Return the next piece: its unit and its rows.
+        """Return the next piece: its unit and its rows; a unit without rows has one empty piece.
 
         Raises:
             StopIteration: After the last one.
@@ -140,9 +140,7 @@ class Ahead:
                 self._pieces.popleft()
                 return piece.task, rows
             if not self._units:
-                if self._is_over:
-                    raise StopIteration
-                continue  # the last ones held no row
+                raise StopIteration
             self._wait(self._units[0].loaded, until)
 
     def close(self) -> None:
@@ -169,10 +167,11 @@ class Ahead:
             self._largest = max(self._largest or 0, loaded.bytes)
             if number < loaded.pieces:
                 self._pieces.append(_Piece(unit.task, self._workers.make(unit.task, loaded, number)))
-                unit.next_piece, self._empty = number + 1, 0
-            else:  # without a row
-                self._empty += 1
-                self._is_over = self._is_over or self._empty > self._most_empty
+                unit.next_piece = number + 1
+            elif not number:
+                nothing: Future[Rows] = Future()
+                nothing.set_result(Rows({}, 0))
+                self._pieces.append(_Piece(unit.task, nothing))
             if unit.next_piece >= loaded.pieces:
                 self._units.popleft()
 
@@ -187,8 +186,8 @@ class Ahead:
             try:
                 return future.result(timeout=max(0.0, min(_POLL_S, until - time.monotonic())))
             except TimeoutError:
-                if future.done():
-                    raise
+                if future.done():  # meanwhile, or its own error is one of time
+                    return future.result()
                 if self._closed.is_set():
                     raise CancelledError from None
                 if time.monotonic() >= until:

@@ -39,7 +39,7 @@ class Processes:
     def load(self, task: Task) -> Future[Loaded]:
         """Have a unit read and decoded."""
         unit = task.unit
-        told = [task.epoch, task.place, unit.ordinal, unit.part, unit.parts, unit.first, unit.last]
+        told = [task.epoch, task.place, task.seed, unit.ordinal, unit.part, unit.parts, unit.first, unit.last]
         answered = self._pool.submit(f"reading row group {unit.ordinal}", told)
         loaded: Future[Loaded] = Future()
 
@@ -97,8 +97,8 @@ def build_maker(plan: Plan, _: tuple[Any, ...]) -> Any:
     maker = plan.maker()
 
     def handle(told: list[Any], _: bytes) -> tuple[Any, bytes]:
-        epoch, place, *unit = told
-        loaded = maker.load(Task(epoch, place, Unit(*unit)))
+        epoch, place, seed, *unit = told
+        loaded = maker.load(Task(epoch, place, Unit(*unit), seed))
         writer = Writer(_NO_MEMORY, 0)
         answer = []
         for piece in range(loaded.pieces):

@@ -42,11 +42,13 @@ class Task:
         epoch: Counted from 0.
         place: Its place in the epoch.
         unit: What to read.
+        seed: What the order of its rows comes from.
     """
 
     epoch: int
     place: int
     unit: Unit
+    seed: int = 0
 
 
 class Loaded(Protocol):

@@ -55,17 +55,16 @@ class Pool:
 
     def close(self, *, patience_s: float = 1.0) -> None:
         """Drop waiting jobs and end the threads; one that does not end in `patience_s` is left to itself."""
-        if self.closed.is_set():
-            return
-        self.closed.set()
-        try:
-            while True:
-                if (job := self._jobs.get_nowait()) is not None:
-                    job[0].cancel()
-        except queue.Empty:
-            pass
-        for _ in self._threads:
-            self._jobs.put(None)
+        if not self.closed.is_set():
+            self.closed.set()
+            try:
+                while True:
+                    if (job := self._jobs.get_nowait()) is not None:
+                        job[0].cancel()
+            except queue.Empty:
+                pass
+            for _ in self._threads:
+                self._jobs.put(None)
         until = time.monotonic() + patience_s
         for thread in self._threads:
             if thread is not threading.current_thread():
@@ -141,8 +140,8 @@ def result_or_closed(future: Future[T], closed: threading.Event) -> T:
         try:
             return future.result(timeout=0.5)
         except FutureTimeout:
-            if future.done():
-                raise
+            if future.done():  # meanwhile, or its own error is one of time
+                return future.result()
             if closed.is_set():
                 raise CancelledError from None
 

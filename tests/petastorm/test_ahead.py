@@ -37,18 +37,19 @@ def drained(ahead):
     found = []
     while True:
         try:
-            found.append(ahead.next()[1].columns["at"][0])
+            rows = ahead.next()[1]
+            found += rows.columns["at"] if rows.count else []
         except StopIteration:
             return found
 
 
 @pytest.fixture
 def start(request):
-    def begin(maker, *, threads=3, count=None, deadline_s=10.0, most_empty=100):
+    def begin(maker, *, threads=3, count=None, deadline_s=10.0):
         workers = Threads(maker, threads=threads, readers=min(3, threads))
         request.addfinalizer(workers.close)
         count = len(maker.pieces) if count is None else count
-        return Ahead(workers, tasks(count), deadline_s=deadline_s, most_empty=most_empty)
+        return Ahead(workers, tasks(count), deadline_s=deadline_s)
 
     return begin
 
@@ -90,15 +91,8 @@ def test_what_hangs_is_named_when_time_is_up(start):
     assert ahead.next()[0].place == 0  # it went on
 
 
-def test_an_endless_pass_without_rows_ends(start):
-    def endless():
-        place = 0
-        while True:
-            yield Task(place // 3, place % 3, Unit(place % 3))
-            place += 1
-
-    workers = Threads(FakeMaker([0, 0, 0]), threads=2, readers=2)
-    ahead = Ahead(workers, endless(), deadline_s=10.0, most_empty=4)
+def test_a_unit_without_rows_is_told_too(start):
+    ahead = start(FakeMaker([0, 1, 0]))
+    assert [(task.place, rows.count) for task, rows in (ahead.next() for _ in range(3))] == [(0, 0), (1, 1), (2, 0)]
     with pytest.raises(StopIteration):
         ahead.next()
-    workers.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from loaders.errors import StateMismatchError
 from loaders.petastorm import NoDataAvailableError, TransformSpec, make_batch_reader, make_reader
 from loaders.petastorm.codecs import CompressedImageCodec, NdarrayCodec, ScalarCodec
 from loaders.petastorm.etl.local_writer import write_rows
+from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import in_lambda
 from loaders.petastorm.spark_types import SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
@@ -355,3 +357,77 @@ def test_two_hundred_opens_of_thirty_row_groups_read_everything(tmp_path):
     url = f"file://{tmp_path}"
     short = sum(len(batch_ids(make_batch_reader(url, workers_count=10))) != 300 for _ in range(200))
     assert short == 0
+
+
+def test_windows_that_never_come_end_an_endless_pass(things):
+    far = NGram({0: ["id"], 1: ["id"]}, delta_threshold=0, timestamp_field="id")
+    with make_reader(things, far, num_epochs=None) as reader:
+        assert list(reader) == []
+
+
+def test_a_pass_of_many_epochs_goes_on_after_empty_ones(numbers):
+    calls = []
+
+    def lately(frame):
+        calls.append(1)
+        return frame["id"] >= (0 if len(calls) > 300 else 10_000)
+
+    keeps = in_lambda(["id"], lambda ids: lately({"id": ids}))
+    with make_batch_reader(numbers, None, "dummy", num_epochs=40, predicate=keeps) as reader:
+        assert sum(len(batch.id) for batch in reader) == 10_000
+
+
+def test_a_state_is_loaded_by_worker_processes_that_run_already(things):
+    options = {"shuffle_rows": True, "workers_count": 2}
+    with make_reader(things, ["id"], "dummy", shuffle_rows=True) as reader:
+        first = [int(next(reader).id) for _ in range(13)]
+        state = reader.state_dict()
+        rest = [int(row.id) for row in reader]
+    with make_reader(things, ["id"], "process", **options) as other:
+        next(other)
+        other.load_state_dict(state)
+        assert [int(row.id) for row in other] == rest
+    assert sorted(first + rest) == list(range(60))
+
+
+def test_a_state_belongs_to_its_predicate_and_not_to_a_place(things, tmp_path):
+    def reader_of(url, keep):
+        return make_reader(url, ["id"], predicate=in_lambda(["id"], keep), shuffle_row_groups=False)
+
+    with reader_of(things, lambda number: number % 2 == 0) as reader:
+        assert [int(next(reader).id) for _ in range(3)] == [0, 2, 4]
+        state = reader.state_dict()
+    shutil.copytree(things.removeprefix("file://"), tmp_path / "moved")
+    with reader_of(f"file://{tmp_path}/moved", lambda number: number % 2 == 0) as reader:
+        reader.load_state_dict(state)
+        assert int(next(reader).id) == 6
+    with reader_of(things, lambda number: number % 3 == 0) as reader, pytest.raises(StateMismatchError):
+        reader.load_state_dict(state)
+    with reader_of(things, lambda number: number % 2 == 0) as reader:
+        for position in ([0, 0], [0, 99, 0], [-1, 0, 0], [0, 0, "1"], None):
+            with pytest.raises(StateMismatchError, match="position"):
+                reader.load_state_dict({**state, "position": position})
+
+
+def test_length_counts_no_parts_that_hold_nothing(numbers):
+    with make_batch_reader(numbers, shuffle_row_drop_partitions=150) as reader:
+        assert len(reader) == sum(1 for _ in reader) == 1000
+
+
+@pytest.mark.parametrize("seed", ["seven", 1.5, [1]])
+def test_a_seed_is_an_integer(numbers, seed):
+    with pytest.raises(ValueError, match="seed must be an integer"):
+        make_batch_reader(numbers, seed=seed)
+    assert batch_ids(make_batch_reader(numbers, seed=np.int64(7))) == batch_ids(make_batch_reader(numbers, seed=7))
+
+
+def test_a_cache_gives_the_rows_and_the_order_that_come_without_it(things, tmp_path):
+    options = {"shuffle_rows": True, "seed": 4, "filters": [("id", ">", 11)], "num_epochs": 2}
+    for more in ({}, {"cur_shard": 1, "shard_count": 3, "equal_shards": True}):
+        without = ids(make_reader(things, ["id"], **options, **more))
+        for _ in range(2):
+            cached = make_reader(
+                things, ["id"], cache_type="local-disk", cache_location=str(tmp_path), cache_size_limit=10**8,
+                cache_row_size_estimate=10**3, **options, **more,
+            )  # fmt: skip
+            assert ids(cached) == without
