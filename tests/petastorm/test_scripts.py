@@ -97,8 +97,7 @@ def test_hello_world_in_spark(run, hello):
 def test_rows_are_selected(run, hello):
     said = run("select_rows.py", hello).splitlines()
     assert said[:2] == ["indexed True", "chosen [7, 8, 9]"]
-    halves = re.findall(r"\d+", said[2])
-    assert sorted(map(int, halves)) == list(range(10))
+    assert said[2] == "halves [[0, 1, 3, 5, 6], [2, 4, 7, 8, 9]]"  # as Petastorm 0.13.1 prints
 
 
 def test_an_external_dataset(run, external):
