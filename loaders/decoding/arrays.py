@@ -117,6 +117,13 @@ def read_npz(raw: Raw) -> Array:
     return read_npy(_member(memoryview(raw)))
 
 
+def npz_bytes(raw: memoryview) -> int:
+    """Return the bytes that a `.npz` file claims for its array, 0 if it is none."""
+    end = len(raw) - _ZIP_END.size
+    at = _ZIP_END.unpack_from(raw, end)[6] if end >= 0 else len(raw)
+    return int(_ZIP_ENTRY.unpack_from(raw, at)[4]) if at + _ZIP_ENTRY.size <= len(raw) else 0
+
+
 def dense_npy(values: pa.Array) -> Array | list[Array]:
     """Return `.npy` files, none of them null, as one array (n, *shape) if all have one header, else one array each.
 

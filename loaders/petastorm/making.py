@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +12,11 @@ import pyarrow as pa
 
 from loaders.decoding.arrow import indices
 from loaders.petastorm.cache import CacheBase, NullCache
-from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec
 from loaders.petastorm.columns import batch_column, decode_column, rows_of
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase, included
 from loaders.petastorm.shipping import Shipped, digest_of
+from loaders.petastorm.sizes import decoded_bytes
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema, UnischemaField
 from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
@@ -235,13 +234,19 @@ class _Decoding:
     def __init__(self, recipe: Recipe, columns: Mapping[str, Any], rows: Ints) -> None:
         self._recipe, self._columns, self._rows = recipe, columns, rows
         self.bytes = sum(column.nbytes for column in columns.values())
-        self._size = max(1, len(rows)) if recipe.ngram is not None else _piece_rows(recipe.schema, columns)
-        self.pieces = -(-len(rows) // self._size) if columns else 0
+        self._ends = [0]
+        if columns and len(rows):
+            self._ends += [len(rows)] if recipe.ngram is not None else _pieces(recipe.schema, columns, rows)
+
+    @property
+    def pieces(self) -> int:
+        """How many there are."""
+        return len(self._ends) - 1
 
     def make(self, piece: int) -> Rows:
         """Decode a piece; raises DecodeFieldError, or what the transform raises."""
         recipe = self._recipe
-        rows = self._rows[piece * self._size : (piece + 1) * self._size]
+        rows = self._rows[self._ends[piece] : self._ends[piece + 1]]
         columns = {
             name: decode_column(recipe.schema.fields[name], take(column, rows))
             for name, column in self._columns.items()
@@ -386,28 +391,19 @@ def _bytes(columns: Mapping[str, Any]) -> int:
     return sum(column.nbytes if isinstance(column, np.ndarray) else 100 * len(column) for column in columns.values())
 
 
-def _piece_rows(schema: Unischema, columns: Mapping[str, Any]) -> int:
-    """Return how many rows make a piece, from the shapes of fields and the sizes of what is stored."""
-    each = 0.0
+def _pieces(schema: Unischema, columns: Mapping[str, Any], rows: Ints) -> list[int]:
+    """Return where each piece of the rows ends."""
+    sizes = np.zeros(len(rows), dtype=np.int64)
     for name, column in columns.items():
-        field = schema.fields[name]
-        stored = column.nbytes / max(1, len(column))
-        if field.codec is not None and field.shape and None not in field.shape:
-            each += math.prod(axis or 1 for axis in field.shape) * _item_bytes(field)
-        elif isinstance(field.codec, CompressedImageCodec):
-            each += 12 * stored
-        elif isinstance(field.codec, CompressedNdarrayCodec):
-            each += 4 * stored
-        else:
-            each += stored
-    return max(1, min(_MOST_ROWS, int(PIECE_BYTES / max(1.0, each))))
-
-
-def _item_bytes(field: UnischemaField) -> int:
-    try:
-        return np.dtype(field.numpy_dtype).itemsize or 8
-    except TypeError:  # Decimal
-        return 8
+        sizes += decoded_bytes(schema.fields[name], column)[rows]
+    ends = np.cumsum(sizes)
+    found = [0]
+    while found[-1] < len(rows):
+        begin = found[-1]
+        limit = PIECE_BYTES + (int(ends[begin - 1]) if begin else 0)
+        end = int(np.searchsorted(ends, limit, side="right"))
+        found.append(min(max(begin + 1, end), begin + _MOST_ROWS, len(rows)))
+    return found[1:]
 
 
 def _recipe_key(recipe: Recipe) -> str:

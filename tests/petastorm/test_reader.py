@@ -431,3 +431,12 @@ def test_a_cache_gives_the_rows_and_the_order_that_come_without_it(things, tmp_p
                 cache_row_size_estimate=10**3, **options, **more,
             )  # fmt: skip
             assert ids(cached) == without
+
+
+def test_many_equal_pictures_are_decoded_a_few_at_a_time(tmp_path):
+    schema = Unischema("Blank", [UnischemaField("picture", np.uint8, (None, None, 3), CompressedImageCodec("png"))])
+    blank = {"picture": np.zeros((600, 600, 3), dtype=np.uint8)}
+    write_rows(f"file://{tmp_path}/blank", schema, [blank] * 300)  # 300 MB of pixels in a few KB of file
+    with make_reader(f"file://{tmp_path}/blank") as reader:
+        assert reader.next_rows().columns["picture"].nbytes <= 4 << 20
+        assert next(reader).picture.shape == (600, 600, 3)
