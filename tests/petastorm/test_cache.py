@@ -21,7 +21,6 @@ import pytest
 
 from loaders.errors import StorageError
 from loaders.petastorm.cache import CacheBase, NullCache
-from loaders.petastorm.local_disk_arrow_table_cache import LocalDiskArrowTableCache
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 
 REPOSITORY = Path(__file__).parents[2]
@@ -89,9 +88,9 @@ VALUES = {
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_values_come_back_as_they_were(tmp_path, value):
     assert_same(LocalDiskCache(tmp_path, MB, 4).get("key", lambda: value), value)
-    for cache in (LocalDiskCache(tmp_path, MB, 4), LocalDiskArrowTableCache(str(tmp_path), MB, 4)):  # in the next run
-        assert_same(cache.get("key", never), value)
-        assert_same(pickle.loads(pickle.dumps(cache)).get("key", never), value)
+    cache = LocalDiskCache(tmp_path, MB, 4)  # in the next run
+    assert_same(cache.get("key", never), value)
+    assert_same(pickle.loads(pickle.dumps(cache)).get("key", never), value)
 
 
 def test_a_kept_row_keeps_no_other_memory(tmp_path):

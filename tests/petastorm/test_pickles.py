@@ -467,3 +467,15 @@ def test_records_remember_and_do_nothing():
                         makers={("collections", "OrderedDict")})  # fmt: skip
     assert isinstance(found, Record)
     assert (str(found.symbol), found.args, found.state, found.pairs) == ("collections.OrderedDict", (1,), None, [])
+
+
+def test_a_set_that_stands_under_many_keys_is_not_copied_without_end():
+    several = 3_000
+    items = b"".join(b"J" + struct.pack("<i", each) for each in range(several))
+    pairs = b"J" + struct.pack("<i", 0) + b"\x8f(" + items + b"\x90r" + struct.pack("<I", 7)  # the set, remembered
+    pairs += b"".join(b"J" + struct.pack("<i", key) + b"j" + struct.pack("<I", 7) for key in range(1, several))
+    state = text("_index_name") + text("i") + text("_column_name") + text("c") + text("_index_data")
+    sets = b"ccollections\ndefaultdict\nc__builtin__\nset\n\x85R(" + pairs + b"u"
+    indexer = b"cpetastorm.etl.rowgroup_indexers\nSingleFieldIndexer\n)\x81}(" + state + sets + b"ub"
+    with pytest.raises(FormatError, match="more than 5,000,000 ordinals"):
+        read_indexes(b"\x80\x04}" + text("i") + indexer + b"s.")

@@ -177,6 +177,10 @@ def _spark_type(value: Any, name: str) -> SparkType:
 # ------------------------------------------------------------------------------------------------- index
 
 
+_MOST_ORDINALS = 5_000_000
+"""Row groups that an index may list, over all its values: a shared set counts wherever it stands."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredIndex:
     """One index of row groups.
@@ -230,8 +234,15 @@ def _by_value(data: Any) -> dict[Value, set[int]]:
     else:
         pairs = _mapping(data, "row groups by value", (DICT,))
     found: dict[Value, set[int]] = {}
+    made: dict[int, set[int]] = {}  # one set may stand under many keys, and is looked at once
+    count = 0
     for key, value in pairs:
-        found.setdefault(_value(key), set()).update(_ordinals(value))
+        if id(value) not in made:
+            made[id(value)] = _ordinals(value)
+        count += len(made[id(value)])
+        if count > _MOST_ORDINALS:
+            raise FormatError(f"an index of row groups that lists more than {_MOST_ORDINALS:,} ordinals")
+        found.setdefault(_value(key), set()).update(made[id(value)])
     return found
 
 
