@@ -31,7 +31,7 @@ class WeightedSamplingReader(Iterator[Any]):
         ValueError: If there are fewer than two readers, they do not go together, or the probabilities are none.
     """
 
-    def __init__(self, readers: Sequence[Any], probabilities: Sequence[float], seed: int | None = None) -> None:
+    def __init__(self, readers: Sequence[Any], probabilities: Sequence[float], *, seed: int | None = None) -> None:
         if len(readers) < 2:
             raise ValueError(f"Two or more readers must be specified. Got {len(readers)}.")
         if len(readers) != len(probabilities):
