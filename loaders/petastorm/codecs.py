@@ -218,7 +218,7 @@ def single(numpy_dtype: Any, value: Any) -> Any:
     """Return one stored value in the type of its field."""
     if numpy_dtype is Decimal:
         return Decimal(value)
-    kind = np.dtype(numpy_dtype).type
+    kind = np.object_ if numpy_dtype is None else np.dtype(numpy_dtype).type
     if kind is np.bytes_ and isinstance(value, str):
         return np.bytes_(value.encode())
     return value if kind is np.object_ else kind(value)

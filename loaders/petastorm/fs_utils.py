@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import ParseResult, urlparse, urlunparse
@@ -20,7 +21,7 @@ _S3_NAMES = {
 
 
 class FilesystemResolver:
-    """The file system of a URL: pyarrow's for `file` and `hdfs`, fsspec's for others."""
+    """The file system of a URL: pyarrow's for `hdfs`, fsspec's for others; without fsspec, pyarrow's for `file` too."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class FilesystemResolver:
         if not parsed.scheme:
             raise ValueError(_scheme_less(urlunparse(parsed)))
         self._parsed_dataset_url = parsed
-        self._made = (hadoop_configuration, connector, hdfs_driver, user, storage_options)
+        self._make = partial(_filesystem, parsed, hadoop_configuration, connector, hdfs_driver, user, storage_options)
         self._filesystem = self._make()
 
     def filesystem(self) -> Any:
@@ -56,7 +57,7 @@ class FilesystemResolver:
         return self._filesystem
 
     def filesystem_factory(self) -> Any:
-        """Return a function that makes the file system anew."""
+        """Return a function that makes the file system anew, in this process or another."""
         return self._make
 
     def parsed_dataset_url(self) -> ParseResult:
@@ -69,20 +70,6 @@ class FilesystemResolver:
 
     def __getstate__(self) -> Any:
         raise RuntimeError("Pickling FilesystemResolver is not supported; make one where it is needed")
-
-    def _make(self) -> Any:
-        url = self._parsed_dataset_url
-        configuration, connector, driver, user, storage_options = self._made
-        if url.scheme == "file":
-            from pyarrow.fs import LocalFileSystem
-
-            return LocalFileSystem()
-        if url.scheme == "hdfs":
-            return _hdfs(url, configuration, connector, driver, user)
-        if not url.netloc:
-            raise ValueError(f"URLs must be of the form {url.scheme}://bucket/path")
-        return _by_fsspec(url, dict(storage_options or {}))
-
 
 def get_dataset_path(parsed_url: ParseResult) -> str:
     """Return the path of a URL in its file system: with the bucket, where there are buckets."""
@@ -187,6 +174,32 @@ def _scheme_less(url: str) -> str:
     return (
         f'ERROR! A scheme-less dataset url ({url}) is no longer supported. Please prepend "file://" for a local path.'
     )
+
+
+def _filesystem(
+    url: ParseResult,
+    configuration: Mapping[str, str] | None,
+    connector: Any,
+    driver: str,
+    user: str | None,
+    storage_options: Mapping[str, Any] | None,
+) -> Any:
+    if url.scheme == "file":
+        return _local()
+    if url.scheme == "hdfs":
+        return _hdfs(url, configuration, connector, driver, user)
+    if not url.netloc:
+        raise ValueError(f"URLs must be of the form {url.scheme}://bucket/path")
+    return _by_fsspec(url, dict(storage_options or {}))
+
+
+def _local() -> Any:
+    """Return fsspec's: it has the methods `exists`, `ls`, `open` of the one that Petastorm gave."""
+    try:
+        from fsspec.implementations.local import LocalFileSystem
+    except ImportError:
+        from pyarrow.fs import LocalFileSystem
+    return LocalFileSystem()
 
 
 def _hdfs(

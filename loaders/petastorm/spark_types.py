@@ -25,7 +25,7 @@ TYPE_NAMES = (
 _BY_NUMPY: Mapping[type, str] = {
     np.int8: "ByteType", np.uint8: "ShortType", np.int16: "ShortType", np.uint16: "IntegerType",
     np.int32: "IntegerType", np.uint32: "LongType", np.int64: "LongType", np.float32: "FloatType",
-    np.float64: "DoubleType", np.str_: "StringType", np.bytes_: "BinaryType", np.bool_: "BooleanType",
+    np.float64: "DoubleType", np.str_: "StringType", np.bytes_: "StringType", np.bool_: "BooleanType",
 }  # fmt: skip
 
 _ARROW_TYPES: Mapping[str, pa.DataType] = {
@@ -88,7 +88,7 @@ def real_type(spark_type: Any) -> Any:
 
 def type_of_numpy(numpy_dtype: Any) -> SparkType | None:
     """Return the type in which a single value of a numpy type is stored without a codec, None if there is none."""
-    if numpy_dtype is Decimal:
+    if numpy_dtype is Decimal or numpy_dtype is None:
         return None
     name = _BY_NUMPY.get(np.dtype(numpy_dtype).type)
     return None if name is None else SparkType(name)

@@ -246,7 +246,17 @@ def _encoded(field: UnischemaField, value: Any) -> Any:
         return None
     if field.codec is not None:
         return field.codec.encode(field, value)
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+    return _as_text(field, value) if isinstance(value, bytes) else value
+
+
+def _as_text(field: UnischemaField, value: bytes) -> str:
+    """Return bytes of a field without a codec, whose column holds text."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        message = f"Field {field.name} holds bytes that are no text; give it ScalarCodec(BinaryType())"
+        raise ValueError(message) from error
 
 
 def _spark_dtype(field: UnischemaField) -> Any:
@@ -306,5 +316,7 @@ def _replace_row(row: Any, /, **values: Any) -> Any:
 
 
 def scalar_type(numpy_dtype: Any) -> Any:
-    """Return the class of a field's values: `Decimal`, or that of a numpy scalar."""
+    """Return the class of a field's values: `Decimal`, or that of a numpy scalar; `object_` for None, any value."""
+    if numpy_dtype is None:
+        return np.object_  # to numpy None is float64
     return Decimal if numpy_dtype is Decimal else np.dtype(numpy_dtype).type

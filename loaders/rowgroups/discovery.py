@@ -103,7 +103,7 @@ def _read_footers(
     files: Files, listing: Listing, counts: Mapping[str, int], options: StorageOptions
 ) -> dict[str, Footer]:
     """Read the footers of the files whose row groups are not counted."""
-    unknown = [entry for entry in listing.entries if not counts.get(entry.name)]
+    unknown = list({entry.name: entry for entry in listing.entries if not counts.get(entry.name)}.values())
 
     def read(entry: Entry) -> Footer | None:
         return read_footer(files, entry) if listing.is_named or _holds_rows(files, entry) else None

@@ -82,7 +82,7 @@ class ParquetFolder:
         is_single_list: Whether a list of files was opened.
         metadata: Keys and values of `_common_metadata`, else of `_metadata`, else nothing.
         partition_names: Columns that come from names of folders.
-        pieces: The row groups.
+        pieces: The row groups; those of a file that was listed twice come twice.
     """
 
     def __init__(self, known: Known, footers: Mapping[str, Footer] | None = None) -> None:
@@ -94,7 +94,7 @@ class ParquetFolder:
         self.metadata: dict[bytes, bytes] = dict(known.metadata)
         self._partitions, values = partitions_of(self.names, self.root)
         self.partition_names: tuple[str, ...] = tuple(self._partitions.names)
-        groups = [(name, at) for name, count in known.counts.items() for at in range(count)]
+        groups = [(entry.name, at) for entry in known.listing.entries for at in range(known.counts[entry.name])]
         self.pieces: tuple[Piece, ...] = tuple(
             Piece(ordinal, name, at, values[name]) for ordinal, (name, at) in enumerate(groups)
         )

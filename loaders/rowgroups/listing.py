@@ -51,7 +51,8 @@ class Listing:
 
     Attributes:
         root: The folder that names are relative to: an absolute path, or a URL without user and password.
-        entries: Files that may hold rows, sorted by name; files that were named one by one in the order given.
+        entries: Files that may hold rows, sorted by name; files that were named one by one in the order given, as often
+            as they were named.
         sidecars: The files of `_KEPT` that lie in the root, by name.
         location: The same, as it is opened.
         is_local: Whether the root is a folder of this machine.
@@ -177,10 +178,7 @@ def _entry(name: str, found: os.stat_result) -> Entry:
 
 def named(found: Sequence[Entry]) -> Listing:
     """Make a listing of files that were named one by one by paths or URLs; their common folder is its root."""
-    paths = [entry.name for entry in found]
-    if len(set(paths)) < len(paths):
-        raise FormatError(f"a file is listed twice: {next(path for path in paths if paths.count(path) > 1)}")
-    steps = [_without_partitions(posixpath.dirname(path)).split("/") for path in paths]
+    steps = [_without_partitions(posixpath.dirname(entry.name)).split("/") for entry in found]
     common = [step[0] for step in takewhile(lambda step: len(set(step)) == 1, zip(*steps, strict=False))]
     root = "/".join(common)
     entries = [Entry(entry.name[len(root) + 1 :], entry.size, entry.version) for entry in found]

@@ -138,8 +138,9 @@ def test_a_file_and_a_list_of_files_open_too(tmp_path):
         assert (folder.root, folder.is_single_list) == (str(tmp_path), True)
         assert folder.names == ("y%41 #/b.parquet", "x/a.parquet"), "in the order given"
         assert rows(folder, "id")["id"].to_pylist() == [0, 1, 2, 0, 1]
-    with pytest.raises(FormatError, match="listed twice"):
-        open_folder([a, a])
+    with open_folder([a, b, a]) as folder:
+        assert folder.names == ("x/a.parquet", "y%41 #/b.parquet")
+        assert rows(folder, "id")["id"].to_pylist() == [0, 1, 0, 1, 2, 0, 1], "as often as listed"
 
 
 def test_what_is_not_there_is_an_error(tmp_path):

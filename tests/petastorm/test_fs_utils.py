@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import fsspec
+import fsspec.implementations.local
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -75,7 +76,7 @@ def test_urls_are_taken_apart(dataset):
     assert normalize_dir_url("file:///a/b/") == "file:///a/b"
     assert normalize_dataset_url_or_urls(["file:///a/", dataset]) == ["file:///a", str(dataset)]
     filesystem, path = get_filesystem_and_path_or_paths(f"file://{dataset}")
-    assert filesystem.get_file_info(path).is_file is False
+    assert filesystem.isdir(path)
     _, paths = get_filesystem_and_path_or_paths(["memory://b/x", "memory://b/y"])
     assert paths == ["/b/x", "/b/y"]
     with pytest.raises(ValueError, match="^The dataset url list must contain url with the same scheme and netloc."):
@@ -86,8 +87,8 @@ def test_urls_are_taken_apart(dataset):
 
 def test_the_resolver_names_file_system_path_and_url():
     resolver = FilesystemResolver("file:///a/b")
-    assert isinstance(resolver.filesystem(), LocalFileSystem)
-    assert isinstance(resolver.filesystem_factory()(), LocalFileSystem)
+    made = pickle.loads(pickle.dumps(resolver.filesystem_factory()))()
+    assert type(made) is type(resolver.filesystem()) is fsspec.implementations.local.LocalFileSystem
     assert (resolver.get_dataset_path(), resolver.parsed_dataset_url().scheme) == ("/a/b", "file")
     assert get_dataset_path(FilesystemResolver("memory://b/c").parsed_dataset_url()) == "/b/c"
     with pytest.raises(ValueError, match="^ERROR! A scheme-less dataset url"):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -115,7 +116,9 @@ def _arrow_type(field: UnischemaField) -> pa.DataType:
     kind = spark_types.type_of_numpy(field.numpy_dtype)
     if kind is None or len(field.shape) > 1:
         raise ValueError(f"field {field.name!r} of {field.numpy_dtype}, shape {field.shape}, needs a codec")
-    return pa.list_(spark_types.arrow_type(kind)) if field.shape else spark_types.arrow_type(kind)
+    if not field.shape:
+        return spark_types.arrow_type(kind)
+    return pa.list_(pa.binary() if np.dtype(field.numpy_dtype).kind == "S" else spark_types.arrow_type(kind))
 
 
 class _Writer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 
 def add_configure_spark_arguments(argparser: argparse.ArgumentParser) -> None:
@@ -13,6 +14,25 @@ def add_configure_spark_arguments(argparser: argparse.ArgumentParser) -> None:
         "--spark-session-config", nargs="+", metavar="KEY=VALUE", default=[],
         help="settings, as in spark.executor.cores=2 spark.executor.memory=10g",
     )  # fmt: skip
+
+
+def configure_spark(spark_session_builder: Any, args: argparse.Namespace) -> Any:
+    """Return a `SparkSession.builder` with what the arguments of `add_configure_spark_arguments` say.
+
+    Raises:
+        ValueError: If a setting is not KEY=VALUE.
+        RuntimeError: If the parser was not given these arguments.
+    """
+    if "spark_session_config" not in args or "master" not in args:
+        raise RuntimeError(
+            "--spark-session-config and/or --master were not found in parsed arguments. Call "
+            "add_configure_spark_arguments() to add them."
+        )
+    for key, value in spark_settings(args.spark_session_config).items():
+        spark_session_builder.config(key, value)
+    if args.master:
+        spark_session_builder.master(args.master)
+    return spark_session_builder
 
 
 def spark_settings(pairs: Sequence[str]) -> dict[str, str]:
