@@ -69,7 +69,7 @@ def test_rows_of_the_rdd_are_decoded(spark, every):
     found = sorted(dataset_as_rdd(every, spark).collect(), key=lambda each: each.id)
     assert [described_row(each) for each in found] == expected(range(7))
     some = dataset_as_rdd(every, spark, [SCHEMA.points, "id"]).first()
-    assert some._fields == ("id", "points")
+    assert some._fields == ("points", "id")  # fields as they were given, then those of patterns
     assert type(some).__name__ == "EveryCodec_view_view"
 
 
