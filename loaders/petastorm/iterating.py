@@ -477,7 +477,8 @@ class Reader(Iterator[Any]):
         """Return 64 hex digits of what decides which items come, the seed apart; not of where the folder lies."""
         recipe, ngram = self._recipe, self.ngram
         pieces = [[piece.file, piece.row_group] for piece in self.dataset.pieces]
-        windows = ngram and [str(ngram.fields), repr(ngram.delta_threshold), ngram.timestamp_name, ngram.length]
+        steps = ngram and [[int(step), *ngram.get_field_names_at_timestep(step)] for step in sorted(ngram.fields)]
+        windows = ngram and [steps, repr(ngram.delta_threshold), ngram.timestamp_name, ngram.length]
         predicate = recipe.predicate and [type(recipe.predicate).__qualname__, digest_of(recipe.predicate)]
         parts = [
             pieces, [str(unit) for unit in self._units], str(recipe.schema), windows, predicate,
