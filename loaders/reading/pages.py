@@ -96,6 +96,8 @@ class Head(NamedTuple):
         values: Number of its values, nulls included.
         encoding: Parquet's number of it.
         is_dictionary: Whether it holds the words that other pages point to.
+        levels: Parquet's number of the encoding of the levels before the values; None: there are none, or apart.
+        crc: CRC-32 of the page as it is in the file, if its writer noted it.
     """
 
     start: int
@@ -104,6 +106,8 @@ class Head(NamedTuple):
     values: int
     encoding: int
     is_dictionary: bool
+    levels: int | None
+    crc: int | None
 
 
 def heads(raw: memoryview) -> Iterator[Head]:
@@ -115,12 +119,13 @@ def heads(raw: memoryview) -> Iterator[Head]:
             kind, unpacked, packed = header[1], header[2], header[3]
             described, encoding = _DESCRIBED[kind]
             values, encoded = header[described][1], header[described][encoding]
+            levels = header[described][3] if kind == _DATA_PAGE else None
             is_negative = packed < 0 or unpacked < 0 or values < 0
         except (KeyError, IndexError, TypeError) as error:
             raise PageError(f"not the header of a page: {error!r}") from None
         if is_negative:
             raise PageError("a page of negative size")
-        yield Head(at + start, packed, unpacked, values, encoded, kind == _DICTIONARY)
+        yield Head(at + start, packed, unpacked, values, encoded, kind == _DICTIONARY, levels, header.get(4))
         at += start + packed
 
 

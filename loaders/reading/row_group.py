@@ -48,8 +48,8 @@ def fetch(
         CorruptionError, StorageError, DeadlineError: Like `files.read_into`.
     """
     ranges = Ranges(size)
-    spans = [_span(chunk, size) for chunk in chunks]
-    for start, end in _merged(spans, gap):
+    spans = [span(chunk, size) for chunk in chunks]
+    for start, end in merged(spans, gap):
         files.read_into(name, start, [ranges.room(start, end - start)])
     return ranges, [ranges.part(start, end - start) for start, end in spans]
 
@@ -88,7 +88,12 @@ def _opened(ranges: Ranges, footer: Any, dictionaries: Collection[str]) -> Itera
         yield file
 
 
-def _span(chunk: Any, size: int) -> tuple[int, int]:
+def span(chunk: Any, size: int) -> tuple[int, int]:
+    """Return the first byte of a chunk, and the byte after its last, in a file of `size` bytes.
+
+    Raises:
+        PageError: If they lie outside of it.
+    """
     start = chunk.data_page_offset
     if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset:  # some writers leave either at 0
         start = min(start or chunk.dictionary_page_offset, chunk.dictionary_page_offset)
@@ -98,13 +103,14 @@ def _span(chunk: Any, size: int) -> tuple[int, int]:
     return start, end
 
 
-def _merged(spans: Sequence[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
+def merged(spans: Sequence[tuple[int, int]], gap: int | None, *, most: int | None = None) -> list[tuple[int, int]]:
+    """Return what is read in one go: spans at most `gap` apart, `most` bytes of several of them; None: no limit."""
     if gap is None:
         return list(spans)
-    merged: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for start, end in sorted(spans):
-        if merged and start - merged[-1][1] <= gap:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        if runs and start - runs[-1][1] <= gap and (most is None or end - runs[-1][0] <= most):
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
         else:
-            merged.append((start, end))
-    return merged
+            runs.append((start, end))
+    return runs
