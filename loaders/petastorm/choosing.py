@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loaders.ordering.filters import Filter
 from loaders.petastorm.errors import NoDataAvailableError
 from loaders.petastorm.etl.rowgroup_indexing import get_row_group_indexes
 from loaders.petastorm.predicates import PredicateBase
@@ -22,7 +23,7 @@ def choose_units(
     selector: RowGroupSelectorBase | None,
     cur_shard: int | None,
     shard_count: int | None,
-    filters: Any,
+    filters: Filter | None,
     parts: int,
     equal_shards: bool,
     is_batched: bool,
@@ -64,7 +65,7 @@ def choose_units(
 
 
 def _check_shards(cur_shard: Any, shard_count: Any, groups: int, *, equal_shards: bool) -> None:
-    if not shard_count or not isinstance(cur_shard, int) or not isinstance(shard_count, int):
+    if not shard_count or type(cur_shard) is not int or type(shard_count) is not int:
         raise ValueError("partition and num_partitions must be ints and both specified to use partitioning")
     if not 0 <= cur_shard < shard_count:
         raise ValueError(f"cur_shard is counted from 0 and less than shard_count={shard_count}, found {cur_shard}")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import secrets
 import threading
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from loaders.errors import StateMismatchError
 from loaders.options import usable_cores
+from loaders.petastorm import resuming
+from loaders.petastorm.arguments import check_arguments, checked_ngram, checked_seed
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.choosing import choose_units
 from loaders.petastorm.columns import rows_of
@@ -20,10 +22,9 @@ from loaders.petastorm.etl import dataset_metadata
 from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 from loaders.petastorm.making import Plan, Recipe, RowGroupMaker
-from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.selectors import RowGroupSelectorBase
-from loaders.petastorm.shipping import Shipped, digest_of
+from loaders.petastorm.shipping import Shipped
 from loaders.petastorm.transform import TransformSpec, transform_schema
 from loaders.petastorm.unischema import Unischema
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
@@ -31,15 +32,12 @@ from loaders.petastorm.workers_pool.process_pool import ProcessPool
 from loaders.petastorm.workers_pool.thread_pool import ThreadPool
 from loaders.rowgroups.ahead import Ahead, Threads, Workers
 from loaders.rowgroups.folder import ParquetFolder
-from loaders.rowgroups.order import Unit, units_in_order
+from loaders.rowgroups.passes import tasks_of_pass
 from loaders.rowgroups.processes import Processes
-from loaders.rowgroups.work import Rows, Task
-from schemas.canonical import canonical_json, sha256_text
+from loaders.rowgroups.work import Rows
 
 DEADLINE_S = 600.0
 """Seconds in which the next rows come. Petastorm has no such limit; a row group of a slow store may take minutes."""
-
-_STATE = "petrel-row-groups-1"
 
 
 class Reader(Iterator[Any]):
@@ -94,8 +92,7 @@ class Reader(Iterator[Any]):
             reader_pool: Which workers, and how many; None: `ThreadPool(10)`.
             worker_class: Accepted, without effect: `is_batched_reader` says what the items are.
         """
-        _check_arguments(schema_fields, num_epochs, predicate, shuffle_row_drop_partitions, deadline_s)
-        filters = filters or None
+        check_arguments(schema_fields, num_epochs, predicate, shuffle_row_drop_partitions, deadline_s)
         if shard_seed is not None:
             warnings.warn(
                 "shard_seed was deprecated and will be removed in future versions. Use seed to apply randomization "
@@ -109,12 +106,15 @@ class Reader(Iterator[Any]):
         )  # fmt: skip
         self.num_epochs, self.is_batched_reader = num_epochs, is_batched_reader
         self.cache: CacheBase = cache or NullCache()
-        self.seed = secrets.randbits(63) if seed is None else _checked_seed(seed)
+        self.seed = secrets.randbits(63) if seed is None else checked_seed(seed)
         self._is_seeded = seed is not None
         self._pool = reader_pool or ThreadPool(10)
         self._deadline_s = deadline_s
         stored = dataset_metadata.infer_or_load_unischema(self.dataset)
-        self.ngram = self._checked_ngram(schema_fields, stored, shuffle_row_drop_partitions)
+        parsed = self.dataset.parsed(filters)
+        self.ngram = checked_ngram(
+            schema_fields, stored, parts=shuffle_row_drop_partitions, is_batched=is_batched_reader
+        )
         fields = schema_fields
         if self.ngram is not None:  # the time decides over windows, whether or not it is delivered
             fields = [*self.ngram.get_field_names_at_all_timesteps(), stored.fields[self.ngram.timestamp_name]]
@@ -127,7 +127,7 @@ class Reader(Iterator[Any]):
         self._shuffles_groups = shuffle_row_groups
         self._units, worker_predicate = choose_units(
             self.dataset, stored, predicate=predicate, selector=rowgroup_selector, cur_shard=cur_shard,
-            shard_count=shard_count, filters=filters, parts=shuffle_row_drop_partitions, equal_shards=equal_shards,
+            shard_count=shard_count, filters=parsed, parts=shuffle_row_drop_partitions, equal_shards=equal_shards,
             is_batched=is_batched_reader,
         )  # fmt: skip
         if not self._units:
@@ -137,9 +137,10 @@ class Reader(Iterator[Any]):
                 stacklevel=3,
             )
         self._recipe = Recipe(
-            stored, view, self.schema, is_batched_reader, shuffle_rows, self.ngram, worker_predicate, filters,
+            stored, view, self.schema, is_batched_reader, shuffle_rows, self.ngram, worker_predicate, parsed,
             transform_spec, self.cache,
         )  # fmt: skip
+        self._predicate_name = resuming.name_of_predicate(worker_predicate)
         self.last_row_consumed = False
         self.stopped = False
         self._lock = threading.RLock()
@@ -244,6 +245,13 @@ class Reader(Iterator[Any]):
                 whole += (rows if unit.last is None else unit.last) - unit.first
         return whole
 
+    @cached_property
+    def _fingerprint(self) -> str:
+        return resuming.fingerprint(
+            self.dataset, self._units, self._recipe, shuffles_groups=self._shuffles_groups,
+            predicate=self._predicate_name,
+        )  # fmt: skip
+
     @property
     def _batches(self) -> int:
         """Units that hold a row."""
@@ -301,7 +309,7 @@ class Reader(Iterator[Any]):
         """Return the position after the last item that was received: small, and JSON."""
         with self._lock:
             return {
-                "format": _STATE, "reading": self._fingerprint(), "seed": self.seed,
+                "format": resuming.FORMAT, "reading": self._fingerprint, "seed": self.seed,
                 "pass_start": self._pass_start, "position": list(self._position),
             }  # fmt: skip
 
@@ -311,17 +319,13 @@ class Reader(Iterator[Any]):
         Raises:
             StateMismatchError: If the state is of other data or of a reader with other arguments.
         """
-        if state.get("format") != _STATE or state.get("reading") != self._fingerprint():
-            raise StateMismatchError(
-                "reader state: it was saved for other data, or by a reader with other fields, shards or shuffles"
-            )
+        seed, start, position = resuming.checked_state(state, reading=self._fingerprint, units=len(self._units))
+        if self._is_seeded and self.seed != seed:
+            raise StateMismatchError(f"reader state: saved with seed {seed}, this reader has {self.seed}")
         with self._lock:
             self._check_usable()
-            if self._is_seeded and self.seed != state["seed"]:
-                raise StateMismatchError(f"reader state: saved with seed {state['seed']}, this reader has {self.seed}")
-            self.seed = state["seed"]
-            self._begin(_checked_position(state["position"], len(self._units)))
-            self._pass_start = int(state["pass_start"])
+            self.seed, self._pass_start = seed, start
+            self._begin(position)
 
     def stop(self) -> None:
         """End the workers; a `next` under way in another thread ends."""
@@ -358,13 +362,13 @@ class Reader(Iterator[Any]):
         assert self._ahead is not None
         while True:
             try:
-                task, rows = self._ahead.next()
-            except StopIteration:
-                self._end_of_pass()
-                raise
-            except Exception:
+                made = self._ahead.next()
+            finally:
                 self._check_usable()  # meanwhile stopped by another thread: whatever broke, broke of that
-                raise
+            if made is None:
+                self._end_of_pass()
+                raise StopIteration
+            task, rows = made
             if (task.epoch, task.place) != self._position[:2]:
                 self._position = (task.epoch, task.place, 0)
                 self._unit_items = 0
@@ -380,9 +384,9 @@ class Reader(Iterator[Any]):
                 return
 
     def _start(self) -> None:
-        tasks = _tasks(
-            self._units, self.seed, self._pass_start, self.num_epochs, self._position,
-            is_shuffled=self._shuffles_groups,
+        tasks = tasks_of_pass(
+            self._units, seed=self.seed, first_epoch=self._pass_start, epochs=self.num_epochs,
+            begin=self._position[:2], is_shuffled=self._shuffles_groups,
         )  # fmt: skip
         if self._workers is None:
             self._workers = self._new_workers()
@@ -472,74 +476,6 @@ class Reader(Iterator[Any]):
             raise RuntimeError(
                 "this reader was made before a fork, and threads do not survive one; make it in the process that reads"
             )
-
-    def _fingerprint(self) -> str:
-        """Return 64 hex digits of what decides which items come, the seed apart; not of where the folder lies."""
-        recipe, ngram = self._recipe, self.ngram
-        pieces = [[piece.file, piece.row_group] for piece in self.dataset.pieces]
-        steps = ngram and [[int(step), *ngram.get_field_names_at_timestep(step)] for step in sorted(ngram.fields)]
-        windows = ngram and [steps, repr(ngram.delta_threshold), ngram.timestamp_name, ngram.length]
-        predicate = recipe.predicate and [type(recipe.predicate).__qualname__, digest_of(recipe.predicate)]
-        parts = [
-            pieces, [str(unit) for unit in self._units], str(recipe.schema), windows, predicate,
-            self.is_batched_reader, recipe.shuffles_rows, self._shuffles_groups, repr(recipe.filters),
-        ]  # fmt: skip
-        return sha256_text(canonical_json(parts))
-
-    def _checked_ngram(self, schema_fields: Any, stored: Unischema, parts: int) -> NGram | None:
-        if not isinstance(schema_fields, NGram):
-            return None
-        if self.is_batched_reader:
-            raise NotImplementedError("ngrams are not supported by make_batch_reader; make_reader gives them")
-        schema_fields.resolve_regex_field_names(stored)
-        if not schema_fields.timestamp_overlap and parts > 1:
-            raise NotImplementedError(
-                "Using timestamp_overlap=False is not implemented with shuffle_options.shuffle_row_drop_partitions > 1"
-            )
-        return schema_fields
-
-
-def _checked_seed(seed: Any) -> int:
-    try:
-        return operator.index(seed)
-    except TypeError:
-        raise ValueError(f"seed must be an integer or None, found {seed!r}") from None
-
-
-def _checked_position(position: Any, units: int) -> tuple[int, int, int]:
-    if isinstance(position, list | tuple) and len(position) == 3 and all(type(each) is int for each in position):
-        epoch, place, items = position
-        if epoch >= 0 and 0 <= place <= units and items >= 0:
-            return epoch, place, items
-    raise StateMismatchError(f"reader state: a position is [epoch, unit, items], found {position!r}")
-
-
-def _tasks(
-    units: list[Unit], seed: int, first_epoch: int, epochs: int | None, position: tuple[int, int, int], *,
-    is_shuffled: bool,
-) -> Iterator[Task]:  # fmt: skip
-    """Yield what is read from a position to the end of the pass."""
-    epoch, begin = position[0], position[1]
-    while units and (epochs is None or epoch < first_epoch + epochs):
-        order = units_in_order(len(units), seed=seed, epoch=epoch, is_shuffled=is_shuffled)
-        for place in range(begin, len(units)):
-            yield Task(epoch, place, units[int(order[place])], seed)
-        epoch, begin = epoch + 1, 0
-
-
-def _check_arguments(fields: Any, epochs: Any, predicate: Any, parts: Any, deadline_s: float) -> None:
-    if fields is not None and not isinstance(fields, NGram) and not hasattr(fields, "__iter__"):
-        raise ValueError(
-            "Fields must be either None, an iterable collection of Unischema fields or an NGram object."
-        )
-    if epochs is not None and (not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1):
-        raise ValueError(f"iterations must be positive integer or None, found {epochs!r}")
-    if predicate is not None and not isinstance(predicate, PredicateBase):
-        raise ValueError("predicate parameter is expected to be derived from PredicateBase")
-    if not isinstance(parts, int) or parts < 1:
-        raise ValueError(f"shuffle_row_drop_partitions must be a positive integer, found {parts!r}")
-    if not deadline_s > 0:
-        raise ValueError(f"deadline_s must be positive, found {deadline_s!r}")
 
 
 def _close(workers: Workers, folder: ParquetFolder) -> None:

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from loaders.decoding.arrow import indices
+from loaders.ordering.filters import Filter
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.columns import batch_column, decode_column, rows_of
+from loaders.petastorm.frames import columns_of_frame, frame_of
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase, included
 from loaders.petastorm.shipping import Shipped, digest_of
 from loaders.petastorm.sizes import decoded_bytes
 from loaders.petastorm.transform import TransformSpec
-from loaders.petastorm.unischema import Unischema, UnischemaField
+from loaders.petastorm.unischema import Unischema
+from loaders.petastorm.utils import DecodeFieldError
 from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
 from loaders.rowgroups.order import rows_in_order
 from loaders.rowgroups.work import Loaded, Made, Maker, Rows, Task
+from schemas.canonical import canonical_json
 
 PIECE_BYTES = 2 << 20
 """Rows are decoded in pieces of about this size: the first comes soon, and few bytes wait for the caller."""
@@ -56,7 +61,7 @@ class Recipe:
     shuffles_rows: bool
     ngram: NGram | None
     predicate: PredicateBase | None
-    filters: Any
+    filters: Filter | None
     transform: TransformSpec | None
     cache: CacheBase
 
@@ -88,17 +93,32 @@ class RowGroupMaker:
             CorruptionError, StorageError, DeadlineError: If the files cannot be read.
             Exception: Whatever a predicate or a transform raises.
         """
-        piece = self._folder.pieces[task.unit.ordinal]
+        recipe, piece = self._recipe, self._folder.pieces[task.unit.ordinal]
         self._check(task)
-        try:
-            if self._recipe.filters is not None and not self._folder.may_match(piece, self._recipe.filters):
+        with self._at(piece):
+            if recipe.filters is not None and not self._folder.may_match(piece, recipe.filters):
                 return Made((), 0)
             if self._key is not None:
                 return self._cached(task, piece)
-            table, rows = self._selected(task, piece)
-            return self._batch(table, rows) if self._recipe.is_batched else _Decoding(self._recipe, table, rows)
+            columns, rows = self._selected(task, piece)
+            return self._batch(columns, rows) if recipe.is_batched else self._decoding(piece, columns, rows)
+
+    def _decoding(self, piece: Piece, columns: Mapping[str, Any], rows: Ints) -> _Decoding:
+        return _Decoding(self._recipe, columns, rows, partial(self._at, piece))
+
+    @contextmanager
+    def _at(self, piece: Piece, rows: Ints = ()) -> Iterator[None]:
+        """Have an error say where it came up; `rows` are those of the row group that are being decoded."""
+        file = f"{self._folder.root}/{piece.file}"
+        try:
+            yield
         except Exception as error:
-            error.add_note(f"while reading row group {piece.row_group} of {self._folder.root}/{piece.file}")
+            if isinstance(error, DecodeFieldError):
+                error.file, error.row_group = file, piece.row_group
+                error.row = int(rows[error.row]) if error.row is not None and error.row < len(rows) else None
+            row = getattr(error, "row", None)
+            where = f", row {row}," if isinstance(row, int) else ""
+            error.add_note(f"while reading row group {piece.row_group}{where} of {file}")
             raise
 
     def _check(self, task: Task) -> None:
@@ -126,7 +146,7 @@ class RowGroupMaker:
         recipe, folder = self._recipe, self._folder
         names = list(recipe.schema.fields)
         first = [] if recipe.predicate is None else list(recipe.predicate.get_fields())
-        filtered = [] if recipe.filters is None else filter_columns(recipe.filters)
+        filtered = () if recipe.filters is None else recipe.filters.columns
         first += [name for name in filtered if name not in first]
         if not first:
             table = folder.read(piece, names)
@@ -197,13 +217,13 @@ class RowGroupMaker:
         key = f"{hashlib.sha256(text.encode()).hexdigest()}:{piece.file}:{piece.row_group}"
 
         def fill() -> dict[str, Any]:
-            names = list(dict.fromkeys([*recipe.schema.fields, *filter_columns(recipe.filters or [])]))
-            table = self._folder.read(piece, names)
+            filtered = () if recipe.filters is None else recipe.filters.columns
+            table = self._folder.read(piece, list(dict.fromkeys([*recipe.schema.fields, *filtered])))
             rows = np.arange(table.num_rows)
             if recipe.filters is not None:
                 rows = rows[self._folder.matches(table, recipe.filters)]
             columns = {name: column for name, column in _columns(table).items() if name in recipe.schema.fields}
-            loaded = self._batch(columns, rows) if recipe.is_batched else _Decoding(recipe, columns, rows)
+            loaded = self._batch(columns, rows) if recipe.is_batched else self._decoding(piece, columns, rows)
             pieces = [loaded.make(number) for number in range(loaded.pieces)]
             made = {name: _joined([each.columns[name] for each in pieces]) for name in recipe.result.fields}
             return {"columns": made, "rows": rows, "of": table.num_rows}
@@ -231,8 +251,10 @@ class RowGroupMaker:
 class _Decoding:
     """The rows of a unit that are to be decoded, in pieces."""
 
-    def __init__(self, recipe: Recipe, columns: Mapping[str, Any], rows: Ints) -> None:
-        self._recipe, self._columns, self._rows = recipe, columns, rows
+    def __init__(
+        self, recipe: Recipe, columns: Mapping[str, Any], rows: Ints, at: Callable[[Ints], AbstractContextManager[None]]
+    ) -> None:
+        self._recipe, self._columns, self._rows, self._at = recipe, columns, rows, at
         self.bytes = sum(column.nbytes for column in columns.values())
         self._ends = [0]
         if columns and len(rows):
@@ -245,8 +267,12 @@ class _Decoding:
 
     def make(self, piece: int) -> Rows:
         """Decode a piece; raises DecodeFieldError, or what the transform raises."""
-        recipe = self._recipe
         rows = self._rows[self._ends[piece] : self._ends[piece + 1]]
+        with self._at(rows):
+            return self._made(rows)
+
+    def _made(self, rows: Ints) -> Rows:
+        recipe = self._recipe
         columns = {
             name: decode_column(recipe.schema.fields[name], take(column, rows))
             for name, column in self._columns.items()
@@ -269,71 +295,6 @@ def take(column: Any, rows: Ints) -> Any:
 def is_range(rows: Ints, count: int) -> bool:
     """Whether rows are 0 ... count-1."""
     return len(rows) == count and bool((rows == np.arange(count)).all())
-
-
-def filter_columns(filters: Any) -> list[str]:
-    """Return the columns that pyarrow's conditions name: a list of (column, operator, value), or a list of those."""
-    conditions = [each for part in filters for each in (part if isinstance(part, list) else [part])]
-    return list(dict.fromkeys(str(condition[0]) for condition in conditions))
-
-
-def frame_of(columns: Mapping[str, Any]) -> Any:
-    """Return Arrow columns as a pandas DataFrame.
-
-    Raises:
-        ImportError: If pandas is not installed.
-    """
-    try:
-        import pandas  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "predicates and transforms of make_batch_reader get a pandas DataFrame: pip install pandas"
-        ) from error
-    return pa.table({name: _plain(column) for name, column in columns.items()}).to_pandas()
-
-
-def columns_of_frame(frame: Any, schema: Unischema, transform: TransformSpec) -> dict[str, Any]:
-    """Return a DataFrame that a transform returned as numpy columns.
-
-    Raises:
-        ValueError: If its columns are not those of the schema, or an array has another shape than its field.
-    """
-    dropped = set(transform.removed_fields or [])
-    if transform.selected_fields is not None:
-        dropped |= set(frame.columns) - set(schema.fields)
-    found = [str(name) for name in frame.columns if name not in dropped]
-    if set(found) != set(schema.fields):
-        raise ValueError(
-            f"Transformed result columns ({','.join(found)}) do not match required schema "
-            f"columns({','.join(schema.fields)})"
-        )
-    return {
-        name: _stacked(frame[name], field) if len(field.shape) > 1 else _series(frame[name], field)
-        for name, field in schema.fields.items()
-    }
-
-
-def _series(series: Any, field: UnischemaField) -> Any:
-    if series.dtype != object and getattr(series.dtype, "kind", "O") in "biufM":
-        return series.to_numpy()
-    return batch_column(field, pa.Array.from_pandas(series))
-
-
-def _stacked(series: Any, field: UnischemaField) -> Any:
-    """Return arrays of a DataFrame as one; the checks and messages are Petastorm's."""
-    if None in field.shape:
-        raise ValueError(
-            f"All dimensions of a shape: {field.shape} in: {field.name} field must be constant. If a dimension is "
-            "variable, we won't be able to coalesce rows when preparing a batch."
-        )
-    for value in series:
-        if not isinstance(value, np.ndarray):
-            raise ValueError(f"field {field.name} must be numpy array type.")
-        if value.shape != tuple(field.shape):
-            raise ValueError(f"field {field.name} must be the shape {field.shape}")
-        if not value.flags.c_contiguous:
-            raise ValueError(f"field {field.name} error: only support row major multi-dimensional array.")
-    return np.stack(series.tolist())
 
 
 def _transformed(columns: dict[str, Any], transform: TransformSpec, schema: Unischema) -> dict[str, Any]:
@@ -370,10 +331,6 @@ def _whole(column: Any) -> Any:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _plain(column: Any) -> Any:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
 def _pick(column: Any, rows: Ints) -> Any:
     return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
 
@@ -387,8 +344,11 @@ def _joined(parts: Sequence[Any]) -> Any:
 
 
 def _bytes(columns: Mapping[str, Any]) -> int:
-    """Return the memory of made columns; a value in a list counts as 100 bytes."""
-    return sum(column.nbytes if isinstance(column, np.ndarray) else 100 * len(column) for column in columns.values())
+    """Return the memory of made columns; a value that does not tell counts as 100 bytes."""
+    return sum(
+        column.nbytes if isinstance(column, np.ndarray) else sum(getattr(value, "nbytes", 100) for value in column)
+        for column in columns.values()
+    )
 
 
 def _pieces(schema: Unischema, columns: Mapping[str, Any], rows: Ints) -> list[int]:
@@ -410,7 +370,8 @@ def _recipe_key(recipe: Recipe) -> str:
     """Return what cached rows depend on beside their file: columns, conditions and the transform."""
     transform = recipe.transform
     parts = [
-        "rows-2", str(recipe.is_batched), str(recipe.schema), str(recipe.result), repr(recipe.filters),
+        "rows-2", str(recipe.is_batched), str(recipe.schema), str(recipe.result),
+        "all" if recipe.filters is None else canonical_json(recipe.filters.canonical()),
         "none" if transform is None else digest_of(transform.func),
     ]  # fmt: skip
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

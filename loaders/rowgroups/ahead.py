@@ -122,11 +122,10 @@ class Ahead:
         """Units that are being read or decoded."""
         return len(self._units)
 
-    def next(self) -> tuple[Task, Rows]:
-        """Return the next piece: its unit and its rows; a unit without rows has one empty piece.
+    def next(self) -> tuple[Task, Rows] | None:
+        """Return the next piece: its unit and its rows; a unit without rows has one empty piece. None after the last.
 
         Raises:
-            StopIteration: After the last one.
             DeadlineError: If it does not come in time; what is under way goes on.
             CancelledError: If this was closed meanwhile.
             Exception: What went wrong with it.
@@ -140,7 +139,7 @@ class Ahead:
                 self._pieces.popleft()
                 return piece.task, rows
             if not self._units:
-                raise StopIteration
+                return None
             self._wait(self._units[0].loaded, until)
 
     def close(self) -> None:
@@ -185,6 +184,8 @@ class Ahead:
         while True:
             try:
                 return future.result(timeout=max(0.0, min(_POLL_S, until - time.monotonic())))
+            except StopIteration as error:  # of a caller's function; it would end a loop in silence
+                raise RuntimeError(f"a predicate or transform raised StopIteration: {error}") from error
             except TimeoutError:
                 if future.done():  # meanwhile, or its own error is one of time
                     return future.result()

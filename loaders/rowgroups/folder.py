@@ -169,6 +169,14 @@ class ParquetFolder:
         except _DAMAGE as error:
             raise self._broken(piece, columns, error) from error
 
+    def parsed(self, filters: object) -> Filter | None:
+        """Check conditions as pyarrow writes them; None if there are none.
+
+        Raises:
+            FormatError: If they have another form, or do not fit the columns.
+        """
+        return parse_filters(filters, self.schema, self._partitions) if filters else None
+
     def may_match_partitions(self, piece: Piece, filters: object) -> bool:
         """Return False if the names of its folders exclude that any row of a row group matches; reads nothing.
 

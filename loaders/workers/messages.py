@@ -70,6 +70,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         "classes": [(kind.__module__, kind.__qualname__) for kind in type(error).__mro__],
         "message": message[:_TEXT],
         "facts": {name: fact for name, fact in facts.items() if type(fact) in (int, str)},
+        "notes": [str(note)[:_TEXT] for note in getattr(error, "__notes__", [])],
         "traceback": "".join(traceback.format_exception(error))[-_TEXT:],
     }
 
@@ -98,6 +99,8 @@ def rebuild(told: dict[str, Any], what: str) -> Exception:
     for fact, value in told["facts"].items():
         if hasattr(error, fact):
             setattr(error, fact, value)
+    for note in told["notes"]:
+        error.add_note(note)
     error.__cause__ = WorkerTraceback(told["traceback"])
     return error
 

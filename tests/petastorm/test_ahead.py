@@ -35,12 +35,9 @@ def tasks(count):
 
 def drained(ahead):
     found = []
-    while True:
-        try:
-            rows = ahead.next()[1]
-            found += rows.columns["at"] if rows.count else []
-        except StopIteration:
-            return found
+    while (made := ahead.next()) is not None:
+        found += made[1].columns["at"] if made[1].count else []
+    return found
 
 
 @pytest.fixture
@@ -94,5 +91,4 @@ def test_what_hangs_is_named_when_time_is_up(start):
 def test_a_unit_without_rows_is_told_too(start):
     ahead = start(FakeMaker([0, 1, 0]))
     assert [(task.place, rows.count) for task, rows in (ahead.next() for _ in range(3))] == [(0, 0), (1, 1), (2, 0)]
-    with pytest.raises(StopIteration):
-        ahead.next()
+    assert ahead.next() is None

@@ -22,6 +22,7 @@ from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import in_lambda
 from loaders.petastorm.spark_types import SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
+from loaders.petastorm.utils import DecodeFieldError
 
 POOLS = ("thread", "process", "dummy")
 SCHEMA = Unischema(
@@ -440,3 +441,59 @@ def test_many_equal_pictures_are_decoded_a_few_at_a_time(tmp_path):
     with make_reader(f"file://{tmp_path}/blank") as reader:
         assert reader.next_rows().columns["picture"].nbytes <= 4 << 20
         assert next(reader).picture.shape == (600, 600, 3)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_a_stop_iteration_of_a_function_does_not_end_the_pass(things, pool):
+    def empty(row):
+        return next(iter([]))
+
+    with make_reader(things, None, pool, 2, transform_spec=TransformSpec(empty)) as reader:
+        with pytest.raises(Exception, match="StopIteration") as raised:
+            list(reader)
+    assert not isinstance(raised.value, StopIteration)
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_errors_say_with_which_row_group(things, pool):
+    def broken(row):
+        if row["id"] == 33:
+            raise KeyError("no such thing")
+        return row
+
+    with make_reader(things, None, pool, 2, transform_spec=TransformSpec(broken)) as reader:
+        with pytest.raises(KeyError) as raised:
+            list(reader)
+    assert "while reading row group 6 of" in "".join(raised.value.__notes__)
+
+
+def test_what_cannot_be_decoded_is_named_by_its_place(tmp_path):
+    schema = Unischema("Pictures", [UnischemaField("picture", np.uint8, (2, 2), CompressedImageCodec("png"))])
+    write_rows(f"file://{tmp_path}/data", schema, [{"picture": np.eye(2, dtype=np.uint8)}] * 10, rows_per_row_group=5)
+    (file,) = (tmp_path / "data").glob("*.parquet")
+    table = pq.read_table(file)
+    pictures = table.column("picture").to_pylist()
+    pictures[8] = b"no picture"
+    pq.write_table(pa.table({"picture": pictures}).cast(table.schema), file, row_group_size=5)
+    with make_reader(f"file://{tmp_path}/data", shuffle_row_groups=False) as reader:
+        with pytest.raises(DecodeFieldError, match='Decoding field "picture" failed') as raised:
+            list(reader)
+    found = raised.value
+    assert (found.file, found.row_group, found.row, found.column) == (str(file), 1, 3, "picture")
+
+
+def test_an_ngram_of_the_caller_stays_as_it_was(things, tmp_path):
+    other = Unischema("Other", [UnischemaField("id", np.int64, (), ScalarCodec(SparkType("LongType")), False)])
+    write_rows(f"file://{tmp_path}/other", other, [{"id": number} for number in range(3)])
+    windows = NGram({0: ["id"], 1: ["id"]}, delta_threshold=1, timestamp_field="id")
+    for url, count in ((things, 48), (f"file://{tmp_path}/other", 2)):
+        with make_reader(url, windows) as reader:
+            assert sum(1 for _ in reader) == count
+    assert windows.fields == {0: ["id"], 1: ["id"]}
+
+
+def test_filters_of_the_caller_may_change_afterwards(numbers):
+    filters = [("id", "<", 10)]
+    reader = make_batch_reader(numbers, filters=filters)
+    filters.append(("id", ">", 10**6))
+    assert batch_ids(reader) == list(range(10))
