@@ -17,6 +17,7 @@ strings come as lists. Tensors are writable; the loader never writes to one that
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -44,6 +45,8 @@ Column: TypeAlias = "torch.Tensor | list[Any]"
 Columns: TypeAlias = "dict[Any, Column]"
 """Some rows: {field: tensor (rows, ...), or a list of as many values where no tensor can hold them}."""
 
+_TENSOR = {torch.Tensor}
+_TILE_ROWS = 4096
 _WHOLE_ROW = "row"  # the one column of rows that go to a collate_fn as they are
 
 
@@ -317,9 +320,10 @@ def _tensors(reader: Any, transform: Callable[[Any], Any], most: int) -> Iterato
     for columns, count in stretches(reader, most):
         tensors = {}
         for name, values in columns.items():
-            tensors[name] = torch.as_tensor(transform(for_transform(name, values, reader.batched_output)))
-            if tensors[name].shape[:1] != (count,):
-                shape = tuple(tensors[name].shape)
+            made = transform(for_transform(name, values, reader.batched_output))
+            tensors[name] = made = made if isinstance(made, torch.Tensor) else torch.as_tensor(made)
+            if made.shape[:1] != (count,):
+                shape = tuple(made.shape)
                 raise ValueError(f"transform_fn made a tensor of shape {shape} of {count} rows of field {name}")
         yield tensors, count
 
@@ -358,12 +362,16 @@ def _column(name: str, values: Any, whole: bool, *, waits: bool) -> Any:
 
 
 def _as_tensor(values: Any) -> torch.Tensor:
+    if isinstance(values, np.ndarray) and values.dtype.kind in NUMBERS:
+        return torch.from_numpy(values)
     if isinstance(values, list) and isinstance(values[0], np.ndarray):
         return default_collate(values)  # type: ignore[no-any-return]  # says how they differ
     return torch.as_tensor(values)
 
 
 def _finished(batch: Columns) -> dict[str, Any]:
+    if {*map(type, batch.values())} == _TENSOR:
+        return batch
     return {n: v if isinstance(v, torch.Tensor) else _collated(n, v) for n, v in batch.items()}
 
 
@@ -379,15 +387,99 @@ def _collated(name: str, values: list[Any]) -> Any:
 
 
 class _Waiting:
-    """One column of the rows that wait, by slot: an array (or tensor) as long as all that came fit one, then a list."""
+    """The rows that wait, by slot; numbers of one type lie side by side, so that a row is one place in memory."""
 
     def __init__(self) -> None:
-        self._kept: Any = None
+        self._names: list[Any] = []
+        self._parts: list[_Table | _Single] = []
 
-    def put(self, slots: NDArray[np.int64], values: Any, room: int) -> None:
+    @property
+    def row_bytes(self) -> int | None:
+        """Bytes of a row; None if a column is a list."""
+        kept = [part.kept for part in self._parts]
+        if any(isinstance(each, list) for each in kept):
+            return None
+        return sum(math.prod(each.shape[1:]) * each.dtype.itemsize for each in kept)
+
+    def put(self, slots: NDArray[np.int64], columns: Columns, room: int) -> None:
+        """Copy rows to their slots, all below `room`."""
+        arrays = {name: _in_numpy(column) for name, column in columns.items()}
+        if not self._parts:
+            self._names, self._parts = list(arrays), _parts_for(arrays)
+        if not all(part.fits(arrays) for part in self._parts):
+            self._parts = [single for part in self._parts for single in part.apart()]
+        for part in self._parts:
+            part.put(slots, arrays, room)
+
+    def take(self, slots: NDArray[np.int64]) -> Columns:
+        """Return a copy of the rows of some slots."""
+        found: Columns = {}
+        for part in self._parts:
+            found |= part.take(slots)
+        return {name: found[name] for name in self._names}
+
+
+def _parts_for(arrays: Mapping[Any, Any]) -> list[_Table | _Single]:
+    alike: dict[Any, list[Any]] = {}
+    for name, array in arrays.items():
+        is_numbers = isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in NUMBERS
+        alike.setdefault(array.dtype if is_numbers else name, []).append(name)
+    return [
+        _Single(names[0]) if len(names) == 1 else _Table(names, np.empty((0, len(names)), arrays[names[0]].dtype))
+        for names in alike.values()
+    ]
+
+
+class _Table:
+    """Columns of numbers of one type."""
+
+    def __init__(self, names: list[Any], kept: NDArray[Any]) -> None:
+        self._names, self.kept = names, kept
+
+    def fits(self, arrays: Mapping[Any, Any]) -> bool:
+        """Whether the columns are of this type still."""
+        columns = [arrays[name] for name in self._names]
+        return all(isinstance(c, np.ndarray) and c.ndim == 1 and c.dtype == self.kept.dtype for c in columns)
+
+    def apart(self) -> list[_Table | _Single]:
+        """Return the columns one by one."""
+        return [_Single(name, self.kept[:, at].copy()) for at, name in enumerate(self._names)]
+
+    def put(self, slots: NDArray[np.int64], arrays: Mapping[Any, Any], room: int) -> None:
+        """Copy values to their slots, all below `room`; some at a time, which stay in the processor's cache."""
+        self.kept = _grown(self.kept, self.kept.dtype, room)
+        columns = [arrays[name] for name in self._names]
+        tile = np.empty((min(_TILE_ROWS, len(slots)), len(columns)), self.kept.dtype)
+        for start in range(0, len(slots), _TILE_ROWS):
+            chosen = slots[start : start + _TILE_ROWS]
+            for at, column in enumerate(columns):
+                tile[: len(chosen), at] = column[start : start + _TILE_ROWS]
+            self.kept[chosen] = tile[: len(chosen)]
+
+    def take(self, slots: NDArray[np.int64]) -> Columns:
+        """Return a copy of the values of some slots; each column has its own memory."""
+        rows = self.kept.take(slots, axis=0)
+        return {name: torch.from_numpy(rows[:, at].copy()) for at, name in enumerate(self._names)}
+
+
+class _Single:
+    """One column: an array (or tensor) as long as all that came fit one, then a list."""
+
+    def __init__(self, name: Any, kept: Any = None) -> None:
+        self._name, self.kept = name, kept
+
+    def fits(self, arrays: Mapping[Any, Any]) -> bool:
+        """Whatever comes fits."""
+        return True
+
+    def apart(self) -> list[_Table | _Single]:
+        """Return the column."""
+        return [self]
+
+    def put(self, slots: NDArray[np.int64], arrays: Mapping[Any, Any], room: int) -> None:
         """Copy values to their slots, all below `room`."""
-        values = _in_numpy(values)
-        kept = values[:0] if self._kept is None else self._kept
+        values = arrays[self._name]
+        kept = values[:0] if self.kept is None else self.kept
         if isinstance(values, list) or type(kept) is not type(values) or kept.shape[1:] != values.shape[1:]:
             kept = kept if isinstance(kept, list) else _values(kept)
             kept.extend([None] * (room - len(kept)))
@@ -396,11 +488,11 @@ class _Waiting:
         else:
             kept = _grown(kept, values.dtype, room)
             kept[slots if isinstance(kept, np.ndarray) else torch.from_numpy(slots).to(kept.device)] = values
-        self._kept = kept
+        self.kept = kept
 
-    def take(self, slots: NDArray[np.int64]) -> Column:
+    def take(self, slots: NDArray[np.int64]) -> Columns:
         """Return a copy of the values of some slots."""
-        return _gathered(self._kept, slots)
+        return {self._name: _gathered(self.kept, slots)}
 
 
 def _in_numpy(column: Any) -> Any:
@@ -429,7 +521,7 @@ def _grown(kept: Any, dtype: Any, room: int) -> Any:
         dtype = (torch if isinstance(kept, torch.Tensor) else np).promote_types(kept.dtype, dtype)
     if len(kept) >= room and kept.dtype == dtype:
         return kept
-    shape = (max(2 * len(kept), room), *kept.shape[1:])
+    shape = (max(len(kept) + len(kept) // 4, room), *kept.shape[1:])
     grown = kept.new_empty(shape, dtype=dtype) if isinstance(kept, torch.Tensor) else np.empty(shape, dtype)
     grown[: len(kept)] = kept
     return grown
@@ -440,7 +532,7 @@ class _Tensors:
 
     def cut(self, column: Column, size: int) -> Sequence[Column]:
         if isinstance(column, torch.Tensor):
-            return torch.split(column, size)
+            return column.split_with_sizes([size] * (len(column) // size))
         return [column[start : start + size] for start in range(0, len(column), size)]
 
     def join(self, parts: list[Any]) -> Column:

@@ -13,16 +13,21 @@ Columns: TypeAlias = "dict[Any, Any]"
 
 
 _AT_ONCE = 64  # batches cut ahead: a cut costs less for many, and each part takes memory, though it shares its bytes
+_GATHERED_BYTES = 512 << 10  # batches of so many bytes are gathered at once: they stay in the processor's cache
 
 
 class Waiting(Protocol):
-    """One column of the rows that wait, by slot."""
+    """The rows that wait, by slot."""
 
-    def put(self, slots: NDArray[np.int64], values: Any, room: int) -> None:
-        """Copy values to their slots, all below `room`."""
+    def put(self, slots: NDArray[np.int64], columns: Columns, room: int) -> None:
+        """Copy rows to their slots, all below `room`."""
 
-    def take(self, slots: NDArray[np.int64]) -> Any:
-        """Return a copy of the values of some slots, as a column."""
+    def take(self, slots: NDArray[np.int64]) -> Columns:
+        """Return a copy of the rows of some slots."""
+
+    @property
+    def row_bytes(self) -> int | None:
+        """Bytes of a row, if all have the same."""
 
 
 class Kind(Protocol):
@@ -102,9 +107,7 @@ class InOrder:
         whole = count - (count - start) % size
         for at in range(start, whole, _AT_ONCE * size):
             stop = min(whole, at + _AT_ONCE * size)
-            cut = [self._kind.cut(column[at:stop], size) for column in columns.values()]
-            for batch in zip(*cut, strict=True):
-                yield dict(zip(columns, batch, strict=True))
+            yield from _cut(self._kind, {name: column[at:stop] for name, column in columns.items()}, size)
         if count > whole:
             self._hold(columns, whole, count)
 
@@ -126,27 +129,36 @@ class Shuffled:
         self._kind, self._batch_size, self._whole = kind, batch_size, whole
         self._full = capacity - 1 + batch_size
         self._slots = Slots(generator)
-        self._waiting: dict[Any, Waiting] = {}
+        self._waiting = kind.waiting()
 
     def add(self, columns: Columns, count: int) -> Iterator[Columns]:
         """Let rows wait, as if they came one by one, or all at once if they are whole; draw while enough wait."""
         start = 0
         while start < count:
             stop = count if self._whole else min(count, start + self._full - len(self._slots))
-            slots = self._slots.put(stop - start)
-            for name, column in columns.items():
-                if name not in self._waiting:
-                    self._waiting[name] = self._kind.waiting()
-                self._waiting[name].put(slots, column[start:stop], self._slots.room)
+            part = {name: column[start:stop] for name, column in columns.items()}
+            self._waiting.put(self._slots.put(stop - start), part, self._slots.room)
             start = stop
-            while len(self._slots) >= self._full:
-                yield self._draw(self._batch_size)
+            if (more := len(self._slots) - self._full) >= 0:
+                yield from self._draw(more // self._batch_size + 1)
 
     def end(self) -> Iterator[Columns]:
         """Draw all."""
-        while len(self._slots):
-            yield self._draw(min(self._batch_size, len(self._slots)))
+        yield from self._draw(len(self._slots) // self._batch_size)
+        if len(self._slots):
+            yield self._waiting.take(self._slots.draw(len(self._slots)))
 
-    def _draw(self, rows: int) -> Columns:
-        slots = self._slots.draw(rows)
-        return {name: waiting.take(slots) for name, waiting in self._waiting.items()}
+    def _draw(self, batches: int) -> Iterator[Columns]:
+        """Draw whole batches, many at once: the same to those who wait, and less work."""
+        size, row_bytes = self._batch_size, self._waiting.row_bytes
+        at_once = size if row_bytes is None else size * max(1, _GATHERED_BYTES // max(1, row_bytes * size))
+        for done in range(0, batches, _AT_ONCE):
+            slots = self._slots.draw(min(_AT_ONCE, batches - done) * size)
+            for start in range(0, len(slots), at_once):
+                yield from _cut(self._kind, self._waiting.take(slots[start : start + at_once]), size)
+
+
+def _cut(kind: Kind, columns: Columns, size: int) -> Iterator[Columns]:
+    """Cut columns, whose length `size` divides, into batches."""
+    for batch in zip(*(kind.cut(column, size) for column in columns.values()), strict=True):
+        yield dict(zip(columns, batch, strict=True))
