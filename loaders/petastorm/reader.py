@@ -26,6 +26,7 @@ __all__ = ["LOCAL_DISK_CACHE", "NULL_CACHE", "Reader", "make_batch_reader", "mak
 NULL_CACHE = "null"
 LOCAL_DISK_CACHE = "local-disk"
 
+
 def make_reader(
     dataset_url: str | Path | list[str],
     schema_fields: Any = None,
@@ -107,36 +108,14 @@ def make_reader(
         NoDataAvailableError: If there are fewer row groups than shards.
         UnsafePickleError: If the stored schema names anything but the types of a schema.
     """
-    if pyarrow_serialize:
+    arguments = dict(locals())
+    if arguments.pop("pyarrow_serialize"):
         warnings.warn(
             "pyarrow_serializer was deprecated and will be removed in future versions. The argument no longer has any "
             "effect.",
             stacklevel=2,
         )
-    folder, cache, pool = _opened(
-        dataset_url, hdfs_driver, storage_options, filesystem, cache_type, cache_location, cache_size_limit,
-        cache_row_size_estimate, cache_extra_settings, reader_pool_type, workers_count, results_queue_size,
-    )  # fmt: skip
-    try:
-        try:
-            dataset_metadata.get_schema(folder)
-        except PetastormMetadataError:
-            warnings.warn(
-                "Currently make_reader supports reading only Petastorm datasets. To read from a non-Petastorm Parquet "
-                "store use make_batch_reader",
-                stacklevel=2,
-            )
-        return Reader(
-            None, folder, schema_fields=schema_fields, reader_pool=pool, shuffle_rows=shuffle_rows, seed=seed,
-            shuffle_row_groups=shuffle_row_groups, shuffle_row_drop_partitions=shuffle_row_drop_partitions,
-            predicate=predicate, rowgroup_selector=rowgroup_selector, num_epochs=num_epochs, cur_shard=cur_shard,
-            shard_count=shard_count, shard_seed=shard_seed, cache=cache, transform_spec=transform_spec,
-            filters=filters, convert_early_to_numpy=convert_early_to_numpy, equal_shards=equal_shards,
-            deadline_s=deadline_s,
-        )  # fmt: skip
-    except BaseException:
-        folder.close()
-        raise
+    return _reader(arguments.pop("dataset_url"), is_batched=False, **arguments)
 
 
 def make_batch_reader(
@@ -178,57 +157,62 @@ def make_batch_reader(
     Returns:
         An iterator of namedtuples, one a row group: an array of shape (rows, ...) for each column.
     """
-    folder, cache, pool = _opened(
-        dataset_url_or_urls, hdfs_driver, storage_options, filesystem, cache_type, cache_location, cache_size_limit,
-        cache_row_size_estimate, cache_extra_settings, reader_pool_type, workers_count, results_queue_size,
-    )  # fmt: skip
+    arguments = dict(locals())
+    return _reader(arguments.pop("dataset_url_or_urls"), is_batched=True, **arguments)
+
+
+def _reader(
+    url: Any, *, is_batched: bool, reader_pool_type: str, workers_count: int, results_queue_size: int,
+    cache_type: str | None, cache_location: str | None, cache_size_limit: int | None,
+    cache_row_size_estimate: int | None, cache_extra_settings: Mapping[str, Any] | None, hdfs_driver: str,
+    storage_options: Mapping[str, Any] | None, filesystem: Any, zmq_copy_buffers: bool, **arguments: Any,
+) -> Reader:  # fmt: skip
+    """Open what the arguments of one of the two functions above name."""
+    where = (cache_location, cache_size_limit, cache_row_size_estimate)
+    cache = _cache(cache_type, where, cache_extra_settings or {})
+    pool = _pool(reader_pool_type, workers_count, results_queue_size)
+    folder = open_dataset(url, hdfs_driver=hdfs_driver, storage_options=storage_options, filesystem=filesystem)
     try:
-        try:
-            dataset_metadata.get_schema(folder)
-        except PetastormMetadataError:
-            pass
-        else:
-            warnings.warn(
-                "Please use make_reader (instead of 'make_batch_dataset' function to read this dataset. You may get "
-                "unexpected results. Currently make_batch_reader supports reading only Parquet stores that contain "
-                "standard Parquet data types and do not require petastorm decoding.",
-                stacklevel=2,
-            )
-        return Reader(
-            None, folder, schema_fields=schema_fields, reader_pool=pool, seed=seed, shuffle_rows=shuffle_rows,
-            shuffle_row_groups=shuffle_row_groups, shuffle_row_drop_partitions=shuffle_row_drop_partitions,
-            predicate=predicate, rowgroup_selector=rowgroup_selector, num_epochs=num_epochs, cur_shard=cur_shard,
-            shard_count=shard_count, shard_seed=shard_seed, cache=cache, transform_spec=transform_spec,
-            is_batched_reader=True, filters=filters, convert_early_to_numpy=convert_early_to_numpy,
-            equal_shards=equal_shards, deadline_s=deadline_s,
-        )  # fmt: skip
+        _warn_of_the_other_function(folder, is_batched=is_batched)
+        return Reader(None, folder, reader_pool=pool, cache=cache, is_batched_reader=is_batched, **arguments)
     except BaseException:
         folder.close()
         raise
 
 
-def _opened(
-    url: Any, hdfs_driver: str, storage_options: Any, filesystem: Any, cache_type: str | None,
-    cache_location: str | None, cache_size_limit: int | None, cache_row_size_estimate: int | None,
-    cache_extra_settings: Mapping[str, Any] | None, pool_type: str, workers: int, queue_size: int,
-) -> tuple[ParquetFolder, CacheBase, ThreadPool | ProcessPool | DummyPool]:  # fmt: skip
-    """Return the folder, the cache and the pool that arguments name."""
-    cache: CacheBase
-    if cache_type is None or cache_type == NULL_CACHE:
-        cache = NullCache()
-    elif cache_type == LOCAL_DISK_CACHE:
-        where: tuple[Any, ...] = (cache_location, cache_size_limit, cache_row_size_estimate)
-        cache = LocalDiskCache(*where, **dict(cache_extra_settings or {}))  # refuses None by the name of the argument
-    else:
-        raise ValueError(f"Unknown cache_type: {cache_type}")
-    pool: ThreadPool | ProcessPool | DummyPool
-    if pool_type == "thread":
-        pool = ThreadPool(workers, queue_size)
-    elif pool_type == "process":
-        pool = ProcessPool(workers)
-    elif pool_type == "dummy":
-        pool = DummyPool()
-    else:
-        raise ValueError(f"Unknown reader_pool_type: {pool_type}")
-    folder = open_dataset(url, hdfs_driver=hdfs_driver, storage_options=storage_options, filesystem=filesystem)
-    return folder, cache, pool
+def _warn_of_the_other_function(folder: ParquetFolder, *, is_batched: bool) -> None:
+    try:
+        dataset_metadata.get_schema(folder)
+    except PetastormMetadataError:
+        if not is_batched:
+            warnings.warn(
+                "Currently make_reader supports reading only Petastorm datasets. To read from a non-Petastorm Parquet "
+                "store use make_batch_reader",
+                stacklevel=4,
+            )
+        return
+    if is_batched:
+        warnings.warn(
+            "Please use make_reader (instead of 'make_batch_dataset' function to read this dataset. You may get "
+            "unexpected results. Currently make_batch_reader supports reading only Parquet stores that contain "
+            "standard Parquet data types and do not require petastorm decoding.",
+            stacklevel=4,
+        )
+
+
+def _cache(kind: str | None, where: tuple[Any, ...], settings: Mapping[str, Any]) -> CacheBase:
+    if kind is None or kind == NULL_CACHE:
+        return NullCache()
+    if kind == LOCAL_DISK_CACHE:
+        return LocalDiskCache(*where, **settings)  # refuses None by the name of the argument
+    raise ValueError(f"Unknown cache_type: {kind}")
+
+
+def _pool(kind: str, workers: int, queue_size: int) -> ThreadPool | ProcessPool | DummyPool:
+    if kind == "thread":
+        return ThreadPool(workers, queue_size)
+    if kind == "process":
+        return ProcessPool(workers)
+    if kind == "dummy":
+        return DummyPool()
+    raise ValueError(f"Unknown reader_pool_type: {kind}")
