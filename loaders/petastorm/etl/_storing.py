@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Place:
                 self.store.delete_file(f"{self.path}/.{name}.crc")
             return
         folder = Path(self.path)
-        temporary = folder / f"{TEMPORARY_PREFIX}{name}"
+        temporary = folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{name}"  # another process may write it too
         try:
             temporary.write_bytes(data)
             sync_file(temporary)

@@ -64,7 +64,7 @@ def write_rows(
         row_group_size_mb: A row group ends with the row that makes its encoded values as large; None means 32.
         rows_per_row_group: A row group ends with this many rows at the latest.
         partition_by: Names of fields that become folders, `name=value`, as in Hive.
-        overwrite: Replace what is there.
+        overwrite: Replace what is there; elsewhere than on a local disk it is deleted before the first row is written.
         filesystem: One of `pyarrow.fs` or `fsspec`, instead of one made from the URL.
 
     Raises:
