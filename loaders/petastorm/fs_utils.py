@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from loaders.stores.filesystem_source import open_filesystem
 from loaders.stores.storage import StorageOptions
 
 Url = str | Path
+_ONE_SLASH = re.compile(r"^file:/(?!/)", re.IGNORECASE)  # as Hadoop writes it
 _S3_NAMES = {
     "key": "access_key", "secret": "secret_key", "token": "session_token", "anon": "anonymous",
     "endpoint_url": "endpoint_override", "region_name": "region",
@@ -147,6 +149,7 @@ def open_dataset(
     """
     normalized = normalize_dataset_url_or_urls(url_or_urls)
     urls = normalized if isinstance(normalized, list) else [normalized]
+    urls = [_ONE_SLASH.sub("file:///", url) for url in urls]
     urls = [url.replace("s3a://", "s3://", 1) if url.startswith("s3a://") else url for url in urls]
     _check_alike(urls)
     scheme = urlparse(urls[0]).scheme.lower() if "://" in urls[0] else ""

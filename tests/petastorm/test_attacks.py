@@ -50,6 +50,11 @@ def test_next_and_next_rows_give_no_row_group_twice(plain: str) -> None:
     assert sorted(found) == list(range(ROWS))
 
 
+def test_a_url_may_be_written_as_hadoop_does(plain: str) -> None:
+    with make_batch_reader(plain.replace("file://", "file:")) as reader:
+        assert sum(len(item.id) for item in reader) == ROWS
+
+
 def test_cached_windows_stay_in_their_shard(numbers: str, tmp_path: Path) -> None:
     def windows(shard: int, **cache: Any) -> Counter[int]:
         ngram = NGram({0: ["id"], 1: ["id"]}, 1, "time")
