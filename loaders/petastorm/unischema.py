@@ -106,11 +106,11 @@ class Unischema:
         named |= dict.fromkeys(field.name for field in match_unischema_fields(self, patterns))
         return Unischema(f"{self._name}_view", [self._fields[name] for name in named])
 
-    def make_namedtuple(self, **kargs: Any) -> Any:
+    def make_namedtuple(self, /, **kargs: Any) -> Any:
         """Return a row of these values, one for each field."""
         return self._get_namedtuple()._make(self._in_order(kargs))
 
-    def make_namedtuple_tf(self, *args: Any, **kargs: Any) -> Any:
+    def make_namedtuple_tf(self, /, *args: Any, **kargs: Any) -> Any:
         """Return a row of these values, in the order of the fields or by name."""
         if args and not kargs:
             return self._get_namedtuple()(*args)
@@ -277,12 +277,16 @@ def _dtype_name(numpy_dtype: Any) -> str:
     return numpy_dtype.__name__ if isinstance(numpy_dtype, type) else str(numpy_dtype)
 
 
+_SPECIAL = re.compile(r"__[a-z]+__")
+"""Names of what Python calls by itself; values of a row must not stand there."""
+
+
 @functools.cache
 def row_type(schema_name: str, names: tuple[str, ...]) -> Any:
     """Return the class of rows, `<schema_name>_view`: a named tuple, one for each name and fields, that pickles.
 
     Names that a named tuple does not allow, as `_source` or `my-column`, stay as they are: `row._source`,
-    `getattr(row, "my-column")`.
+    `getattr(row, "my-column")`. Those of the form of Python's own methods, as `__del__`, are no attributes.
     """
     type_name = re.sub(r"\W", "_", f"{schema_name}_view")
     if type_name[0].isdigit() or keyword.iskeyword(type_name):
@@ -291,7 +295,10 @@ def row_type(schema_name: str, names: tuple[str, ...]) -> Any:
     members: dict[str, Any] = {"__slots__": (), "__reduce__": _reduce_row, "_schema_name": schema_name}
     if base._fields != names:
         members |= {"_fields": names, "__match_args__": names, "__repr__": _repr_row, "_replace": _replace_row}
-        members |= {name: property(operator.itemgetter(at)) for at, name in enumerate(names) if not hasattr(base, name)}
+        members |= {
+            name: property(operator.itemgetter(at)) for at, name in enumerate(names)
+            if not hasattr(base, name) and name not in members and not _SPECIAL.fullmatch(name)
+        }  # fmt: skip
     return type(type_name, (base,), {**members, "__module__": __name__})
 
 

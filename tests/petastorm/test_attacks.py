@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -163,3 +164,29 @@ def test_windows_are_continued_by_another_reader(numbers: str) -> None:
         second.load_state_dict(state)
         assert [int(window[0].id) for window in second] == rest
     assert len(kept) + len(rest) == 5 * 6 + 4
+
+
+def _schema(names: list[str]) -> Unischema:
+    return Unischema("Named", [UnischemaField(name, np.int64, (), LONG, False) for name in names])
+
+
+@pytest.mark.filterwarnings("ignore:Can not create dynamic property")
+@pytest.mark.parametrize("name", ["self", "__del__", "__bool__", "__getattr__", "_schema_name", "__index_level_0__"])
+def test_any_name_of_a_field_is_data(tmp_path: Path, name: str) -> None:
+    url = f"file://{tmp_path / 'data'}"
+    write_rows(url, _schema(["id", name]), [{"id": at, name: at + 1} for at in range(3)])
+    with make_reader(url, shuffle_row_groups=False) as reader:
+        rows = list(reader)
+    assert [tuple(row) for row in rows] == [(0, 1), (1, 2), (2, 3)]
+    assert all(rows)
+    assert not hasattr(rows[0], "missing")
+    assert [type(pickle.loads(pickle.dumps(row))) for row in rows] == [type(row) for row in rows]
+    with pytest.warns(UserWarning, match="Please use make_reader"), make_batch_reader(url) as reader:
+        assert next(reader)[1].tolist() == [1, 2, 3]
+
+
+def test_schemas_of_many_fields_are_read_again(tmp_path: Path) -> None:
+    url, names = f"file://{tmp_path / 'wide'}", [f"feature_{at}" for at in range(1000)]
+    write_rows(url, _schema(names), [dict.fromkeys(names, 7)])
+    with make_reader(url) as reader:
+        assert set(next(reader)) == {7}

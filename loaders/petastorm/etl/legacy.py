@@ -19,6 +19,9 @@ from loaders.petastorm import codecs
 from loaders.petastorm.spark_types import TYPE_NAMES, SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
 
+SCHEMA_LIMITS = Limits(bytes=4 << 20, opcodes=400_000)
+"""For 5,000 fields: those that Petrel stores take 70 opcodes each, 25 in a newer protocol."""
+
 INDEX_LIMITS = Limits(bytes=64 << 20, opcodes=5_000_000)
 
 Value = int | float | str | bytes | bool
@@ -87,7 +90,7 @@ def read_unischema(raw: bytes) -> Unischema:
         UnsafePickleError: If the pickle names or does what no schema does.
         FormatError: If it describes no schema.
     """
-    record = read_pickle(raw, names=SCHEMA_NAMES, makers=_SCHEMA_MAKERS)
+    record = read_pickle(raw, names=SCHEMA_NAMES, makers=_SCHEMA_MAKERS, limits=SCHEMA_LIMITS)
     state = _state(_instance(record, _UNISCHEMA, "a Unischema"))
     name = _text(state.get("_name"), "the name of a schema")
     fields = []
