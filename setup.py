@@ -8,12 +8,13 @@ from setuptools import Extension, setup
 ABI = {"hex": "0x030B0000", "tag": "cp311"}  # requires-python: one build serves all of them
 
 
-def optional(name: str, libraries: list[str]) -> Extension:
+def optional(name: str, libraries: list[str], headers: list[str]) -> Extension:
     """Return the module of one C file."""
     return Extension(
         f"loaders.decoding.{name}",
         [f"loaders/decoding/{name}.c"],
         libraries=libraries,
+        depends=[f"loaders/decoding/{header}" for header in headers],
         define_macros=[("Py_LIMITED_API", ABI["hex"])],
         py_limited_api=True,
         optional=True,
@@ -21,6 +22,6 @@ def optional(name: str, libraries: list[str]) -> Extension:
 
 
 setup(
-    ext_modules=[optional("_jpeg", ["jpeg"]), optional("_png", [])],
+    ext_modules=[optional("_jpeg", ["jpeg"], []), optional("_png", [], ["_inflate.h"])],
     options={"bdist_wheel": {"py_limited_api": ABI["tag"]}},
 )

@@ -1,8 +1,9 @@
 """PNG of the common kinds into pixels: grey or RGB, 8 or 16 bits, not interlaced; all checksums are checked.
 
-Inflated by ISA-L, to no more bytes than the picture has; the filters are undone by the compiled `_png`. Pixels are
-those of Pillow and OpenCV; tests/petastorm/test_png.py compares them. What a file says beyond its pixels, such as gamma
-or a colour profile, is not applied. Other kinds, with a palette, alpha or fewer bits, are Pillow's.
+Inflated by ISA-L, to no more bytes than the picture has; the filters are undone by the compiled `_png`. That also reads
+many of one form at once, without the GIL, up to one that is damaged or unusual: it is then read, or refused, here.
+Pixels are those of Pillow and OpenCV; tests/petastorm/test_png.py compares them. What a file says beyond its pixels,
+such as gamma or a colour profile, is not applied. Other kinds, with a palette, alpha or fewer bits, are Pillow's.
 """
 
 from __future__ import annotations
@@ -94,6 +95,40 @@ def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
         raise DecodeError(f"damaged PNG: {error}") from error
     if header.bits == 16 and sys.byteorder == "little":
         out.byteswap(inplace=True)
+
+
+def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
+    """Return whether files begin as the first one does, up to the end of the chunk that says their form.
+
+    Args:
+        data: The bytes of the files, one after the other.
+        places: Where each begins, one or more, and where the last ends.
+    """
+    if np.diff(places).min() < _FIRST_CHUNK:
+        return False
+    kind = np.dtype((np.void, _FIRST_CHUNK))
+    starts = np.ndarray(len(data) - _FIRST_CHUNK + 1, kind, data, strides=(1,))[places[:-1]].tobytes()
+    return starts == starts[:_FIRST_CHUNK] * (len(places) - 1)
+
+
+def read_pngs(data: NDArray[np.uint8], places: NDArray[np.int64], header: PngHeader, out: NDArray[Any]) -> int:
+    """Read files that are alike, up to the first that only `read_png` or Pillow can read or refuse.
+
+    Args:
+        data: As for `are_alike`; contiguous.
+        places: As for `are_alike`.
+        header: The `png_header` of the first file.
+        out: C-contiguous: for each file as for `read_png`.
+
+    Returns:
+        How many were read; what `out` has of the others is undefined.
+    """
+    if _native is None:
+        return 0
+    pixel_bytes = header.channels * header.bits // 8
+    start = data[places[0] :][:_FIRST_CHUNK].tobytes()
+    count: int = _native.read_all(data, places, out, start, header.width * pixel_bytes, pixel_bytes)
+    return count
 
 
 def check_png(raw: Raw) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import Any
 
@@ -12,13 +13,19 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
-from loaders.decoding.arrays import each
+from loaders.decoding.arrays import blobs, each
 from loaders.decoding.pictures import StoredForm, decode_stored, stored_form
+from loaders.decoding.png import PngHeader, are_alike, read_pngs
 from loaders.errors import DecodeError
 
 MAX_PIXELS = 40_000_000
 """A picture with more is refused before memory is taken."""
 
+_SMALL = 16 << 10
+"""PNGs with no more bytes of pixels are read many at once, without the GIL: 32 x 32 RGB in 12 us each, instead of 16,
+most of them with it. For larger ones ISA-L takes less time, and lets go of the GIL too."""
+_AT_ONCE = 4096
+"""PNGs that are handed over together."""
 _KINDS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "tiff": "TIFF", "tif": "TIFF"}
 
 
@@ -76,6 +83,9 @@ def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
     Raises:
         DecodeError: As `decode`; its `row` says which.
     """
+    block = _alike(values)
+    if block is not None:
+        return block
     forms = each(values, _form)
     if not forms or any(form[:2] != forms[0][:2] for form in forms):
         rest = iter(forms)
@@ -83,6 +93,36 @@ def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
     block = np.empty((len(forms), *forms[0].shape), dtype=forms[0].dtype)
     places = zip(forms, block, strict=True)
     each(values, lambda raw: decode_stored(raw, *next(places), max_pixels=MAX_PIXELS))
+    return block
+
+
+def _alike(values: pa.Array) -> NDArray[Any] | None:
+    """Return small PNGs of one form as one array; None if they are others, or of several forms."""
+    data, offsets = blobs(values)
+    places = offsets.astype(np.int64)
+    if len(places) < 2 or not are_alike(data, places):
+        return None
+    raw = memoryview(data)  # type: ignore[arg-type]
+    row = 0
+    try:
+        form = _form(raw[places[0] : places[1]])
+        is_small = math.prod(form.shape) * form.dtype.itemsize <= _SMALL
+        if not isinstance(form.header, PngHeader) or not is_small:
+            return None
+        block = np.empty((len(values), *form.shape), dtype=form.dtype)
+        while row < len(block):
+            end = row + _AT_ONCE
+            row += read_pngs(data, places[row : end + 1], form.header, block[row:end])
+            if row < min(end, len(block)):  # damaged, or of a kind that Pillow reads
+                file = raw[places[row] : places[row + 1]]
+                found = _form(file)
+                if found[:2] != form[:2]:
+                    return None
+                decode_stored(file, found, block[row], max_pixels=MAX_PIXELS)
+                row += 1
+    except DecodeError as error:
+        error.row = row
+        raise
     return block
 
 

@@ -35,14 +35,31 @@ def rng():
     return np.random.default_rng(7)
 
 
-@pytest.fixture(params=["compiled", "not compiled"])
+@pytest.fixture(params=["compiled", "many at once", "not compiled"])
 def build(request, monkeypatch):
-    """Read by the compiled module, or as if it had not been compiled."""
+    """Read by the compiled module, one or as one of many, or as if it had not been compiled."""
     if request.param == "not compiled":
         monkeypatch.setattr(png, "_native", None)
     elif png._native is None:
         pytest.skip("loaders.decoding._png was not compiled here")
+    elif request.param == "many at once":
+        monkeypatch.setattr(images, "decode", lambda raw: images.decode_all(column([raw]))[0])
     return request.param
+
+
+@pytest.fixture
+def compiled(build):
+    """Not as if it had not been compiled."""
+    if build == "not compiled":
+        pytest.skip("said of the compiled module alone")
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Fail where a file is not read as one of many."""
+    if png._native is None:
+        pytest.skip("loaders.decoding._png was not compiled here")
+    monkeypatch.setattr(images, "decode_stored", None)
 
 
 # ------------------------------------------------------------------------------------------------ PNG, by hand
@@ -102,6 +119,10 @@ def noise(rng, kind, height, width, limit=256):
 
 def decoded(raw):
     return images.decode(memoryview(raw))
+
+
+def column(raws):
+    return pa.array([bytes(raw) for raw in raws], pa.binary())
 
 
 def by_pillow(raw):
@@ -256,6 +277,111 @@ def test_threads_read_at_once(rng):
             assert same(found, expected)
 
 
+# ------------------------------------------------------------------------------------------------ many at once
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_usual_files_are_read_at_once(rng, at_once, kind):
+    for height, width in SIZES:
+        pixels = np.stack([noise(rng, kind, height, width, limit) for limit in (256, 4, 1)])
+        base = [crafted(one, rng.integers(0, 5, height)) for one in pixels]
+        text = chunk(b"tEXt", b"a\0b")
+        for raws in (
+            [one.file() for one in base],
+            [one._replace(between=1 + row, before=text, after=text).file() for row, one in enumerate(base)],
+            [one._replace(packed=zlib.compress(one.rows) + b"more").file() + b"and more" for one in base],
+        ):
+            values = column([b"", *raws, raws[0]])[1:-1]  # does not begin with the first byte
+            assert same(images.decode_all(values), pixels)
+            assert same(images.decode_all(values.cast(pa.large_binary())), pixels)
+
+
+def test_whatever_deflate_may_be_is_inflated(rng, at_once):
+    """Stored, fixed and dynamic codes of all lengths, matches at all distances, small windows, empty blocks."""
+    rows = [np.minimum(rng.geometric(chance, (40, 97)), 255) for chance in (0.5, 0.1, 0.02, 0.01)]
+    rows += [rng.integers(0, 256, (40, 97)), np.tile(rng.integers(0, 256, 97), (40, 1)), np.zeros((40, 97), int)]
+    rows += [np.full((40, 97), 255), np.arange(40 * 97).reshape(40, 97) // 7 % 256]
+    weights = 0.6 ** np.arange(256)  # codes of up to 15 bits
+    rows += [rng.choice(256, (40, 97), p=weights / weights.sum())]
+    raws, expected = [], []
+    strategies = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED)
+    for one in rows:
+        one[:, 0] = 0
+        content = one.astype(np.uint8)
+        for level, strategy, window in ((0, 0, 15), *((9, kind, bits) for kind in strategies for bits in (9, 15))):
+            packer = zlib.compressobj(level, zlib.DEFLATED, window, 9, strategy)
+            packed = b"".join(
+                packer.compress(part.tobytes()) + packer.flush(zlib.Z_FULL_FLUSH if window == 9 else zlib.Z_NO_FLUSH)
+                for part in (content[:1], content[1:30], content[30:])
+            )
+            raws.append(Png(32, 40, 2, 8, b"", packed=packed + packer.flush()).file())
+            expected.append(content[:, 1:].reshape(40, 32, 3))
+    assert same(images.decode_all(column(raws)), np.stack(expected))
+
+
+@needs_native
+def test_unusual_files_among_many_are_read_or_refused_one_by_one(rng):
+    pixels = np.stack([noise(rng, "rgb", 5, 6) for _ in range(6)])
+    base = [crafted(one, [4] * 5) for one in pixels]
+    raws = [one.file() for one in base]
+    raws[2] = base[2]._replace(before=chunk(b"PLTE", b"abc")).file()
+    raws[3] = base[3]._replace(rows=base[3].rows + b"more").file()
+    assert same(images.decode_all(column(raws)), pixels)
+    alpha = base[4]._replace(before=chunk(b"tRNS", bytes(6))).file()
+    for wrong, message in ((raws[0][:-20], "cut off"), (alpha, "alpha"), (b"", "no picture"), (raws[0][:33], "no p")):
+        with pytest.raises(DecodeError, match=message) as caught:
+            images.decode_all(column([*raws[:4], wrong, raws[5]]))
+        assert caught.value.row == 4
+    deep = crafted(noise(rng, "rgb 16", 5, 6), [1] * 5)
+    by_another = deep._replace(before=chunk(b"PLTE", b"abc")).file()  # Pillow gives 8 bits of it
+    assert isinstance(images.decode_all(column([deep.file(), by_another])), list)
+    assert images.decode_all(column([])) == []
+
+
+@needs_native
+def test_what_is_inflated_is_what_zlib_inflates(rng):
+    base = crafted(noise(rng, "grey", 8, 8, 16), [0] * 8)
+    start, taken = base.file()[:33], 0
+    for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED):
+        packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
+        packed = packer.compress(base.rows) + packer.flush()
+        for _ in range(2_000):
+            damaged = bytearray(packed[:-ADLER])
+            for bit in rng.integers(16, 8 * len(damaged), rng.integers(1, 4)).tolist():
+                damaged[bit // 8] ^= 1 << bit % 8
+            is_right, content = False, b""
+            with suppress(zlib.error):
+                content = zlib.decompressobj(-15).decompress(damaged[2:])
+                damaged += zlib.adler32(content).to_bytes(ADLER, "big")
+                is_right = len(zlib.decompress(damaged)) == 72 and max(content[::9]) <= 4
+            raw = base._replace(packed=bytes(damaged)).file()
+            found, expected = np.empty((8, 8), np.uint8), np.empty((8, 8), np.uint8)
+            assert png._native.read_all(raw, np.array([0, len(raw)]), found, start, 8, 1) == is_right
+            if is_right:
+                png._native.unfilter(content, expected, 8, 1)
+                assert same(found, expected)
+            taken += is_right
+    assert taken > 100
+
+
+@needs_native
+def test_reading_many_refuses_sizes_that_do_not_fit(rng):
+    raw = crafted(noise(rng, "rgb", 2, 2), [0, 0]).file()
+    files, out, places = raw * 2, bytearray(24), np.array([0, len(raw), 2 * len(raw)])
+    assert png._native.read_all(files, places, out, raw[:33], 6, 3) == 2
+    for arguments in (
+        (files, places[:1], out, raw[:33], 6, 3), (files, places[:0], out, raw[:33], 6, 3),
+        (files[:-1], places, out, raw[:33], 6, 3), (files, places[::-1].copy(), out, raw[:33], 6, 3),
+        (files, places - 1, out, raw[:33], 6, 3), (files, places.tobytes() + b"0", out, raw[:33], 6, 3),
+        (files, places, out[:-1], raw[:33], 6, 3), (files, places, b"", raw[:33], 6, 3),
+        (files, places, out, raw[:32], 6, 3), (files, places, out, raw[:33], 5, 3),
+        (files, places, out, raw[:33], 0, 3), (files, places, out, raw[:33], -6, 3),
+        (files, places, out, raw[:33], 6, 4), (files, places, out, raw[:33], 24, 3),
+    ):  # fmt: skip
+        with pytest.raises((ValueError, BufferError, TypeError), match=r"do not fit|read-write"):
+            png._native.read_all(*arguments)
+
+
 # ------------------------------------------------------------------------------------------------ damage
 
 
@@ -293,8 +419,7 @@ def test_flipped_bits_under_right_checksums_give_nothing_that_pillow_does_not_se
             assert same(decoded(raw), by_pillow(raw))
 
 
-@needs_native
-def test_what_a_header_does_not_say_is_damage(rng):
+def test_what_a_header_does_not_say_is_damage(rng, compiled):
     base = crafted(noise(rng, "rgb", 8, 8), np.arange(8) % 5)
     packed = zlib.compress(base.rows)
     wrong = {
@@ -314,8 +439,7 @@ def test_what_a_header_does_not_say_is_damage(rng):
         decoded(base.file().replace(b"IDAT", b"IDAU"))
 
 
-@needs_native
-def test_a_bomb_takes_no_more_memory_than_the_picture():
+def test_a_bomb_takes_no_more_memory_than_the_picture(compiled):
     packer = zlib.compressobj(9)
     packed = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(20)), packer.flush()])
     raw = Png(64, 64, 2, 8, b"", packed=packed).file()
