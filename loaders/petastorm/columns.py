@@ -238,6 +238,8 @@ def _list_values(values: pa.Array) -> Column:
 def _native_batch(values: pa.Array) -> NDArray[Any]:
     """Return values in the type that stands for theirs; see `batch_column`."""
     kind = values.type
+    if is_number(kind) and not values.null_count:
+        return _writable(numbers(values))
     if is_text(kind):
         return _text_block(values)
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
@@ -245,10 +247,8 @@ def _native_batch(values: pa.Array) -> NDArray[Any]:
         if values.null_count:
             found[~validity(values)] = "NaT"
         return found
-    if is_number(kind) and values.null_count:
-        return _object_array(values.to_pylist()) if pa.types.is_boolean(kind) else _with_nan(values)
     if is_number(kind):
-        return _writable(numbers(values))
+        return _object_array(values.to_pylist()) if pa.types.is_boolean(kind) else _with_nan(values)
     if is_list(kind) and not values.null_count:
         lists = _list_values(values)
         return lists if isinstance(lists, np.ndarray) else _object_array(lists)

@@ -454,12 +454,17 @@ class _Table:
             chosen = slots[start : start + _TILE_ROWS]
             for at, column in enumerate(columns):
                 tile[: len(chosen), at] = column[start : start + _TILE_ROWS]
-            self.kept[chosen] = tile[: len(chosen)]
+            _whole_rows(self.kept)[chosen] = _whole_rows(tile)[: len(chosen)]
 
     def take(self, slots: NDArray[np.int64]) -> Columns:
         """Return a copy of the values of some slots; each column has its own memory."""
         rows = self.kept.take(slots, axis=0)
         return {name: torch.from_numpy(rows[:, at].copy()) for at, name in enumerate(self._names)}
+
+
+def _whole_rows(table: NDArray[Any]) -> NDArray[Any]:
+    """Return rows (rows, columns) as values (rows,), which numpy copies in one go."""
+    return table.view(np.dtype((np.void, table.shape[1] * table.itemsize)))[:, 0]
 
 
 class _Single:
@@ -532,7 +537,7 @@ class _Tensors:
 
     def cut(self, column: Column, size: int) -> Sequence[Column]:
         if isinstance(column, torch.Tensor):
-            return column.split_with_sizes([size] * (len(column) // size))
+            return column.split_with_sizes([size] * (column.size(0) // size))
         return [column[start : start + size] for start in range(0, len(column), size)]
 
     def join(self, parts: list[Any]) -> Column:

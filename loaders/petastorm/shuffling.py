@@ -13,7 +13,7 @@ Columns: TypeAlias = "dict[Any, Any]"
 
 
 _AT_ONCE = 64  # batches cut ahead: a cut costs less for many, and each part takes memory, though it shares its bytes
-_GATHERED_BYTES = 512 << 10  # batches of so many bytes are gathered at once: they stay in the processor's cache
+_GATHERED_BYTES = 1 << 20  # batches of so many bytes are gathered at once: they stay in the processor's cache
 
 
 class Waiting(Protocol):

@@ -115,11 +115,15 @@ def heads(raw: memoryview) -> Iterator[Head]:
     at = 0
     while at < len(raw):
         try:
-            header, start = _struct(raw[at : at + _LONGEST_HEADER], 0, 0)
+            try:
+                header, start = _struct(bytes(raw[at : at + HEADER_LIMIT]), 0, 0)
+            except IndexError:  # a longer one
+                header, start = _struct(bytes(raw[at : at + _LONGEST_HEADER]), 0, 0)
             kind, unpacked, packed = header[1], header[2], header[3]
             described, encoding = _DESCRIBED[kind]
-            values, encoded = header[described][1], header[described][encoding]
-            levels = header[described][3] if kind == _DATA_PAGE else None
+            data = header[described]
+            values, encoded = data[1], data[encoding]
+            levels = data[3] if kind == _DATA_PAGE else None
             is_negative = packed < 0 or unpacked < 0 or values < 0
         except (KeyError, IndexError, TypeError) as error:
             raise PageError(f"not the header of a page: {error!r}") from None
@@ -181,7 +185,7 @@ def byte_array_spans(raw: memoryview, start: int, count: int, out: Any) -> int:
     return at
 
 
-def _struct(raw: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
+def _struct(raw: bytes | memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
     if depth > 4:
         raise PageError("structures too deep")
     fields: dict[int, Any] = {}
@@ -196,10 +200,14 @@ def _struct(raw: memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
             number += head >> 4
         else:
             number, at = _integer(raw, at)
-        fields[number], at = _value(raw, at, kind, depth)
+        if kind in _INTEGERS and raw[at] < 128:  # most of them, without a call
+            byte = raw[at]
+            fields[number], at = (byte >> 1) ^ -(byte & 1), at + 1
+        else:
+            fields[number], at = _value(raw, at, kind, depth)
 
 
-def _value(raw: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _value(raw: bytes | memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind in _BOOLEANS:
         return kind == 1, at
     if kind == _BYTE:
@@ -218,12 +226,12 @@ def _value(raw: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     raise PageError(f"unknown type {kind} in a page header")
 
 
-def _integer(raw: memoryview, at: int) -> tuple[int, int]:
+def _integer(raw: bytes | memoryview, at: int) -> tuple[int, int]:
     value, at = _varint(raw, at)
     return (value >> 1) ^ -(value & 1), at
 
 
-def _varint(raw: memoryview, at: int) -> tuple[int, int]:
+def _varint(raw: bytes | memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while shift < 64:
         byte = raw[at]
