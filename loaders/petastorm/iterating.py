@@ -26,7 +26,7 @@ from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.selectors import RowGroupSelectorBase
 from loaders.petastorm.shipping import Shipped
 from loaders.petastorm.transform import TransformSpec, transform_schema
-from loaders.petastorm.unischema import Unischema
+from loaders.petastorm.unischema import Unischema, is_structure
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
 from loaders.petastorm.workers_pool.process_pool import ProcessPool
 from loaders.petastorm.workers_pool.thread_pool import ThreadPool
@@ -56,6 +56,7 @@ class Reader(Iterator[Any]):
         cache: Where made row groups are kept.
         epoch: Number of the epoch that the next item belongs to, from 0; passes count on.
         seed: What the orders come from; drawn at random if none was given.
+        unasked_structures: Fields of structs, maps and lists of lists that are read because no fields were named.
     """
 
     def __init__(
@@ -124,6 +125,8 @@ class Reader(Iterator[Any]):
                 f"No fields matching the criteria '{fields}' were found in the dataset {self.dataset.root}."
             )
         self.schema: Unischema = transform_schema(view, transform_spec) if transform_spec is not None else view
+        kept = [] if fields else [name for name in view.fields if name in self.schema.fields]
+        self.unasked_structures = tuple(name for name in kept if is_structure(view.fields[name]))
         self._shuffles_groups = shuffle_row_groups
         self._units, worker_predicate = choose_units(
             self.dataset, stored, predicate=predicate, selector=rowgroup_selector, cur_shard=cur_shard,

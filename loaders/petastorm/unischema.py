@@ -215,6 +215,12 @@ def insert_explicit_nulls(unischema: Unischema, row_dict: dict[str, Any]) -> Non
             row_dict[name] = None
 
 
+def is_structure(field: UnischemaField) -> bool:
+    """Whether a field that was inferred holds structs, maps or lists of lists."""
+    nested = len(field.shape) > 1 and None in field.shape
+    return field.codec is None and (field.numpy_dtype is np.object_ or nested)
+
+
 def dict_to_spark_row(unischema: Unischema, row_dict: dict[str, Any]) -> Any:
     """Return a `pyspark.Row` with the values as they are stored, in the schema's order.
 

@@ -5,6 +5,7 @@ bool becomes uint8, uint16 int32, uint32 int64, and all numbers the byte order o
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -24,6 +25,7 @@ def stretches(reader: Any, most: int) -> Iterator[tuple[dict[str, Any], int]]:
     """
     if getattr(reader, "ngram", None) is not None:
         raise NotImplementedError("the windows of an NGram are not columns; read them with DataLoader")
+    left_out = structures(reader)
     if hasattr(reader, "next_rows"):
         while True:
             try:
@@ -31,7 +33,7 @@ def stretches(reader: Any, most: int) -> Iterator[tuple[dict[str, Any], int]]:
             except StopIteration:
                 return
             if rows.count:
-                yield rows.columns, rows.count
+                yield {name: column for name, column in rows.columns.items() if name not in left_out}, rows.count
     elif reader.batched_output:
         for item in reader:
             columns = item._asdict()
@@ -43,13 +45,25 @@ def stretches(reader: Any, most: int) -> Iterator[tuple[dict[str, Any], int]]:
             yield dict(zip(some[0]._fields, map(list, zip(*some, strict=True)), strict=True)), len(some)
 
 
+def structures(reader: Any) -> tuple[str, ...]:
+    """Return the fields that are left out: structures that nobody asked for, which Petastorm does not read at all."""
+    found: tuple[str, ...] = getattr(reader, "unasked_structures", ())
+    if found:
+        warnings.warn(
+            f"the columns {', '.join(found)} hold structures, of which tensors cannot be made; they are left out. Name "
+            "the columns that you need in schema_fields",
+            stacklevel=6,
+        )
+    return found
+
+
 def row_dicts(reader: Any, most: int) -> Iterator[list[Any]]:
     """Yield rows as dicts: the row groups of a batch reader, of others `most` rows; {timestep: dict} of an NGram."""
-    items = iter(reader)
+    items, left_out = iter(reader), structures(reader)
     if reader.batched_output:
         for item in items:
-            values = (_apart(name, column) for name, column in item._asdict().items())
-            yield [dict(zip(item._fields, row, strict=True)) for row in zip(*values, strict=True)]
+            columns = {name: _apart(name, column) for name, column in item._asdict().items() if name not in left_out}
+            yield [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     while some := list(islice(items, most)):
         yield [_row_dict(item) for item in some]
 

@@ -181,3 +181,16 @@ def test_mocked_readers():
     for loader in (DataLoader, BatchedDataLoader):
         batch = next(iter(loader(ReaderMock(schema, schema_data_generator_example), 5)))
         assert (batch["id"].shape, batch["x"].shape) == ((5,), (5, 2, 3))
+
+
+def test_structures_that_nobody_asked_for_are_left_out_of_batches(tmp_path):
+    columns = {"id": [1, 2, 3], "box": [{"x": 1}] * 3, "words": [[["a"]]] * 3}
+    pq.write_table(pa.table(columns), tmp_path / "data.parquet")
+    url = f"file://{tmp_path}"
+    for loader in (DataLoader, BatchedDataLoader):
+        with make_batch_reader(url) as reader, pytest.warns(UserWarning, match="columns box, words hold structures"):
+            assert [list(batch) for batch in loader(reader, 3)] == [["id"]]
+        with make_batch_reader(url, ["id", "box"]) as reader, pytest.raises(TypeError):
+            list(loader(reader, 3))
+    with make_batch_reader(url) as reader:
+        assert next(reader).box.tolist() == [{"x": 1}] * 3  # the reader itself gives them
