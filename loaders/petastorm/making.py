@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from loaders.decoding.arrow import indices
+from loaders.errors import CorruptionError
 from loaders.ordering.filters import Filter
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.columns import batch_column, decode_column, rows_of
@@ -24,7 +25,7 @@ from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema
 from loaders.petastorm.utils import DecodeFieldError
 from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
-from loaders.rowgroups.order import rows_in_order
+from loaders.rowgroups.order import all_rows, rows_in_order
 from loaders.rowgroups.work import Loaded, Made, Maker, Rows, Task
 from schemas.canonical import canonical_json
 
@@ -149,9 +150,9 @@ class RowGroupMaker:
         filtered = () if recipe.filters is None else recipe.filters.columns
         first += [name for name in filtered if name not in first]
         if not first:
-            table = folder.read(piece, names)
+            table = self._read(piece, names)
             return _columns(table), self._order(task, table.num_rows)
-        chosen = folder.read(piece, first)
+        chosen = self._read(piece, first)
         rows = self._order(task, chosen.num_rows)
         if recipe.filters is not None:
             rows = rows[folder.matches(chosen, recipe.filters)[rows]]
@@ -161,8 +162,20 @@ class RowGroupMaker:
             rows = rows[self._includes(recipe.predicate, {name: columns[name] for name in fields}, rows)]
         rest = [name for name in names if name not in columns]
         if len(rows) and rest:
-            columns |= _columns(folder.read(piece, rest))
+            columns |= _columns(self._read(piece, rest))
         return ({name: columns[name] for name in names}, rows) if len(rows) else ({}, rows)
+
+    def _read(self, piece: Piece, names: Sequence[str]) -> Any:
+        """Return columns of a row group; a file may lack those that may be null, and no others."""
+        for name in names:
+            field = self._recipe.stored.fields.get(name)
+            if field is not None and field.nullable is False and not self._folder.holds(piece, name):
+                raise CorruptionError(
+                    f"{self._folder.root}/{piece.file} lacks the column {name!r}, which is never null; copy or write "
+                    "the file again",
+                    file=f"{self._folder.root}/{piece.file}", column=name,
+                )  # fmt: skip
+        return self._folder.read(piece, names)
 
     def _order(self, task: Task, count: int) -> Ints:
         recipe, unit = self._recipe, task.unit
@@ -218,7 +231,7 @@ class RowGroupMaker:
 
         def fill() -> dict[str, Any]:
             filtered = () if recipe.filters is None else recipe.filters.columns
-            table = self._folder.read(piece, list(dict.fromkeys([*recipe.schema.fields, *filtered])))
+            table = self._read(piece, list(dict.fromkeys([*recipe.schema.fields, *filtered])))
             rows = np.arange(table.num_rows)
             if recipe.filters is not None:
                 rows = rows[self._folder.matches(table, recipe.filters)]
@@ -294,7 +307,7 @@ def take(column: Any, rows: Ints) -> Any:
 
 def is_range(rows: Ints, count: int) -> bool:
     """Whether rows are 0 ... count-1."""
-    return len(rows) == count and bool((rows == np.arange(count)).all())
+    return rows is all_rows(count) or (len(rows) == count and bool((rows == np.arange(count)).all()))
 
 
 def _transformed(columns: dict[str, Any], transform: TransformSpec, schema: Unischema) -> dict[str, Any]:

@@ -148,6 +148,13 @@ class ParquetFolder:
         chosen = [leaf for name in stored for leaf in leaves[name]]
         return sum(int(group.column(leaf).total_uncompressed_size) for leaf in chosen)
 
+    def holds(self, piece: Piece, column: str) -> bool:
+        """Whether a column comes from the file of a row group, or from names of its folders; else `read` gives nulls.
+
+        Raises like `footer`.
+        """
+        return column in piece.partitions or column in self._footers.get(piece.file).leaves
+
     def read(self, piece: Piece, columns: Sequence[str]) -> pa.Table:
         """Return columns of a row group, in the order given, each as one chunk.
 

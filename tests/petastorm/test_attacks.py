@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from loaders.errors import CorruptionError
 from loaders.petastorm import TransformSpec, make_batch_reader, make_reader
 from loaders.petastorm.codecs import ScalarCodec
 from loaders.petastorm.etl.local_writer import write_rows
@@ -190,3 +191,13 @@ def test_schemas_of_many_fields_are_read_again(tmp_path: Path) -> None:
     write_rows(url, _schema(names), [dict.fromkeys(names, 7)])
     with make_reader(url) as reader:
         assert set(next(reader)) == {7}
+
+
+def test_a_file_that_lost_a_column_that_is_never_null_is_refused(tmp_path: Path) -> None:
+    write_rows(f"file://{tmp_path / 'data'}", NUMBERS, [{"id": at, "time": at} for at in range(4)])
+    [file] = (tmp_path / "data").glob("*.parquet")
+    pq.write_table(pq.read_table(file).rename_columns(["id", "tide"]), file)
+    with make_reader(tmp_path / "data") as reader, pytest.raises(CorruptionError, match="lacks the column 'time'"):
+        next(reader)
+    with make_reader(tmp_path / "data", ["id"]) as reader:
+        assert len(list(reader)) == 4
