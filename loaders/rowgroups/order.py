@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -36,12 +37,22 @@ def units_in_order(count: int, *, seed: object, epoch: int, is_shuffled: bool) -
     return permutation(stream_key("row groups", seed, epoch), count)
 
 
+@lru_cache(maxsize=4)
+def all_rows(count: int) -> Ints:
+    """Return 0 ... count-1, the same array each time; it cannot be written to."""
+    rows = np.arange(count, dtype=np.int64)
+    rows.flags.writeable = False
+    return rows
+
+
 def rows_in_order(unit: Unit, rows: int, *, seed: object, epoch: int, is_shuffled: bool) -> Ints:
     """Return the rows of a unit within its row group of `rows` rows, in the order in which they come.
 
     The parts of one row group hold each of its rows once; a row group of fewer rows than parts leaves some empty.
     """
     last = rows if unit.last is None else min(unit.last, rows)
+    if not is_shuffled and unit.parts == 1 and (unit.first, last) == (0, rows):
+        return all_rows(rows)
     chosen = np.arange(unit.first, last, dtype=np.int64)
     if is_shuffled:
         chosen = chosen[permutation(stream_key("rows", seed, epoch, unit.ordinal), len(chosen))]
