@@ -547,7 +547,7 @@ class _Tensors:
         if any(isinstance(part, list) for part in parts) or len({part.shape[1:] for part in parts}) > 1:
             return [value for part in parts for value in part]
         arrays = [_in_numpy(part) for part in parts]
-        if all(isinstance(array, np.ndarray) for array in arrays):
+        if {*map(type, arrays)} == {np.ndarray}:
             return torch.from_numpy(np.concatenate(arrays))
         return torch.cat(parts)
 

@@ -81,9 +81,10 @@ class Slots:
         drawn = self._slots[chosen]
         self._waiting -= rows
         last = self._slots[self._waiting : self._waiting + rows]
+        is_last = chosen >= self._waiting
         stays = np.ones(rows, bool)  # of the last rows: they move to the places that became empty
-        stays[chosen[chosen >= self._waiting] - self._waiting] = False
-        self._slots[chosen[chosen < self._waiting]] = last[stays]
+        stays[chosen.take(np.flatnonzero(is_last)) - self._waiting] = False
+        self._slots[chosen.take(np.flatnonzero(~is_last))] = last.take(np.flatnonzero(stays))
         last[:] = drawn
         return drawn
 
