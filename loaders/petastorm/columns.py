@@ -126,7 +126,7 @@ def _plain(field: UnischemaField, values: pa.Array) -> Column:
         lists = _lists(values, scalar_type(field.numpy_dtype))
         # Tensors of a fixed shape are stored as lists of all their elements.
         is_flat = isinstance(lists, np.ndarray) and lists.ndim == 2 and len(field.shape) > 1 and None not in field.shape
-        return lists.reshape(-1, *field.shape) if is_flat else lists  # type: ignore[union-attr]
+        return lists.reshape(len(values), *field.shape) if is_flat else lists  # type: ignore[union-attr]
     if codec is None or type(codec) is ScalarCodec:
         return _singles(values, scalar_type(field.numpy_dtype))
     return stacked_values([codec.decode(field, value) for value in python_objects(values)])

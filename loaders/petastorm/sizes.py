@@ -15,6 +15,7 @@ from loaders.decoding.arrays import blobs, npz_bytes
 from loaders.decoding.arrow import numbers, validity
 from loaders.decoding.pictures import stored_form
 from loaders.errors import DecodeError
+from loaders.petastorm.arrow_types import is_text
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec
 from loaders.petastorm.unischema import UnischemaField
 
@@ -34,9 +35,9 @@ def decoded_bytes(field: UnischemaField, values: pa.Array) -> Sizes:
             sizes[is_there] = each[numbers(values.indices)[is_there]]
         return sizes
     measure = _MEASURES.get(type(field.codec))
-    if measure is not None and len(values):
+    if measure is not None and len(values) and _holds_bytes(values.type):  # else: told when it is decoded
         return _measured(values, measure)
-    if pa.types.is_binary(values.type) or pa.types.is_string(values.type):
+    if _holds_bytes(values.type):
         _, ends = _ends(values)
         return np.diff(ends).astype(np.int64) + _OBJECT_BYTES
     return np.full(len(values), -(-values.nbytes // max(1, len(values))), dtype=np.int64)
@@ -51,9 +52,12 @@ def _measured(values: pa.Array, measure: Callable[[memoryview], int]) -> Sizes:
     return sizes
 
 
+def _holds_bytes(kind: pa.DataType) -> bool:
+    return bool(is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+                or pa.types.is_fixed_size_binary(kind))  # fmt: skip
+
+
 def _ends(values: pa.Array) -> tuple[Any, NDArray[np.integer[Any]]]:
-    if pa.types.is_string(values.type):
-        values = values.cast(pa.binary())
     return blobs(values)
 
 

@@ -17,12 +17,15 @@ import pytest
 
 from loaders.errors import CorruptionError
 from loaders.petastorm import TransformSpec, make_batch_reader, make_reader
-from loaders.petastorm.codecs import ScalarCodec
+from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec
+from loaders.petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY, UNISCHEMA_KEY
 from loaders.petastorm.etl.local_writer import write_rows
+from loaders.petastorm.etl.stored_schema import unischema_bytes
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.shipping import digest_of
 from loaders.petastorm.spark_types import SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
+from loaders.petastorm.utils import DecodeFieldError
 
 ROWS = 40
 LONG = ScalarCodec(SparkType("LongType"))
@@ -201,3 +204,30 @@ def test_a_file_that_lost_a_column_that_is_never_null_is_refused(tmp_path: Path)
         next(reader)
     with make_reader(tmp_path / "data", ["id"]) as reader:
         assert len(list(reader)) == 4
+
+
+def _stored(folder: Path, field: UnischemaField, values: pa.Array) -> str:
+    """Write values that do not fit their field."""
+    table = pa.table({"v": values})
+    pq.write_table(table, folder / "part.parquet")
+    keys = {UNISCHEMA_KEY: unischema_bytes(Unischema("Odd", [field])),
+            ROW_GROUPS_PER_FILE_KEY: b'{"part.parquet": 1}'}  # fmt: skip
+    pq.write_metadata(table.schema.with_metadata(keys), folder / "_common_metadata")
+    return f"file://{folder}"
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        (UnischemaField("v", np.int64, (2, 2), None, False), pa.array([[1, 2], [3, 4]])),
+        (UnischemaField("v", np.uint8, (2, 2), CompressedImageCodec("png"), False), pa.array([1, 2])),
+        (UnischemaField("v", np.uint8, (2, 2), CompressedNdarrayCodec(), False), pa.array([[1], [2]])),
+        (UnischemaField("v", np.uint8, (None,), NdarrayCodec(), False), pa.array([1.5, 2.5])),
+    ],
+)
+def test_values_that_do_not_fit_their_field_are_told_by_its_name(
+    tmp_path: Path, field: UnischemaField, values: pa.Array
+) -> None:
+    with make_reader(_stored(tmp_path, field, values)) as reader:
+        with pytest.raises(DecodeFieldError, match='Decoding field "v" failed'):
+            reader.next_rows()
