@@ -40,7 +40,7 @@ def checked_state(state: Mapping[str, Any], *, reading: str, units: int) -> tupl
     Raises:
         StateMismatchError: If it is not of this reading.
     """
-    if state.get("format") != FORMAT or state.get("reading") != reading:
+    if not isinstance(state, Mapping) or state.get("format") != FORMAT or state.get("reading") != reading:
         raise StateMismatchError(
             "reader state: it was saved for other data, or by a reader with another predicate, other fields, shards "
             "or shuffles"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loaders.errors import CorruptionError
+from loaders.errors import CorruptionError, StateMismatchError
 from loaders.petastorm import TransformSpec, make_batch_reader, make_reader
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec
 from loaders.petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY, UNISCHEMA_KEY
@@ -231,3 +231,9 @@ def test_values_that_do_not_fit_their_field_are_told_by_its_name(
     with make_reader(_stored(tmp_path, field, values)) as reader:
         with pytest.raises(DecodeFieldError, match='Decoding field "v" failed'):
             reader.next_rows()
+
+
+@pytest.mark.parametrize("state", [None, "state", [], b""])
+def test_what_is_no_state_is_refused(numbers: str, state: Any) -> None:
+    with make_reader(numbers) as reader, pytest.raises(StateMismatchError):
+        reader.load_state_dict(state)
