@@ -5,6 +5,7 @@ Arrays own their memory and are C-contiguous, aligned and writable.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from loaders.decoding.arrays import dense_npy, dense_npz, stacked
+from loaders.decoding.arrays import dense_npy, dense_npz, each, npz_bytes, stacked
 from loaders.decoding.arrow import indices, numbers, validity
 from loaders.errors import DecodeError
 from loaders.petastorm import images
@@ -119,6 +120,8 @@ def _plain(field: UnischemaField, values: pa.Array) -> Column:
     if dense is not None:
         if not len(values):
             return np.empty((0, *(axis or 0 for axis in field.shape)), field.numpy_dtype)
+        if dense is dense_npz and field.shape and None not in field.shape:
+            _check_claims(field, values)
         found = dense(values)
         # Arrays without axes stay arrays; from a block they would come as single numbers.
         return found if isinstance(found, list) or found.ndim > 1 else [np.array(value) for value in found]
@@ -130,6 +133,14 @@ def _plain(field: UnischemaField, values: pa.Array) -> Column:
     if codec is None or type(codec) is ScalarCodec:
         return _singles(values, scalar_type(field.numpy_dtype))
     return stacked_values([codec.decode(field, value) for value in python_objects(values)])
+
+
+def _check_claims(field: UnischemaField, values: pa.Array) -> None:
+    """Refuse compressed arrays that claim far more than their field: they would be unpacked before that is seen."""
+    most = 2 * math.prod(axis or 1 for axis in field.shape) * np.dtype(field.numpy_dtype).itemsize + (1 << 20)
+    for row, claimed in enumerate(each(values, npz_bytes)):
+        if claimed > most:
+            raise DecodeError(f"an array of {claimed:,} bytes, where {field.shape} is expected", row=row)
 
 
 def _by_dictionary(field: UnischemaField, values: pa.DictionaryArray) -> Column:

@@ -336,7 +336,7 @@ class Reader(Iterator[Any]):
         self._give_up(patience_s=0.0)
 
     def join(self) -> None:
-        """Wait for the workers to end, not longer than two seconds, and close the files."""
+        """Wait for the workers to end, some two seconds at most, and close the files."""
         self._give_up(patience_s=2.0)
         self._end()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import tracemalloc
 from decimal import Decimal
 
 import numpy as np
@@ -260,3 +261,16 @@ def test_a_codec_of_the_users_own_is_asked_value_by_value():
     assert same(decode_column(field(np.int64, (2,), Doubled()), pa.array([b"1", b"2"])), np.array([[1, 1], [2, 2]]))
     with pytest.raises(DecodeFieldError, match="invalid literal"):
         decode_column(field(np.int64, (2,), Doubled()), pa.array([b"x"]))
+
+
+def test_a_compressed_array_that_claims_far_more_than_its_field_is_refused_before_it_is_unpacked():
+    field = UnischemaField("array", np.float32, (3,), CompressedNdarrayCodec(), False)
+    good = CompressedNdarrayCodec().encode(field, np.zeros(3, dtype=np.float32))
+    wide = UnischemaField("array", np.float32, (10**7,), CompressedNdarrayCodec(), False)
+    bomb = CompressedNdarrayCodec().encode(wide, np.zeros(10**7, dtype=np.float32))
+    tracemalloc.start()
+    with pytest.raises(DecodeFieldError, match="an array of 40,000,128 bytes") as raised:
+        decode_column(field, pa.array([bytes(good), bytes(bomb)]))
+    assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    tracemalloc.stop()
+    assert raised.value.row == 1

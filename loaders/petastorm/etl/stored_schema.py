@@ -8,18 +8,24 @@ import numpy as np
 
 from loaders.format.petastorm_metadata import StoredCodec, StoredField, schema_pickle
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec
-from loaders.petastorm.etl.legacy import SCHEMA_NAMES
+from loaders.petastorm.etl.legacy import SCHEMA_NAMES, read_unischema
 from loaders.petastorm.spark_types import record_of
 from loaders.petastorm.unischema import Unischema, UnischemaField, scalar_type
+
+_MANY_FIELDS = 1000
 
 
 def unischema_bytes(schema: Unischema) -> bytes:
     """Return what is stored under `dataset-toolkit.unischema.v1`: ASCII, the same for the same schema.
 
     Raises:
-        ValueError: If a field has a codec or type of one's own, which no reader could name.
+        ValueError: If a field has a codec or type of one's own, which no reader could name, or there are more fields
+            than readers take.
     """
-    return schema_pickle(schema._name, [_stored(field) for field in schema.fields.values()]).encode("ascii")
+    raw = schema_pickle(schema._name, [_stored(field) for field in schema.fields.values()]).encode("ascii")
+    if len(schema.fields) > _MANY_FIELDS:
+        read_unischema(raw)  # what nobody would read is not written
+    return raw
 
 
 def _stored(field: UnischemaField) -> StoredField:
