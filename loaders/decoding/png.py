@@ -98,7 +98,7 @@ def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
 
 
 def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
-    """Return whether files begin as the first one does, up to the end of the chunk that says their form.
+    """Return whether files are PNGs that begin as the first one does, up to the end of the chunk with their form.
 
     Args:
         data: The bytes of the files, one after the other.
@@ -108,7 +108,7 @@ def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
         return False
     kind = np.dtype((np.void, _FIRST_CHUNK))
     starts = np.ndarray(len(data) - _FIRST_CHUNK + 1, kind, data, strides=(1,))[places[:-1]].tobytes()
-    return starts == starts[:_FIRST_CHUNK] * (len(places) - 1)
+    return starts.startswith(_START) and starts == starts[:_FIRST_CHUNK] * (len(places) - 1)
 
 
 def read_pngs(data: NDArray[np.uint8], places: NDArray[np.int64], header: PngHeader, out: NDArray[Any]) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from loaders.decoding.arrays import blobs, npz_bytes
 from loaders.decoding.arrow import numbers, validity
 from loaders.decoding.pictures import stored_form
+from loaders.decoding.png import are_alike
 from loaders.errors import DecodeError
 from loaders.petastorm.arrow_types import is_text
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec
@@ -48,7 +49,10 @@ def _measured(values: pa.Array, measure: Callable[[memoryview], int]) -> Sizes:
     is_there = validity(values)
     data, ends = _ends(values.drop_null() if values.null_count else values)
     raw = memoryview(data)
-    sizes[is_there] = [measure(raw[begin:end]) for begin, end in pairwise(ends.tolist())]
+    if len(ends) > 1 and are_alike(data, ends.astype(np.int64)):
+        sizes[is_there] = measure(raw[ends[0] : ends[1]])  # one form, which is read once: each takes two microseconds
+    else:
+        sizes[is_there] = [measure(raw[begin:end]) for begin, end in pairwise(ends.tolist())]
     return sizes
 
 
