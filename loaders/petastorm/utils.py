@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -43,9 +44,14 @@ def run_in_subprocess(func: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         func: A function of a module, not a lambda.
         args: What it is given.
         kwargs: What it is given by name.
+
+    Raises:
+        concurrent.futures.process.BrokenProcessPool: If the process ends before; a script that calls this without
+            `if __name__ == "__main__":` is such a case, since the process imports it again.
     """
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(func, args=args, kwds=kwargs)
+    # Not multiprocessing's Pool: it starts a process that cannot start again and again, for ever.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(func, *args, **kwargs).result()
 
 
 def add_to_dataset_metadata(dataset: ParquetFolder, key: bytes | str, value: bytes | str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import os
 import pickle
+import subprocess
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +29,7 @@ from loaders.petastorm.unischema import (
 )
 from loaders.petastorm.utils import DecodeFieldError, decode_row, run_in_subprocess
 
+ROOT = Path(__file__).parents[2]
 ID = UnischemaField("id", np.int64, (), ScalarCodec(SparkType("LongType")), False)
 IMAGE = UnischemaField("image", np.uint8, (4, 5, 3), CompressedImageCodec("png"), False)
 NOTE = UnischemaField("note", np.str_, (), None, True)
@@ -238,3 +243,12 @@ def test_a_mock_reader_gives_rows_without_end():
 
 def test_a_function_runs_in_a_process_of_its_own():
     assert run_in_subprocess(datetime.date, 2024, 1, day=2) == datetime.date(2024, 1, 2)
+
+
+def test_a_script_without_a_main_guard_is_told_and_does_not_hang(tmp_path):
+    script = "from loaders.petastorm.utils import run_in_subprocess\nprint(run_in_subprocess(abs, -2))\n"
+    (tmp_path / "script.py").write_text(script)
+    command, env = [sys.executable, tmp_path / "script.py"], {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env, check=False)
+    assert found.returncode == 1
+    assert "BrokenProcessPool" in found.stderr
