@@ -40,6 +40,16 @@ def indices(rows: NDArray[np.integer[Any]]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places)])
 
 
+def one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; no copy if it is one already."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def expanded(values: pa.Array) -> pa.Array:
+    """Return values without a dictionary."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
 def _dtype(kind: pa.DataType) -> np.dtype[Any]:
     if pa.types.is_temporal(kind):
         return np.dtype(f"i{kind.bit_width // 8}")

@@ -39,7 +39,18 @@ class DataframeColumnCodec(ABC):
         """Return the expression that makes this codec."""
 
 
-class CompressedImageCodec(DataframeColumnCodec):
+class _FileCodec(DataframeColumnCodec):
+    """Values are stored as files, in columns of bytes."""
+
+    def spark_dtype(self) -> Any:
+        """Return Spark's BinaryType."""
+        return spark_types.real_type(SparkType("BinaryType"))
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class CompressedImageCodec(_FileCodec):
     """A picture as a file: (H, W) grey or (H, W, 3) RGB, uint8, and uint16 as PNG.
 
     Args:
@@ -83,15 +94,11 @@ class CompressedImageCodec(DataframeColumnCodec):
         """
         return images.decode(memoryview(value))
 
-    def spark_dtype(self) -> Any:
-        """Return Spark's BinaryType."""
-        return spark_types.real_type(SparkType("BinaryType"))
-
     def __str__(self) -> str:
         return f"{type(self).__name__}({self.image_codec!r}, {self._quality})"
 
 
-class NdarrayCodec(DataframeColumnCodec):
+class NdarrayCodec(_FileCodec):
     """An array as a `.npy` file."""
 
     def encode(self, unischema_field: Any, value: NDArray[Any]) -> bytearray:
@@ -113,15 +120,8 @@ class NdarrayCodec(DataframeColumnCodec):
         """
         return read_npy(memoryview(value))
 
-    def spark_dtype(self) -> Any:
-        """Return Spark's BinaryType."""
-        return spark_types.real_type(SparkType("BinaryType"))
 
-    def __str__(self) -> str:
-        return f"{type(self).__name__}()"
-
-
-class CompressedNdarrayCodec(DataframeColumnCodec):
+class CompressedNdarrayCodec(_FileCodec):
     """An array as a compressed `.npz` file."""
 
     def encode(self, unischema_field: Any, value: NDArray[Any]) -> bytearray:
@@ -142,13 +142,6 @@ class CompressedNdarrayCodec(DataframeColumnCodec):
             DecodeError: If it is no such file, or one that holds a pickle.
         """
         return read_npz(memoryview(value))
-
-    def spark_dtype(self) -> Any:
-        """Return Spark's BinaryType."""
-        return spark_types.real_type(SparkType("BinaryType"))
-
-    def __str__(self) -> str:
-        return f"{type(self).__name__}()"
 
 
 class ScalarCodec(DataframeColumnCodec):

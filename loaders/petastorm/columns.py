@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from loaders.decoding.arrays import dense_npy, dense_npz, each, npz_bytes, stacked
-from loaders.decoding.arrow import indices, numbers, validity
+from loaders.decoding.arrow import expanded, indices, numbers, one_chunk, validity
 from loaders.errors import DecodeError
 from loaders.petastorm import images
 from loaders.petastorm.arrow_types import is_list, is_number, is_text
@@ -88,7 +88,7 @@ def batch_column(field: UnischemaField, values: pa.Array) -> NDArray[Any]:
     Raises:
         DecodeFieldError: If the values do not have the shape of the field.
     """
-    values = _expanded(_storage(values))
+    values = expanded(_storage(values))
     try:
         found = _native_batch(values)
         if len(field.shape) > 1 and None not in field.shape and found.dtype != object:
@@ -233,7 +233,7 @@ def _lists(values: pa.Array, kind: Any) -> Column:
 def _list_values(values: pa.Array) -> Column:
     """Return lists, none null: (n, length, ...) if all have one length, else one array each."""
     flat = _storage(values.flatten())
-    inner: Any = _list_values(flat) if is_list(flat.type) and not flat.null_count else _native_batch(_expanded(flat))
+    inner: Any = _list_values(flat) if is_list(flat.type) and not flat.null_count else _native_batch(expanded(flat))
     if pa.types.is_fixed_size_list(values.type):
         lengths = np.full(len(values), values.type.list_size)
     else:
@@ -322,9 +322,5 @@ def _writable(found: NDArray[Any]) -> NDArray[Any]:
 def _storage(values: pa.Array) -> pa.Array:
     """Return the values behind an extension type, in one piece."""
     if isinstance(values, pa.ChunkedArray):
-        values = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
+        values = one_chunk(values)
     return values.storage if isinstance(values, pa.ExtensionArray) else values
-
-
-def _expanded(values: pa.Array) -> pa.Array:
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from loaders.decoding.arrow import expanded
 from loaders.petastorm.columns import batch_column
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema, UnischemaField
@@ -25,7 +26,7 @@ def frame_of(columns: Mapping[str, Any]) -> Any:
         raise ImportError(
             "predicates and transforms of make_batch_reader get a pandas DataFrame: pip install pandas"
         ) from error
-    return pa.table({name: _plain(column) for name, column in columns.items()}).to_pandas()
+    return pa.table({name: expanded(column) for name, column in columns.items()}).to_pandas()
 
 
 def columns_of_frame(frame: Any, schema: Unischema, transform: TransformSpec) -> dict[str, Any]:
@@ -70,7 +71,3 @@ def _stacked(series: Any, field: UnischemaField) -> Any:
         if not value.flags.c_contiguous:
             raise ValueError(f"field {field.name} error: only support row major multi-dimensional array.")
     return np.stack(series.tolist())
-
-
-def _plain(column: Any) -> Any:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column

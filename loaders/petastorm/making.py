@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from loaders.decoding.arrow import indices
+from loaders.decoding.arrow import indices, one_chunk
 from loaders.errors import CorruptionError
 from loaders.ordering.filters import Filter
 from loaders.petastorm.cache import CacheBase, NullCache
@@ -337,11 +337,7 @@ def _windowed(ngram: NGram, columns: dict[str, Any], count: int) -> Rows:
 
 
 def _columns(table: Any) -> dict[str, Any]:
-    return {name: _whole(table.column(name)) for name in table.column_names}
-
-
-def _whole(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return {name: one_chunk(table.column(name)) for name in table.column_names}
 
 
 def _pick(column: Any, rows: Ints) -> Any:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loaders.petastorm.cache import CacheBase, NullCache
-from loaders.petastorm.etl import dataset_metadata
-from loaders.petastorm.etl.dataset_metadata import PetastormMetadataError
+from loaders.petastorm.etl.dataset_metadata import UNISCHEMA_KEY
 from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.iterating import DEADLINE_S, Reader
 from loaders.petastorm.local_disk_cache import LocalDiskCache
@@ -181,17 +180,14 @@ def _reader(
 
 
 def _warn_of_the_other_function(folder: ParquetFolder, *, is_batched: bool) -> None:
-    try:
-        dataset_metadata.get_schema(folder)
-    except PetastormMetadataError:
-        if not is_batched:
-            warnings.warn(
-                "Currently make_reader supports reading only Petastorm datasets. To read from a non-Petastorm Parquet "
-                "store use make_batch_reader",
-                stacklevel=4,
-            )
-        return
-    if is_batched:
+    has_schema = UNISCHEMA_KEY in folder.metadata
+    if not has_schema and not is_batched:
+        warnings.warn(
+            "Currently make_reader supports reading only Petastorm datasets. To read from a non-Petastorm Parquet "
+            "store use make_batch_reader",
+            stacklevel=4,
+        )
+    if has_schema and is_batched:
         warnings.warn(
             "Please use make_reader (instead of 'make_batch_dataset' function to read this dataset. You may get "
             "unexpected results. Currently make_batch_reader supports reading only Parquet stores that contain "

@@ -43,45 +43,34 @@ class SingleIndexSelector(RowGroupSelectorBase):
         return set().union(*(index.get_row_group_indexes(value) for value in self._values_to_select))
 
 
-class IntersectIndexSelector(RowGroupSelectorBase):
+class _SeveralSelectors(RowGroupSelectorBase):
+    def __init__(self, single_index_selectors: Sequence[RowGroupSelectorBase]) -> None:
+        selectors = list(single_index_selectors)
+        if not selectors or not all(isinstance(each, RowGroupSelectorBase) for each in selectors):
+            raise ValueError("single_index_selectors must be a list of at least one selector")
+        self._selectors = selectors
+
+    def get_index_names(self) -> list[str]:
+        return [name for each in self._selectors for name in each.get_index_names()]
+
+
+class IntersectIndexSelector(_SeveralSelectors):
     """Row groups that every one of some selectors selects.
 
     Args:
         single_index_selectors: The selectors, at least one; of any kind.
     """
 
-    def __init__(self, single_index_selectors: Sequence[RowGroupSelectorBase]) -> None:
-        self._selectors = _checked(single_index_selectors)
-
-    def get_index_names(self) -> list[str]:
-        return _index_names(self._selectors)
-
     def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
         return set.intersection(*(set(each.select_row_groups(index_dict)) for each in self._selectors))
 
 
-class UnionIndexSelector(RowGroupSelectorBase):
+class UnionIndexSelector(_SeveralSelectors):
     """Row groups that at least one of some selectors selects.
 
     Args:
         single_index_selectors: The selectors, at least one; of any kind.
     """
 
-    def __init__(self, single_index_selectors: Sequence[RowGroupSelectorBase]) -> None:
-        self._selectors = _checked(single_index_selectors)
-
-    def get_index_names(self) -> list[str]:
-        return _index_names(self._selectors)
-
     def select_row_groups(self, index_dict: Mapping[str, RowGroupIndexerBase]) -> set[int]:
         return set().union(*(each.select_row_groups(index_dict) for each in self._selectors))
-
-
-def _checked(selectors: Sequence[RowGroupSelectorBase]) -> list[RowGroupSelectorBase]:
-    if not selectors or not all(isinstance(each, RowGroupSelectorBase) for each in selectors):
-        raise ValueError("single_index_selectors must be a list of at least one selector")
-    return list(selectors)
-
-
-def _index_names(selectors: Sequence[RowGroupSelectorBase]) -> list[str]:
-    return [name for each in selectors for name in each.get_index_names()]

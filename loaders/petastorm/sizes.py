@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,7 +38,7 @@ def decoded_bytes(field: UnischemaField, values: pa.Array) -> Sizes:
     if measure is not None and len(values) and _holds_bytes(values.type):  # else: told when it is decoded
         return _measured(values, measure)
     if _holds_bytes(values.type):
-        _, ends = _ends(values)
+        _, ends = blobs(values)
         return np.diff(ends).astype(np.int64) + _OBJECT_BYTES
     return np.full(len(values), -(-values.nbytes // max(1, len(values))), dtype=np.int64)
 
@@ -47,8 +46,8 @@ def decoded_bytes(field: UnischemaField, values: pa.Array) -> Sizes:
 def _measured(values: pa.Array, measure: Callable[[memoryview], int]) -> Sizes:
     sizes = np.zeros(len(values), dtype=np.int64)
     is_there = validity(values)
-    data, ends = _ends(values.drop_null() if values.null_count else values)
-    raw = memoryview(data)
+    data, ends = blobs(values.drop_null() if values.null_count else values)
+    raw = memoryview(data)  # type: ignore[arg-type]
     if len(ends) > 1 and are_alike(data, ends.astype(np.int64)):
         sizes[is_there] = measure(raw[ends[0] : ends[1]])  # one form, which is read once: each takes two microseconds
     else:
@@ -59,10 +58,6 @@ def _measured(values: pa.Array, measure: Callable[[memoryview], int]) -> Sizes:
 def _holds_bytes(kind: pa.DataType) -> bool:
     return bool(is_text(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
                 or pa.types.is_fixed_size_binary(kind))  # fmt: skip
-
-
-def _ends(values: pa.Array) -> tuple[Any, NDArray[np.integer[Any]]]:
-    return blobs(values)
 
 
 def _picture_bytes(raw: memoryview) -> int:

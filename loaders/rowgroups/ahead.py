@@ -6,20 +6,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from loaders.errors import DeadlineError
 from loaders.rowgroups.work import Loaded, Maker, Rows, Task
-from loaders.workers.threads import Inline, Pool
+from loaders.workers.threads import Inline, NotInTimeError, Pool, result_or_closed
 
 T = TypeVar("T")
 
 AHEAD_BYTES = 32 << 20
 """Row groups are read ahead while those read are smaller than this together; one is always read."""
-
-_POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
 
 
 class Workers(Protocol):
@@ -181,18 +179,12 @@ class Ahead:
         return max(1, min(self._workers.ahead, AHEAD_BYTES // max(1, self._largest)))
 
     def _wait(self, future: Future[T], until: float) -> T:
-        while True:
-            try:
-                return future.result(timeout=max(0.0, min(_POLL_S, until - time.monotonic())))
-            except StopIteration as error:  # of a caller's function; it would end a loop in silence
-                raise RuntimeError(f"a predicate or transform raised StopIteration: {error}") from error
-            except TimeoutError:
-                if future.done():  # meanwhile, or its own error is one of time
-                    return future.result()
-                if self._closed.is_set():
-                    raise CancelledError from None
-                if time.monotonic() >= until:
-                    doing = "; ".join(self._workers.activity()) or "nothing"
-                    raise DeadlineError(
-                        f"the next rows did not come within {self._deadline_s:g} s; the workers are doing: {doing}"
-                    ) from None
+        try:
+            return result_or_closed(future, self._closed, until=until)
+        except StopIteration as error:  # of a caller's function; it would end a loop in silence
+            raise RuntimeError(f"a predicate or transform raised StopIteration: {error}") from error
+        except NotInTimeError:
+            doing = "; ".join(self._workers.activity()) or "nothing"
+            raise DeadlineError(
+                f"the next rows did not come within {self._deadline_s:g} s; the workers are doing: {doing}"
+            ) from None

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from loaders.decoding.arrow import one_chunk
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.ordering.bounds import Bounds
 from loaders.ordering.filters import Column, Filter, Mask
@@ -305,7 +306,7 @@ class ParquetFolder:
         short = next((name for name in names if len(made[name]) != rows), None)
         if short is not None:
             raise self._corrupt(piece, f"{len(made[short])} rows, the footer says {rows}", short)
-        return {name: _one_chunk(made[name]) for name in names}
+        return {name: one_chunk(made[name]) for name in names}
 
     def _fitted(self, name: str, column: Any) -> Any:
         """Bring a column to the type that it has in the folder."""
@@ -390,7 +391,3 @@ def _constant(value: Value, kind: pa.DataType, rows: int) -> Any:
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind)
                 or pa.types.is_large_binary(kind))  # fmt: skip
-
-
-def _one_chunk(column: Any) -> Any:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

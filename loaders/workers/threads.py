@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -11,6 +12,8 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 from loaders.errors import DeadlineError
+
+_POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
 
 T = TypeVar("T")
 _Job = tuple["Future[Any]", str, Callable[..., Any], tuple[Any, ...]]
@@ -114,6 +117,10 @@ def _work(
         del job, future, function, args  # an idle thread must not keep a batch alive
 
 
+class NotInTimeError(Exception):
+    """What was waited for goes on; no error of time of its own."""
+
+
 def within(seconds: float, what: str, function: Callable[..., T], *args: object) -> T:
     """Run a function in a thread of its own and wait at most `seconds` for it.
 
@@ -130,20 +137,23 @@ def within(seconds: float, what: str, function: Callable[..., T], *args: object)
         pool.close(patience_s=0.0)
 
 
-def result_or_closed(future: Future[T], closed: threading.Event) -> T:
+def result_or_closed(future: Future[T], closed: threading.Event, *, until: float = math.inf) -> T:
     """Wait for the result of a future, but not longer than until what would give it is closed.
 
     Raises:
-        CancelledError: If it was closed first; else whatever the future raises.
+        CancelledError: If it was closed first.
+        NotInTimeError: If `until`, on the clock of `time.monotonic`, came first; else whatever the future raises.
     """
     while True:
         try:
-            return future.result(timeout=0.5)
+            return future.result(timeout=max(0.0, min(_POLL_S, until - time.monotonic())))
         except FutureTimeout:
             if future.done():  # meanwhile, or its own error is one of time
                 return future.result()
             if closed.is_set():
                 raise CancelledError from None
+            if time.monotonic() >= until:
+                raise NotInTimeError from None
 
 
 def wait_done(future: Future[Any], seconds: float) -> bool:

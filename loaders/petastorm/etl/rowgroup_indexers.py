@@ -12,7 +12,21 @@ from loaders.petastorm.etl import RowGroupIndexerBase
 __all__ = ["FieldNotNullIndexer", "SingleFieldIndexer"]
 
 
-class SingleFieldIndexer(RowGroupIndexerBase):
+class _FieldIndexer(RowGroupIndexerBase):
+    def __init__(self, index_name: str, index_field: str) -> None:
+        self._index_name = index_name
+        self._column_name = index_field
+
+    @property
+    def index_name(self) -> str:
+        return self._index_name
+
+    @property
+    def column_names(self) -> list[str]:
+        return [self._column_name]
+
+
+class SingleFieldIndexer(_FieldIndexer):
     """Which row groups hold which values of a field; of an array field, which values anywhere in its arrays.
 
     Args:
@@ -21,8 +35,7 @@ class SingleFieldIndexer(RowGroupIndexerBase):
     """
 
     def __init__(self, index_name: str, index_field: str) -> None:
-        self._index_name = index_name
-        self._column_name = index_field
+        super().__init__(index_name, index_field)
         self._index_data: dict[Any, set[int]] = {}
 
     @classmethod
@@ -40,14 +53,6 @@ class SingleFieldIndexer(RowGroupIndexerBase):
         for value, pieces in other._index_data.items():
             self._index_data.setdefault(value, set()).update(pieces)
         return self
-
-    @property
-    def index_name(self) -> str:
-        return self._index_name
-
-    @property
-    def column_names(self) -> list[str]:
-        return [self._column_name]
 
     @property
     def indexed_values(self) -> list[Any]:
@@ -72,7 +77,7 @@ class SingleFieldIndexer(RowGroupIndexerBase):
         return self._index_data
 
 
-class FieldNotNullIndexer(RowGroupIndexerBase):
+class FieldNotNullIndexer(_FieldIndexer):
     """Which row groups hold a value of a field that is not null.
 
     Args:
@@ -81,8 +86,7 @@ class FieldNotNullIndexer(RowGroupIndexerBase):
     """
 
     def __init__(self, index_name: str, index_field: str) -> None:
-        self._index_name = index_name
-        self._column_name = index_field
+        super().__init__(index_name, index_field)
         self._index_data: set[int] = set()
 
     @classmethod
@@ -99,14 +103,6 @@ class FieldNotNullIndexer(RowGroupIndexerBase):
         _check_same_field(self._column_name, other._column_name)
         self._index_data.update(other._index_data)
         return self
-
-    @property
-    def index_name(self) -> str:
-        return self._index_name
-
-    @property
-    def column_names(self) -> list[str]:
-        return [self._column_name]
 
     @property
     def indexed_values(self) -> list[str]:
