@@ -29,6 +29,24 @@ class Inserted:
 
 
 @dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that was taken and that a person should know all the same.
+
+    Attributes:
+        rule: Short stable name.
+        count: How often.
+        example: The first one, in words.
+    """
+
+    rule: str
+    count: int
+    example: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} ({self.count:,}): {self.example}"
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What one step did.
 
@@ -41,6 +59,7 @@ class Receipt:
         writes: One entry per table that was offered rows; equal versions mean that nothing changed.
         bytes_written: Bytes of objects or files written.
         details: Identifiers worth keeping: dataset id, folder, verdict.
+        notes: What was taken and is remarkable all the same, by rule.
     """
 
     step: str
@@ -51,6 +70,7 @@ class Receipt:
     writes: tuple[Inserted, ...] = ()
     bytes_written: int = 0
     details: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Noted, ...] = ()
 
     @property
     def rows_new(self) -> int:
@@ -74,7 +94,9 @@ class Receipt:
             f"{write.table} v{write.version_after} (+{write.rows_new:,})" for write in self.writes if write.rows_new
         )
         details = ", ".join(f"{name} {value}" for name, value in self.details.items())
-        parts = [part for part in (counts, tables or "nothing new", details, f"{self.seconds:.1f} s") if part]
+        notes = ", ".join(f"{note.count:,} {note.rule}" for note in self.notes)
+        notes = f"to note: {notes}" if notes else ""
+        parts = [part for part in (counts, tables or "nothing new", details, notes, f"{self.seconds:.1f} s") if part]
         return f"{self.step} [{self.engine}]: " + "; ".join(parts)
 
 
@@ -88,6 +110,7 @@ def from_json(text: str) -> Receipt:
         record = json.loads(text)
         record["started_at"] = datetime.fromisoformat(record["started_at"])
         record["writes"] = tuple(Inserted(**write) for write in record["writes"])
+        record["notes"] = tuple(Noted(**note) for note in record.get("notes", ()))
         return Receipt(**record)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a receipt: {error}: {text[:200]!r}") from error

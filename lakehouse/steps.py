@@ -6,12 +6,12 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lakehouse.errors import CheckFailedError
 from lakehouse.fresh import find_note, keep_note
 from lakehouse.lake import Lake
-from lakehouse.receipts import Inserted, Receipt, keep
+from lakehouse.receipts import Inserted, Noted, Receipt, keep
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ class StepRecord:
     Attributes:
         unchanged: The step ran before with the same inputs; its block has nothing to do.
         counts_again: Counts that a repetition with the same inputs reports; None repeats `counts`.
+        notes: What people should know, by rule.
         complete: False keeps the step from being skipped next time: something may be done better then.
     """
 
@@ -33,7 +34,15 @@ class StepRecord:
     writes: list[Inserted] = field(default_factory=list)
     bytes_written: int = 0
     details: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, Noted] = field(default_factory=dict)
     receipt: Receipt | None = None
+
+    def note(self, rule: str, example: str, *, count: int = 1) -> None:
+        """Count something that a person should know, and say the first of its kind at once."""
+        held = self.notes.get(rule)
+        self.notes[rule] = Noted(rule, count, example) if held is None else replace(held, count=held.count + count)
+        if held is None:
+            logger.warning("note %s", self.notes[rule])
 
     def finished(self) -> Receipt:
         """Return the receipt; the step's block has ended."""
@@ -71,6 +80,7 @@ def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -
         writes=tuple(_merged(record.writes)),
         bytes_written=record.bytes_written,
         details=dict(record.details),
+        notes=tuple(record.notes.values()),
     )
     keep(lake.runs, record.receipt)
     logger.info("finished step=%s engine=%s new_rows=%d seconds=%.2f", name, lake.engine_name,

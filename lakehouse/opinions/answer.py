@@ -83,6 +83,8 @@ class Answer:
         source_version: Version or time of change that the source gives with its id.
         opinion_id: Id that another lake gave to this very opinion; None means that we make it.
         where: file:line, for messages.
+        notes: Rule -> what is remarkable about an answer that is taken all the same. The rules stand in
+            `ext['flags']` of the opinion; the receipt counts them with an example. Said of it, not by it.
     """
 
     actor_id: str
@@ -110,6 +112,7 @@ class Answer:
     ext: Mapping[str, str] = field(default_factory=dict)
     opinion_id: str | None = None
     where: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 ANSWER_DEFAULTS = tuple(
@@ -138,9 +141,16 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something a person should know about a source as a whole; counts as no record."""
+    """Something a person should know about a source as a whole; counts as no record.
+
+    Attributes:
+        where: File or folder.
+        rule: Short stable name: the receipt counts notes by it and shows the first text.
+        text: One sentence for a person.
+    """
 
     where: str
+    rule: str
     text: str
 
 
@@ -164,7 +174,7 @@ def answer_record(answer: Answer) -> dict[str, object]:
     record: dict[str, object] = {}
     for name, default in ANSWER_DEFAULTS:
         value = getattr(answer, name)
-        if value is default or value == default:
+        if name == "notes" or value is default or value == default:
             continue
         record[name] = _plain(value)
     return record

@@ -21,12 +21,12 @@ FUTURE = timedelta(hours=24)
 
 
 def checked(answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime) -> Answer:
-    """Return the answer with labels as ids of the label set and with flags.
+    """Return the answer with labels as ids of the label set, and with notes on what is remarkable.
 
     Args:
         answer: As the source states it.
         rules: Rules of the questions that are known; a question that is not takes any answer.
-        now: Time of the import, for the flag `future`.
+        now: Time of the import, for the note `future`.
 
     Raises:
         RejectedInputError: If it breaks a rule.
@@ -36,8 +36,17 @@ def checked(answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime) -
     _check_operation(answer, rule)
     answer = _with_known_labels(answer, rule)
     _check_numbers(answer)
-    flags = sorted(_flags(answer, now))
-    return dataclasses.replace(answer, ext={**answer.ext, "flags": " ".join(flags)}) if flags else answer
+    return noted(answer, _remarkable(answer, now))
+
+
+def noted(answer: Answer, notes: Mapping[str, str]) -> Answer:
+    """Return the answer with further notes; the rules of all its notes stand in `ext['flags']`."""
+    held = {**answer.notes, **notes}
+    if not held:
+        return answer
+    # What another lake has flagged stays flagged.
+    flags = sorted({*answer.ext.get("flags", "").split(), *held})
+    return dataclasses.replace(answer, notes=held, ext={**answer.ext, "flags": " ".join(flags)})
 
 
 def stated_labels(answer: Answer) -> list[str]:
@@ -156,15 +165,19 @@ def _check_region(region: Region) -> None:
             raise RejectedInputError("not_finite", "a point of a region is not finite")
 
 
-def _flags(answer: Answer, now: datetime) -> set[str]:
-    flags = set()
+def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:
+    notes = {}
     if answer.event_time is not None and answer.event_time > now + FUTURE:
-        flags.add("future")
+        notes["future"] = f"was said at {answer.event_time}, over 24 h ahead"
     width, height = answer.frame.width, answer.frame.height
-    for region in answer.value if isinstance(answer.value, tuple) else ():
-        if isinstance(region, Region) and _outside(region, width, height):
-            flags.add("outside_frame")
-    return flags
+    outside = [
+        region
+        for region in (answer.value if isinstance(answer.value, tuple) else ())
+        if isinstance(region, Region) and _outside(region, width, height)
+    ]
+    if outside:
+        notes["outside_frame"] = f"{len(outside)} regions reach beyond the frame that it states, kept as they are"
+    return notes
 
 
 def _outside(region: Region, width: int | None, height: int | None) -> bool:

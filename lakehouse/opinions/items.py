@@ -37,6 +37,7 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "event_time": TIMESTAMP, "event_time_source": TEXT, "votes": pa.int64(),
     "value_hash": TEXT, "identity": TEXT, "source_key": TEXT,
     "answer_json": TEXT,
+    "notes": pa.list_(TEXT),  # "rule: text", of kind note and of answers
 }
 ITEMS = pa.schema(list(ITEM_COLUMNS.items()))
 """One record of a source. `identity` is the id of the opinion where the source has ids, else NULL."""
@@ -112,7 +113,13 @@ def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str,
         "identity": identity,
         "source_key": answer.source_key,
         "answer_json": json.dumps(answer_record(answer), ensure_ascii=False),
+        "notes": note_texts(answer.notes),
     }
+
+
+def note_texts(notes: Mapping[str, str]) -> list[str] | None:
+    """Return notes as the column `notes` holds them."""
+    return [f"{rule}: {text}" for rule, text in notes.items()] or None
 
 
 def _row(item: Item, plan: ReadPlan, part: int, line: int) -> dict[str, object]:
@@ -124,7 +131,7 @@ def _row(item: Item, plan: ReadPlan, part: int, line: int) -> dict[str, object]:
         except RejectedInputError as error:
             item = reject(item.where, error.rule, error.reason, item.raw_json)
     if isinstance(item, Note):
-        return place | {"kind": "note", "location": item.where, "reason": item.text}
+        return place | {"kind": "note", "location": item.where, "notes": note_texts({item.rule: item.text})}
     if isinstance(item, Tally):
         return place | {"kind": "tally", "raw": json.dumps(dict(item.counts))}
     return place | {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,14 +22,13 @@ from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.questions import rules_of
 from lakehouse.opinions.source import OpinionSource, opinion_source_from
+from lakehouse.opinions.telling import tell_notes
 from lakehouse.query import fetch
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
 from lakehouse.tables import head
 from schemas.canonical import canonical_json
 from schemas.tables import ENTITY_SOURCES
-
-logger = logging.getLogger(__name__)
 
 FILES_PER_TASK = 200
 
@@ -73,7 +71,8 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
             items = _read(lake, source, path, parts)
             if stamps(path, parts) != before:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
-            _tell(lake, items, source, chosen, record)
+            tell_notes(lake, items, record)
+            _judge(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
         _keep_state(lake, content, record)
     return record.finished()
@@ -158,26 +157,15 @@ def _read(lake: Lake, source: OpinionSource, path: Path, parts: list[str]) -> Re
     return merge_votes(lake, items) if source.repeat == "votes" else items
 
 
-def _tell(lake: Lake, items: Relation, source: OpinionSource, chosen: Format, record: StepRecord) -> None:
-    notes = [
-        f"{row['location']}: {row['reason']}"
-        for row in fetch(
-            lake,
-            "select location, reason from items where kind = 'note' order by part, line",
-            inputs={"items": items},
-        )
-    ]
-    if chosen.judge is not None:
-        totals: dict[str, int] = {}
-        tallies = fetch(lake, "select raw from items where kind = 'tally'", inputs={"items": items})
-        for row in tallies:
-            _add(totals, json.loads(row["raw"]))
-        warning = chosen.judge(totals, format_options(source.format, source.reader_options())) if totals else None
-        notes += [warning] if warning else []
-    for note in notes:
-        logger.warning("opinions %s: %s", source.name, note)
-    if notes:
-        record.details["notes"] = " | ".join(notes)
+def _judge(lake: Lake, items: Relation, source: OpinionSource, chosen: Format, record: StepRecord) -> None:
+    if chosen.judge is None:
+        return
+    totals: dict[str, int] = {}
+    for row in fetch(lake, "select raw from items where kind = 'tally'", inputs={"items": items}):
+        _add(totals, json.loads(row["raw"]))
+    warning = chosen.judge(totals, format_options(source.format, source.reader_options())) if totals else None
+    if warning is not None:
+        record.note(f"{source.format}_options", warning)
 
 
 def _add(totals: dict[str, int], counts: Mapping[str, int]) -> None:

@@ -77,11 +77,11 @@ def read_imagefolder(path: Path, _part: str, options: ImageFolderOptions) -> Ite
             where=shown,
         )
     if skipped:
-        yield Note(path.name, f"{skipped} files are not read: their names do not end as images do")
+        yield Note(path.name, "not_read", f"{skipped} files are not read: their names do not end as images do")
     for several in spellings.values():
         if len(several) > 1:
             text = f"labels differ only in case and stay apart: {', '.join(sorted(several))}"
-            yield Note(path.name, text)
+            yield Note(path.name, "labels_differ_in_case", text)
 
 
 def _files(folder: str, prefix: str) -> Iterator[str]:

@@ -103,7 +103,7 @@ def answer_from(
             raise RejectedInputError("unknown_key", f"has unknown key {key!a:.80}{nearest(key, KNOWN)}")
     if len({ALIASES.get(key, key) for key in record}) < len(record):
         raise RejectedInputError("duplicate_key", "names subject, actor or question twice")
-    texts = {name: _typed(fields[name], str, name) for name in TEXTS if name in fields}
+    texts: dict[str, Any] = {name: _typed(fields[name], str, name) for name in TEXTS if name in fields}
     if "subject_key" not in texts:
         raise RejectedInputError("no_subject", "names no subject")
     if "actor_id" in texts:
