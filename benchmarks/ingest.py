@@ -146,7 +146,7 @@ def ingest(folder: Path, out: Path, engine: str) -> dict[str, Any]:
 
     started = time.perf_counter()
     config = load_config(overrides=[f"lake.root={out}"])
-    with open_lake(config, engine=engine) as lake:
+    with open_lake(config, engine=engine, create=True) as lake:
         receipts = [land(lake, Source(name="benchmark", folder=str(folder))), entities(lake), measure_dimensions(lake)]
     seconds = {receipt.step: receipt.seconds for receipt in receipts}
     return {"files": receipts[0].counts["seen"], "rows_new": sum(receipt.rows_new for receipt in receipts),

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
+    "init": "make an empty lake",
     "land": "bring a folder of files into the lake",
     "entities": "make entities of landed files, reject broken ones",
     "dimensions": "measure what is missing about entities",

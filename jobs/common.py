@@ -1,8 +1,9 @@
 """What all commands share: arguments, opening the lake, errors as one line, the exit code.
 
 A step is a module of this package with `add_arguments(parser)` and `run(lake, args)`, which returns a receipt or
-yields several. Another command has `execute(config, args) -> exit code` in place of `run`. `main_of` makes a
-spark-submit job of either, `jobs.cli` a subcommand of `petrel`.
+yields several. It may have `check(args)`, run before the lake is opened, and `MAKES_LAKE`. Another command has
+`execute(config, args) -> exit code` in place of `run`. `main_of` makes a spark-submit job of either, `jobs.cli` a
+subcommand of `petrel`.
 """
 
 from __future__ import annotations
@@ -98,9 +99,17 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:
     from lakehouse.lake import open_lake
+    from lakehouse.place import is_lake, lake_root, similar_lake
 
+    if hasattr(module, "check"):
+        module.check(args)
+    makes, root = getattr(module, "MAKES_LAKE", False), lake_root(config.lake.root)
+    new = makes and not is_lake(root)
     failed = False
-    with open_lake(config, engine=args.engine) as lake:
+    with open_lake(config, engine=args.engine, create=makes) as lake:
+        if new:
+            # Said even where nobody asked: a mistyped name makes a lake too.
+            sys.stderr.write(f"petrel: made a new lake at {root}{similar_lake(root)}\n")
         result = module.run(lake, args)
         # A step of several parts yields its receipts as they come: long work shows where it is.
         for receipt in [result] if isinstance(result, Receipt) else result:
@@ -115,11 +124,11 @@ def _add_common_arguments(parser: argparse.ArgumentParser, *, engine: str | None
     group.add_argument("--config", metavar="FILE", help="TOML file with settings; see conf/base.toml")
     group.add_argument("--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override one setting")
     group.add_argument("--verbose", action="store_true", help="log to stderr; errors with their whole history")
+    group.add_argument("--json", action="store_true", help="print JSON, one object a line; see `petrel --help`")
     if engine is not None:
         group.add_argument(
             "--engine", choices=("embedded", "spark"), default=engine, help=f"what does the work (default: {engine})"
         )
-        group.add_argument("--json", action="store_true", help="print every receipt as one line of JSON")
 
 
 def _config_of(args: argparse.Namespace) -> Config:

@@ -8,14 +8,15 @@ Exit code 0: the embedded path works, whatever else is missing; 1: it does not.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from jobs.common import EXIT_ERROR, main_of
-from jobs.output import say_table
+from jobs.output import say_json, say_table
 from lakehouse.config import Config
-from lakehouse.doctor import examine
+from lakehouse.doctor import Check, examine
+from lakehouse.place import lake_root
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    checks = examine(Path(config.lake.root).absolute())
+    checks = examine(lake_root(config.lake.root))
+    if args.json:
+        say_json({"checks": [dataclasses.asdict(each) for each in checks]})
+        return _code(checks)
     say_table(["check", "verdict", "found"], [[each.name, each.verdict, each.found] for each in checks])
+    return _code(checks)
+
+
+def _code(checks: Sequence[Check]) -> int:
     return EXIT_ERROR if any(each.verdict == "fail" for each in checks) else 0
 
 

@@ -15,9 +15,12 @@ from jobs.common import main_of
 from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import MODES, Source
+from lakehouse.ingestion.source import MODES, Source, check_folder
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
+
+MAKES_LAKE = True
+"""The first step of all: a lake that is missing is made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="copy the bytes, or link: keep them where they are")
     parser.add_argument("--include", action="append", default=[], metavar="PATTERN", help="land only these names")
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be landed before a lake is made for it."""
+    for source in _sources(args):
+        check_folder(source)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:

@@ -19,14 +19,24 @@ from lakehouse.datasets.build import build
 from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.ingestion.source import check_folder
 from lakehouse.lake import Lake
 from lakehouse.opinions.step import import_opinions, resolve_parked
 from lakehouse.receipts import Receipt
+
+MAKES_LAKE = True
+"""It begins by landing: a lake that is missing is made."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--pipeline", required=True, metavar="FILE", help="TOML file; see conf/pipelines/")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be landed before a lake is made for it."""
+    for source in load_pipeline(args.pipeline).sources:
+        check_folder(source)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:

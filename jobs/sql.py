@@ -57,7 +57,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     if twice:
         raise ConfigError(f"two columns are called {', '.join(twice)}; give each a name of its own with `as`")
     shown = rows.slice(0, args.limit) if args.limit else rows
-    _show(shown, args.format)
+    _show(shown, "json" if args.json else args.format)
     if shown.num_rows < rows.num_rows:
         sys.stderr.write(f"petrel: {shown.num_rows:,} of {rows.num_rows:,} rows shown; --limit 0 shows all\n")
     return 0

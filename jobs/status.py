@@ -10,11 +10,11 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
+from lakehouse.place import lake_root
 from lakehouse.receipts import Receipt, last
 from lakehouse.status import TableStatus, published, table_status
 
@@ -22,14 +22,13 @@ from lakehouse.status import TableStatus, published, table_status
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this command takes."""
     parser.add_argument("--runs", type=int, default=10, metavar="N", help="last runs to show (default: 10)")
-    parser.add_argument("--as-json", action="store_true", help="one JSON object")
 
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    root = Path(config.lake.root).absolute()
+    root = lake_root(config.lake.root)
     tables, folders, runs = table_status(root), published(root), last(root / "_runs", limit=args.runs)
-    if args.as_json:
+    if args.json:
         records = [dataclasses.asdict(each) for each in tables]
         steps = [dataclasses.asdict(run) for run in runs]
         say_json({"lake": root, "tables": records, "published": folders, "runs": steps})

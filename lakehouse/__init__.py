@@ -2,7 +2,7 @@
 
     import lakehouse as lh
 
-    with lh.open_lake(lh.load_config()) as lake:
+    with lh.open_lake(lh.load_config(), create=True) as lake:
         lh.land(lake, lh.Source(name="photos", folder="drops/photos"))
         lh.entities(lake)
         lh.measure_dimensions(lake)

@@ -14,11 +14,9 @@ from pathlib import Path
 from lakehouse.config import Config
 from lakehouse.engines import Engine, open_engine
 from lakehouse.errors import ConfigError
+from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
 
 Clock = Callable[[], datetime]
-
-UNUSABLE = frozenset("[]%#?")
-"""delta-rs 1.6.6 reads a path as part of a URL: brackets make it panic, %20 is a blank, the rest after # is lost."""
 
 
 def utc_now() -> datetime:
@@ -41,7 +39,7 @@ class Lake:
         self.config = config
         self.engine_name = engine
         self.clock = clock
-        self.root = Path(config.lake.root).absolute()
+        self.root = lake_root(config.lake.root)
         self.scratch = scratch
         self._engine: Engine | None = None
 
@@ -75,8 +73,10 @@ class Lake:
 
 
 @contextmanager
-def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_now) -> Iterator[Lake]:
-    """Open the lake that `config` names, creating folder and tables if they are missing.
+def open_lake(
+    config: Config, *, engine: str = "embedded", clock: Clock = utc_now, create: bool = False
+) -> Iterator[Lake]:
+    """Open the lake that `config` names.
 
     Temporary files that a killed run left behind are removed.
 
@@ -84,21 +84,23 @@ def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_no
         config: From `load_config`.
         engine: `embedded` or `spark`.
         clock: Where time comes from.
+        create: Make the lake if there is none, in a folder that is missing or empty; one that was killed while it
+            was made is completed. Otherwise a missing lake is an error: a mistyped name must not look like a lake
+            in which nothing happened yet.
 
     Raises:
         ConfigError: If the root cannot be a folder of ours.
+        TableNotFoundError: If there is no lake; the message names the nearest one.
+        TableError: If the lake lost a table, or was made by another version of Petrel.
     """
-    from lakehouse.tables import create_tables
+    from lakehouse.tables import check_tables, create_tables
 
-    root = Path(config.lake.root).absolute()
-    if "://" in config.lake.root or not config.lake.root:
-        raise ConfigError(f"lake.root = {config.lake.root!r}: only local folders so far; give a path")
-    unusable = sorted(UNUSABLE.intersection(str(root)))
-    if unusable:
-        raise ConfigError(
-            f"lake.root = {root}: has {' '.join(unusable)} in it, which the Delta library takes for parts of a URL; "
-            "give a folder whose whole path is free of [ ] % # ?"
-        )
+    root = lake_root(config.lake.root)
+    making = create and not is_lake(root)
+    if making:
+        check_place(root)
+    else:
+        require_lake(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / "_tmp").mkdir(exist_ok=True)
@@ -107,7 +109,11 @@ def open_lake(config: Config, *, engine: str = "embedded", clock: Clock = utc_no
     with _scratch_folder(root / "_tmp") as scratch:
         lake = Lake(config, engine=engine, clock=clock, scratch=scratch)
         try:
-            create_tables(lake)
+            if making:
+                create_tables(lake)
+                keep_marker(root)
+            else:
+                check_tables(root)
             yield lake
         finally:
             lake.close()

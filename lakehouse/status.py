@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.digest import commit_record, digest_from_metadata
-from lakehouse.errors import TableNotFoundError
+from lakehouse.place import require_lake
 from lakehouse.tables import open_table
 from schemas.tables import TABLES
 
@@ -37,8 +37,7 @@ def table_status(root: Path) -> list[TableStatus]:
     Raises:
         TableNotFoundError: If there is no lake at `root`.
     """
-    if not (root / "tables").is_dir():
-        raise TableNotFoundError(f"no lake at {root}; run a step to make one, for example `petrel land`")
+    require_lake(root)
     found = []
     for table in TABLES:
         handle = open_table(root, table)

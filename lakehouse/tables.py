@@ -31,7 +31,7 @@ from lakehouse.receipts import Inserted
 from schemas.canonical import row_hash
 from schemas.digest import Digest
 from schemas.model import Table
-from schemas.tables import TABLES
+from schemas.tables import BY_NAME, TABLES
 
 COMMIT_FILE = re.compile(r"(\d{20})\.json")
 
@@ -60,6 +60,20 @@ def create_tables(lake: Lake) -> None:
                 _create(table_path(lake.root, table), table)
 
 
+def check_tables(root: Path) -> None:
+    """Check that no table of a lake is gone: made anew it would be empty, and look like one without rows.
+
+    Raises:
+        TableError: If one is; the message names it.
+    """
+    gone = [table.name for table in TABLES if not _log_exists(root, table)]
+    if gone:
+        raise TableError(
+            f"the lake at {root} lost {', '.join(gone)}: the log of each began there and is gone; put the folder "
+            f"{table_path(root, BY_NAME[gone[0]])} back from a copy of the lake"
+        )
+
+
 def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTable:
     """Return the handle of a table, at its head or at a version.
 
@@ -71,7 +85,7 @@ def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTab
     try:
         return DeltaTable(path, version=version)
     except DeltaTableNotFoundError as error:
-        raise TableNotFoundError(f"{table.name}: no table at {path}; run any step to create the lake") from error
+        raise TableNotFoundError(f"{table.name}: no table at {path}; put it back from a copy of the lake") from error
     except BaseException as error:
         # delta-rs has no error class of its own for a missing version, and panics where a commit is no JSON.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

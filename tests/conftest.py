@@ -68,7 +68,7 @@ def lake(tmp_path: Path, clock: Clock) -> Iterator[Lake]:
 def embedded_lake(tmp_path: Path) -> Iterator[Lake]:
     """An empty lake on the embedded engine, with two workers."""
     config = load_config(overrides=[f'lake.root="{tmp_path / "lake"}"', "engine.workers=2"], environ={})
-    with open_lake(config) as lake:
+    with open_lake(config, create=True) as lake:
         yield lake
 
 
@@ -104,5 +104,5 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def spark_lake(spark: SparkSession, tmp_path: Path) -> Iterator[Lake]:
     """An empty lake on the Spark engine."""
     config = load_config(overrides=[f'lake.root="{tmp_path / "spark_lake"}"', "engine.workers=2"], environ={})
-    with open_lake(config, engine="spark") as lake:
+    with open_lake(config, engine="spark", create=True) as lake:
         yield lake

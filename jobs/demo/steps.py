@@ -44,7 +44,7 @@ def run_embedded(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
     from jobs import run
 
     receipts = []
-    with open_lake(config_for(lake_folder)) as lake:
+    with open_lake(config_for(lake_folder), create=True) as lake:
         for receipt in run.run(lake, argparse.Namespace(pipeline=str(plan.pipeline))):
             say(receipt)
             receipts.append(receipt)

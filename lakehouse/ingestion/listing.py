@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.source import PER_FILE, Source
+from lakehouse.ingestion.source import PER_FILE, Source, check_folder
 from lakehouse.objects import file_uri
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,10 +52,10 @@ def list_folder(source: Source, *, leave_out: Path | None = None) -> Iterator[Li
 
     Raises:
         IngestError: If the folder itself cannot be listed.
+        ConfigError: If it is part of a lake.
     """
+    check_folder(source)
     root = os.path.abspath(os.fsencode(source.folder))
-    if not os.path.isdir(root):
-        raise IngestError(f"source {source.name}: no folder {source.folder}; give an existing one")
     try:
         skipped = None if leave_out is None else os.stat(leave_out)
     except FileNotFoundError:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lakehouse.config import nearest
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, IngestError
+from lakehouse.place import is_lake
 
 RECORD_FILES = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.xml", "*.toml", "*.yaml", "*.yml", "*.md", "*.txt",
                 "LICENSE*", "README*")
@@ -61,6 +64,23 @@ class Source:
             raise ConfigError(f"source {self.name}: unknown mode `{self.mode}`{nearest(self.mode, MODES)}")
         if self.origin not in ("real", "synthetic", "augmented"):
             raise ConfigError(f"source {self.name}: origin must be real, synthetic or augmented, found {self.origin}")
+
+
+def check_folder(source: Source) -> None:
+    """Check that the folder of a source is there, and is no part of a lake.
+
+    Raises:
+        IngestError: If there is no such folder: away for a moment, it must not look like files that are gone.
+        ConfigError: If it is a lake, or lies in one: what the lake keeps is no delivery.
+    """
+    folder = os.path.abspath(os.fsencode(source.folder))
+    if not os.path.isdir(folder):
+        raise IngestError(f"source {source.name}: no folder {source.folder}; give an existing one")
+    place = Path(os.fsdecode(os.path.realpath(folder)))
+    for parent in (place, *place.parents):
+        if is_lake(parent):
+            raise ConfigError(f"source {source.name}: {source.folder} is part of the lake {parent}, which keeps what "
+                              "was landed; give the folder with the files themselves")
 
 
 def source_from(record: Mapping[str, object], *, where: str) -> Source:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from lakehouse.config import nearest
 from lakehouse.errors import QueryFailedError, TableError, TableNotFoundError
+from lakehouse.place import require_lake
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
@@ -48,6 +49,7 @@ def connect(
 
 def _open(root: Path, names: Collection[str], pins: Mapping[str, int], *, extension: bool | None) -> Connection:
     """Open DuckDB with these tables and views, and the tables and views that these views read."""
+    require_lake(root)
     unknown = sorted(set(pins) - set(BY_NAME))
     if unknown:
         raise TableNotFoundError(f"no table `{unknown[0]}` to pin{nearest(unknown[0], BY_NAME)}")

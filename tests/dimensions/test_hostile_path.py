@@ -30,7 +30,7 @@ def ingested(tmp_path_factory):
     before = listing(place)
     config = load_config(overrides=[f'lake.root="{place / "lake"}"', "engine.workers=2", *HOSTILE_SETTINGS], environ={})
     source = Source(name="corpus", folder=str(place / "drop"))
-    with open_lake(config) as lake:
+    with open_lake(config, create=True) as lake:
         first = [land(lake, source), entities(lake), measure_dimensions(lake)]
         second = [land(lake, source), entities(lake), measure_dimensions(lake)]
         rules = fetch(lake, "select r.location, r.rule from silver.rejected r where r.step = 'entities'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,17 +68,21 @@ def test_a_lake_on_object_storage_is_refused_by_name(capsys):
 
 def test_a_lake_folder_that_looks_like_a_number_stays_a_folder(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    assert main(["init", "--lake", "42"]) == 0
     assert main(["entities", "--lake", "42"]) == 0
     assert (tmp_path / "42" / "tables" / "silver" / "entities" / "_delta_log").is_dir()
 
 
 def test_receipts_as_json_are_one_object_a_line(tmp_path, capsys):
+    assert main(["init", "--lake", str(tmp_path / "lake"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["made"]
     assert main(["entities", "--lake", str(tmp_path / "lake"), "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["counts"] == {"seen": 0, "stored": 0, "duplicate": 0, "rejected": 0}
 
 
 def test_evaluate_of_an_unknown_dataset_says_how_to_make_one(tmp_path, capsys):
+    assert main(["init", "--lake", str(tmp_path / "lake")]) == 0
     arguments = ["evaluate", "--lake", str(tmp_path / "lake"), "--dataset", "nope", "--actor", "model:a@1"]
     assert main([*arguments, "--question", "q"]) == 1
     assert "petrel build" in capsys.readouterr().err
@@ -121,9 +126,51 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch, capsys):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
 
+    assert main(["init", "--lake", str(tmp_path / "lake")]) == 0
     monkeypatch.setattr("jobs.entities.entities", full)
     assert main(["entities", "--lake", str(tmp_path / "lake")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "No space left on device" in error
     assert str(tmp_path / "x") in error
+
+
+def test_only_init_land_and_run_make_a_lake(tmp_path, capsys):
+    dataset, question = ["--dataset", "d"], ["--question", "q"]
+    others = {"entities": [], "dimensions": [], "opinions": ["--resolve"], "build": ["--recipe", "r.toml"],
+              "materialise": dataset, "evaluate": [*dataset, *question, "--actor", "model:a@1"], "status": [],
+              "sql": ["select count(*) as n from entities"]}
+    for name, arguments in others.items():
+        assert main([name, "--lake", str(tmp_path / "lake"), *arguments]) == 1, name
+        error = capsys.readouterr().err
+        assert "TableNotFoundError: no lake at" in error, name
+        assert "petrel init" in error, name
+        assert error.count("\n") == 1, name
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_lake_is_said_and_so_is_one_of_a_similar_name(tmp_path, capsys):
+    (tmp_path / "drop").mkdir()
+    land = ["land", "--source", "photos", "--folder", str(tmp_path / "drop"), "--lake"]
+    assert main(["init", "--lake", str(tmp_path / "birds")]) == 0
+    assert "petrel land" in capsys.readouterr().out
+    assert main(["init", "--lake", str(tmp_path / "birds")]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert main([*land, str(tmp_path / "brids")]) == 0
+    assert f"made a new lake at {tmp_path / 'brids'}; did you mean the lake" in capsys.readouterr().err
+    assert main([*land, str(tmp_path / "brids")]) == 0
+    assert "made a new lake" not in capsys.readouterr().err
+
+
+def test_no_lake_is_made_for_a_folder_that_is_missing(tmp_path, pipeline, capsys):
+    shutil.rmtree(tmp_path / "shapes")
+    assert main(["land", "--lake", str(tmp_path / "lake"), "--source", "x", "--folder", str(tmp_path / "no")]) == 1
+    assert main(["run", "--lake", str(tmp_path / "lake"), "--pipeline", str(pipeline)]) == 1
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize("below", ["", "objects"])
+def test_what_a_lake_keeps_is_no_source(lake_folder, tmp_path, below, capsys):
+    arguments = ["land", "--lake", str(tmp_path / "new"), "--source", "x", "--folder", str(lake_folder / below)]
+    assert main(arguments) == 1
+    assert "is part of the lake" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from lakehouse.errors import EnvironmentProblemError
 def test_status_counts_rows_without_reading_data(lake_folder, capsys):
     for path in (lake_folder / "tables").rglob("*.parquet"):
         path.unlink()
-    assert main(["status", "--lake", str(lake_folder), "--as-json"]) == 0
+    assert main(["status", "--lake", str(lake_folder), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     rows = {table["table"]: table["rows"] for table in shown["tables"]}
     assert rows["silver.entities"] == 6

@@ -65,7 +65,7 @@ def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path
             config = load_config(overrides=[f'lake.root="{root}"', *SETTINGS], environ={})
             clock = Clock()
             clock.forward(days=1 + place)
-            with open_lake(config, engine={"e": "embedded", "s": "spark"}[engine], clock=clock) as lake:
+            with open_lake(config, engine={"e": "embedded", "s": "spark"}[engine], clock=clock, create=True) as lake:
                 tell_everything(lake, files, part=part)
                 found[name] = contents(lake)
     assert found["embedded first"] == found["embedded"]

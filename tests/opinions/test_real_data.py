@@ -55,7 +55,7 @@ def real_lake(
         ),
     ]
     root = tmp_path_factory.mktemp("real") / "lake"
-    with open_lake(load_config(overrides=[f'lake.root="{root}"', "engine.workers=2"], environ={})) as lake:
+    with open_lake(load_config(overrides=[f'lake.root="{root}"', "engine.workers=2"], environ={}), create=True) as lake:
         land(lake, Source(name="cifar10", folder=str(cifar), mode="link"))
         land(lake, Source(name="bccd", folder=str(bccd / "JPEGImages"), mode="link"))
         entities(lake)

@@ -118,7 +118,7 @@ STEPS: Mapping[str, Callable[[Lake, World], Receipt]] = {
 def opened(root: Path, engine: str) -> Iterator[Lake]:
     """A lake whose clock stands still."""
     config = load_config(overrides=[f'lake.root="{root}"', "engine.workers=2"], environ={})
-    with open_lake(config, engine=engine, clock=Clock(NOW)) as lake:
+    with open_lake(config, engine=engine, clock=Clock(NOW), create=True) as lake:
         yield lake
 
 

@@ -33,7 +33,7 @@ def main() -> None:
     )
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    with open_lake(config, engine=engine) as lake:
+    with open_lake(config, engine=engine, create=True) as lake:
         bring_in(lake, Path(folder))
     sys.stdout.write("done\n")
 
