@@ -83,6 +83,8 @@ class Answer:
         source_version: Version or time of change that the source gives with its id.
         opinion_id: Id that another lake gave to this very opinion; None means that we make it.
         where: file:line, for messages.
+        folders: Folders in which the source says, or where it lies suggests, that the subject is: they decide
+            between several of one name.
         notes: Rule -> what is remarkable about an answer that is taken all the same. The rules stand in
             `ext['flags']` of the opinion; the receipt counts them with an example. Said of it, not by it.
     """
@@ -112,6 +114,7 @@ class Answer:
     ext: Mapping[str, str] = field(default_factory=dict)
     opinion_id: str | None = None
     where: str = ""
+    folders: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -187,8 +190,9 @@ def read_record(record: Mapping[str, object]) -> Answer:
         values["event_time"] = datetime.fromisoformat(str(values["event_time"])).astimezone(UTC)
     if isinstance(frame := values.get("frame"), Mapping):
         values["frame"] = Frame(**frame)
-    if isinstance(supersedes := values.get("supersedes"), list):
-        values["supersedes"] = tuple(supersedes)
+    for name in ("supersedes", "folders"):
+        if isinstance(found := values.get(name), list):
+            values[name] = tuple(found)
     if isinstance(value := values.get("value"), list):
         kind = values.get("value_kind")
         values["value"] = tuple(map(_region, value)) if kind in ("regions", "spans") else tuple(value)

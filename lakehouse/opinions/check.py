@@ -170,17 +170,18 @@ def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:
     if answer.event_time is not None and answer.event_time > now + FUTURE:
         notes["future"] = f"was said at {answer.event_time}, over 24 h ahead"
     width, height = answer.frame.width, answer.frame.height
-    outside = [
-        region
-        for region in (answer.value if isinstance(answer.value, tuple) else ())
-        if isinstance(region, Region) and _outside(region, width, height)
-    ]
+    regions = [each for each in (answer.value if isinstance(answer.value, tuple) else ()) if isinstance(each, Region)]
+    outside = sum(is_outside(region, width, height) for region in regions)
     if outside:
-        notes["outside_frame"] = f"{len(outside)} regions reach beyond the frame that it states, kept as they are"
+        notes["outside_frame"] = f"{outside} regions reach beyond the frame that it states, kept as they are"
+    empty = sum(0 in (region.w, region.h) for region in regions)
+    if empty:
+        notes["empty_region"] = f"{empty} regions have no width or no height, kept as they are"
     return notes
 
 
-def _outside(region: Region, width: int | None, height: int | None) -> bool:
+def is_outside(region: Region, width: int | None, height: int | None) -> bool:
+    """Return whether the box of a region reaches beyond a frame; of unknown sides only 0 counts."""
     for start, size, side in ((region.x, region.w, width), (region.y, region.h, height)):
         if start is not None and (start < 0 or (side is not None and start + (size or 0) > side)):
             return True

@@ -10,12 +10,14 @@ import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.opinions import parse
 from lakehouse.opinions.answer import Answer, Frame, Item, Region, Tally
 from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.voc_layout import BOX, MAX_SHOWN, check_layout
+from lakehouse.opinions.xml_text import shown_text
 from lakehouse.opinions.xml_tree import MAX_BYTES, Element, read_xml
 
 ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
@@ -93,11 +95,14 @@ def voc_files(path: Path) -> list[str]:
 def read_voc(path: Path, part: str, options: VocOptions) -> Iterator[Item]:
     """Give the one answer (or reject) of one XML file, and what its boxes say about their origin.
 
-    A file without objects answers "nothing there". Boxes beyond the frame are kept as they are.
+    A file without objects answers "nothing there", and one in another layout is rejected. Boxes beyond the frame are
+    kept as they are; an object with several boxes is as many regions.
     """
     reader = _Reader(options)
     where = (part or path.name).encode("utf-8", "backslashreplace").decode()
-    yield reader.item(path / part if part else path, where)
+    # Files of one name in several folders are told apart by where they lie.
+    folder = PurePosixPath(part).parent.as_posix() if part else "."
+    yield reader.item(path / part if part else path, where, "" if folder == "." else folder)
     yield Tally(dataclasses.asdict(reader.evidence))
 
 
@@ -111,22 +116,23 @@ class _Reader:
     options: VocOptions
     evidence: OriginEvidence = field(default_factory=OriginEvidence)
 
-    def item(self, file: Path, where: str) -> Item:
+    def item(self, file: Path, where: str, folder: str) -> Item:
         text = None
         try:
             data = _bytes(file)
-            text = data.decode("utf-8-sig", "replace")
-            return self._answer(read_xml(data), text, file, where)
+            text = shown_text(data)
+            return self._answer(read_xml(data), text, file, where, folder)
         except RejectedInputError as error:
             return reject(where, error.rule, error.reason, text)
 
-    def _answer(self, root: Element, text: str, file: Path, where: str) -> Answer:
-        if root.tag != "annotation":
-            raise RejectedInputError("not_voc", f"root element is <{root.tag[:80]}>, expected <annotation>")
+    def _answer(self, root: Element, text: str, file: Path, where: str, folder: str) -> Answer:
+        notes = check_layout(root)
         frame = _frame(root.find("size"))
-        regions: list[Region] = []
-        for place, element in enumerate(root.all("object"), start=1):
-            regions.extend(self._regions(element, place, frame))
+        objects = root.all("object")
+        regions = [region for place, each in enumerate(objects, 1) for region in self._regions(each, place, frame)]
+        several = sum(len(each.all("bndbox")) > 1 for each in objects)
+        if several:
+            notes["several_boxes"] = f"{several} objects have several boxes, each of which is a region"
         return Answer(
             actor_id=self.options.actor,
             question_id=self.options.question,
@@ -138,6 +144,8 @@ class _Reader:
             value=tuple(regions),
             event_time_source="unknown",
             frame=frame,
+            folders=tuple(filter(None, (root.value("folder"), folder))),
+            notes=notes,
             raw_json=json.dumps({"xml": text}, ensure_ascii=False) if self.options.keep_raw else None,
             where=where,
         )
@@ -151,19 +159,25 @@ class _Reader:
         return parse.check_text(name, "filename")
 
     def _regions(self, element: Element, place: int, frame: Frame) -> Iterator[Region]:
-        parts = element.all("part")
+        boxes, parts = element.all("bndbox"), element.all("part")
+        if not boxes:
+            inside = ", ".join(f"<{child.tag[:80]}>" for child in element.children[:MAX_SHOWN])
+            raise RejectedInputError("no_box", f"has an object without <bndbox>{f', with {inside}' if inside else ''}")
+        if parts and len(boxes) > 1:
+            raise RejectedInputError("several_boxes", "has an object with parts and several boxes: of which one?")
         identity = str(place) if parts else None
-        yield self._box(element, frame, region_id=identity)
+        for box in boxes:
+            yield self._box(element, box, frame, region_id=identity)
         for number, part in enumerate(parts, start=1):
-            yield self._box(part, frame, region_id=f"{place}.{number}", parent=identity)
+            box_of_part = part.find("bndbox")
+            if box_of_part is None:
+                raise RejectedInputError("no_box", "has a part without <bndbox>")
+            yield self._box(part, box_of_part, frame, region_id=f"{place}.{number}", parent=identity)
 
     def _box(
-        self, element: Element, frame: Frame, *, region_id: str | None, parent: str | None = None
+        self, element: Element, box: Element, frame: Frame, *, region_id: str | None, parent: str | None = None
     ) -> Region:
-        box = element.find("bndbox")
-        if box is None:
-            raise RejectedInputError("no_box", "has an object without <bndbox>")
-        xmin, ymin, xmax, ymax = (_coordinate(box, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        xmin, ymin, xmax, ymax = (_coordinate(box, tag) for tag in BOX)
         # A box of one pixel has xmin = xmax when maxima are included: area 1, not an empty box.
         origin = self.options.voc_origin
         x, y, w, h = xmin - origin, ymin - origin, xmax - xmin + origin, ymax - ymin + origin
