@@ -50,8 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         sys.stderr.write(f"petrel: no command `{name}`{_nearest(name)}\n")
         return 2
-    from jobs.common import main_of
+    if argv is None:
+        # Before the imports: they take a third of a second.
+        from lakehouse.ending import end_on_signals
 
+        end_on_signals("petrel")
+    from jobs.common import begin_program, main_of
+
+    if argv is None and (code := begin_program()):
+        return code
     module = importlib.import_module(f"jobs.{name}")
     return main_of(module, arguments[1:], engine="embedded", program=f"petrel {name}")
 

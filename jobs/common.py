@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import logging
+import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 
 from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
-from lakehouse.errors import ConfigError, PetrelError
+from lakehouse.ending import GOES_ON, SIGNALS, end_on_signals
+from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError
 from lakehouse.receipts import Receipt
 from loaders.errors import LoaderError
 
@@ -25,6 +28,9 @@ logger = logging.getLogger("petrel")
 EXIT_ERROR = 1
 EXIT_GATE_FAILED = 3
 EXIT_INTERRUPTED = 130
+
+LEAST_ADDRESSES = 4 << 30
+"""With 3 GB jemalloc and OpenBLAS failed to start threads and ended the process; 4 GB was enough for every step."""
 
 
 def main_of(
@@ -38,6 +44,8 @@ def main_of(
         engine: Engine of a step when `--engine` is not given.
         program: Name to show in the help; None takes it from the process.
     """
+    if argv is None and (code := begin_program()):
+        return code
     parser = argparse.ArgumentParser(
         prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,6 +62,29 @@ def main_of(
     return guarded(work, verbose=args.verbose)
 
 
+def begin_program() -> int:
+    """Have signals end this process in one line, and return an exit code other than 0 if it could not work."""
+    end_on_signals("petrel")
+    return guarded(check_address_space, verbose=False)
+
+
+def check_address_space() -> int:
+    """Return 0 if this process may take enough addresses.
+
+    Raises:
+        EnvironmentProblemError: If `ulimit -v` is too low: the libraries of other languages end the process then,
+            without a word that a person could use.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESSES:
+        raise EnvironmentProblemError(
+            f"this process may take {limit / 2**30:.1f} GiB of addresses (ulimit -v), and needs "
+            f"{LEAST_ADDRESSES >> 30}; run: ulimit -v unlimited; memory itself is limited with "
+            "--set engine.memory_limit_mb=N"
+        )
+    return 0
+
+
 def guarded(work: Callable[[], int], *, verbose: bool) -> int:
     """Run `work() -> exit code`; what goes wrong on purpose is told in one line."""
     try:
@@ -64,12 +95,20 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
         sys.stderr.write(f"petrel: {type(error).__name__}: {error}\n")
         return EXIT_ERROR
     except KeyboardInterrupt:
-        sys.stderr.write("petrel: interrupted; what was committed stays, run the same command again to go on\n")
+        sys.stderr.write(f"petrel: {SIGNALS[signal.SIGINT]}; {GOES_ON}\n")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output left (`petrel sql ... | head`); nothing is wrong.
         sys.stderr.close()
         return 0
+    except MemoryError:
+        if verbose:
+            logger.exception("failed")
+        sys.stderr.write(
+            f"petrel: EnvironmentProblemError: memory ran out; {GOES_ON} where there is more of it, or with fewer "
+            "processes: --set engine.workers=1\n"
+        )
+        return EXIT_ERROR
     except OSError as error:
         # Full, read-only or broken: a fact about the machine, not about our code.
         if verbose:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.config import Config
+from lakehouse.ending import removed_at_end
 from lakehouse.engines import Engine, open_engine
 from lakehouse.errors import ConfigError
 from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
@@ -130,7 +131,8 @@ def _scratch_folder(parent: Path) -> Iterator[Path]:
     # Named only now: whoever sweeps never finds the sign before it is locked.
     os.rename(folder / "alive.new", folder / "alive.lock")
     try:
-        yield folder
+        with removed_at_end(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(descriptor)

@@ -142,7 +142,7 @@ class EmbeddedEngine:
         return own if own.staged else _own(self.stage(own))
 
     def _count(self, relation: Relation) -> int:
-        row = self._connection.execute(f"SELECT count(*) FROM {_own(relation).view}").fetchone()
+        row = self._run(f"SELECT count(*) FROM {_own(relation).view}").fetchone()
         return int(row[0]) if row else 0
 
     def _batches(self, relation: EmbeddedRelation, rows: int) -> Generator[pa.RecordBatch, None, None]:
@@ -150,7 +150,7 @@ class EmbeddedEngine:
         # sees tables, not objects registered with the first connection: hence only staged relations.
         cursor = self._connection.cursor()
         try:
-            with cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows) as reader:
+            with _told(), cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows) as reader:
                 for batch in reader:
                     yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
         finally:
@@ -162,6 +162,13 @@ def _told() -> Iterator[None]:
     """What files and memory do to a query is no mistake in it: it becomes an error of ours, in one line."""
     try:
         yield
+    except duckdb.InterruptException as error:
+        raise KeyboardInterrupt from error
+    except RuntimeError as error:
+        # As DuckDB's Python client tells of Ctrl-C.
+        if "Query interrupted" not in str(error):
+            raise
+        raise KeyboardInterrupt from error
     except duckdb.OutOfMemoryException as error:
         raise EnvironmentProblemError(
             f"memory is short: {one_line(error, limit=400)}; raise it with --set engine.memory_limit_mb=N, or take "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.ending import signals_held
 from lakehouse.engines.protocol import BatchFunction
 from lakehouse.errors import IngestError
 
@@ -58,7 +60,12 @@ class BatchPool:
         """Start the fork server, without waiting: it imports what workers need while we plan their work."""
         if self.workers > 1:
             self._context.set_forkserver_preload(list(PRELOAD))
-            multiprocessing.forkserver.ensure_running()
+            # First: its start would take back the block of the next line.
+            multiprocessing.resource_tracker.ensure_running()
+            # Ctrl-C goes to all processes of a terminal: only ours answers it; the server and what it forks never see
+            # it, not even while they start. They end when this process does.
+            with signals_held(signal.SIGINT):
+                multiprocessing.forkserver.ensure_running()
 
     def run(
         self, batches: Iterator[pa.RecordBatch], function: BatchFunction
@@ -155,6 +162,7 @@ def _enter_worker() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 4)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    # Where the fork server is not ours: somebody else started one before.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
