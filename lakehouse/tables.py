@@ -142,7 +142,8 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
     """Append the rows whose key the table does not hold yet. The one way to write.
 
     Of rows with equal keys the one with the smallest hash is kept, so the outcome does not depend on order.
-    No new row, no commit. Runs under the table's lock; the transaction id is derived from the new rows.
+    No new row, no commit. Runs under the table's lock; the transaction id is derived from the new rows. Commit
+    columns get the version that the rows become part of, whatever they held.
 
     Args:
         lake: The lake.
@@ -165,8 +166,11 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
             fresh, added = offered, all_offered
             if held.rows and added.rows:
                 known = engine.scan(path, before)
-                fresh = engine.stage(engine.sql(_not_held(table), {"offered": offered, "held": known}, {}))
+                fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
+                fresh = engine.stage(fresh)
                 added = relation_digest(engine, fresh)
+            elif table.commit_columns:
+                fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
             if added.rows == 0:
                 return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
             total = held + added
@@ -207,6 +211,8 @@ def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[s
     for column in table.columns:
         if column.clock and complete[column.name] is None and pa.types.is_timestamp(column.type):
             complete[column.name] = now
+        if column.commit:
+            complete[column.name] = 0  # `insert` knows it, under the table's lock.
     if table.has_row_hash:
         complete["row_hash"] = row_hash(complete, table)
     return complete
@@ -259,9 +265,14 @@ def _first_per_key(table: Table) -> str:
 
 
 def _not_held(table: Table) -> str:
-    columns = ", ".join(f"o.{name}" for name in table.column_names)
     match = " and ".join(f"h.{name} = o.{name}" for name in table.key)
-    return f"select {columns} from offered o where not exists (select 1 from held h where {match})"
+    return f"{_stamped(table)} where not exists (select 1 from held h where {match})"
+
+
+def _stamped(table: Table) -> str:
+    version = "cast($version as bigint) as"
+    columns = (f"{version} {name}" if name in table.commit_columns else f"o.{name}" for name in table.column_names)
+    return f"select {', '.join(columns)} from offered o"
 
 
 def _transaction_id(table: Table, step: str, added: Digest) -> str:

@@ -23,6 +23,8 @@ class Column:
         null: What NULL means. None says the column is NOT NULL.
         clock: True for a column that says when *we* learned something; it is left out of `row_hash`,
             so that repeating a run on another day gives the same content.
+        commit: True for a clock column that `lakehouse.tables.insert` fills with the version of the table that first
+            held the row: an age that no wall clock can turn back.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Column:
     doc: str
     null: str | None = None
     clock: bool = False
+    commit: bool = False
 
     @property
     def comment(self) -> str:
@@ -59,6 +62,9 @@ class Table:
         unknown = set(self.key) - set(self.column_names)
         if unknown:
             raise ValueError(f"{self.name}: key columns {sorted(unknown)} are not columns of the table")
+        for column in self.columns:
+            if column.commit and not (column.clock and pa.types.is_int64(column.type)):
+                raise ValueError(f"{self.name}.{column.name}: the version of a commit is a clock column of type int64")
 
     @property
     def layer(self) -> str:
@@ -74,6 +80,11 @@ class Table:
     def clock_columns(self) -> frozenset[str]:
         """Names of the columns that `row_hash` leaves out."""
         return frozenset(column.name for column in self.columns if column.clock)
+
+    @cached_property
+    def commit_columns(self) -> tuple[str, ...]:
+        """Names of the columns that hold the version of the commit that first held the row."""
+        return tuple(column.name for column in self.columns if column.commit)
 
     @cached_property
     def content_columns(self) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ ENTITIES = Table(
         Column("captured_at", TIMESTAMP, "When it was recorded, from the media itself.", null="not known"),
         Column("origin", pa.string(), "real, synthetic or augmented."),
         Column("created_at", TIMESTAMP, "When we first recorded the entity.", clock=True),
+        Column("first_version", pa.int64(), "Version of this table that first held the entity: its age, which decides "
+               "the place of a leak group in a split.", clock=True, commit=True),
         ROW_HASH,
     ),
     key=("entity_id",),

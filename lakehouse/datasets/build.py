@@ -59,7 +59,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
     _check_selection(recipe)
     check_strata_columns(recipe)
     pins = pin(lake, recipe)
-    with step(lake, "build", inputs={"recipe": recipe.canonical(), "pins": pins, "contracts": contracts()}) as record:
+    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe)}
+    with step(lake, "build", inputs=inputs) as record:
         if not record.unchanged:
             _build(lake, recipe, pins, record)
     return record.finished()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lakehouse.datasets.recipe import Recipe, recipe_of
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
@@ -22,7 +23,7 @@ where m.dataset_id = $id
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """One row of gold.datasets."""
+    """One row of gold.datasets; `recipe` is its canonical form, which leaves defaults out: see `followed`."""
 
     dataset_id: str
     name: str
@@ -32,9 +33,18 @@ class DatasetVersion:
     members_digest: str
 
     @property
+    def followed(self) -> Recipe:
+        """The whole recipe.
+
+        Raises:
+            RecipeError: If a newer version of Petrel wrote it, with a key that is not known here.
+        """
+        return recipe_of(self.recipe, where=f"recipe of dataset {self.name} ({self.dataset_id})")
+
+    @property
     def seed(self) -> int:
         """Seed of every random choice, from the recipe."""
-        return int(str(self.recipe["seed"]))
+        return self.followed.seed
 
 
 def version_named(lake: Lake, name_or_id: str) -> str:

@@ -8,12 +8,14 @@ other, a model would be tested on what it was trained on.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 
 import pyarrow as pa
 
 from lakehouse.config import nearest
+from lakehouse.datasets.components import Statement, components
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
@@ -21,13 +23,13 @@ from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
 
 STATED = """
-select distinct entity_id, value from (
-    select e.entity_id, e.group_keys[$group] as value from silver.entities e
+select distinct e.entity_id, s.value, e.first_version from (
+    select entity_id, group_keys[$group] as value from silver.entities
     union all
-    select s.entity_id, s.group_keys[$group] as value from silver.entity_sources s
-) stated where value is not null
+    select entity_id, group_keys[$group] as value from silver.entity_sources
+) s join silver.entities e on e.entity_id = s.entity_id where s.value is not null
 """
-"""Every value of the group key that anything ever stated about an entity."""
+"""Every value of the group key that anything ever stated about an entity, with the entity's age."""
 
 NAMES = """
 select distinct name from (
@@ -37,7 +39,7 @@ select distinct name from (
 ) names order by name
 """
 
-SCHEMA = pa.schema([pa.field("entity_id", pa.string()), pa.field("group_id", pa.string())])
+SCHEMA = pa.schema([pa.field(name, pa.string()) for name in ("entity_id", "group_id", "anchor_id")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,10 @@ class LeakGroups:
     """The leak group of every entity that has one.
 
     Attributes:
-        rows: Columns entity_id and group_id, the smallest key value of the component.
-        digest: Hash (64 hex) of these pairs: content of the dataset version.
+        rows: Columns entity_id, group_id (the smallest key value of the component) and anchor_id (its oldest entity,
+            which decides its place).
+        digest: Hash (64 hex) of these rows: content of the dataset version. Another order of deliveries may give
+            other anchors, hence other splits, hence another version.
     """
 
     rows: Relation
@@ -61,35 +65,34 @@ def leak_groups(lake: Lake, recipe: Recipe, pins: Pins) -> LeakGroups | None:
     """
     if not recipe.split.group:
         return None
-    stated = lake.engine.arrow(query(lake, STATED, params={"group": recipe.split.group}, pins=pins))
-    if stated.num_rows == 0:
-        known = [row["name"] for row in fetch(lake, NAMES, pins=pins)]
-        raise RecipeError(
-            f"recipe {recipe.name}: split.group: no entity has a group key `{recipe.split.group}`"
-            f"{nearest(recipe.split.group, known) if known else '; group_keys of a source makes them'}"
-        )
-    pairs = sorted(joined(zip(stated["entity_id"].to_pylist(), stated["value"].to_pylist(), strict=True)).items())
-    digest = hashlib.sha256("\n".join(f"{entity}|{group}" for entity, group in pairs).encode()).hexdigest()
-    rows = pa.table([[entity for entity, _ in pairs], [group for _, group in pairs]], schema=SCHEMA)
-    return LeakGroups(lake.engine.from_arrow(rows), digest)
+    found = components(stated(lake, recipe.split.group, pins))
+    if not found:
+        raise RecipeError(f"recipe {recipe.name}: split.group: {no_such_key(lake, recipe.split.group, pins)}")
+    rows = sorted((entity, *component) for entity, component in found.items())
+    return LeakGroups(lake.engine.from_arrow(table_of(rows)), digest_of_rows(rows))
 
 
-def joined(stated: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return the component of every entity: the smallest value, by code point, that it is connected to.
+def stated(lake: Lake, key: str, pins: Pins) -> list[Statement]:
+    """Return everything that was ever stated about a group key."""
+    found = lake.engine.arrow(query(lake, STATED, params={"group": key}, pins=pins))
+    return [Statement(*each) for each in zip(*(found[name].to_pylist() for name in found.column_names), strict=True)]
 
-    Args:
-        stated: (entity, value) pairs; two values of one entity connect everything of both.
-    """
-    parents: dict[str, str] = {}
-    value_of: dict[str, str] = {}
 
-    def root(value: str) -> str:
-        while parents.setdefault(value, value) != value:
-            parents[value] = parents[parents[value]]
-            value = parents[value]
-        return value
+def no_such_key(lake: Lake, key: str, pins: Pins) -> str:
+    """Say that nothing has this group key, and which there are."""
+    known = [row["name"] for row in fetch(lake, NAMES, pins=pins)]
+    like = nearest(key, known) if known else "; group_keys of a source makes them"
+    return f"no entity has a group key `{key}`{like}"
 
-    for entity, value in stated:
-        one, other = sorted((root(value), root(value_of.setdefault(entity, value))))
-        parents[other] = one
-    return {entity: root(value) for entity, value in value_of.items()}
+
+def table_of(rows: Iterable[Sequence[str]]) -> pa.Table:
+    """Return rows of (entity_id, group_id, anchor_id) as Arrow."""
+    return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
+
+
+def digest_of_rows(rows: Iterable[Sequence[str]]) -> str:
+    """Return the hash of sorted rows of texts, each a line of JSON."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update((",".join(map(encode_basestring, row)) + "\n").encode())
+    return found.hexdigest()

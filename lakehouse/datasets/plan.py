@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe
@@ -13,23 +14,45 @@ from lakehouse.lake import Lake
 from lakehouse.query import Pins, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import BUCKET_BITS
+from schemas.tables import ENTITIES
 
 CONSIDERED = """
-select e.entity_id, {group} as group_id, {stratum} as stratum,
+select e.entity_id, {group} as group_id, {place} as place, {stratum} as stratum,
     t.label, t.label_share, t.label_votes, t.all_votes,
     petrel_bucket(e.entity_id, $seed) as bucket,
-    case
-        when $asks and t.all_votes is null then 'no_label'
-        when $asks and t.all_votes < $quorum then 'below_quorum'
-        when $asks and $no_ties and t.leaders > 1 then 'tie'
-        when $asks and t.label_share < $min_share then 'below_share'
-        when {stratum} is null then 'missing_stratum'
-    end as reason
+    case {reasons} end as reason
 from picked p
 join {entities} e on e.entity_id = p.entity_id
 {votes}
 {groups}
 """
+
+
+class Reason(NamedTuple):
+    """Why an entity that was considered is left out.
+
+    Attributes:
+        name: As it stands in gold.dataset_exclusions.
+        when: SQL over the aliases of `CONSIDERED`; `{stratum}` stands for the cell.
+        detail: SQL over the columns of `CONSIDERED`: the numbers behind it, for a person.
+    """
+
+    name: str
+    when: str
+    detail: str
+
+
+REASONS = (
+    Reason("no_label", "$asks and t.all_votes is null", "'nobody that the policy listens to answered'"),
+    Reason("below_quorum", "$asks and t.all_votes < $quorum",
+           "concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))"),
+    Reason("tie", "$asks and $no_ties and t.leaders > 1",
+           "concat(cast(all_votes as varchar), ' votes, several labels lead')"),
+    Reason("below_share", "$asks and t.label_share < $min_share",
+           "concat('the leading label has less than the share asked for, of ', cast(all_votes as varchar), ' votes')"),
+    Reason("missing_stratum", "{stratum} is null", "'a stratum column is NULL'"),
+)
+"""In the order in which they are given: the first that applies counts."""
 
 RANKED = """
 select *, row_number() over (partition by stratum order by bucket, entity_id) as rank_in_stratum
@@ -43,15 +66,7 @@ from ranked where {within}
 """
 
 EXCLUSIONS = """
-select $dataset_id as dataset_id, entity_id, reason,
-    case reason
-        when 'no_label' then 'nobody that the policy listens to answered'
-        when 'below_quorum' then concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))
-        when 'tie' then concat(cast(all_votes as varchar), ' votes, several labels lead')
-        when 'below_share' then concat('the leading label has less than the share asked for, of ',
-            cast(all_votes as varchar), ' votes')
-        else 'a stratum column is NULL'
-    end as detail
+select $dataset_id as dataset_id, entity_id, reason, case reason {details} end as detail
 from considered where reason is not null
 union all
 select $dataset_id as dataset_id, entity_id, 'over_quota' as reason,
@@ -99,14 +114,14 @@ def consider(
     pins: Pins,
 ) -> Relation:
     """Return every picked entity with its label, stratum, group and, if it is out, the reason."""
-    parts = [f"t.{name}" if name == "label" else f"e.{name}" for name in recipe.strata.by]
-    # concat_ws skips NULL; `||` keeps it, so that a missing value is noticed and not merged with another cell.
-    stratum = " || '|' || ".join(f"cast({part} as varchar)" for part in parts) or "''"
-    wide = any(name != "label" for name in recipe.strata.by)
+    stratum = _stratum(recipe)
+    wide = any(name not in {"label", *ENTITIES.column_names} for name in recipe.strata.by)
     text = CONSIDERED.format(
         stratum=stratum,
+        reasons=" ".join(f"when {each.when.format(stratum=stratum)} then '{each.name}'" for each in REASONS),
         votes=UNLABELLED if tally is None else "left join tally t on t.entity_id = e.entity_id",
         group="e.entity_id" if groups is None else "coalesce(g.group_id, e.entity_id)",
+        place="e.entity_id" if groups is None else "coalesce(g.anchor_id, e.entity_id)",
         groups="" if groups is None else "left join leak_groups g on g.entity_id = e.entity_id",
         entities="entities_wide" if wide else "silver.entities",
     )
@@ -121,6 +136,9 @@ def consider(
         "quorum": recipe.label.quorum,
         "no_ties": recipe.label.policy == "majority" and recipe.label.ties == "exclude",
         "min_share": recipe.label.min_share,
+        "escape": "\\",
+        "escaped_escape": "\\\\",
+        "escaped_bar": "\\|",
     }
     return lake.engine.stage(query(lake, text, inputs=inputs, params=params, pins=pins))
 
@@ -149,14 +167,24 @@ def choose(lake: Lake, recipe: Recipe, considered: Relation, dataset_id: str) ->
         lake, MEMBERS.format(split=_split(recipe), within=within), inputs={"ranked": ranked}, params=params
     )
     inputs = {"ranked": ranked, "considered": considered}
-    exclusions = query(lake, EXCLUSIONS.format(within=within), inputs=inputs, params=params)
+    details = " ".join(f"when '{each.name}' then {each.detail}" for each in REASONS)
+    exclusions = query(lake, EXCLUSIONS.format(within=within, details=details), inputs=inputs, params=params)
     return members, exclusions
+
+
+def _stratum(recipe: Recipe) -> str:
+    parts = [f"cast({'t' if name == 'label' else 'e'}.{name} as varchar)" for name in recipe.strata.by]
+    if len(parts) > 1:
+        # Else the values `a|b`, `c` and `a`, `b|c` would be one cell.
+        parts = [f"replace(replace({part}, $escape, $escaped_escape), '|', $escaped_bar)" for part in parts]
+    # concat_ws skips NULL; `||` keeps it, so that a missing value is noticed and not merged with another cell.
+    return " || '|' || ".join(parts) or "''"
 
 
 def _split(recipe: Recipe) -> str:
     ranges = split_ranges(recipe.split.ratios)
     # Salted, so that the place in the quota and the split are independent choices.
-    bucket = "petrel_bucket(concat('split|', group_id), $split_seed)"
+    bucket = "petrel_bucket(concat('split|', place), $split_seed)"
     cases = " ".join(f"when {bucket} < {end} then '{name}'" for name, end in ranges[:-1])
     return f"case {cases} else '{ranges[-1][0]}' end" if cases else f"'{ranges[-1][0]}'"
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.config import nearest, read_toml
+from lakehouse.datasets.canonical import CODEC, INSTANT, ORDERED, PARAMETERS, fields_of, plain_fields
 from lakehouse.errors import RecipeError
 from schemas.opinions import ACTOR_KINDS
 
@@ -33,7 +34,7 @@ class Select:
     """
 
     sql: str = "select entity_id from entities"
-    params: Mapping[str, object] = field(default_factory=dict)
+    params: Mapping[str, object] = field(default_factory=dict, metadata={CODEC: PARAMETERS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class Strata:
         max: Members per cell at most; 0 means no limit.
         min: Members per cell at least; fewer is an error that names the cell. Cells are those that any picked
             entity falls into, and those named in `cells`; a cell's own maximum, where lower, is its minimum too.
-        cells: Cell (`frog`, or `frog|real` for two) -> its own maximum.
+        cells: Cell (`frog`, or `frog|real` for two; a `|` or `\\` in a value of several has a `\\` before it) -> its
+            own maximum.
     """
 
     by: tuple[str, ...] = ()
@@ -85,7 +87,9 @@ class Split:
             picked entity has is an error. "" for every entity on its own.
     """
 
-    ratios: Mapping[str, float] = field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
+    ratios: Mapping[str, float] = field(
+        default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1}, metadata={CODEC: ORDERED}
+    )
     group: str = ""
 
 
@@ -98,8 +102,8 @@ class AsOf:
         known_at: Only opinions that we had learned until then (ingest time); None for all.
     """
 
-    valid_at: datetime | None = None
-    known_at: datetime | None = None
+    valid_at: datetime | None = field(default=None, metadata={CODEC: INSTANT})
+    known_at: datetime | None = field(default=None, metadata={CODEC: INSTANT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +126,11 @@ class Recipe:
     as_of: AsOf = field(default_factory=AsOf)
 
     def canonical(self) -> dict[str, object]:
-        """The recipe as plain values, every default written out: what the version id hashes.
+        """The recipe as plain values, without what equals its default: what the version id hashes.
 
-        Ratios are a list of pairs: their order decides who goes where.
+        `recipe_of` reads it back. Ratios are a list of pairs: their order decides who goes where.
         """
-        record = dataclasses.asdict(self)
-        record["split"]["ratios"] = [list(pair) for pair in self.split.ratios.items()]
-        return record
+        return plain_fields(self)
 
 
 def load_recipe(path: str | Path) -> Recipe:
@@ -146,6 +148,15 @@ def parse_recipe(record: Mapping[str, object], *, where: str) -> Recipe:
     recipe = _build(Recipe, record, where)
     _check(recipe, where)
     return recipe
+
+
+def recipe_of(canonical: Mapping[str, object], *, where: str) -> Recipe:
+    """Read a recipe back from its canonical form, as `gold.datasets` keeps it in `recipe_json`.
+
+    Raises:
+        RecipeError: If it has a key that this version does not know.
+    """
+    return parse_recipe(fields_of(Recipe, canonical), where=where)
 
 
 T = typing.TypeVar("T")

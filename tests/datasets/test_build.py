@@ -255,6 +255,23 @@ def test_cells_are_joint_over_all_columns(lake):
     assert strata == ["cat|real", "cat|synthetic", "dog|real"]
 
 
+def test_cells_whose_values_have_bars_and_backslashes_in_them_are_told_apart(lake):
+    add_entities(lake, NAMES[:4], origins={"n0": "synthetic"})
+    add_opinions(lake, said("n0:ada=a|real", "n1:ada=a\\", "n2:ada=a\\|real", "n3:ada=a"))
+    strata = {"by": ["label", "origin"], "max": 3, "cells": {"a\\\\\\|real|real": 0}}
+    receipt = build(lake, recipe(**ASKING, strata=strata))
+    assert {name: row["stratum"] for name, row in members(lake, receipt).items()} == {
+        "n0": "a\\|real|synthetic", "n1": "a\\\\|real", "n3": "a|real",
+    }
+    assert excluded(lake, receipt) == {"n2": "over_quota"}
+
+
+def test_a_bar_in_the_value_of_a_single_column_stands_as_it_is(lake):
+    classes(lake, **{"a|b": 3})
+    strata = {"by": ["label"], "cells": {"a|b": 1}}
+    assert build(lake, recipe(**ASKING, strata=strata)).counts["members"] == 1
+
+
 def test_a_cell_below_the_minimum_stops_the_build_by_name(lake):
     classes(lake, cat=5, dog=2)
     with pytest.raises(RecipeError, match=r"recipe zoo: strata below strata\.min = 3: dog has 2"):

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.datasets.plan import split_ranges
-from lakehouse.datasets.recipe import Recipe, load_recipe, parse_recipe
+from lakehouse.datasets.recipe import Recipe, load_recipe, parse_recipe, recipe_of
 from lakehouse.errors import ConfigError, RecipeError
 from schemas.canonical import canonical_json
 
@@ -37,36 +37,36 @@ def test_a_name_is_enough(tmp_path):
     assert dict(recipe.split.ratios) == {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
+EVERYTHING = """
+name = "birds-2_x"
+seed = 7
+question = "species"
+[select]
+sql = "select entity_id from entities where size_bytes > $least and origin in $origins and created_at < $until"
+params = { least = 3, origins = ["real", "ä"], until = 2024-01-01T00:00:00 }
+[label]
+policy = "soft"
+kinds = ["human"]
+actors = ["human:ada"]
+quorum = 3
+min_share = 1
+ties = "lowest"
+[strata]
+by = ["label", "origin"]
+max = 10
+min = 1
+cells = { "frog|real" = 5 }
+[split]
+ratios = { test = 0.25, train = 0.75 }
+group = "patient"
+[as_of]
+valid_at = 2024-01-01T12:00:00+02:00
+known_at = 2024-01-01T12:00:00
+"""
+
+
 def test_everything_can_be_said(tmp_path):
-    recipe = parsed(
-        """
-        name = "birds-2_x"
-        seed = 7
-        question = "species"
-        [select]
-        sql = "select entity_id from entities where size_bytes > $least and origin in $origins and created_at < $until"
-        params = { least = 3, origins = ["real", "ä"], until = 2024-01-01T00:00:00 }
-        [label]
-        policy = "soft"
-        kinds = ["human"]
-        actors = ["human:ada"]
-        quorum = 3
-        min_share = 1
-        ties = "lowest"
-        [strata]
-        by = ["label", "origin"]
-        max = 10
-        min = 1
-        cells = { "frog|real" = 5 }
-        [split]
-        ratios = { test = 0.25, train = 0.75 }
-        group = "patient"
-        [as_of]
-        valid_at = 2024-01-01T12:00:00+02:00
-        known_at = 2024-01-01T12:00:00
-        """,
-        tmp_path,
-    )
+    recipe = parsed(EVERYTHING, tmp_path)
     assert recipe.as_of.valid_at == datetime(2024, 1, 1, 10, tzinfo=UTC)
     assert recipe.as_of.known_at == datetime(2024, 1, 1, 12, tzinfo=UTC)
     assert recipe.select.params["until"] == datetime(2024, 1, 1, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_everything_can_be_said(tmp_path):
     assert list(recipe.split.ratios) == ["test", "train"]
     text = canonical_json(recipe.canonical())
     assert json.loads(text)["select"]["params"] == {
-        "least": 3, "origins": ["real", "ä"], "until": "2024-01-01T00:00:00.000000Z"
+        "least": 3, "origins": ["real", "ä"], "until": {"time": "2024-01-01T00:00:00.000000Z"}
     }
 
 
@@ -146,14 +146,42 @@ def test_a_missing_file_is_an_error_that_names_it(tmp_path):
         load_recipe(tmp_path / "nowhere.toml")
 
 
-def test_the_canonical_form_writes_out_every_default():
-    assert parse_recipe({"name": "a", "seed": 0}, where="x").canonical() == Recipe(name="a").canonical()
-    assert canonical_json(Recipe(name="a").canonical()) == (
-        '{"as_of":{"known_at":null,"valid_at":null},"label":{"actors":[],"kinds":["human","pool","import","consensus"],'
-        '"min_share":0,"policy":"majority","quorum":1,"ties":"exclude"},"name":"a","question":"","seed":0,'
-        '"select":{"params":{},"sql":"select entity_id from entities"},"split":{"group":"","ratios":[["train",0.8],'
-        '["val",0.1],["test",0.1]]},"strata":{"by":[],"cells":{},"max":0,"min":0}}'
-    )
+def test_the_canonical_form_leaves_out_what_equals_its_default():
+    assert parse_recipe({"name": "a", "seed": 0}, where="x").canonical() == {"name": "a"}
+    spelled_out = {
+        "question": "", "select": {"sql": "select entity_id from entities", "params": {}},
+        "label": {"kinds": ["human", "pool", "import", "consensus"], "min_share": 0, "quorum": 1},
+        "strata": {"by": [], "cells": {}}, "split": {"ratios": {"train": 0.8, "val": 0.1, "test": 0.1}, "group": ""},
+    }
+    assert parse_recipe({"name": "a", **spelled_out}, where="x").canonical() == {"name": "a"}
+    assert parse_recipe({"name": "a", "label": {"quorum": 2, "ties": "exclude"}}, where="x").canonical() == {
+        "name": "a", "label": {"quorum": 2}
+    }
+
+
+def test_another_order_of_the_default_ratios_is_no_default():
+    ratios = {"test": 0.1, "train": 0.8, "val": 0.1}
+    canonical = parse_recipe({"name": "a", "split": {"ratios": ratios}}, where="x").canonical()
+    assert canonical == {"name": "a", "split": {"ratios": [["test", 0.1], ["train", 0.8], ["val", 0.1]]}}
+
+
+def test_a_recipe_is_read_back_whole_from_its_canonical_text(tmp_path):
+    recipe = parsed(EVERYTHING, tmp_path)
+    assert recipe_of(json.loads(canonical_json(recipe.canonical())), where="x") == recipe
+    assert recipe_of({"name": "a"}, where="x") == Recipe(name="a")
+
+
+def test_parameters_of_another_type_are_another_recipe():
+    said: list[object] = [3, 3.0, "3", datetime(2024, 1, 1, tzinfo=UTC), "2024-01-01T00:00:00.000000Z", [3], [3.0]]
+    recipes = [parse_recipe({"name": "a", "select": {"params": {"x": value}}}, where="x") for value in said]
+    texts = [canonical_json(recipe.canonical()) for recipe in recipes]
+    assert len(set(texts)) == len(said)
+    assert [recipe_of(json.loads(text), where="x").select.params["x"] for text in texts] == said
+
+
+def test_a_recipe_of_a_newer_version_is_refused_by_the_key_that_is_not_known():
+    with pytest.raises(RecipeError, match="dataset d: strata: unknown key `oversample`"):
+        recipe_of({"name": "a", "strata": {"oversample": 3}}, where="dataset d")
 
 
 def test_the_order_of_the_ratios_is_content():

@@ -24,6 +24,7 @@ def described(table: Table) -> dict[str, object]:
             column.name: str(column.type)
             + ("" if column.null is None else " null")
             + (" clock" if column.clock else "")
+            + (" commit" if column.commit else "")
             for column in table.columns
         },
         "key": list(table.key),

@@ -15,7 +15,7 @@ from lakehouse.engines import Commit, Relation
 from lakehouse.engines import spark as spark_engine
 from lakehouse.errors import ConcurrentWriteError, TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
-from lakehouse.query import count_rows, fetch
+from lakehouse.query import count_rows, fetch, query
 from lakehouse.tables import (
     digest_at,
     finish_row,
@@ -28,8 +28,8 @@ from lakehouse.tables import (
 )
 from schemas.canonical import row_hash
 from schemas.digest import Digest, parse_digest
-from schemas.tables import ACTORS, BATCHES, OPINIONS
-from tests.making import START, Clock, small_lake
+from schemas.tables import ACTORS, BATCHES, ENTITIES, OPINIONS
+from tests.making import START, Clock, add_entities, entity_id, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -74,6 +74,22 @@ def test_of_rows_with_one_key_the_choice_does_not_depend_on_their_order(lake: La
     insert_rows(lake, ACTORS, offered[::order], step="test")
     smallest = min(offered, key=lambda row: row_hash(row, ACTORS))
     assert fetch(lake, "select model_uri from silver.actors") == [{"model_uri": smallest["model_uri"]}]
+
+
+def test_a_commit_column_tells_which_version_first_held_a_row_whatever_the_clock_says(
+    lake: Lake, clock: Clock
+) -> None:
+    add_entities(lake, ["ann"])
+    clock.forward(days=-9)
+    add_entities(lake, ["bob", "ann"])
+    add_entities(lake, ["eve"])
+    rows = fetch(lake, "select entity_id, first_version, created_at from silver.entities order by first_version")
+    first = rows[0]["first_version"]
+    assert [(row["entity_id"], row["first_version"] - first) for row in rows] == [
+        (entity_id(name), place) for place, name in enumerate(("ann", "bob", "eve"))
+    ]
+    assert rows[1]["created_at"] < rows[0]["created_at"]
+    assert rows[2]["first_version"] == head(lake.root, ENTITIES)
 
 
 def test_no_rows_make_no_commit(lake: Lake) -> None:
@@ -224,6 +240,19 @@ def _write_some(root: Path, start: int) -> None:
     with small_lake(root) as lake:
         for number in range(start, start + 20):  # the two ranges share ten keys
             insert_rows(lake, ACTORS, [actor(f"{number:03}")], step="test")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("small_bytes", [-1, 1 << 20], ids=["by delta-spark", "by delta-rs"])
+def test_spark_tells_which_version_first_held_a_row(
+    spark_lake: Lake, small_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark_engine, "SMALL_BYTES", small_bytes)
+    for names in (["ann"], ["bob", "ann"]):
+        add_entities(spark_lake, names)
+        rows = fetch(spark_lake, "select max(first_version) as newest from silver.entities")
+        assert rows == [{"newest": head(spark_lake.root, ENTITIES)}]
+    assert count_rows(spark_lake, query(spark_lake, "select distinct first_version from silver.entities")) == 2
 
 
 @pytest.mark.spark

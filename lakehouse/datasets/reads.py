@@ -1,0 +1,107 @@
+"""What a recipe reads: which tables, and which measured dimensions.
+
+A version id names only these. Doubt is resolved towards more: to hash what is not read costs another id, not to hash
+what is read would give two contents one id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.dimensions.registry import Extractor, extractors
+from lakehouse.sql.dialect import table_names
+from lakehouse.sql.views import view_texts
+from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, OPINIONS
+
+WIDE = "entities_wide"
+
+UNNAMED = (exp.Star, exp.Columns, exp.PositionalColumn, exp.Pivot)
+"""Parts of SQL that read columns without naming them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionsRead:
+    """Which rows of silver.dimensions a recipe reads.
+
+    Attributes:
+        names: Dimensions that it names.
+        all: It reads the table itself, or columns that it does not name (`select *`): every row counts.
+    """
+
+    names: frozenset[str] = frozenset()
+    all: bool = False
+
+    def extractors(self, measured: Iterable[str] | None = None) -> tuple[Extractor, ...]:
+        """Return who measures what is read.
+
+        Args:
+            measured: Names of the extractors that have rows in the lake: who has none cannot matter to a recipe that
+                reads everything. None takes all that are installed.
+        """
+        known = extractors() if measured is None else [each for each in extractors() if each.name in set(measured)]
+        if self.all:
+            return tuple(known)
+        return tuple(each for each in extractors() if self.names & {dimension.name for dimension in each.dimensions})
+
+
+def tables_read(recipe: Recipe) -> set[str]:
+    """Return the names of the tables whose rows a recipe reads."""
+    # A view that reads dimensions says nothing of them to a recipe that names none.
+    names = (tables_of(recipe.select.sql) - {DIMENSIONS.name}) | {ENTITIES.name}
+    dimensions = dimensions_read(recipe)
+    if dimensions.all or dimensions.names:
+        names |= {DIMENSIONS.name}
+    if recipe.question:
+        names |= {OPINIONS.name, ACTORS.name}
+    if recipe.split.group:
+        names |= {ENTITY_SOURCES.name}
+    return names
+
+
+def dimensions_read(recipe: Recipe) -> DimensionsRead:
+    """Return which measurements a recipe reads, by the names in its SQL and in its strata."""
+    known = {dimension.name for each in extractors() for dimension in each.dimensions}
+    read = known.intersection(recipe.strata.by)
+    views = _views_of(recipe.select.sql)
+    if DIMENSIONS.name in tables_of(recipe.select.sql) and not views <= {WIDE}:
+        return DimensionsRead(frozenset(read), all=True)
+    if WIDE not in views:
+        return DimensionsRead(frozenset(read))
+    tree = sqlglot.parse_one(recipe.select.sql, read="duckdb")
+    named = {node.name.lower() for node in tree.find_all(exp.Identifier)}
+    return DimensionsRead(frozenset(read | (known & named)), all=_reads_unnamed(tree))
+
+
+def tables_of(text: str) -> set[str]:
+    """Return the names of the tables behind the tables and views of a query."""
+    found: set[str] = set()
+    for name in table_names(text):
+        if name in BY_NAME:
+            found.add(name)
+        elif name in view_texts():
+            found |= tables_of(view_texts()[name])
+    return found
+
+
+def _views_of(text: str) -> set[str]:
+    """Return the names in a query through which it reaches silver.dimensions: a view, or the table itself."""
+    return {name for name in table_names(text) if DIMENSIONS.name in tables_of(f"select * from {name}")}
+
+
+def _reads_unnamed(tree: exp.Expr) -> bool:
+    tables = {node.alias_or_name.lower() for node in tree.find_all(exp.Table, exp.Subquery, exp.CTE)}
+    for node in tree.walk():
+        if isinstance(node, UNNAMED) and not isinstance(node.parent, exp.Count):
+            return True
+        if isinstance(node, exp.Column) and node.name.lower() in tables:
+            return True  # The row as a whole: `select e from entities_wide e`.
+        if isinstance(node, exp.Table) and node.alias_column_names:
+            return True  # Columns renamed by their place.
+        if isinstance(node, exp.Join) and str(node.args.get("method") or "").upper() == "NATURAL":
+            return True
+    return False
