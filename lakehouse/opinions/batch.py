@@ -58,33 +58,25 @@ class Batch:
         batch_id: Content id of source, content and how often it had come before.
         ordinal: Place among all imports of the lake.
         known: Whether this content had come before from this source.
-        unchanged: Whether it is also what the same place held at the import before this one.
     """
 
     batch_id: str
     ordinal: int
     known: bool
-    unchanged: bool
 
 
 def next_batch(lake: Lake, content: Content) -> Batch:
     """Return the import that `content` makes; the caller holds the import lock."""
     held = fetch(
         lake,
-        "select content_id, uri, ingest_time from silver.batches where source = $source order by ordinal",
-        params={"source": content.source},
+        "select count(*) as n from silver.batches where source = $source and content_id = $content",
+        params={"source": content.source, "content": content.content_id},
     )
-    before = sum(row["content_id"] == content.content_id for row in held)
-    there = [row for row in held if content.uri is not None and row["uri"] == content.uri]
-    unchanged = bool(there) and there[-1]["content_id"] == content.content_id
-    if unchanged and content.landed_source is not None:
-        # The names are the same; other bytes may have landed under them since.
-        unchanged = not _seen_since(lake, content.landed_source, there[-1]["ingest_time"])
+    before = int(held[0]["n"])
     return Batch(
         batch_id=content_id([content.source, content.content_id, before]),
         ordinal=next_ordinal(lake),
         known=before > 0,
-        unchanged=unchanged,
     )
 
 
@@ -146,14 +138,6 @@ def next_ordinal(lake: Lake) -> int:
         """,
     )[0]
     return max(int(row["batches"]), int(row["opinions"]) >> 32, int(row["parked"]) >> 32) + 1
-
-
-def _seen_since(lake: Lake, source: str, instant: datetime) -> bool:
-    text = """
-    select count(*) as n from silver.entity_sources
-    where ($source = '' or source = $source) and seen_at >= $instant
-    """
-    return bool(fetch(lake, text, params={"source": source, "instant": instant})[0]["n"])
 
 
 def _names(path: Path) -> list[str]:

@@ -16,7 +16,10 @@ from schemas.opinions import VALUE_COLUMNS
 PROBABILITY_TOLERANCE = 0.01
 """How far probabilities may be from adding up to 1: files write two decimals."""
 
-MAX_INT32, MAX_INT64 = 2**31 - 1, 2**63 - 1
+MAX_INT32 = 2**31 - 1
+MAX_VOTES = 10**9
+"""Votes behind one answer: nine thousand million such answers still add up within 64 bits."""
+
 FUTURE = timedelta(hours=24)
 
 
@@ -59,6 +62,18 @@ def stated_labels(answer: Answer) -> list[str]:
     return sorted(found)
 
 
+def check_votes(votes: int) -> None:
+    """Refuse numbers of votes that nobody counted, and those that sums could not hold.
+
+    Raises:
+        RejectedInputError: With rule no_votes or too_many_votes.
+    """
+    if votes < 1:
+        raise RejectedInputError("no_votes", f"votes must be 1 or more, found {votes}")
+    if votes > MAX_VOTES:
+        raise RejectedInputError("too_many_votes", f"votes must be {MAX_VOTES:,} or less, found {votes:,}")
+
+
 def _check_frame_of_answer(answer: Answer) -> None:
     actor_from(answer.actor_id)
     if not answer.subject_key:
@@ -67,8 +82,7 @@ def _check_frame_of_answer(answer: Answer) -> None:
         raise RejectedInputError("no_question", "names no question")
     if not 1 <= answer.question_version <= MAX_INT32:
         raise RejectedInputError("bad_version", f"question_version must be 1 or more, found {answer.question_version}")
-    if not 1 <= answer.votes <= MAX_INT64:
-        raise RejectedInputError("no_votes", f"votes must be 1 or more, found {answer.votes}")
+    check_votes(answer.votes)
     if answer.event_time_source not in ("source", "batch", "file", "unknown"):
         raise RejectedInputError("bad_time_source", f"event_time_source is {answer.event_time_source!a:.80}")
 

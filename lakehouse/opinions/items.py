@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.opinions.answer import Answer, Item, Note, Tally, answer_record
+from lakehouse.opinions.answer import Answer, Item, Note, Reject, Tally, answer_record
 from lakehouse.opinions.check import checked, stated_labels
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.common import reject
@@ -122,6 +122,11 @@ def note_texts(notes: Mapping[str, str]) -> list[str] | None:
     return [f"{rule}: {text}" for rule, text in notes.items()] or None
 
 
+def reject_row(item: Reject) -> dict[str, object]:
+    """Return the columns of `ITEMS` that a reject fills."""
+    return {"kind": "reject", "location": item.where, "rule": item.rule, "reason": item.reason, "raw": item.raw}
+
+
 def _row(item: Item, plan: ReadPlan, part: int, line: int) -> dict[str, object]:
     place: dict[str, object] = {"part": part, "line": line}
     if isinstance(item, Answer):
@@ -134,9 +139,7 @@ def _row(item: Item, plan: ReadPlan, part: int, line: int) -> dict[str, object]:
         return place | {"kind": "note", "location": item.where, "notes": note_texts({item.rule: item.text})}
     if isinstance(item, Tally):
         return place | {"kind": "tally", "raw": json.dumps(dict(item.counts))}
-    return place | {
-        "kind": "reject", "location": item.where, "rule": item.rule, "reason": item.reason, "raw": item.raw
-    }
+    return place | reject_row(item)
 
 
 def _completed(answer: Answer, plan: ReadPlan) -> Answer:

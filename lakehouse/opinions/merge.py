@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
 from lakehouse.engines import Relation
+from lakehouse.errors import RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.opinions.answer import answer_record, read_record
+from lakehouse.opinions.check import check_votes
+from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import value_hash
-from lakehouse.opinions.items import ITEMS
+from lakehouse.opinions.items import ITEMS, reject_row
 from lakehouse.query import query
 
 COLUMNS = ", ".join(f"i.{name}" for name in ITEMS.names)
@@ -45,12 +48,16 @@ def recounted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = []
         for row in batch.to_pylist():
             votes = row.pop("all_votes")
-            if row["kind"] == "answer" and votes != row["votes"]:
-                answer = dataclasses.replace(read_record(json.loads(row["answer_json"])), votes=votes)
-                row |= {
-                    "votes": votes,
-                    "value_hash": value_hash(answer),
-                    "answer_json": json.dumps(answer_record(answer), ensure_ascii=False),
-                }
-            rows.append(row)
+            rows.append(_counted(row, votes) if row["kind"] == "answer" and votes != row["votes"] else row)
         yield pa.RecordBatch.from_pylist(rows, schema=ITEMS)
+
+
+def _counted(row: Mapping[str, object], votes: int) -> dict[str, object]:
+    answer = dataclasses.replace(read_record(json.loads(str(row["answer_json"]))), votes=votes)
+    try:
+        check_votes(votes)
+    except RejectedInputError as error:
+        found = reject(str(row["location"]), error.rule, f"with its equals: {error.reason}", answer.raw_json)
+        return reject_row(found) | {"part": row["part"], "line": row["line"]}
+    said = json.dumps(answer_record(answer), ensure_ascii=False)
+    return {**row, "votes": votes, "value_hash": value_hash(answer), "answer_json": said}

@@ -12,11 +12,10 @@ import pyarrow as pa
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.opinions.absorb import import_lock, table_outputs
-from lakehouse.opinions.answer import read_record
 from lakehouse.opinions.batch import Batch, next_ordinal
-from lakehouse.opinions.items import ITEMS, answer_row
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
+from lakehouse.opinions.waiting import ROWS_PER_TASK, WAITING, as_items
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
@@ -24,15 +23,7 @@ from lakehouse.steps import StepRecord, balance, step
 from lakehouse.tables import finish_row, head, insert
 from schemas.tables import ENTITY_SOURCES, OPINIONS, PARKED_OPINIONS, REJECTED
 
-ROWS_PER_TASK = 5_000
 COUNTS = ("waiting", "new", "same", "rejected", "still_parked")
-
-WAITING = f"""
-select {", ".join(f"p.{name}" for name in PARKED_OPINIONS.column_names)} from silver.parked_opinions p
-where p.status = 'parked' and not exists (
-    select 1 from silver.parked_opinions q where q.parked_id = p.parked_id and q.status <> 'parked'
-)
-"""
 
 ENDED = f"""
 select {", ".join(f"w.{name}" for name in PARKED_OPINIONS.column_names if name not in ("status", "opinion_id"))},
@@ -77,17 +68,6 @@ def _resolve_all(lake: Lake, record: StepRecord) -> None:
     }
 
 
-def waiting_items(batches: Iterator[pa.RecordBatch], *, match: str) -> Iterator[pa.RecordBatch]:
-    """Yield the `ITEMS` that parked answers are."""
-    for batch in batches:
-        rows = []
-        for parked in batch.to_pylist():
-            waiting = json.loads(parked["answer_json"])
-            row = answer_row(read_record(waiting["answer"]), identity=waiting["identity"], match=match)
-            rows.append(row | {"part": 0, "line": parked["ordinal"]})
-        yield pa.RecordBatch.from_pylist(rows, schema=ITEMS)
-
-
 def ended_rows(batches: Iterator[pa.RecordBatch], *, now: datetime) -> Iterator[pa.RecordBatch]:
     """Yield the rows of silver.parked_opinions that tell how the waiting ended."""
     for batch in batches:
@@ -106,10 +86,7 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
             params={"batch": group["batch_id"], "rule": group["subject_rule_json"]},
         )
     )
-    items = lake.engine.map_batches(
-        mine, functools.partial(waiting_items, match=rule.match), ITEMS, rows_per_task=ROWS_PER_TASK, label="parked"
-    )
-    settled = settle(lake, lake.engine.stage(items), rule, repeat=repeat)
+    settled = settle(lake, as_items(lake, mine, rule), rule, repeat=repeat)
     counts = {
         row["fate"]: int(row["n"])
         for row in fetch(lake, "select fate, count(*) as n from settled group by fate", inputs={"settled": settled})
@@ -118,7 +95,7 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
         query(lake, "select * from settled where fate <> 'unmatched'", inputs={"settled": settled})
     )
     if sum(counts.values()) > counts.get("unmatched", 0):
-        batch = Batch(str(group["batch_id"]), next_ordinal(lake), known=True, unchanged=False)
+        batch = Batch(str(group["batch_id"]), next_ordinal(lake), known=True)
         outputs = table_outputs(lake, found, str(group["source"]), batch, rule, repeat)
         record.writes += insert_outputs(lake, outputs, (REJECTED, OPINIONS), step="resolve_parked").values()
         ended = lake.engine.map_batches(

@@ -65,7 +65,7 @@ def opinion_ids(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield the id of every placed answer: the source's, else of its content."""
     for batch in batches:
         rows = [
-            {"part": row["part"], "line": row["line"], "opinion_id": row["identity"] or _content_id(row)}
+            {"part": row["part"], "line": row["line"], "opinion_id": _opinion_id(row)}
             for row in batch.to_pylist()
         ]
         yield pa.RecordBatch.from_pylist(rows, schema=IDS)
@@ -105,6 +105,13 @@ def opinion_row(answer: Answer, *, subject_id: str, opinion_id: str, supersedes:
     return row
 
 
+def _opinion_id(row: Mapping[str, object]) -> str:
+    made = str(row["identity"] or _content_id(row))
+    before = row["taken_back"]
+    # What an import brought that was taken back is another event when it is said again.
+    return content_id([made, sorted(before)]) if isinstance(before, list) and before else made
+
+
 def _content_id(row: Mapping[str, object]) -> str:
     said = str(row["value_hash"])
     replaced = row["replaced"]
@@ -140,7 +147,7 @@ def _finished(row: Mapping[str, object], plan: RowPlan) -> tuple[Table, dict[str
 
 
 def _opinion(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
-    earlier = row["replaced"] if isinstance(row["replaced"], list) else []
+    earlier = row["superseded"] if isinstance(row["superseded"], list) else []
     before = [] if row["previous_id"] is None else [str(row["previous_id"])]
     made = opinion_row(
         read_record(json.loads(str(row["answer_json"]))),

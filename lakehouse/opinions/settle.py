@@ -6,20 +6,17 @@ from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.opinions.rows import IDS, opinion_ids
 from lakehouse.opinions.subjects import SubjectRule, match_subjects
+from lakehouse.opinions.views import IMPORT_TAKEN_BACK, gone_sql
 from lakehouse.query import query
 
 ROWS_PER_TASK = 20_000
 
-STANDING = """
+STANDING = f"""
 with asked as (
     select distinct actor_id, question_id from items where kind = 'answer'
-), gone as (
-    select target_opinion_id as gone_id from silver.opinions where op = 'retract'
-    union
-    select unnest(supersedes) as gone_id from silver.opinions where supersedes is not null
-)
+), {gone_sql("silver.opinions")}
 select o.opinion_id, o.actor_id, o.question_id, o.subject_id, o.slot, o.event_time, o.value_hash, o.source_key,
-    row_number() over (
+    o.supersedes, row_number() over (
         partition by o.actor_id, o.question_id, o.subject_id, o.slot
         order by o.event_time desc nulls last, o.opinion_id desc
     ) as recency
@@ -60,23 +57,47 @@ group by o.part, o.line
 """Answers whose actor says the same already. An undated one is new only where it differs from the current one."""
 
 REPLACED = """
-select o.part, o.line, list(s.opinion_id) as replaced
+with pairs as (
+    select o.part, o.line, s.opinion_id, s.supersedes
+    from offered o
+    join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
+        and s.slot = o.slot and s.event_time is not distinct from o.event_time
+    where o.candidates = 1 and o.op <> 'retract' and s.value_hash <> o.value_hash
+        and (o.identity is null or s.source_key = o.source_key)
+        and not exists (
+            select 1 from offered p
+            where p.actor_id = s.actor_id and p.question_id = s.question_id and p.subject_id = s.subject_id
+                and p.slot = s.slot and p.event_time is not distinct from s.event_time and p.value_hash = s.value_hash
+        )
+), earlier as (
+    select part, line, opinion_id, 1 as direct from pairs
+    union
+    select part, line, unnest(supersedes) as opinion_id, 0 as direct from pairs where supersedes is not null
+)
+select part, line, list(opinion_id) filter (where direct = 1) as replaced, list(opinion_id) as superseded
+from earlier group by part, line
+"""
+"""What a correction takes the place of: same actor, question, subject, slot and time, no longer in the source.
+
+`superseded` has what those had replaced as well: it must not stand again when one in between is taken back.
+"""
+
+TAKEN_BACK = f"""
+select o.part, o.line, list(t.opinion_id) as taken_back
 from offered o
-join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
-    and s.slot = o.slot and s.event_time is not distinct from o.event_time
-where o.candidates = 1 and o.op <> 'retract' and s.value_hash <> o.value_hash
-    and (o.identity is null or s.source_key = o.source_key)
-    and not exists (
-        select 1 from offered p
-        where p.actor_id = s.actor_id and p.question_id = s.question_id and p.subject_id = s.subject_id
-            and p.slot = s.slot and p.event_time is not distinct from s.event_time and p.value_hash = s.value_hash
-    )
+join silver.opinions s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
+    and s.slot = o.slot and s.event_time is not distinct from o.event_time and s.value_hash = o.value_hash
+    and s.source_key is not distinct from o.source_key
+join silver.opinions t on t.target_opinion_id = s.opinion_id
+where o.candidates = 1 and o.op <> 'retract' and {IMPORT_TAKEN_BACK.format("t")}
 group by o.part, o.line
 """
-"""What a correction takes the place of: same actor, question, subject, slot and time, no longer in the source."""
+"""Answers that an import brought which was taken back as a whole: said again they are other events."""
+
+SAID_BEFORE = {"held": HELD, "replaced": REPLACED, "taken_back": TAKEN_BACK}
 
 FATES = """
-select o.*, h.held_id, r.replaced,
+select o.*, h.held_id, r.replaced, r.superseded, t.taken_back,
     case
         when o.identity is not null and o.value_hash <> o.first_hash then 'changed'
         when o.repeat_no > 1 and o.identity is null and o.event_time_source <> 'source' and $repeat = ''
@@ -89,6 +110,7 @@ select o.*, h.held_id, r.replaced,
 from offered o
 left join held h on h.part = o.part and h.line = o.line
 left join replaced r on r.part = o.part and r.line = o.line
+left join taken_back t on t.part = o.part and t.line = o.line
 """
 
 KNOWN = """
@@ -100,7 +122,9 @@ left join (select opinion_id, value_hash from silver.opinions) k on k.opinion_id
 
 SETTLED = """
 select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, candidates, identity, part, line,
-    place, repeat_no, replaced, value_hash, coalesce(held_id, made_id) as opinion_id,
+    place, repeat_no, replaced, superseded, value_hash, actor_id, question_id, question_version, slot,
+    event_time, about,
+    coalesce(held_id, made_id) as opinion_id,
     case when known_hash is null then first_fate when known_hash = value_hash then 'same' else 'changed' end as fate,
     case when op <> 'retract' and first_fate = 'new' then lag(coalesce(held_id, made_id)) over (
         partition by actor_id, question_id, about, slot, event_time,
@@ -110,7 +134,7 @@ select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, 
 from known
 union all
 select kind, location, rule, reason, raw, answer_json, subject_key, null, null, identity, part, line,
-    null, null, null, value_hash, null, 'reject', null
+    null, null, null, null, value_hash, null, null, null, null, null, null, null, 'reject', null
 from items where kind = 'reject'
 """
 """One row per record, with what becomes of it. Of contradicting answers at one time the later row is current."""
@@ -131,8 +155,8 @@ def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str) -> Re
         query(lake, OFFERED, inputs={"items": items, "matches": match_subjects(lake, items, rule)})
     )
     both = {"offered": offered, "standing": standing}
-    held, replaced = query(lake, HELD, inputs=both), query(lake, REPLACED, inputs=both)
-    parts = {"offered": offered, "held": held, "replaced": replaced}
+    parts = {"offered": offered}
+    parts |= {name: query(lake, text, inputs=both) for name, text in SAID_BEFORE.items()}
     fates = stage(query(lake, FATES, inputs=parts, params={"repeat": repeat}))
     ids = lake.engine.map_batches(
         query(lake, "select * from fates where first_fate = 'new'", inputs={"fates": fates}),

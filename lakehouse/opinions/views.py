@@ -21,6 +21,27 @@ class View(NamedTuple):
     doc: str
 
 
+IMPORT_TAKEN_BACK = "{0}.op = 'retract' and {0}.ext['taken_back'] is not null"
+"""Whether an event takes back an answer because its whole import is; `ext['taken_back']` is that batch."""
+
+
+def gone_sql(events: str) -> str:
+    """Return the tables `undone` and `gone` (a `gone_id` each) of a WITH list, over opinions called `events`.
+
+    Gone is what was retracted, and what another answer superseded, unless that one came with an import that was
+    taken back: then it is as if it had never been said.
+    """
+    return f"""undone as (
+    select e.target_opinion_id as gone_id from {events} e where {IMPORT_TAKEN_BACK.format("e")}
+), replaced as (
+    select opinion_id, unnest(supersedes) as gone_id from {events} where supersedes is not null
+), gone as (
+    select target_opinion_id as gone_id from {events} where op = 'retract'
+    union
+    select r.gone_id from replaced r where not exists (select 1 from undone u where u.gone_id = r.opinion_id)
+)"""
+
+
 def current_opinions_sql(*, known_at: bool = False, valid_at: bool = False) -> str:
     """Return the text of the current opinions, or of those that held at a point in time.
 
@@ -44,13 +65,7 @@ with arrived as (
     from silver.opinions {where}
 ), seen as (
     select {COLUMNS} from arrived where arrival = 1
-), replaced as (
-    select unnest(supersedes) as gone_id from seen where supersedes is not null
-), gone as (
-    select target_opinion_id as gone_id from seen where op = 'retract'
-    union
-    select gone_id from replaced
-), standing as (
+), {gone_sql("seen")}, standing as (
     select {COLUMNS}, row_number() over (
         partition by actor_id, question_id, subject_id, slot
         order by event_time desc nulls last, opinion_id desc
