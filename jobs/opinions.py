@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from jobs.common import main_of, pairs
 from jobs.pipeline import chosen, load_pipeline
@@ -32,7 +32,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats import FORMATS
 from lakehouse.opinions.source import REPEATS
-from lakehouse.opinions.step import OpinionSource, import_opinions, opinion_source_from, resolve_parked
+from lakehouse.opinions.step import OpinionSource, import_all, opinion_source_from, resolve_parked
 from lakehouse.opinions.subjects import MATCHES
 from lakehouse.receipts import Receipt
 
@@ -66,12 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Import one set of annotations, those of a pipeline, or what had been parked."""
-    for source in [] if args.resolve else _sources(args):
-        yield import_opinions(lake, source)
+    yield from import_all(lake, [] if args.resolve else _sources(args))
     yield resolve_parked(lake)
 
 
-def _sources(args: argparse.Namespace) -> Iterable[OpinionSource]:
+def _sources(args: argparse.Namespace) -> Sequence[OpinionSource]:
     if args.pipeline:
         return chosen(args.pipeline, load_pipeline(args.pipeline).opinions, args.name, kind="opinions")
     if not (args.format and args.path and args.question and args.actor):

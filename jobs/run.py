@@ -21,7 +21,7 @@ from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import check_folder
 from lakehouse.lake import Lake
-from lakehouse.opinions.step import import_opinions, resolve_parked
+from lakehouse.opinions.step import import_all, resolve_parked
 from lakehouse.receipts import Receipt
 
 MAKES_LAKE = True
@@ -46,8 +46,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
         yield land(lake, source)
     yield entities(lake)
     yield measure_dimensions(lake)
-    for opinions in pipeline.opinions:
-        yield import_opinions(lake, opinions)
+    yield from import_all(lake, pipeline.opinions)
     # Answers that came before their file did.
     yield resolve_parked(lake)
     for recipe in pipeline.recipes:

@@ -17,6 +17,8 @@ from lakehouse.opinions.questions import Question, QuestionKey, question_rows
 from lakehouse.opinions.rows import OUTPUTS, RowPlan, table_rows
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
+from lakehouse.opinions.telling import tell_fates
+from lakehouse.opinions.waiting import without_waiting
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Inserted
@@ -73,7 +75,8 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
     settled = settle(lake, items, job.rule, repeat=job.repeat)
     fates = _fates(lake, settled)
     rejected = sum(fates.get(fate, 0) for fate in REJECTED_FATES)
-    outputs = table_outputs(lake, settled, job.content.source, job.batch, job.rule, job.repeat)
+    news = without_waiting(lake, settled, job.rule) if fates.get("unmatched") else settled
+    outputs = table_outputs(lake, news, job.content.source, job.batch, job.rule, job.repeat)
     _refuse_many(lake, outputs, rejected, read, job)
     record.writes += _register(lake, items, job)
     written = insert_outputs(lake, outputs, (REJECTED, PARKED_OPINIONS, OPINIONS), step="opinions")
@@ -89,6 +92,7 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
     if effect:
         row = batch_row(job.content, job.batch, record.counts)
         record.writes.append(insert_rows(lake, BATCHES, [row], step="opinions"))
+    tell_fates(lake, settled, record)
     if fates.get("unmatched"):
         record.details["unmatched"] = _example(lake, settled)
 

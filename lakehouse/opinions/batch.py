@@ -19,6 +19,9 @@ from schemas.canonical import canonical_json, content_id
 IMPORTER_VERSION = 1
 CHUNK_BYTES = 1 << 20
 
+RETRACTION = "retraction"
+"""Format of a batch that takes another one back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

@@ -114,16 +114,18 @@ left join taken_back t on t.part = o.part and t.line = o.line
 """
 
 KNOWN = """
-select f.*, i.opinion_id as made_id, k.value_hash as known_hash
+select f.*, i.opinion_id as made_id, k.value_hash as known_hash, s.value_hash as current_hash
 from fates f
 left join ids i on i.part = f.part and i.line = f.line
 left join (select opinion_id, value_hash from silver.opinions) k on k.opinion_id = i.opinion_id
+left join standing s on s.actor_id = f.actor_id and s.question_id = f.question_id and s.subject_id = f.about
+    and s.slot = f.slot and s.recency = 1
 """
 
 SETTLED = """
 select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, candidates, identity, part, line,
-    place, repeat_no, replaced, superseded, value_hash, actor_id, question_id, question_version, slot,
-    event_time, about,
+    place, repeat_no, replaced, superseded, taken_back, value_hash, current_hash, op, actor_id, question_id,
+    question_version, slot, event_time, about,
     coalesce(held_id, made_id) as opinion_id,
     case when known_hash is null then first_fate when known_hash = value_hash then 'same' else 'changed' end as fate,
     case when op <> 'retract' and first_fate = 'new' then lag(coalesce(held_id, made_id)) over (
@@ -134,7 +136,7 @@ select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, 
 from known
 union all
 select kind, location, rule, reason, raw, answer_json, subject_key, null, null, identity, part, line,
-    null, null, null, null, value_hash, null, null, null, null, null, null, null, 'reject', null
+    null, null, null, null, null, value_hash, null, null, null, null, null, null, null, null, null, 'reject', null
 from items where kind = 'reject'
 """
 """One row per record, with what becomes of it. Of contradicting answers at one time the later row is current."""
@@ -165,5 +167,5 @@ def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str) -> Re
         rows_per_task=ROWS_PER_TASK,
         label="opinion ids",
     )
-    known = query(lake, KNOWN, inputs={"fates": fates, "ids": ids})
+    known = query(lake, KNOWN, inputs={"fates": fates, "ids": ids, "standing": standing})
     return stage(query(lake, SETTLED, inputs={"known": known, "items": items}))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
-from lakehouse.fresh import find_note, keep_note
 from lakehouse.lake import Lake
 from lakehouse.opinions.absorb import COUNTS, Import, absorb, import_lock
 from lakehouse.opinions.batch import Content, files_sha256, next_batch, stamps, uri_of
@@ -19,6 +18,7 @@ from lakehouse.opinions.formats import Format, format_named, format_options
 from lakehouse.opinions.items import ITEMS, PARTS, ReadPlan, read_parts
 from lakehouse.opinions.merge import merge_votes
 from lakehouse.opinions.parked import resolve_parked
+from lakehouse.opinions.place import is_settled, keep_settled, standing_now
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.questions import rules_of
 from lakehouse.opinions.source import OpinionSource, opinion_source_from
@@ -26,27 +26,27 @@ from lakehouse.opinions.telling import tell_notes
 from lakehouse.query import fetch
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
-from lakehouse.tables import head
 from schemas.canonical import canonical_json
-from schemas.tables import ENTITY_SOURCES
 
 FILES_PER_TASK = 200
 
-PLACE = "opinions_place"
-"""Note of what a place held when it was imported last."""
-
-__all__ = ["OpinionSource", "import_opinions", "opinion_source_from", "record_opinions", "resolve_parked"]
+__all__ = ["OpinionSource", "import_all", "import_opinions", "opinion_source_from", "record_opinions", "resolve_parked"]
 
 
-def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
+def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = ()) -> Receipt:
     """Read annotation files and write what they say as opinions; append-only.
 
     Importing the same files again adds nothing. Importing changed ones adds what differs: an answer with the
-    same actor, question, subject, slot and time supersedes the one it corrects.
+    same actor, question, subject, slot and time supersedes the one it corrects. Of undated answers the one that
+    was imported last holds: a file that comes again after another one said otherwise is said again, and the
+    receipt notes it (`said_again`). Dated ones hold by their time; an older one that comes again changes nothing,
+    and the receipt notes that (`not_current`).
 
     Args:
         lake: The lake.
         source: The files and how to read them.
+        followed_by: Paths of files that are always imported after these, as in a pipeline: what they correct is
+            not said again by these.
 
     Returns:
         Receipt with counts read = new + same + rejected + unmatched (the last ones are parked).
@@ -64,7 +64,7 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
     content = _content(source, path, parts, chosen)
     with step(lake, "opinions") as record:
         record.details["source"] = source.name
-        if _unchanged(lake, content):
+        if is_settled(lake, content, followers=[uri_of(Path(each)) for each in followed_by]):
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"
         else:
@@ -74,34 +74,13 @@ def import_opinions(lake: Lake, source: OpinionSource) -> Receipt:
             tell_notes(lake, items, record)
             _judge(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
-        _keep_state(lake, content, record)
     return record.finished()
 
 
-def _unchanged(lake: Lake, content: Content) -> bool:
-    # What matters is what was imported from this place last: A after B is news, though A was seen before.
-    note = find_note(lake, PLACE, _place(content))
-    if note is not None and note.details == _state(lake, content):
-        return True
-    with import_lock(lake):
-        return next_batch(lake, content).unchanged
-
-
-def _keep_state(lake: Lake, content: Content, record: StepRecord) -> None:
-    state = _state(lake, content)
-    keep_note(lake, PLACE, _place(content), counts={}, details=state, writes=record.writes)
-
-
-def _place(content: Content) -> dict[str, object]:
-    return {"source": content.source, "uri": content.uri}
-
-
-def _state(lake: Lake, content: Content) -> dict[str, str]:
-    state = {"content": content.content_id}
-    if content.landed_source is not None:
-        # Only names are read: other bytes under them are a change as well.
-        state["landed"] = str(head(lake.root, ENTITY_SOURCES))
-    return state
+def import_all(lake: Lake, sources: Sequence[OpinionSource]) -> Iterator[Receipt]:
+    """Import several sources in their order, a later one correcting an earlier; yields the receipt of each."""
+    for place, source in enumerate(sources):
+        yield import_opinions(lake, source, followed_by=[each.path for each in sources[place + 1 :]])
 
 
 def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content, record: StepRecord) -> None:
@@ -116,6 +95,8 @@ def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content
             max_rejected_share=_share(lake, source),
         )
         absorb(lake, items, job, record)
+        standing = standing_now(lake, items)
+    keep_settled(lake, content, standing, record.writes)
 
 
 def _content(source: OpinionSource, path: Path, parts: list[str], chosen: Format) -> Content:

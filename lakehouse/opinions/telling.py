@@ -6,7 +6,7 @@ import logging
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.query import fetch
+from lakehouse.query import fetch, query
 from lakehouse.steps import StepRecord
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,42 @@ with told as (
 select rule, location, note, num_notes from ranked where place = 1 order by rule
 """
 """Rule, number of its notes, and the first one."""
+
+FATES = """
+with last_words as (
+    select part, line, location, subject_key, fate, value_hash, current_hash, row_number() over (
+        partition by actor_id, question_id, about, slot order by event_time desc nulls last, part desc, line desc
+    ) as place
+    from settled where opinion_id is not null and op <> 'retract'
+)
+select part, line, location, [
+    'not_current: about ' || subject_key || ' is known, and is not what its actor says by now: a later answer or a '
+    || 'retraction stands, so it changes nothing; to say it again give it a later time (--valid-time)'
+] as notes
+from last_words where place = 1 and fate = 'same' and current_hash is distinct from value_hash
+union all
+select part, line, location, [
+    'said_back: about ' || subject_key || ' had been taken back with its import, and holds again'
+] as notes
+from settled where fate = 'new' and taken_back is not null
+union all
+select s.part, s.line, s.location, [
+    'said_again: about ' || s.subject_key || ' was replaced by another answer of its actor since it was said '
+    || 'before, and replaces that one now'
+] as notes
+from settled s where s.fate = 'new' and s.replaced is not null and s.taken_back is null and exists (
+    select 1 from silver.opinions o
+    where o.actor_id = s.actor_id and o.question_id = s.question_id and o.subject_id = s.subject_id
+        and o.slot = s.slot and o.value_hash = s.value_hash and o.event_time is not distinct from s.event_time
+        and o.opinion_id <> s.opinion_id
+)
+"""
+"""What an import that comes again, or an older one that comes late, does to what its actors say by now."""
+
+
+def tell_fates(lake: Lake, settled: Relation, record: StepRecord) -> None:
+    """Note answers that were known and do not hold, and those that are said again."""
+    tell_notes(lake, lake.engine.stage(query(lake, FATES, inputs={"settled": settled})), record)
 
 
 def tell_notes(lake: Lake, rows: Relation, record: StepRecord) -> None:

@@ -133,6 +133,34 @@ def test_equal_rows_count_as_the_source_says(photos, tmp_path, repeat, expected,
     assert versions(photos) == before
 
 
+@pytest.mark.parametrize(
+    ("votes", "rule"),
+    [("9223372036854775807", "not_an_integer"), ("999999999999999999", "too_many_votes"),
+     ("1000000001", "too_many_votes"), ("0", "no_votes"), ("-3", "no_votes"), ("1.5", "not_an_integer"),
+     ("1e3", "not_an_integer"), ("", "not_an_integer")],
+)
+def test_votes_that_nobody_counted_are_rejected_and_sums_stay_within_64_bits(photos, tmp_path, votes, rule):
+    text = f"subject,label,n\n1.jpg,cat,{votes}\n2.jpg,cat,1000000000\n2.jpg,dog,1000000000\n"
+    source = csv_source(tmp_path / "a.csv", text, actor="pool:crowd", options={"columns": {"votes": "n"}})
+    assert import_opinions(photos, source).counts == counts(read=3, new=2, rejected=1)
+    assert fetch(photos, "select rule from silver.rejected") == [{"rule": rule}]
+    assert [row["votes"] for row in fetch(photos, "select votes from labels")] == [10**9] * 2
+
+
+@pytest.mark.parametrize("votes", ["9223372036854775807", "1000000001", "0", "-1", "1.0", "true", '"3"'])
+def test_votes_of_json_lines_are_checked_as_those_of_csv(photos, tmp_path, votes):
+    text = f'{{"subject": "1.jpg", "label": "cat", "votes": {votes}}}\n'
+    assert import_opinions(photos, jsonl_source(tmp_path / "a.jsonl", text)).counts == counts(read=1, rejected=1)
+
+
+def test_equal_rows_whose_votes_add_up_to_an_absurd_number_are_rejected(photos, tmp_path):
+    text = "subject,label,n\n" + "1.jpg,cat,600000000\n" * 2
+    options = {"columns": {"votes": "n"}}
+    source = csv_source(tmp_path / "a.csv", text, actor="pool:crowd", repeat="votes", options=options)
+    assert import_opinions(photos, source).counts == counts(read=2, rejected=2)
+    assert fetch(photos, "select distinct rule from silver.rejected") == [{"rule": "too_many_votes"}]
+
+
 def test_votes_of_one_pool_for_several_labels_stand_side_by_side(photos, tmp_path):
     text = "subject,label\n1.jpg,cat\n1.jpg,dog\n1.jpg,cat\n"
     import_opinions(photos, csv_source(tmp_path / "a.csv", text, repeat="votes", actor="pool:crowd"))

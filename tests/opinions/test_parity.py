@@ -42,6 +42,8 @@ def tell_everything(lake: Lake, folder: Path, *, part: slice = slice(None)) -> N
         lambda: land(lake, ["9.jpg"]),
         lambda: resolve_parked(lake),
         lambda: import_opinions(lake, csv_source(labels, THIRD)),
+        lambda: import_opinions(lake, csv_source(folder / "fix.csv", SECOND)),
+        lambda: import_opinions(lake, csv_source(labels, THIRD)),
     ]
     for step in steps[part]:
         step()
