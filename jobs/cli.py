@@ -24,6 +24,7 @@ COMMANDS = {
     "entities": "make entities of landed files, reject broken ones",
     "dimensions": "measure what is missing about entities",
     "opinions": "import labels and predictions",
+    "retract": "take a whole import of labels or predictions back",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "evaluate": "score predictions against labels, with a verdict",

@@ -91,7 +91,8 @@ OPINIONS = Table(
         Column("ranking", pa.list_(pa.string()), "Subjects or labels, best first.", null="another kind"),
         Column("regions", pa.list_(REGION), "Boxes, polygons, masks, intervals; []: nothing is there.",
                null="another kind"),
-        Column("ext", TEXT_MAP, "Everything else; `flags`: future (said over 24 h ahead), outside_frame.",
+        Column("ext", TEXT_MAP, "Everything else; `flags`: rules of notes, as future (said over 24 h ahead); "
+               "`taken_back`: the batch that a retraction takes back as a whole.",
                null="nothing else"),
         Column("raw_json", pa.string(), "The source's own record.", null="not kept"),
         ROW_HASH,
@@ -231,7 +232,8 @@ PARKED_OPINIONS = Table(
     doc="One answer about a subject the lake did not know; a second row with status resolved tells its end.",
     columns=(
         Column("parked_id", pa.string(), "Content id (32 hex) of batch, answer and place among equal ones."),
-        Column("status", pa.string(), "parked, resolved (now an opinion, or known already) or rejected."),
+        Column("status", pa.string(), "parked, resolved (now an opinion, or known already), rejected or taken_back "
+               "(with its import)."),
         Column("batch_id", pa.string(), "Import that brought it."),
         Column("source", pa.string(), "Name of the opinion source."),
         Column("subject_key", pa.string(), "How the source names the subject."),
@@ -245,5 +247,5 @@ PARKED_OPINIONS = Table(
         ROW_HASH,
     ),
     key=("parked_id", "status"),
-    checks={"status_known": "status IN ('parked', 'resolved', 'rejected')"},
+    checks={"status_known": "status IN ('parked', 'resolved', 'rejected', 'taken_back')"},
 )

@@ -9,6 +9,8 @@ import pytest
 
 from lakehouse.config import load_config
 from lakehouse.lake import Lake, open_lake
+from lakehouse.opinions.imports import find_imports
+from lakehouse.opinions.retract import retract_import
 from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
 from lakehouse.query import fetch
 from lakehouse.tables import digest_at, head
@@ -44,6 +46,8 @@ def tell_everything(lake: Lake, folder: Path, *, part: slice = slice(None)) -> N
         lambda: import_opinions(lake, csv_source(labels, THIRD)),
         lambda: import_opinions(lake, csv_source(folder / "fix.csv", SECOND)),
         lambda: import_opinions(lake, csv_source(labels, THIRD)),
+        lambda: retract_import(lake, find_imports(lake, "fix.csv")[0]),
+        lambda: import_opinions(lake, csv_source(folder / "fix.csv", SECOND)),
     ]
     for step in steps[part]:
         step()

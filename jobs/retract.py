@@ -1,0 +1,57 @@
+"""Take a whole import back: labels or predictions that should not have come in.
+
+    petrel retract --lake my_lake --list                       # what was imported, oldest first
+    petrel retract --lake my_lake labels.csv --reason "wrong class order"
+    petrel retract --lake my_lake 9f3c41                       # by the beginning of its id, where a name means several
+
+An import is named by its id, path, file name or source. Nothing is deleted: every answer that it brought gets a
+retraction, and what those answers had replaced holds again; answers that wait for their subject wait no longer.
+Doing it twice adds nothing. Importing the files again says their answers again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+
+from jobs.common import main_of
+from jobs.output import say, say_json
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.opinions.imports import find_imports, imports_of
+from lakehouse.opinions.retract import retract_import
+from lakehouse.receipts import Receipt
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this step takes."""
+    parser.add_argument("name", nargs="?", metavar="IMPORT", help="id (or how it begins), path, file or source name")
+    parser.add_argument("--list", action="store_true", help="show the imports, oldest first")
+    parser.add_argument("--all", action="store_true", help="take back every import that is called so")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; kept with every retraction")
+
+
+def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
+    """Take one import back, or show them all."""
+    if args.list:
+        for each in imports_of(lake):
+            if args.json:
+                say_json(dataclasses.asdict(each))
+            else:
+                say(str(each))
+        return
+    if not args.name:
+        raise ConfigError("name the import to take back, or give --list to see them")
+    for found in find_imports(lake, args.name, several=args.all):
+        yield retract_import(lake, found, reason=args.reason)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
