@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from lakehouse.datasets.find import find_dataset
 from lakehouse.errors import ConfigError
-from lakehouse.evaluation import Gate, evaluate
+from lakehouse.evaluation import check_request, evaluate
+from lakehouse.gates import Gate
 from lakehouse.lake import Lake
 from lakehouse.receipts import Receipt
 
@@ -40,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
 
 
+def check(args: argparse.Namespace) -> None:
+    """Refuse slices and gates that cannot be, before any work."""
+    check_request(args.slice, _gates(args))
+
+
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
     return evaluate(
@@ -49,8 +55,12 @@ def run(lake: Lake, args: argparse.Namespace) -> Receipt:
         question=args.question,
         split=args.split,
         slices=args.slice,
-        gates=[parse_gate(text, min_support=args.min_support) for text in args.gate],
+        gates=_gates(args),
     )
+
+
+def _gates(args: argparse.Namespace) -> list[Gate]:
+    return [parse_gate(text, min_support=args.min_support) for text in args.gate]
 
 
 def parse_gate(text: str, *, min_support: int) -> Gate:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lakehouse.dimensions.registry import Dimension, Extractor
     from lakehouse.dimensions.step import measure_dimensions
     from lakehouse.errors import PetrelError
-    from lakehouse.evaluation import Gate, evaluate
+    from lakehouse.evaluation import evaluate
+    from lakehouse.gates import Gate
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
@@ -38,7 +39,7 @@ _HOMES = {
     "Config": "lakehouse.config",
     "Dimension": "lakehouse.dimensions.registry",
     "Extractor": "lakehouse.dimensions.registry",
-    "Gate": "lakehouse.evaluation",
+    "Gate": "lakehouse.gates",
     "Lake": "lakehouse.lake",
     "OpinionSource": "lakehouse.opinions.step",
     "PetrelError": "lakehouse.errors",

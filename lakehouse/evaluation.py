@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lakehouse.config import nearest
+from lakehouse.datasets.find import find_dataset
 from lakehouse.dimensions.registry import KINDS as DIMENSION_KINDS
 from lakehouse.errors import ConfigError
+from lakehouse.gates import Gate, check_gates, check_values
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
-from lakehouse.steps import step
+from lakehouse.steps import StepRecord, step
 from lakehouse.tables import head, insert_rows
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
 
-OPERATORS = (">=", "<=")
 SLICE = re.compile(r"(?P<column>[a-z_][a-z0-9_]*)(?::(?P<groups>[1-9][0-9]{0,2}))?")
 
 SCORED = """
@@ -64,35 +64,7 @@ from classes c cross join scored s group by c.label
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """A limit that decides.
-
-    Attributes:
-        metric: For example accuracy.
-        operator: `>=` or `<=`.
-        threshold: The limit.
-        slice: `all`, `class=<label>` or `<column>=<value>`.
-        min_support: Members the slice needs; fewer make the verdict inconclusive.
-    """
-
-    metric: str
-    operator: str
-    threshold: float
-    slice: str = "all"
-    min_support: int = 30
-
-    def __post_init__(self) -> None:
-        if self.operator not in OPERATORS:
-            raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
-        if not math.isfinite(self.threshold):
-            raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
-
-    def verdict(self, value: float | None, support: int) -> str:
-        """Return pass, fail, or inconclusive where there are too few members to decide."""
-        if value is None or support < self.min_support:
-            return "inconclusive"
-        return "pass" if (value >= self.threshold if self.operator == ">=" else value <= self.threshold) else "fail"
+CLASSES = "select distinct split, label from gold.dataset_members where dataset_id = $dataset_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +90,9 @@ def evaluate(
     """Score an actor's current answers against the labels of a dataset version.
 
     Accuracy, coverage (share of members with an answer), log loss (nats) over all and by slice; precision,
-    recall and F1 by class, and their macro means over the classes that are there. A gate on a number that was not
-    computed is a failure. Log loss: a member without an answer, or whose answer gives its label no probability,
-    costs -ln 1e-15; where no answer has probabilities there is none.
+    recall and F1 by class, and their macro means over the classes that are there. A gate on a class of the dataset
+    that has no member in this split is a failure. Log loss: a member without an answer, or whose answer gives its
+    label no probability, costs -ln 1e-15; where no answer has probabilities there is none.
 
     Args:
         lake: The lake.
@@ -136,10 +108,11 @@ def evaluate(
         Receipt with counts members and answered, and details verdict and accuracy.
 
     Raises:
-        ConfigError: If nobody knows the actor or the question, the dataset has no labelled member in that split,
-            a slice is not one, or two gates are on one number.
+        ConfigError: If nobody knows the actor, the question or the split, the split has no labelled member or none
+            that the actor answered about, a slice is not one, or a gate is on a number that there is not.
+        RecipeError: If there is no such dataset.
     """
-    _check(slices, gates)
+    check_request(slices, gates)
     run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
     inputs: dict[str, object] = {
         "run": run,
@@ -149,16 +122,22 @@ def evaluate(
     }
     with step(lake, "evaluate", inputs=inputs) as record:
         if not record.unchanged:
-            _check_known(lake, actor, question)
+            classes = _check_known(lake, run, record)
             metrics = _measure(lake, run, slices)
             total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
             if total is None or total.support == 0:
                 raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")
+            answered = next(m for m in metrics if (m.metric, m.slice) == ("coverage", "all"))
+            if not answered.value:
+                raise ConfigError(
+                    f"{actor} answered `{question}` about none of the {total.support:,} labelled members of split "
+                    f"`{split}` of dataset {dataset_id}: nothing to score; record its predictions for these first"
+                )
+            check_values(gates, {metric.slice for metric in metrics}, classes)
             rows, verdict = _rows(metrics, gates)
             evaluation_id = content_id([run, rows])
             complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
             record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
-            answered = next(m for m in metrics if (m.metric, m.slice) == ("coverage", "all"))
             record.counts = {
                 "members": total.support,
                 "answered": round((answered.value or 0) * total.support),
@@ -168,18 +147,35 @@ def evaluate(
     return record.finished()
 
 
-def _check_known(lake: Lake, actor: str, question: str) -> None:
-    # A misspelt name would look like a model that never answers.
+def _check_known(lake: Lake, run: Mapping[str, str], record: StepRecord) -> list[str]:
+    """Refuse names that nobody knows: they would look like a model that never answers; return the classes."""
     known = [row["actor_id"] for row in fetch(lake, "select distinct actor_id from silver.actors order by actor_id")]
-    if actor not in known:
-        raise ConfigError(f"no actor `{actor}` ever answered anything in this lake{nearest(actor, known)}")
+    if run["actor_id"] not in known:
+        raise ConfigError(
+            f"no actor `{run['actor_id']}` ever answered anything in this lake{nearest(run['actor_id'], known)}"
+        )
     text = "select distinct question_id from silver.opinions order by question_id"
-    asked = [row["question_id"] for row in fetch(lake, text)]
+    asked, question = [row["question_id"] for row in fetch(lake, text)], run["question_id"]
     if question not in asked:
         raise ConfigError(f"nobody ever answered question `{question}` in this lake{nearest(question, asked)}")
+    members = fetch(lake, CLASSES, params={"dataset_id": run["dataset_id"]})
+    splits = sorted({row["split"] for row in members})
+    if splits and run["split"] not in splits:
+        raise ConfigError(
+            f"dataset {run['dataset_id']} has no member in a split `{run['split']}`{nearest(run['split'], splits)}"
+        )
+    own = find_dataset(lake, run["dataset_id"]).recipe.get("question")
+    if own and own != question:
+        record.note("other_question", f"the labels of the dataset answer `{own}`, the predictions `{question}`")
+    return sorted({row["label"] for row in members if row["label"] is not None})
 
 
-def _check(slices: Sequence[str], gates: Sequence[Gate]) -> None:
+def check_request(slices: Sequence[str], gates: Sequence[Gate]) -> None:
+    """Check slices and gates as far as no lake is needed for it.
+
+    Raises:
+        ConfigError: If a slice cannot be made, or a gate is on a number that would not be computed.
+    """
     names = [_slice_name(text) for text in slices]
     for text, name in zip(slices, names, strict=True):
         found, kinds = SLICE.fullmatch(text), wide_kinds()
@@ -192,10 +188,7 @@ def _check(slices: Sequence[str], gates: Sequence[Gate]) -> None:
                               "take a column of text, whole numbers or booleans")
         if names.count(name) > 1:
             raise ConfigError(f"slices have `{name}` twice; their rows would be mixed up")
-    places = [(gate.metric, gate.slice) for gate in gates]
-    for metric, where in places:
-        if places.count((metric, where)) > 1:
-            raise ConfigError(f"two gates on {metric} of {where}; give one, or evaluate twice")
+    check_gates(gates, names)
 
 
 def _measure(lake: Lake, run: Mapping[str, object], slices: Sequence[str]) -> list[Metric]:

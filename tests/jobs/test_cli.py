@@ -94,6 +94,12 @@ def test_a_wrong_gate_is_told_with_its_form(lake_folder, capsys):
     assert "METRIC>=VALUE" in capsys.readouterr().err
 
 
+def test_a_gate_that_cannot_be_is_refused_before_the_lake_is_opened(tmp_path, capsys):
+    arguments = ["evaluate", "--lake", str(tmp_path / "no"), "--dataset", "d", "--actor", "a", "--question", "q"]
+    assert main([*arguments, "--gate", "acuracy>=0.9"]) == 1
+    assert "did you mean `accuracy`?" in capsys.readouterr().err
+
+
 def test_a_failed_gate_has_an_exit_code_of_its_own(lake_folder, capsys):
     arguments = ["evaluate", "--lake", str(lake_folder), "--dataset", "shapes", "--actor", "import:folders@1"]
     assert main([*arguments, "--question", "shape", "--gate", "accuracy<=0.5", "--min-support", "1"]) == 3

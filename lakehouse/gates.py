@@ -1,0 +1,105 @@
+"""Gates: limits on the numbers of an evaluation that decide, and which of them can be meant at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from lakehouse.config import nearest
+from lakehouse.errors import ConfigError
+
+OPERATORS = (">=", "<=")
+
+BY_COLUMN = ("accuracy", "coverage", "log_loss")
+"""Metrics over all members and by every slice."""
+BY_CLASS = ("precision", "recall", "f1")
+"""Metrics by class; over all there is their mean, macro_*."""
+MEANS = tuple(f"macro_{name}" for name in BY_CLASS)
+METRICS = (*BY_COLUMN, *BY_CLASS, *MEANS)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A limit that decides.
+
+    Attributes:
+        metric: For example accuracy.
+        operator: `>=` or `<=`.
+        threshold: The limit.
+        slice: `all`, `class=<label>` or `<column>=<value>`.
+        min_support: Members the slice needs; fewer make the verdict inconclusive.
+    """
+
+    metric: str
+    operator: str
+    threshold: float
+    slice: str = "all"
+    min_support: int = 30
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
+        if not math.isfinite(self.threshold):
+            raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
+
+    def verdict(self, value: float | None, support: int) -> str:
+        """Return pass, fail, or inconclusive where there are too few members to decide."""
+        if value is None or support < self.min_support:
+            return "inconclusive"
+        return "pass" if (value >= self.threshold if self.operator == ">=" else value <= self.threshold) else "fail"
+
+
+def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
+    """Check that every gate is on a number that an evaluation with slices by these columns computes.
+
+    Raises:
+        ConfigError: If one is not; the message names what was probably meant.
+    """
+    places = [(gate.metric, gate.slice) for gate in gates]
+    for gate in gates:
+        column = gate.slice.partition("=")[0]
+        if gate.metric not in METRICS:
+            raise ConfigError(f"gate on {gate.metric}: no such metric{_meant(gate.metric, METRICS)}")
+        if gate.metric in MEANS and gate.slice != "all":
+            by_class = gate.metric.removeprefix("macro_")
+            raise ConfigError(f"gate on {gate.metric} of {gate.slice}: it is a mean over all classes; leave out "
+                              f"@{gate.slice}, or take {by_class} of one class, as {by_class}>=0.9@class=cat")
+        if gate.metric in BY_CLASS and column != "class":
+            raise ConfigError(f"gate on {gate.metric} of {gate.slice}: it is computed by class; say which, as "
+                              f"{gate.metric}>=0.9@class=cat, or take macro_{gate.metric} over all")
+        if gate.metric in BY_COLUMN and gate.slice != "all" and column not in columns:
+            known = ", ".join(f"--slice {name}" for name in columns) or "no --slice"
+            raise ConfigError(
+                f"gate on {gate.metric} of {gate.slice}: by class there are {', '.join(BY_CLASS)}" if column == "class"
+                else f"gate on {gate.metric} of {gate.slice}: nothing is sliced by `{column}`; add --slice {column} "
+                f"(given: {known})"
+            )
+        if places.count((gate.metric, gate.slice)) > 1:
+            raise ConfigError(f"two gates on {gate.metric} of {gate.slice}; give one, or evaluate twice")
+
+
+def check_values(gates: Iterable[Gate], computed: Collection[str], classes: Collection[str]) -> None:
+    """Check that every gate on a slice names a value or a class that there is.
+
+    Args:
+        gates: Gates that `check_gates` let pass.
+        computed: Slices that the evaluation has numbers for, as `origin=real` or `class=cat`.
+        classes: Every label of the dataset, also of other splits: such a class has no member here, and that fails.
+
+    Raises:
+        ConfigError: If one does not.
+    """
+    for gate in gates:
+        column, _, value = gate.slice.partition("=")
+        values = sorted({each.partition("=")[2] for each in computed if each.partition("=")[0] == column})
+        if column == "class":
+            values = sorted({*values, *classes})
+        if gate.slice != "all" and value not in values:
+            what = "no such class" if column == "class" else f"no member has this {column}"
+            raise ConfigError(f"gate on {gate.metric} of {gate.slice}: {what}{_meant(value, values)}")
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    found, listed = nearest(name, known), f"known: {', '.join(known)}"
+    return found if listed in found else f"{found} ({listed})"
