@@ -16,6 +16,7 @@ LoaderError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class LoaderError(Exception):
@@ -77,7 +78,15 @@ class StorageError(LoaderError, OSError):
 
 
 class DecodeError(PlacedError, ValueError):
-    """The bytes are as published, but are no image or array of the declared kind."""
+    """The bytes are as published, but are no image or array of the declared kind.
+
+    Attributes:
+        rule: Of a picture, what it breaks: truncated, undecodable, too_many_pixels or unsupported_depth.
+    """
+
+    def __init__(self, message: str, *, rule: str = "undecodable", **place: Any) -> None:
+        super().__init__(message, **place)
+        self.rule = rule
 
 
 class TransformError(LoaderError, RuntimeError):

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from lakehouse.media.image import ImageFacts, decoding, facts_of, open_image
 from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
-from lakehouse.media.sniff import PILLOW_FORMATS
+from lakehouse.media.sniff import PICTURES
 
 REDUCED_PX = 512
 """Longer side of the reduced picture at most. Measured on 640x480 photos: a quarter of the pixels makes decoding
@@ -122,7 +122,7 @@ class ImageView(EntityView):
 
 def view_of(data: bytes, *, media_type: str, limits: ImageLimits) -> EntityView:
     """Return the view that extractors of this media type get."""
-    if media_type in PILLOW_FORMATS:
+    if media_type in PICTURES:
         return ImageView(data, media_type=media_type, limits=limits)
     return EntityView(data, media_type=media_type)
 

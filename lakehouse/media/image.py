@@ -9,52 +9,37 @@ Every problem is a `RejectedInputError` with one of the rules below; nothing els
     extension_mismatch  the name claims another kind than the bytes are: HTML or a PNG as .jpg
     too_many_pixels     a decompression bomb, refused from the header
     too_many_frames     more frames or pages than the limit
+    unsupported_depth   a picture deeper than 8 bits, of a kind that is not read without cutting it
     truncated           the end is missing
-    undecodable         everything else that Pillow or a checksum objects to
+    undecodable         everything else that a decoder or a checksum objects to
+
+Whether a picture can be decoded is for the reader to say: `loaders.decoding.verdict`, which build relies on as well.
 """
 
 from __future__ import annotations
 
-import io
+import dataclasses
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, cast
+from typing import cast
 
-# Named one by one: each registers itself, and no decoder outside this list is ever imported.
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, TiffImagePlugin
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.media.exif import read_exif
 from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
-from lakehouse.media.sniff import PILLOW_FORMATS, Data, claimed, is_start_of, sniff
-from lakehouse.media.structure import check_pixels, check_structure, gif_layout, webp_canvas
+from lakehouse.media.sniff import PICTURES, Data, claimed, is_start_of, sniff
+from loaders.decoding.verdict import VERDICT_VERSION, DecodeError, Verdict, gif_layout, judge, open_picture, pillow_errors
 
-_DECODERS = (
-    AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin,
-    PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin,
-)
-_MEDIA_TYPES = {name: media_type for media_type, name in PILLOW_FORMATS.items()} | {"MPO": "image/jpeg"}
+PROBE_VERSION = VERDICT_VERSION
+"""Raised when the same file would be judged otherwise: what an older probe rejected is looked at again."""
+
+_MEDIA_TYPES = {name: media_type for media_type, name in PICTURES.items()} | {"MPO": "image/jpeg"}
 _ANIMATED = frozenset(("GIF", "PNG", "WEBP", "AVIF"))
 _MODE_BITS = {"1": 1, "I": 32, "F": 32}
-_DRAFT_JPEG = ("L", (1, 1))
-"""Ask libjpeg for one eighth of the luma: all the entropy decoding, so all the damage, at a fraction of the cost."""
-
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
@@ -68,12 +53,14 @@ class ImageFacts:
         mode: Pillow's mode of the first frame: L, P, RGB, RGBA, CMYK, I;16 ...
         channels: Bands of the mode; a palette image has one.
         bits: Bits of one sample as stored: 1, 8, 16 ...; of an index for palettes.
-        frames: Frames or pages, at least 1.
+        frames: Frames or pages, at least 1; of several pictures in a JPEG those that are there.
         is_animated: Whether the format plays its frames and has more than one; pages of a TIFF do not play.
         size_bytes: Encoded bytes.
         exif_orientation: See `ExifFacts`.
         captured_at: See `ExifFacts`.
         captured_at_has_offset: See `ExifFacts.has_offset`.
+        pixel_type: Type of the values as the reader gives them: uint8, or that of a deeper picture. None: only the
+            header was read.
     """
 
     media_type: str
@@ -89,14 +76,15 @@ class ImageFacts:
     exif_orientation: int | None
     captured_at: datetime | None
     captured_at_has_offset: bool | None
+    pixel_type: str | None = None
 
 
 def probe_image(data: Data, *, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
-    """Return the facts of an image that is whole and within the limits.
+    """Return what an image is that is whole, within the limits and decodable by the reader.
 
-    All entropy coding of every frame is decoded (frames up to `limits.max_decoded_pixels`), container
-    checksums and end markers are checked; memory stays near one decoded frame, and is spent only after the
-    header was found within the limits. Flipped bits inside JPEG data that still decode cannot be found.
+    All entropy coding of the first frame is decoded, container checksums and ends are checked, of later frames too;
+    memory stays near one decoded frame, and is spent only after the header was found within the limits. Flipped bits
+    inside JPEG data that still decode cannot be found.
 
     Args:
         data: The file, as bytes or mapped.
@@ -107,12 +95,16 @@ def probe_image(data: Data, *, name: str, limits: ImageLimits = DEFAULT_LIMITS) 
         RejectedInputError: With one of the rules of this module.
     """
     media_type = check_type(data, name=name, limits=limits)
+    raw = bytes(data)
     with _rejecting():
-        check_structure(data, media_type, limits)
-        image = _open(data, media_type, limits)
-        facts = _facts(image, data, media_type, limits)
-        _decode_frames(image, facts, limits)
-    return facts
+        verdict = judge(raw, max_pixels=limits.max_pixels)
+    try:
+        facts = read_facts(raw, limits=limits)
+    except RejectedInputError as error:
+        if error.rule == "too_many_frames":
+            raise
+        facts = _facts_of_verdict(verdict, media_type, raw)
+    return dataclasses.replace(facts, pixel_type=verdict.pixel_type)
 
 
 def check_type(data: Data, *, name: str, limits: ImageLimits = DEFAULT_LIMITS) -> str:
@@ -132,9 +124,9 @@ def check_type(data: Data, *, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
         raise RejectedInputError("unknown_type", "the first bytes are of no media type we know")
     if expected is not None and expected != found and not _both_text(expected, found):
         raise RejectedInputError("extension_mismatch", f"the extension claims {expected}, the bytes are {found}")
-    if found.startswith(("audio/", "video/")) or (found.startswith("image/") and found not in PILLOW_FORMATS):
+    if found.startswith(("audio/", "video/")) or (found.startswith("image/") and found not in PICTURES):
         raise RejectedInputError("unsupported_media", f"{found} is not supported by this step yet")
-    if found not in PILLOW_FORMATS:
+    if found not in PICTURES:
         raise RejectedInputError("unknown_type", f"{found} is not a media type")
     return found
 
@@ -145,9 +137,9 @@ def open_image(data: Data, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFile
     Raises:
         RejectedInputError: If it is no image that we decode, or beyond the limits.
     """
-    media_type = check_type(data, name="", limits=limits)
+    check_type(data, name="", limits=limits)
     with _rejecting():
-        return _open(data, media_type, limits)
+        return open_picture(bytes(data), max_pixels=limits.max_pixels, is_whole=False)
 
 
 def read_facts(data: Data, *, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
@@ -180,20 +172,12 @@ def decoding() -> Iterator[None]:
         yield
 
 
-def _open(data: Data, media_type: str, limits: ImageLimits) -> ImageFile.ImageFile:
-    if media_type == "image/webp":
-        check_pixels(*webp_canvas(data), limits)
-    image = Image.open(_file(data), formats=(PILLOW_FORMATS[media_type],))
-    check_pixels(image.width, image.height, limits)
-    return image
-
-
 def _facts(image: ImageFile.ImageFile, data: Data, media_type: str, limits: ImageLimits) -> ImageFacts:
     frames = _count_frames(image, data, limits)
     exif = read_exif(image)
     return ImageFacts(
         media_type=media_type,
-        format=image.format or PILLOW_FORMATS[media_type],
+        format=image.format or PICTURES[media_type],
         width_px=image.width,
         height_px=image.height,
         mode=image.mode,
@@ -208,42 +192,38 @@ def _facts(image: ImageFile.ImageFile, data: Data, media_type: str, limits: Imag
     )
 
 
+def _facts_of_verdict(verdict: Verdict, media_type: str, data: bytes) -> ImageFacts:
+    """Return facts of a picture that the reader decodes and whose header Pillow does not take."""
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[verdict.channels]
+    bits = 8 if verdict.pixel_type == "uint8" else 16
+    return ImageFacts(media_type, verdict.format, verdict.width, verdict.height, mode, verdict.channels, bits, 1, False,
+                      len(data), None, None, None)
+
+
 def _count_frames(image: ImageFile.ImageFile, data: Data, limits: ImageLimits) -> int:
-    if image.format == "GIF":
-        frames = gif_layout(data, limits).frames
-    elif image.format == "TIFF":
-        frames = _count_pages(image, limits)
-    else:
-        frames = getattr(image, "n_frames", 1)
+    frames = gif_layout(bytes(data)).frames if image.format == "GIF" else getattr(image, "n_frames", 1)
+    if image.format in ("TIFF", "MPO"):
+        frames = _count_pictures(image, limits)
     if frames > limits.max_frames:
         raise RejectedInputError("too_many_frames", f"{frames:,} frames, limit {limits.max_frames:,}")
     return max(1, frames)
 
 
-def _count_pages(image: ImageFile.ImageFile, limits: ImageLimits) -> int:
-    # A directory per page is read, and no more than the limit: asking for n_frames would read them all. One by one,
-    # because Pillow 13 miscounts after a jump past the end.
-    for page in range(1, limits.max_frames + 1):
-        try:
-            image.seek(page)
-        except EOFError:
-            image.seek(0)
-            return page
-    raise RejectedInputError("too_many_frames", f"more than {limits.max_frames:,} pages")
+def _count_pictures(image: ImageFile.ImageFile, limits: ImageLimits) -> int:
+    """Count the pages of a TIFF, or the pictures of a JPEG, that are there.
 
-
-def _decode_frames(image: ImageFile.ImageFile, facts: ImageFacts, limits: ImageLimits) -> None:
-    if facts.format == "JPEG":
-        image.draft(*_DRAFT_JPEG)
-    image.load()
-    decoded = facts.width_px * facts.height_px
-    for frame in range(1, facts.frames):
-        if decoded > limits.max_decoded_pixels:
-            return
-        image.seek(frame)
-        check_pixels(image.width, image.height, limits)
-        image.load()
-        decoded += image.width * image.height
+    Whoever edits the first picture of a JPEG often drops the others, and leaves their index. One by one, and no more
+    than the limit: asking for n_frames would read all pages, and Pillow 13 miscounts after a jump past the end.
+    """
+    found = 1
+    with suppress(Exception):  # what is behind the first picture may be anything; that one is judged for itself
+        while found <= limits.max_frames:
+            image.seek(found)
+            if image.format == "MPO":
+                image.copy()
+            found += 1
+    image.seek(0)
+    return found
 
 
 def _bits(image: Image.Image, data: Data) -> int:
@@ -263,29 +243,18 @@ def _rejecting() -> Iterator[None]:
             yield
         except RejectedInputError:
             raise
-        except Image.DecompressionBombError as error:
-            raise RejectedInputError("too_many_pixels", _sentence(error)) from error
-        except Exception as error:
-            text = _sentence(error)
-            cut = isinstance(error, EOFError) or any(sign in text.lower() for sign in _CUT)
-            raise RejectedInputError("truncated" if cut else "undecodable", text) from error
+        except Exception as error:  # Pillow, asked for EXIF or frames, raises whatever it runs into
+            raise _rejection(error) from error
 
 
-_CUT = ("truncated", "not enough image data", "unexpected end of file", "buffer is not large enough")
-
-
-def _sentence(error: Exception) -> str:
-    # Pillow puts the file object into the message: its address would make each run's reason another one.
-    if isinstance(error, UnidentifiedImageError):
-        return "Pillow finds no valid header"
-    return f"Pillow: {error}" if str(error) else f"Pillow: {type(error).__name__}"
-
-
-def _file(data: Data) -> IO[bytes]:
-    if isinstance(data, bytes):
-        return io.BytesIO(data)
-    data.seek(0)
-    return cast("IO[bytes]", data)
+def _rejection(error: Exception) -> RejectedInputError:
+    if isinstance(error, DecodeError):
+        return RejectedInputError(error.rule, str(error))
+    try:
+        with pillow_errors():
+            raise error
+    except DecodeError as found:
+        return RejectedInputError(found.rule, str(found))
 
 
 def _both_text(one: str, other: str) -> bool:

@@ -6,13 +6,15 @@ import mmap
 import re
 from typing import TypeAlias
 
+from loaders.decoding.verdict import format_of
+
 Data: TypeAlias = bytes | mmap.mmap
 """A whole file, in memory or mapped."""
 
 HEAD_BYTES = 4096
 """How much is looked at to tell text from anything else."""
 
-PILLOW_FORMATS = {
+PICTURES = {
     "image/jpeg": "JPEG",
     "image/png": "PNG",
     "image/gif": "GIF",
@@ -22,7 +24,8 @@ PILLOW_FORMATS = {
     "image/x-portable-anymap": "PPM",
     "image/avif": "AVIF",
 }
-"""The image types that are decoded, and Pillow's name of the one decoder each may reach."""
+"""The image types that are decoded, and the name that the reader has for their format."""
+_PICTURE_TYPES = {name: media_type for media_type, name in PICTURES.items()}
 
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -31,8 +34,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "image/gif"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
-    (b"II+\0", "image/tiff"),
-    (b"MM\0+", "image/tiff"),
     (b"8BPS", "image/vnd.adobe.photoshop"),
     (b"\0\0\x01\0", "image/x-icon"),
     (b"\xff\x0a", "image/jxl"),
@@ -59,15 +60,12 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\0", "application/vnd.sqlite3"),
 )
 
-_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_RIFF = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _FORM = {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff"}
 _BRANDS = {
-    b"avif": "image/avif", b"avis": "image/avif",
     b"heic": "image/heic", b"heix": "image/heic", b"hevc": "image/heic", b"mif1": "image/heic", b"msf1": "image/heic",
     b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime",
 }
-_BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
-_PORTABLE = re.compile(rb"P[456][ \t\r\n#]")
 _HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(rb"<(\?xml|svg)\b", re.IGNORECASE)
 _SVG = re.compile(rb"<svg\b", re.IGNORECASE)
@@ -80,7 +78,7 @@ _EXTENSIONS = {
     "image/bmp": "bmp dib",
     "image/webp": "webp",
     "image/tiff": "tif tiff",
-    "image/x-portable-anymap": "ppm pgm pbm pnm",
+    "image/x-portable-anymap": "ppm pgm pbm pnm pfm",
     "image/avif": "avif avifs",
     "image/heic": "heic heif",
     "image/jxl": "jxl",
@@ -119,6 +117,9 @@ def sniff(data: Data) -> str | None:
     Only the container is named: that the rest fits is for the decoder to say.
     """
     head = bytes(data[:HEAD_BYTES])
+    picture = format_of(head)
+    if picture is not None:
+        return _PICTURE_TYPES[picture]
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
             return media_type
@@ -148,10 +149,6 @@ def _boxed(head: bytes) -> str | None:
         return _BRANDS.get(kind, "video/mp4")
     if head[4:8] in (b"moov", b"mdat"):
         return "video/quicktime"
-    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
-        return "image/bmp"
-    if _PORTABLE.match(head):
-        return "image/x-portable-anymap"
     # An MPEG audio frame has eleven set bits, a layer and a bit rate that are not reserved.
     if len(head) > 2 and head[0] == 0xFF and head[1] in (0xFB, 0xFA, 0xF3, 0xF2) and head[2] >> 4 not in (0, 15):
         return "audio/mpeg"

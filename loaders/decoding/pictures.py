@@ -8,17 +8,20 @@ damaged JPEG is an error, also where libjpeg only warns. EXIF orientation is not
 from __future__ import annotations
 
 import importlib
-import io
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  formats that preinit leaves for the first picture
+from PIL import Image, ImageFile, JpegImagePlugin
 
-from loaders.decoding.png import PngHeader, check_png, is_read_here, png_header, read_png
+from loaders.decoding.containers import Raw, format_of
+from loaders.decoding.native import decode_deep, is_deep, raster_of, stored_dtype
+from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
+from loaders.decoding.png import PngHeader, is_read_here, png_header, read_png
 from loaders.errors import DecodeError
 
 _native: Any = None
@@ -26,18 +29,18 @@ with suppress(ImportError):  # not compiled, or there is no libjpeg-turbo here
     _native = importlib.import_module("loaders.decoding._jpeg")
 
 Pixels = npt.NDArray[np.uint8]
-Raw = bytes | bytearray | memoryview
-
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""Decoders that run in this process; Pillow has others that start programs."""
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_TO_RGB = frozenset(("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"))
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _TURBO_SPACES = {1: "GRAY", 3: "RGB", 4: "RGBA"}
 _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _MAX_SCANS = 100
 """As in `_jpeg.c`: encoders write about ten, and each may cost a pass over the whole picture."""
 
-Image.preinit()  # here, in one thread, and not in the first pictures of several
+_JUNK = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_JUNK_TRIES = 4
+"""The library does not count what it had read ahead of the end of the scan, which it then meets again."""
+_UNLIMITED = 1 << 62
 
 
 class Box(NamedTuple):
@@ -98,7 +101,10 @@ def picture_size(raw: Raw) -> tuple[int, int]:
     header = jpeg_header(raw) or png_header(raw)
     if header is not None:
         return header.height, header.width
-    with _opened(raw) as image:
+    deep = raster_of(raw) if format_of(raw) == "PPM" else None
+    if deep is not None:
+        return deep.height, deep.width
+    with _opened(raw, _UNLIMITED) as image:
         width, height = image.size
         return height, width
 
@@ -115,17 +121,12 @@ def decode_into(raw: Raw, out: Pixels, *, max_pixels: int) -> None:
         DecodeError: If it is no picture, damaged, of another size, too large, or deeper than 8 bits.
     """
     channels = 1 if out.ndim == 2 else out.shape[2]
-    header = jpeg_header(raw)
-    if header is None or (channels == 1 and header.components == 3):
-        png = _png_of(raw, channels)
-        if png is None:
-            out[...] = _by_pillow(raw, channels, max_pixels, out.shape)
-            return
-        _check(png.height, png.width, max_pixels, out.shape)
-        _by_png(raw, png, out)
+    header: JpegHeader | PngHeader | None = jpeg_header(raw) or _png_of(raw, channels)
+    if header is None:
+        out[...] = _by_pillow(raw, channels, max_pixels, out.shape)
         return
     _check(header.height, header.width, max_pixels, out.shape)
-    _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
+    _by_header(raw, header, out, max_pixels)
 
 
 def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
@@ -134,19 +135,59 @@ def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
     Raises:
         DecodeError: As `decode_into`.
     """
-    header = jpeg_header(raw)
-    if header is None or (channels == 1 and header.components == 3):
-        png = _png_of(raw, channels)
-        if png is None:
-            return _by_pillow(raw, channels, max_pixels)
-        _check(png.height, png.width, max_pixels)
-        out = np.empty(_shape(png.height, png.width, channels), dtype=np.uint8)
-        _by_png(raw, png, out)
-        return out
+    header: JpegHeader | PngHeader | None = jpeg_header(raw) or _png_of(raw, channels)
+    if header is None:
+        return _by_pillow(raw, channels, max_pixels)
     _check(header.height, header.width, max_pixels)
     out = np.empty(_shape(header.height, header.width, channels), dtype=np.uint8)
-    _by_turbo(raw, out, Box(0, 0, *header[:2]), header[:2], max_pixels=max_pixels)
+    _by_header(raw, header, out, max_pixels)
     return out
+
+
+def decode_native(raw: Raw, *, max_pixels: int) -> NDArray[Any]:
+    """Decode a picture into a new array of the type that its values have: see `native` for what is deeper than 8 bits.
+
+    Returns:
+        uint8 (H, W, 3), or what `native` says.
+
+    Raises:
+        DecodeError: If it is no picture, damaged, too large, or of a depth that is not read.
+    """
+    if jpeg_header(raw) is None:
+        deep = decode_deep(raw, max_pixels=max_pixels)
+        if deep is not None:
+            return deep
+    return decode_new(raw, 3, max_pixels=max_pixels)
+
+
+def check_picture(raw: Raw, *, max_pixels: int) -> StoredForm:
+    """Decode a picture for nothing but the errors: where this passes, `decode_native` does.
+
+    A JPEG is decoded at an eighth of its size: all of its data is read, at a fraction of the cost.
+
+    Returns:
+        Shape and type of its values; the shape is (H, W) for grey, (H, W, 3) for RGB and for what becomes RGB.
+
+    Raises:
+        DecodeError: As `decode_native`.
+    """
+    jpeg, png = jpeg_header(raw), png_header(raw)
+    if jpeg is not None:
+        height, width = -(-jpeg.height // 8), -(-jpeg.width // 8)
+        _check(jpeg.height, jpeg.width, max_pixels)
+        out = np.empty(_shape(height, width, jpeg.components), dtype=np.uint8)
+        _by_turbo(raw, out, Box(0, 0, height, width), (height, width), max_pixels=max_pixels, eighths=1)
+        return StoredForm(_shape(*jpeg), _UINT8, jpeg)
+    if png is not None and png.bits == 8:
+        return StoredForm(decode_new(raw, png.channels, max_pixels=max_pixels).shape, _UINT8, png)
+    deep = decode_deep(raw, max_pixels=max_pixels)
+    if deep is not None:
+        return StoredForm(deep.shape, deep.dtype, None)
+    with _opened(raw, max_pixels) as image:
+        image.load()
+        if image.mode not in _TO_RGB:
+            image.convert("RGB")  # which not every mode can
+        return StoredForm(_shape(image.height, image.width, 1 if image.mode in ("1", "L") else 3), _UINT8, None)
 
 
 def decode_box(raw: Raw, header: JpegHeader, box: Box, *, max_pixels: int, eighths: int = 8) -> Pixels:
@@ -185,7 +226,7 @@ def stored_form(raw: Raw) -> StoredForm:
     png = png_header(raw)
     if png is not None:
         return StoredForm(_shape(*png[:3]), _UINT16 if png.bits == 16 else _UINT8, png)
-    with _opened(raw) as image:
+    with _opened(raw, _UNLIMITED) as image:
         width, height = image.size
         if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
             raise DecodeError(f"a picture with alpha (mode {image.mode}), where grey or RGB is expected")
@@ -214,7 +255,7 @@ def decode_stored(raw: Raw, form: StoredForm, out: NDArray[Any], *, max_pixels: 
     elif form.dtype == _UINT8:
         out[...] = _by_pillow(raw, 1 if out.ndim == 2 else 3, max_pixels, out.shape)
     else:
-        with _opened(raw) as image:
+        with _opened(raw, max_pixels) as image:
             out[...] = np.asarray(image)
 
 
@@ -237,31 +278,100 @@ def _by_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
     if is_read_here(header):
         read_png(raw, header, out)
         return
-    check_png(raw)  # Pillow checks less
-    with _opened(raw) as image:
+    with _opened(raw, _UNLIMITED) as image:
         out[...] = np.asarray(image)
+
+
+def _by_header(raw: Raw, header: JpegHeader | PngHeader, out: Pixels, max_pixels: int) -> None:
+    if isinstance(header, PngHeader):
+        _by_png(raw, header, out)
+        return
+    whole = Box(0, 0, header.height, header.width)
+    if out.ndim == 3 or header.components == 1:
+        _by_turbo(raw, out, whole, header[:2], max_pixels=max_pixels)
+        return
+    colours = np.empty((*out.shape, 3), dtype=np.uint8)
+    _by_turbo(raw, colours, whole, header[:2], max_pixels=max_pixels)
+    out[...] = np.asarray(Image.fromarray(colours).convert("L"))
 
 
 def _by_turbo(
     raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], *, max_pixels: int, eighths: int = 8
 ) -> None:
     """Decode a box of a JPEG whose size, scaled, is `whole`: height and width."""
+    _past_junk(raw, lambda data: _by_library(data, out, box, whole, max_pixels, eighths))
+
+
+def _past_junk(raw: Raw, decode: Callable[[Raw], None]) -> None:
+    """Decode a JPEG; if there is junk before its end mark, again without that.
+
+    Raises:
+        DecodeError: If it is damaged.
+    """
+    for left in reversed(range(_JUNK_TRIES)):
+        try:
+            decode(raw)
+            return
+        except ValueError as error:
+            junk = _JUNK.search(str(error))
+            if junk is None or not left:
+                text = str(error).lower()
+                rule = "truncated" if "truncated" in text or "premature end" in text else "undecodable"
+                raise DecodeError(f"damaged JPEG: {error}", rule=rule) from error
+            raw = _without_junk(raw, int(junk[1]))
+
+
+def _by_library(raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], max_pixels: int, eighths: int) -> None:
     channels = 1 if out.ndim == 2 else out.shape[2]
-    try:
-        if _native is not None:
-            top, left, height, width = box
-            # Libraries smooth a picture with incomplete scans differently; simplejpeg and Pillow do it alike.
-            with suppress(NotImplementedError):
-                _native.decode(raw, out, height, width, channels, left, top, eighths, max_pixels)
-                return
-        if out.shape[:2] == whole:
-            _by_simplejpeg(raw, out, channels)
-        else:
-            pixels = np.empty((*whole, *out.shape[2:]), dtype=np.uint8)
-            _by_simplejpeg(raw, pixels, channels)
-            out[...] = cut(pixels, box)
-    except ValueError as error:
-        raise DecodeError(f"damaged JPEG: {error}") from error
+    if _native is not None:
+        top, left, height, width = box
+        # Libraries smooth a picture with incomplete scans differently; simplejpeg and Pillow do it alike.
+        with suppress(NotImplementedError):
+            _native.decode(raw, out, height, width, channels, left, top, eighths, max_pixels)
+            return
+    if out.shape[:2] == whole:
+        _by_simplejpeg(raw, out, channels)
+    else:
+        pixels = np.empty((*whole, *out.shape[2:]), dtype=np.uint8)
+        _by_simplejpeg(raw, pixels, channels)
+        out[...] = cut(pixels, box)
+
+
+def _without_junk(raw: Raw, count: int) -> bytes:
+    """Return a JPEG without the bytes that stand between its last scan and its end mark: they are of no pixel.
+
+    They are cut off before the first end mark behind a scan, where the library found it; what it still objects to
+    then is damage.
+    """
+    data = bytes(raw)
+    at, is_behind = 2, False
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 4:
+        marker = data[at + 1]
+        if marker == 0xD9 and is_behind:
+            return data[: at - count] + data[at:]
+        # In a scan, a zero or the mark of a restart follows; else comes a segment of a stated length.
+        is_bare = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9
+        is_behind = is_behind or marker == 0xDA
+        at += 1 if marker == 0xFF else 2 if is_bare else 2 + (data[at + 2] << 8 | data[at + 3])
+    end = data.rfind(b"\xff\xd9")
+    return data[: max(0, end - count)] + data[end:]
+
+
+def _check_strictly(raw: Raw) -> None:
+    """Refuse a JPEG that is Pillow's, and that libjpeg warns about: Pillow would paint over the damage.
+
+    Raises:
+        DecodeError: If it is damaged.
+    """
+    import simplejpeg
+
+    def decode(data: Raw) -> None:
+        if bytes(data).count(b"\xff\xda") > _MAX_SCANS:
+            raise ValueError(f"the JPEG has more than {_MAX_SCANS} scans")
+        _, _, space, _ = simplejpeg.decode_jpeg_header(data, strict=True)
+        simplejpeg.decode_jpeg(data, "CMYK" if space in ("CMYK", "YCCK") else "RGB", min_factor=8, strict=True)
+
+    _past_junk(raw, decode)
 
 
 def _by_simplejpeg(raw: Raw, out: Pixels, channels: int) -> None:
@@ -278,29 +388,37 @@ def _by_simplejpeg(raw: Raw, out: Pixels, channels: int) -> None:
 
 
 def _by_pillow(raw: Raw, channels: int, max_pixels: int, shape: tuple[int, ...] | None = None) -> Pixels:
-    with _opened(raw) as image:
+    name = format_of(raw)
+    if name is not None and is_deep(raw, name):
+        raise _too_deep()
+    with _opened(raw, max_pixels) as image:
         width, height = image.size
         _check(height, width, max_pixels, shape)
-        if image.mode in _DEEP_MODES:
-            raise DecodeError(f"mode {image.mode} has more than 8 bits; store such pictures as npy")
+        if stored_dtype(image) != _UINT8:
+            raise _too_deep()
         mode = _MODES[channels]
+        if channels != 4:
+            image.load()
+            image.info.pop("transparency", None)  # of no use without alpha, and Pillow warns about some
         return np.array(image if image.mode == mode else image.convert(mode))
 
 
+def _too_deep() -> DecodeError:
+    return DecodeError(
+        "the picture has more than 8 bits, which an `image` column would cut off; publish it as codec `native_image` "
+        "(in a recipe: pixels = \"native\" under [image]), or as npy"
+    )
+
+
 @contextmanager
-def _opened(raw: Raw) -> Iterator[Any]:
-    """Open a picture with Pillow; whatever it raises then is a DecodeError."""
-    try:
-        with Image.open(io.BytesIO(raw), formats=_FORMATS) as image:
-            yield image
-    except DecodeError:
-        raise
-    except Exception as error:  # on hostile bytes, decoders of formats raise whatever they run into
-        raise DecodeError(f"no picture, or a damaged one: {error}") from error
+def _opened(raw: Raw, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    with pillow_errors(), open_picture(raw, max_pixels=max_pixels) as image:
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            _check_strictly(raw)
+        yield image
 
 
 def _check(height: int, width: int, max_pixels: int, shape: tuple[int, ...] | None = None) -> None:
-    if width * height > max_pixels:
-        raise DecodeError(f"{width}x{height} pixels are more than max_pixels={max_pixels:,}")
+    check_pixels(width, height, max_pixels)
     if shape is not None and shape[:2] != (height, width):
         raise DecodeError(f"expected shape {shape}, found height {height} and width {width}")

@@ -33,6 +33,10 @@ _FIRST_CHUNK = len(_START) + _HEADER.size
 _CHUNK = struct.Struct(">I4s")  # bytes of content, name; after the content comes the CRC-32 of name and content
 _CRC = struct.Struct(">I")
 _CHANNELS = {0: 1, 2: 3}
+_DEEP_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+_WHOLE = ((0, 0, 1, 1),)
+"""Of each pass of an interlaced picture: first row, first column, step of rows, step of columns."""
 _FOR_PILLOW = (b"tRNS", b"acTL")  # alpha, and a picture that moves
 _IS_OPTIONAL = 0x20  # the bit of a chunk's name that is set where it may be passed over
 
@@ -69,6 +73,51 @@ def png_header(raw: Raw) -> PngHeader | None:
     return None
 
 
+def deep_png_header(raw: Raw) -> PngHeader:
+    """Read what a PNG of 16 bits says first, whatever its channels; interlacing is told by `read_deep_png`.
+
+    Raises:
+        DecodeError: If it is damaged.
+    """
+    if raw[: len(_START)] != _START or len(raw) < _FIRST_CHUNK:
+        raise DecodeError("damaged PNG: no header")
+    width, height, bits, colour, *methods, crc = _HEADER.unpack_from(raw, len(_START))
+    if isal_zlib.crc32(raw[12 : _FIRST_CHUNK - 4]) != crc or colour not in _DEEP_CHANNELS:
+        raise DecodeError("damaged PNG: the checksum of its header differs, or its colours are unknown")
+    if not (height > 0 < width) or bits != 16 or methods[:2] != [0, 0] or methods[2] > 1:
+        raise DecodeError(f"damaged PNG: {width}x{height} pixels of {bits} bits, packed by methods {methods}")
+    return PngHeader(height, width, _DEEP_CHANNELS[colour], bits, _FIRST_CHUNK)
+
+
+def read_deep_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+    """Read the pixels of a PNG of 16 bits, interlaced or not.
+
+    Args:
+        raw: The file.
+        header: Its `deep_png_header`.
+        out: uint16, C-contiguous: (H, W), or (H, W, channels).
+
+    Raises:
+        DecodeError: If it is damaged or cut off.
+    """
+    is_interlaced = raw[_FIRST_CHUNK - 5] == 1
+    # A pass without a pixel has no rows in the file.
+    parts = [part for y, x, dy, dx in (_ADAM7 if is_interlaced else _WHOLE) if (part := out[y::dy, x::dx]).size]
+    # sizes: bytes of each part, with one for the filter of each row
+    sizes = [len(part) * (1 + part.shape[1] * 2 * header.channels) for part in parts]
+    packed = np.frombuffer(_inflated(_pixel_parts(raw), sum(sizes)), np.uint8)
+    for part, size in zip(parts, sizes, strict=True):
+        rows, packed = packed[:size].reshape(len(part), -1), packed[size:]
+        # filtered: (rows, pixels of a row, channels, bytes of a value)
+        filtered = rows[:, 1:].reshape(*part.shape[:2], header.channels, 2)
+        for channel in range(header.channels):
+            # A filter looks at the same byte of other pixels: each channel can be read as a picture of its own.
+            own = np.concatenate((rows[:, :1], filtered[:, :, channel].reshape(len(part), -1)), axis=1)
+            pixels = np.empty(part.shape[:2], dtype=np.uint16)
+            _undo_filters(own, pixels, 2)
+            part[(..., channel) if part.ndim == 3 else ...] = pixels
+
+
 def is_read_here(header: PngHeader) -> bool:
     """Return whether `read_png` reads it: all if the module is compiled, else what Pillow would cut to 8 bits."""
     return _native is not None or (header.bits == 16 and header.channels == 3)
@@ -86,15 +135,8 @@ def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
         DecodeError: If it is damaged or cut off.
     """
     pixel_bytes = header.channels * header.bits // 8
-    row_bytes = header.width * pixel_bytes
-    rows = _inflated(_pixel_parts(raw), header.height * (1 + row_bytes))
-    unfilter = _unfilter if _native is None else _native.unfilter
-    try:
-        unfilter(rows, out, row_bytes, pixel_bytes)
-    except ValueError as error:
-        raise DecodeError(f"damaged PNG: {error}") from error
-    if header.bits == 16 and sys.byteorder == "little":
-        out.byteswap(inplace=True)
+    rows = _inflated(_pixel_parts(raw), header.height * (1 + header.width * pixel_bytes))
+    _undo_filters(rows, out, pixel_bytes)
 
 
 def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
@@ -132,7 +174,7 @@ def read_pngs(data: NDArray[np.uint8], places: NDArray[np.int64], header: PngHea
 
 
 def check_png(raw: Raw) -> None:
-    """Check a PNG that another is to read.
+    """Check a PNG that another is to read, which checks the header.
 
     Raises:
         DecodeError: If a checksum differs, or the file is cut off.
@@ -153,7 +195,11 @@ def _pixel_parts(raw: Raw) -> list[memoryview]:
 
 
 def _chunks(raw: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield name and content of the chunks between the header and the end mark."""
+    """Yield name and content of the chunks between the header and the end mark.
+
+    Raises:
+        DecodeError: If a checksum differs, or the file is cut off.
+    """
     at, end = _FIRST_CHUNK, len(raw) - 12
     while at <= end:
         size, name = _CHUNK.unpack_from(raw, at)
@@ -166,7 +212,7 @@ def _chunks(raw: memoryview) -> Iterator[tuple[bytes, memoryview]]:
             return
         yield name, raw[at + 8 : crc_at]
         at = crc_at + 4
-    raise DecodeError(f"damaged PNG: it is cut off, or a chunk is; it has {len(raw):,} bytes")
+    raise DecodeError(f"damaged PNG: it is cut off, or a chunk is; it has {len(raw):,} bytes", rule="truncated")
 
 
 def _inflated(parts: list[memoryview], size: int) -> bytes:
@@ -181,7 +227,17 @@ def _inflated(parts: list[memoryview], size: int) -> bytes:
     return content
 
 
-def _unfilter(filtered: bytes, out: NDArray[Any], row_bytes: int, pixel_bytes: int) -> None:
+def _undo_filters(rows: Any, out: NDArray[Any], pixel_bytes: int) -> None:
+    unfilter = _unfilter if _native is None else _native.unfilter
+    try:
+        unfilter(rows, out, out.shape[1] * pixel_bytes, pixel_bytes)
+    except ValueError as error:
+        raise DecodeError(f"damaged PNG: {error}") from error
+    if out.itemsize == 2 and sys.byteorder == "little":
+        out.byteswap(inplace=True)
+
+
+def _unfilter(filtered: Any, out: NDArray[Any], row_bytes: int, pixel_bytes: int) -> None:
     """Undo the filters as the compiled module does, some hundred times slower."""
     rows = np.frombuffer(filtered, np.uint8)[: len(out) * (1 + row_bytes)].reshape(len(out), 1 + row_bytes)
     # above, row: (pixels and one of zeros before them, bytes of a pixel)

@@ -1,0 +1,164 @@
+"""Pictures deeper than 8 bits, as arrays of their own type: nothing is scaled, rounded or cut to a byte.
+
+| file | array |
+|---|---|
+| PNG of 16 bits | uint16 (H, W), (H, W, 2), (H, W, 3) or (H, W, 4): grey or RGB, with alpha where it has it |
+| PPM, PGM with a maximum above 255 | uint16 (H, W) or (H, W, 3), values as stored |
+| PFM, grey | float32 (H, W) |
+| TIFF, one sample a pixel | int8, uint16, int16, uint32, int32 or float32 (H, W) |
+
+What is deeper and not in this list (TIFF in colour, AVIF of 10 and 12 bits, doubles) is refused rather than reduced.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFile, TiffImagePlugin
+
+from loaders.decoding.containers import Raw, av1_depth, format_of
+from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
+from loaders.decoding.png import deep_png_header, read_deep_png
+from loaders.errors import DecodeError
+
+UINT8 = np.dtype(np.uint8)
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_TIFF_DTYPES = {
+    (1, 12): np.uint16, (1, 16): np.uint16, (1, 32): np.uint32,
+    (2, 8): np.int8, (2, 16): np.int16, (2, 32): np.int32,
+    (3, 32): np.float32,
+}  # fmt: skip
+"""(SampleFormat, BitsPerSample) -> type."""
+_NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})"
+_PPM_HEADER = re.compile(rb"P([2356])" + 3 * _NUMBER + rb"(?:#[^\r\n]*[\r\n])*\s")
+_COMMENT = re.compile(rb"#[^\r\n]*")
+
+
+class Raster(NamedTuple):
+    """What the header of a PPM or PGM says."""
+
+    kind: int
+    """2 and 3: numbers as text; 5 and 6: bytes. 3 and 6 are RGB."""
+    width: int
+    height: int
+    most: int
+    """The largest value."""
+    start: int
+    """Where the values begin."""
+
+
+def is_deep(raw: Raw, name: str) -> bool:
+    """Return whether a PNG, PPM or AVIF is deeper than 8 bits; of a TIFF, `stored_dtype` knows.
+
+    Raises:
+        DecodeError: unsupported_depth, of an AVIF.
+    """
+    if name == "PNG":
+        return bytes(raw[12:16]) == b"IHDR" and len(raw) > 24 and raw[24] == 16
+    if name == "PPM":
+        raster = raster_of(raw)
+        return raster is not None and raster.most > 255
+    if name == "AVIF" and (bits := av1_depth(raw)) > 8:
+        raise _unsupported(f"an AVIF of {bits} bits, which Pillow would cut to 8")
+    return False
+
+
+def stored_dtype(image: ImageFile.ImageFile) -> np.dtype[Any]:
+    """Return the type of the values of an image that Pillow opened; uint8 for all that has at most 8 bits.
+
+    Raises:
+        DecodeError: unsupported_depth.
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = set(_values(image, TiffImagePlugin.BITSPERSAMPLE))
+        kinds = set(_values(image, TiffImagePlugin.SAMPLEFORMAT))
+        if max(bits) <= 8 and kinds <= {1, 4}:
+            return UINT8
+        form = (*kinds, *bits) if len(kinds) == len(bits) == 1 else ()
+        if len(image.getbands()) != 1 or form not in _TIFF_DTYPES:
+            text = f"bits {sorted(bits)}, sample format {sorted(kinds)}, {len(image.getbands())} samples a pixel"
+            raise _unsupported(f"a TIFF of {text}")
+        return np.dtype(_TIFF_DTYPES[cast("tuple[int, int]", form)])
+    if image.mode == "F" and image.format == "PPM":
+        return np.dtype(np.float32)
+    if image.mode in _DEEP_MODES:
+        raise _unsupported(f"mode {image.mode} of {image.format}")
+    return UINT8
+
+
+def decode_deep(raw: Raw, *, max_pixels: int) -> NDArray[Any] | None:
+    """Return the pixels of a picture that is deeper than 8 bits, None if it is not.
+
+    Raises:
+        DecodeError: If it is no picture, damaged, too large, or of a depth that is not read.
+    """
+    name = format_of(raw)
+    if name is not None and is_deep(raw, name):
+        return _deep_png(raw, max_pixels) if name == "PNG" else _deep_raster(raw, max_pixels)
+    if name not in ("TIFF", "PPM"):
+        return None
+    with pillow_errors(), open_picture(raw, max_pixels=max_pixels) as image:
+        return deep_pixels(image)
+
+
+def deep_pixels(image: ImageFile.ImageFile) -> NDArray[Any] | None:
+    """Return the pixels of an image that Pillow opened, if it is deeper than 8 bits.
+
+    Raises:
+        DecodeError: unsupported_depth, and what Pillow raises as it is.
+    """
+    dtype = stored_dtype(image)
+    if dtype == UINT8:
+        return None
+    found = np.array(image)
+    if found.dtype.itemsize == dtype.itemsize:
+        return found.astype(found.dtype.newbyteorder("="), copy=False).view(dtype)
+    return found.astype(dtype)  # int32 of Pillow's that holds numbers of 16 bits
+
+
+def raster_of(raw: Raw) -> Raster | None:
+    """Return what the header of a PPM or PGM says; None for other files of the family."""
+    found = _PPM_HEADER.match(bytes(raw[:4096]))
+    return Raster(*(int(number) for number in found.groups()), found.end()) if found else None
+
+
+def _deep_png(raw: Raw, max_pixels: int) -> NDArray[Any]:
+    header = deep_png_header(raw)
+    check_pixels(header.width, header.height, max_pixels)
+    shape = (header.height, header.width, header.channels)[: 2 if header.channels == 1 else 3]
+    out = np.empty(shape, dtype=np.uint16)
+    read_deep_png(raw, header, out)
+    return out
+
+
+def _deep_raster(raw: Raw, max_pixels: int) -> NDArray[Any]:
+    raster = cast("Raster", raster_of(raw))
+    check_pixels(raster.width, raster.height, max_pixels)
+    channels = 3 if raster.kind in (3, 6) else 1
+    count = raster.width * raster.height * channels
+    if count == 0 or raster.most > 65_535:
+        raise DecodeError(f"no picture: {raster.width}x{raster.height} pixels of 0 to {raster.most:,}")
+    if raster.kind in (2, 3):
+        words = _COMMENT.sub(b"", bytes(raw[raster.start :])).split(maxsplit=count)[:count]
+        if not all(word.isdigit() and len(word) <= 5 and int(word) <= raster.most for word in words):
+            raise DecodeError(f"damaged picture: values from 0 to {raster.most:,} are expected")
+        values = np.array([int(word) for word in words], dtype=np.uint16)
+    else:
+        values = np.frombuffer(raw, dtype=">u2", offset=raster.start, count=min(count, (len(raw) - raster.start) // 2))
+    if len(values) < count:
+        raise DecodeError(f"truncated: {count:,} values are expected, found {len(values):,}", rule="truncated")
+    found: NDArray[Any] = values.reshape((raster.height, raster.width, channels)[: 2 if channels == 1 else 3])
+    return found.astype(np.uint16)
+
+
+def _values(image: TiffImagePlugin.TiffImageFile, tag: int) -> tuple[int, ...]:
+    found = image.tag_v2.get(tag, (1,))
+    return tuple(int(value) for value in (found if isinstance(found, tuple) else (found,))) or (1,)
+
+
+def _unsupported(what: str) -> DecodeError:
+    return DecodeError(f"{what}: deeper than 8 bits, and of a kind that is not read yet", rule="unsupported_depth")

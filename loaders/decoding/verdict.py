@@ -1,0 +1,67 @@
+"""Can this file be decoded? One answer for the lake that takes it, the build that chooses it and the reader.
+
+A picture that `judge` passes is one that the reader decodes: the verdict is the reader's own decoding, at a fraction
+of the size where that tells as much. It is about the first frame, which is what a reader delivers, and about the file
+being whole: what is cut off is refused, whatever frame it cuts; bytes that belong to no pixel (behind the last scan of
+a JPEG, a missing end mark of a GIF, a second picture behind the first, text in a PNG) change nothing.
+
+Pixels of 8 bits and fewer are those of Pillow's `convert("RGB")`, alpha and palette included; deeper ones are read as
+`loaders.decoding.native` says, or refused.
+
+This module, and no other of the decoders, is what the lake imports.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from loaders.decoding.containers import Raw, format_of, gif_layout
+from loaders.decoding.opening import MAX_PIXELS, open_picture, pillow_errors
+from loaders.decoding.pictures import check_picture
+from loaders.errors import DecodeError
+
+VERDICT_VERSION = 2
+"""Raised when a file gets another verdict than before: what an older version refused is looked at again."""
+
+__all__ = [
+    "MAX_PIXELS",
+    "VERDICT_VERSION",
+    "DecodeError",
+    "Verdict",
+    "format_of",
+    "gif_layout",
+    "judge",
+    "open_picture",
+    "pillow_errors",
+]
+
+
+class Verdict(NamedTuple):
+    """What a picture that can be decoded is."""
+
+    format: str
+    """Pillow's name of its format: JPEG, PNG ..."""
+    width: int
+    height: int
+    channels: int
+    """1 (grey), 3, or 2 and 4 where alpha was kept."""
+    pixel_type: str
+    """Type of its values as they are read: uint8, or uint16, int32, float32 ... of a deeper one."""
+
+
+def judge(raw: Raw, *, max_pixels: int = MAX_PIXELS) -> Verdict:
+    """Return what a picture is, having decoded it.
+
+    Args:
+        raw: The file.
+        max_pixels: A picture with more is refused before memory is taken.
+
+    Raises:
+        DecodeError: If it cannot be decoded; `rule` is truncated, undecodable, too_many_pixels or unsupported_depth.
+    """
+    name = format_of(raw)
+    if name is None:
+        raise DecodeError("no picture: its first bytes are of no kind that is read")
+    form = check_picture(raw, max_pixels=max_pixels)
+    height, width, *more = form.shape
+    return Verdict(name, width, height, more[0] if more else 1, form.dtype.name)
