@@ -16,6 +16,7 @@ def rejected_row(
     source: str | None = None,
     location: str | None = None,
     raw: str | None = None,
+    judged_by: str | None = None,
 ) -> dict[str, object]:
     """Return a row of silver.rejected, without clock columns and hash.
 
@@ -26,13 +27,16 @@ def rejected_row(
         source: Name of the source, if it belongs to one.
         location: URI, file or line.
         raw: The input's own text; cut at 10,000 characters.
+        judged_by: What the verdict rests on; see silver.rejected.
     """
+    named = [step, subject, error.rule, error.reason]
     return {
-        "rejected_id": content_id([step, subject, error.rule, error.reason]),
+        "rejected_id": content_id(named if judged_by is None else [*named, judged_by]),
         "step": step,
         "subject": subject,
         "rule": error.rule,
         "reason": error.reason,
+        "judged_by": judged_by,
         "source": source,
         "location": location,
         "raw": None if raw is None else raw[:RAW_CHARACTERS],

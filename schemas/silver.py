@@ -24,6 +24,8 @@ ENTITIES = Table(
         Column("group_keys", pa.map_(pa.string(), pa.string()), "What must not be split between train and "
                "test: patient, speaker, session, site ... by name; empty when nothing is known."),
         Column("captured_at", TIMESTAMP, "When it was recorded, from the media itself.", null="not known"),
+        Column("pixel_type", pa.string(), "Type of the values of a picture as the reader decodes it: uint8 (8 bits "
+               "and fewer), or of a deeper one uint16, int32, float32 ...", null="no picture"),
         Column("origin", pa.string(), "real, synthetic or augmented."),
         Column("created_at", TIMESTAMP, "When we first recorded the entity.", clock=True),
         Column("first_version", pa.int64(), "Version of this table that first held the entity: its age, which decides "
@@ -88,11 +90,15 @@ REJECTED = Table(
     name="silver.rejected",
     doc="One input that did not pass, with rule and reason. seen = stored + duplicate + rejected, always.",
     columns=(
-        Column("rejected_id", pa.string(), "Content id (32 hex) of step, subject, rule and reason."),
+        Column("rejected_id", pa.string(), "Content id (32 hex) of step, subject, rule, reason and, where "
+               "it is stated, judged_by."),
         Column("step", pa.string(), "Step that rejected it: entities, dimensions, opinions ..."),
         Column("subject", pa.string(), "What was rejected: a landed_id, an entity_id, or file:line."),
         Column("rule", pa.string(), "Short stable name of the rule, for example truncated."),
         Column("reason", pa.string(), "One sentence for a person."),
+        Column("judged_by", pa.string(), "What the verdict rests on: `probe 2`, or a limit beside it, as in `probe 2, "
+               "max_pixels 64000000`. Under another one the step looks again; the row stays as history.",
+               null="circumstances that may pass, or a step that always looks again"),
         Column("source", pa.string(), "Name of the source.", null="belongs to no source"),
         Column("location", pa.string(), "URI, file or line where it stands.", null="only the subject is known"),
         Column("raw", pa.string(), "The input's own text, at most 10,000 characters.", null="not text"),

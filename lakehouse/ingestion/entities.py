@@ -12,11 +12,11 @@ import pyarrow as pa
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.lake import Lake
-from lakehouse.media.image import probe_image
+from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.limits import ImageLimits
 from lakehouse.objects import read_bytes
 from lakehouse.outputs import insert_outputs, union_batch, union_schema
-from lakehouse.query import count_rows, query
+from lakehouse.query import count_rows, fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.rejects import rejected_row
 from lakehouse.steps import StepRecord, balance, step
@@ -31,21 +31,44 @@ select b.landed_id, b.source, b.drop_name, b.uri, b.path, b.name, b.size_bytes, 
     b.object_uri, b.captured_at, b.origin, b.group_keys, b.rule, b.reason
 from bronze.landed_files b
 where not exists (select 1 from silver.entity_sources s where s.landed_id = b.landed_id)
-  and not exists (select 1 from silver.rejected r where r.subject = b.landed_id and r.step = 'entities')
+  and not exists (
+    select 1 from silver.rejected r
+    where r.subject = b.landed_id and r.step = 'entities'
+      and r.judged_by in ($land, $probe, $too_large, $too_many_pixels, $too_many_frames)
+  )
 """
-"""Observations that are neither linked to an entity nor rejected yet."""
+"""Observations that are neither linked to an entity nor rejected by what judges now: an older probe, other limits and
+circumstances that may have passed leave a rejection that does not count."""
+
+RULES = """
+select rule, count(*) as n, min(location) as example, min_by(reason, location) as reason
+from outputs where target_table = 'silver.rejected' group by rule order by rule
+"""
+
+_LIMITS = {"too_large": "max_bytes", "too_many_pixels": "max_pixels", "too_many_frames": "max_frames"}
+"""Rule -> the limit that it rests on."""
+_CIRCUMSTANCES = ("changed_after_landing",)
+"""Rules that are no fault of the bytes."""
 
 
 def entities(lake: Lake) -> Receipt:
     """Turn every new observation of bronze into an entity, a further source of one, or a rejection.
 
+    What was rejected is looked at again by a probe of another version, under other limits, and each time if it was no
+    fault of the bytes.
+
     Returns:
-        Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities.
+        Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities. Its notes tell by rule
+        what was rejected.
 
     Raises:
         CheckFailedError: If the counts do not balance.
     """
-    inputs = {LANDED_FILES.name: head(lake.root, LANDED_FILES), "images": dataclasses.asdict(lake.config.images)}
+    inputs = {
+        LANDED_FILES.name: head(lake.root, LANDED_FILES),
+        "images": dataclasses.asdict(lake.config.images),
+        "probe": PROBE_VERSION,
+    }
     with step(lake, "entities", inputs=inputs) as record:
         if not record.unchanged:
             _find_entities(lake, record)
@@ -53,10 +76,11 @@ def entities(lake: Lake) -> Receipt:
 
 
 def _find_entities(lake: Lake, record: StepRecord) -> None:
-    todo = lake.engine.stage(query(lake, TODO))
+    limits = image_limits(lake)
+    todo = lake.engine.stage(query(lake, TODO, params=judges(limits)))
     outputs = lake.engine.map_batches(
         todo,
-        functools.partial(probe_batches, root=str(lake.root), limits=image_limits(lake), now=lake.clock()),
+        functools.partial(probe_batches, root=str(lake.root), limits=limits, now=lake.clock()),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,
         label="entities",
@@ -70,6 +94,17 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
     record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
     balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
     record.counts_again = dict.fromkeys(record.counts, 0)
+    for row in fetch(lake, RULES, inputs={"outputs": outputs}) if rejected else ():
+        everything = "nothing could be taken; " if rejected == seen and row["n"] == seen else ""
+        record.note(row["rule"], f"{everything}{row['reason']} ({row['example']})", count=row["n"])
+        record.complete &= row["rule"] not in _CIRCUMSTANCES
+
+
+def judges(limits: ImageLimits) -> dict[str, str]:
+    """Return what rejections rest on now: by whom (`land` and the probe), and for each rule about a limit, by that."""
+    probe = f"probe {PROBE_VERSION}"
+    about = {rule: f"{probe}, {limit} {getattr(limits, limit)}" for rule, limit in _LIMITS.items()}
+    return {"land": "land", "probe": probe, **about}
 
 
 def image_limits(lake: Lake) -> ImageLimits:
@@ -109,8 +144,11 @@ def _outcome(
             raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
         facts = probe_image(data, name=str(seen["name"]), limits=limits)
     except RejectedInputError as error:
+        known = judges(limits)
+        judged_by = "land" if seen["rule"] is not None else known.get(error.rule, known["probe"])
         row = rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
-                           location=str(seen["uri"]))
+                           location=str(seen["uri"]),
+                           judged_by=None if error.rule in _CIRCUMSTANCES else judged_by)
         yield REJECTED, finish_row(row, REJECTED, now)
         return
     entity = {
@@ -121,6 +159,7 @@ def _outcome(
         "storage": "copy" if seen["status"] == "stored" else "link",
         "group_keys": seen["group_keys"],
         "captured_at": seen["captured_at"] or facts.captured_at,
+        "pixel_type": facts.pixel_type,
         "origin": seen["origin"],
     }
     yield ENTITIES, finish_row(entity, ENTITIES, now)

@@ -32,7 +32,15 @@ from lakehouse.errors import RejectedInputError
 from lakehouse.media.exif import read_exif
 from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
 from lakehouse.media.sniff import PICTURES, Data, claimed, is_start_of, sniff
-from loaders.decoding.verdict import VERDICT_VERSION, DecodeError, Verdict, gif_layout, judge, open_picture, pillow_errors
+from loaders.decoding.verdict import (
+    VERDICT_VERSION,
+    DecodeError,
+    Verdict,
+    gif_layout,
+    judge,
+    open_picture,
+    pillow_errors,
+)
 
 PROBE_VERSION = VERDICT_VERSION
 """Raised when the same file would be judged otherwise: what an older probe rejected is looked at again."""

@@ -138,7 +138,7 @@ def webp_canvas(raw: Raw) -> tuple[int, int]:
 def slim_png(raw: Raw) -> Raw:
     """Return a PNG without what says nothing about its pixels, as far as it goes; nothing is checked.
 
-    Pillow refuses a picture for a long text or colour profile, or a bad size in dots per inch; no pixel depends on them.
+    Pillow refuses a picture for a long text or colour profile, or a bad resolution; no pixel depends on them.
     """
     kept, at, is_slim = [raw[:_PNG_START]], _PNG_START, False
     while at + 8 <= len(raw):
@@ -167,7 +167,7 @@ def _check_tiff(raw: Raw) -> None:
     order = "<" if raw[:1] == b"I" else ">"
     is_big = raw[2 if order == "<" else 3] == 43
     count_form, entry_form, place_form = ("Q", "HHQ8s", "Q") if is_big else ("H", "HHL4s", "L")
-    at, seen = _unpacked(raw, order + place_form, 8 if is_big else 4)[0], set()
+    at, seen = _unpacked(raw, order + place_form, 8 if is_big else 4)[0], set[int]()
     while at and at not in seen and len(seen) < _MAX_PAGES:
         seen.add(at)
         (count,) = _unpacked(raw, order + count_form, at)

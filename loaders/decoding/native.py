@@ -13,7 +13,6 @@ What is deeper and not in this list (TIFF in colour, AVIF of 10 and 12 bits, dou
 from __future__ import annotations
 
 import re
-import sys
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -28,9 +27,8 @@ from loaders.errors import DecodeError
 UINT8 = np.dtype(np.uint8)
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _TIFF_DTYPES = {
-    (1, 12): np.uint16, (1, 16): np.uint16, (1, 32): np.uint32,
-    (2, 8): np.int8, (2, 16): np.int16, (2, 32): np.int32,
-    (3, 32): np.float32,
+    (1, 12): "uint16", (1, 16): "uint16", (1, 32): "uint32", (2, 8): "int8", (2, 16): "int16", (2, 32): "int32",
+    (3, 32): "float32",
 }  # fmt: skip
 """(SampleFormat, BitsPerSample) -> type."""
 _NUMBER = rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})"
@@ -78,11 +76,11 @@ def stored_dtype(image: ImageFile.ImageFile) -> np.dtype[Any]:
         kinds = set(_values(image, TiffImagePlugin.SAMPLEFORMAT))
         if max(bits) <= 8 and kinds <= {1, 4}:
             return UINT8
-        form = (*kinds, *bits) if len(kinds) == len(bits) == 1 else ()
-        if len(image.getbands()) != 1 or form not in _TIFF_DTYPES:
+        known = _TIFF_DTYPES.get((min(kinds), min(bits))) if len(kinds) == len(bits) == 1 else None
+        if len(image.getbands()) != 1 or known is None:
             text = f"bits {sorted(bits)}, sample format {sorted(kinds)}, {len(image.getbands())} samples a pixel"
             raise _unsupported(f"a TIFF of {text}")
-        return np.dtype(_TIFF_DTYPES[cast("tuple[int, int]", form)])
+        return np.dtype(known)
     if image.mode == "F" and image.format == "PPM":
         return np.dtype(np.float32)
     if image.mode in _DEEP_MODES:
@@ -123,7 +121,10 @@ def deep_pixels(image: ImageFile.ImageFile) -> NDArray[Any] | None:
 def raster_of(raw: Raw) -> Raster | None:
     """Return what the header of a PPM or PGM says; None for other files of the family."""
     found = _PPM_HEADER.match(bytes(raw[:4096]))
-    return Raster(*(int(number) for number in found.groups()), found.end()) if found else None
+    if found is None:
+        return None
+    kind, width, height, most = (int(number) for number in found.groups())
+    return Raster(kind, width, height, most, found.end())
 
 
 def _deep_png(raw: Raw, max_pixels: int) -> NDArray[Any]:

@@ -29,6 +29,9 @@ MAX_PIXELS = 64_000_000
 """Width times height beyond which a picture is refused unless one asks for more: about 256 MB to decode one. The lake
 and the reader have the same default, so that what one takes the other does not refuse."""
 
+UNLIMITED = 1 << 62
+"""For `max_pixels`, where nothing is decoded."""
+
 DECODERS = (
     AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin,
     PngImagePlugin, PpmImagePlugin, TiffImagePlugin, WebPImagePlugin,
@@ -39,7 +42,7 @@ _CUT = ("truncated", "not enough image data", "unexpected end of file", "buffer 
 def open_picture(raw: Raw, *, max_pixels: int, is_whole: bool = True) -> ImageFile.ImageFile:
     """Return Pillow's image of a file; its pixels are not decoded yet.
 
-    Pillow's own limit does not apply, `max_pixels` does.
+    Pillow's own limit, of 89 million pixels, is raised in this process where `max_pixels` is above it.
 
     Args:
         raw: The file.
@@ -49,6 +52,7 @@ def open_picture(raw: Raw, *, max_pixels: int, is_whole: bool = True) -> ImageFi
     Raises:
         DecodeError: With a rule: no picture that we read, a cut or damaged one, or one of too many pixels.
     """
+    _raise_the_limit_of_pillow(max_pixels)
     with pillow_errors():
         name = format_of(raw)
         if name is None:
@@ -59,7 +63,9 @@ def open_picture(raw: Raw, *, max_pixels: int, is_whole: bool = True) -> ImageFi
             check_pixels(*gif_layout(raw)[:2], max_pixels)
         elif is_whole:
             check_container(raw, name)
-        image: ImageFile.ImageFile = Image.OPEN[name][0](io.BytesIO(slim_png(raw) if name == "PNG" else raw), "")
+        file = slim_png(raw) if name == "PNG" else raw
+        # Not `Image.open`, which would ask each decoder whether the file is its own.
+        image: ImageFile.ImageFile = Image.OPEN[name][0](io.BytesIO(file), "")
         check_pixels(image.width, image.height, max_pixels)
         return image
 
@@ -73,6 +79,13 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         text = f"{width}x{height} pixels are more than max_pixels={max_pixels:,}"
         raise DecodeError(text, rule="too_many_pixels")
+
+
+def _raise_the_limit_of_pillow(max_pixels: int) -> None:
+    """Let Pillow open what was asked for: some of its decoders know no limit but the one of the whole process."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and limit < max_pixels < UNLIMITED:
+        Image.MAX_IMAGE_PIXELS = max_pixels
 
 
 @contextmanager

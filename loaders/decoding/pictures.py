@@ -20,7 +20,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 
 from loaders.decoding.containers import Raw, format_of
 from loaders.decoding.native import decode_deep, is_deep, raster_of, stored_dtype
-from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
+from loaders.decoding.opening import UNLIMITED, check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import PngHeader, is_read_here, png_header, read_png
 from loaders.errors import DecodeError
 
@@ -40,7 +40,6 @@ _MAX_SCANS = 100
 _JUNK = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _JUNK_TRIES = 4
 """The library does not count what it had read ahead of the end of the scan, which it then meets again."""
-_UNLIMITED = 1 << 62
 
 
 class Box(NamedTuple):
@@ -104,7 +103,7 @@ def picture_size(raw: Raw) -> tuple[int, int]:
     deep = raster_of(raw) if format_of(raw) == "PPM" else None
     if deep is not None:
         return deep.height, deep.width
-    with _opened(raw, _UNLIMITED) as image:
+    with _opened(raw, UNLIMITED) as image:
         width, height = image.size
         return height, width
 
@@ -226,7 +225,7 @@ def stored_form(raw: Raw) -> StoredForm:
     png = png_header(raw)
     if png is not None:
         return StoredForm(_shape(*png[:3]), _UINT16 if png.bits == 16 else _UINT8, png)
-    with _opened(raw, _UNLIMITED) as image:
+    with _opened(raw, UNLIMITED) as image:
         width, height = image.size
         if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
             raise DecodeError(f"a picture with alpha (mode {image.mode}), where grey or RGB is expected")
@@ -278,7 +277,7 @@ def _by_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
     if is_read_here(header):
         read_png(raw, header, out)
         return
-    with _opened(raw, _UNLIMITED) as image:
+    with _opened(raw, UNLIMITED) as image:
         out[...] = np.asarray(image)
 
 

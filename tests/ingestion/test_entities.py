@@ -6,10 +6,11 @@ import hashlib
 import io
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from lakehouse.errors import IngestError
+from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.outputs import insert_outputs
@@ -185,3 +186,87 @@ def test_another_process_that_comes_first_with_the_same_files_upsets_no_count(la
     put(tmp_path / "drop", "b.png", b"no picture")
     land(lake, source(tmp_path / "drop"))
     assert entities(lake).counts == {"seen": 2, "stored": 0, "duplicate": 1, "rejected": 1}
+
+
+def judgements(lake) -> list[tuple[str, str | None]]:
+    """Rule and what it rests on, of every rejection of the step."""
+    rows = fetch(lake, "select rule, judged_by from silver.rejected where step = 'entities' order by judged_by, rule")
+    return [(row["rule"], row["judged_by"]) for row in rows]
+
+
+def test_what_an_older_probe_rejected_is_looked_at_by_a_newer_one(lake, tmp_path, monkeypatch):
+    put(tmp_path / "drop", "a.png", png(1))
+    put(tmp_path / "drop", "bad.png", b"no picture")
+    land(lake, source(tmp_path / "drop"))
+    with monkeypatch.context() as older:
+        older.setattr("lakehouse.ingestion.entities.PROBE_VERSION", 1)
+        older.setattr("lakehouse.ingestion.entities.probe_image", refuse)
+        assert entities(lake).counts == {"seen": 2, "stored": 0, "duplicate": 0, "rejected": 2}
+        assert entities(lake).counts["seen"] == 0
+    assert entities(lake).counts == {"seen": 2, "stored": 1, "duplicate": 0, "rejected": 1}
+    assert entities(lake).counts["seen"] == 0
+    assert judgements(lake) == [
+        ("unsupported_media", "probe 1"), ("unsupported_media", "probe 1"), ("extension_mismatch", "probe 2"),
+    ]
+
+
+def refuse(data: bytes, *, name: str, limits: object) -> None:
+    raise RejectedInputError("unsupported_media", "not read yet")
+
+
+def test_what_was_too_large_is_looked_at_again_when_its_limit_is_raised_and_only_then(tmp_path):
+    put(tmp_path / "drop", "large.png", png(1, side=11))
+    put(tmp_path / "drop", "heavy.png", png(2) + b"\0" * 500)
+    put(tmp_path / "drop", "bad.png", b"no picture")
+    seen = []
+    for limits in ((100, 400), (100, 400), (100, 401), (121, 401), (121, 4000), (121, 4000)):
+        settings = (f"images.max_pixels={limits[0]}", f"images.max_bytes={limits[1]}")
+        with small_lake(tmp_path / "lake", *settings) as lake:
+            land(lake, source(tmp_path / "drop"))
+            receipt = entities(lake)
+            seen.append((receipt.counts["seen"], receipt.counts["stored"]))
+    assert seen == [(3, 0), (0, 0), (1, 0), (1, 1), (1, 1), (0, 0)]
+
+
+def test_the_limit_on_pixels_can_be_raised_beyond_that_of_pillow(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses what has more than twice as many
+    kinds = (("RGB", "PNG"), ("P", "PNG"), ("CMYK", "JPEG"), ("P", "GIF"), ("RGB", "WEBP"), ("L", "TIFF"), ("L", "BMP"))
+    for mode, kind in kinds:
+        buffer = io.BytesIO()
+        Image.new(mode, (30, 20)).save(buffer, kind)
+        put(tmp_path / "drop", f"{mode}.{kind.lower()}", buffer.getvalue())
+    with small_lake(tmp_path / "lake", "images.max_pixels=600") as lake:
+        land(lake, source(tmp_path / "drop"))
+        assert entities(lake).counts == {"seen": 7, "stored": 7, "duplicate": 0, "rejected": 0}
+
+
+def test_a_linked_file_that_is_itself_again_is_taken(lake, tmp_path):
+    put(tmp_path / "drop", "a.png", png(1))
+    land(lake, source(tmp_path / "drop", mode="link"))
+    put(tmp_path / "drop", "a.png", png(2))
+    assert entities(lake).counts["rejected"] == 1
+    put(tmp_path / "drop", "a.png", png(1))
+    assert entities(lake).counts == {"seen": 1, "stored": 1, "duplicate": 0, "rejected": 0}
+
+
+def test_what_was_rejected_is_told_by_rule_and_that_nothing_could_be_taken(lake, tmp_path):
+    for number in range(6):
+        put(tmp_path / "drop", f"{number}.wav", b"RIFF\xff\0\0\0WAVEfmt " + bytes(20 + number))
+    land(lake, source(tmp_path / "drop"))
+    (note,) = entities(lake).notes
+    assert (note.rule, note.count) == ("unsupported_media", 6)
+    assert note.example.startswith("nothing could be taken; audio/wav is not supported")
+
+
+@pytest.mark.parametrize(
+    ("picture", "pixel_type"),
+    [(np.zeros((3, 4), np.uint8), "uint8"), (np.zeros((3, 4), bool), "uint8"), (np.zeros((3, 4), np.uint16), "uint16"),
+     (np.zeros((3, 4), np.int32), "int32"), (np.zeros((3, 4), np.float32), "float32")],
+)
+def test_an_entity_says_what_its_pixels_are(lake, tmp_path, picture, pixel_type):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "TIFF")
+    put(tmp_path / "drop", "a.tif", buffer.getvalue())
+    land(lake, source(tmp_path / "drop"))
+    entities(lake)
+    assert fetch(lake, "select pixel_type from entities") == [{"pixel_type": pixel_type}]
