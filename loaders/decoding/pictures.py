@@ -21,7 +21,7 @@ from PIL import Image, ImageFile, JpegImagePlugin
 from loaders.decoding.containers import Raw, format_of
 from loaders.decoding.native import decode_deep, is_deep, raster_of, stored_dtype
 from loaders.decoding.opening import UNLIMITED, check_pixels, open_picture, pillow_errors
-from loaders.decoding.png import PngHeader, is_read_here, png_header, read_png
+from loaders.decoding.png import PngHeader, deep_png_header, is_read_here, png_header, read_deep_png, read_png
 from loaders.errors import DecodeError
 
 _native: Any = None
@@ -229,6 +229,9 @@ def stored_form(raw: Raw) -> StoredForm:
         width, height = image.size
         if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
             raise DecodeError(f"a picture with alpha (mode {image.mode}), where grey or RGB is expected")
+        if format_of(raw) == "PNG" and is_deep(raw, "PNG"):
+            deep = deep_png_header(raw)
+            return StoredForm(_shape(*deep[:3]), _UINT16, deep)
         shape = _shape(height, width, 1 if image.mode in ("1", "L", *_DEEP_MODES) else 3)
         return StoredForm(shape, _UINT16 if image.mode in _DEEP_MODES else _UINT8, None)
 
@@ -274,6 +277,9 @@ def _png_of(raw: Raw, channels: int) -> PngHeader | None:
 
 
 def _by_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+    if header.bits == 16:
+        read_deep_png(raw, header, out)
+        return
     if is_read_here(header):
         read_png(raw, header, out)
         return

@@ -101,6 +101,9 @@ def read_deep_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
         DecodeError: If it is damaged or cut off.
     """
     is_interlaced = raw[_FIRST_CHUNK - 5] == 1
+    if not is_interlaced and header.channels in (1, 3):
+        read_png(raw, header, out)
+        return
     # A pass without a pixel has no rows in the file.
     parts = [part for y, x, dy, dx in (_ADAM7 if is_interlaced else _WHOLE) if (part := out[y::dy, x::dx]).size]
     # sizes: bytes of each part, with one for the filter of each row

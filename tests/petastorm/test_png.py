@@ -333,8 +333,10 @@ def test_unusual_files_among_many_are_read_or_refused_one_by_one(rng):
             images.decode_all(column([*raws[:4], wrong, raws[5]]))
         assert caught.value.row == 4
     deep = crafted(noise(rng, "rgb 16", 5, 6), [1] * 5)
-    by_another = deep._replace(before=chunk(b"PLTE", b"abc")).file()  # Pillow gives 8 bits of it
-    assert isinstance(images.decode_all(column([deep.file(), by_another])), list)
+    by_another = deep._replace(before=chunk(b"PLTE", b"abc")).file()  # Pillow would give 8 bits of it
+    both = images.decode_all(column([deep.file(), by_another]))
+    assert both.dtype == np.uint16
+    assert same(both[0], both[1])
     assert images.decode_all(column([])) == []
 
 
