@@ -61,7 +61,7 @@ GOLDEN = {
 
 
 GOLDEN_END_TO_END = (
-    "03720ea5d954c2e947e3033a3d5b91f7",
+    "62614a267931d23c1509594d3718db4b",
     "2-22ad341d87fe024f-9b47490a4c723f34",
 )
 """Version id and digest of the members of `WHOLE` over `small_zoo`."""
