@@ -62,7 +62,7 @@ GOLDEN = {
 
 GOLDEN_END_TO_END = (
     "62614a267931d23c1509594d3718db4b",
-    "2-22ad341d87fe024f-9b47490a4c723f34",
+    "2-837c724bce0ad445-5c2bffbe111b8cdc",
 )
 """Version id and digest of the members of `WHOLE` over `small_zoo`."""
 
