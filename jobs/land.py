@@ -2,6 +2,7 @@
 
     ./spark-submit.sh jobs/land.py --lake my_lake --source photos --folder drops/2024-06-01
     petrel land --lake my_lake --source photos --folder drops/2024-06-01
+    petrel land --lake my_lake --source photos --folder data --follow-links --links-root .dvc/cache
     petrel land --lake my_lake --pipeline conf/pipelines/digits.toml
 """
 
@@ -31,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=MODES, default="copy",
                         help="copy the bytes, or link: keep them where they are")
     parser.add_argument("--include", action="append", default=[], metavar="PATTERN", help="land only these names")
+    parser.add_argument("--follow-links", action="store_true",
+                        help="read symbolic links that stay below the folder (default: refuse them, with a reason)")
+    parser.add_argument("--links-root", action="append", default=[], metavar="FOLDER",
+                        help="with --follow-links: links may lead into this folder too, such as the cache of DVC")
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
 
 
@@ -52,7 +57,10 @@ def _sources(args: argparse.Namespace) -> list[Source]:
     if not (args.source and args.folder):
         raise ConfigError("give --source NAME and --folder FOLDER, or --pipeline FILE")
     return [
-        Source(name=args.source, folder=args.folder, drop=args.drop, mode=args.mode, include=tuple(args.include))
+        Source(
+            name=args.source, folder=args.folder, drop=args.drop, mode=args.mode, include=tuple(args.include),
+            follow_links=args.follow_links, links_roots=tuple(args.links_root),
+        )
     ]
 
 

@@ -83,6 +83,8 @@ def _entries(
         resolved = dict(entry)
         if isinstance(entry.get(location), str):
             resolved[location] = str(path.parent / entry[location])
+        if isinstance(entry.get("links_roots"), list):
+            resolved["links_roots"] = [str(path.parent / str(root)) for root in entry["links_roots"]]
         yield f"{path}: [[{section}]] {number}", resolved
 
 

@@ -42,6 +42,11 @@ def uri_path(uri: str) -> bytes:
     return urllib.parse.unquote_to_bytes(uri.removeprefix("file://"))
 
 
+def below(path: bytes, folder: bytes) -> bool:
+    """Say whether a path, both without links, is a folder's or that of something in it."""
+    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+
+
 def resolve(root: str | Path, uri: str) -> bytes:
     """Return the path, as bytes, where the bytes of `uri` are.
 

@@ -6,16 +6,19 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
 from lakehouse.ingestion.listing import Listed, list_folder
+from lakehouse.ingestion.patterns import LeftOut
+from lakehouse.ingestion.remarks import count_gone, note_left_out, note_sources
 from lakehouse.ingestion.sidecar import Sidecars
 from lakehouse.ingestion.source import Source
 from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
 from lakehouse.lake import Lake
 from lakehouse.objects import file_uri
+from lakehouse.progress import progress
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
@@ -59,6 +62,12 @@ where exists (select 1 from bronze.landed_files b where b.sha256 = s.sha256 and 
 """
 
 
+REFUSED = """
+select rule, count(*) as files, min(concat(path, ': ', reason)) as example
+from stored where status = 'refused' group by rule order by rule
+"""
+
+
 def land(lake: Lake, source: Source) -> Receipt:
     """Bring the files of a source in: bytes become objects, every observation a row of bronze.
 
@@ -71,32 +80,42 @@ def land(lake: Lake, source: Source) -> Receipt:
         source: What to land.
 
     Returns:
-        Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes.
+        Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes. `gone`
+        is there where files that were landed from this folder are in it no more; the lake keeps what it has of them.
+        Refused files, by rule, and what looks like a mistake are noted.
 
     Raises:
         IngestError: If the folder or its sidecar cannot be read.
+        ConfigError: If the folder has files and no `include` pattern matches one.
     """
     sidecars = Sidecars(source)
+    left_out = LeftOut()
+    chunks, files = _listing(lake, source, sidecars, left_out)
     inputs = {
         # As a URI: the name of a folder need not be text.
         "source": dataclasses.asdict(source) | {"folder": file_uri(source.folder)},
         "land": dataclasses.asdict(lake.config.land),
-        "files": _fingerprint(lake, source, sidecars),
+        "files": files,
     }
     with step(lake, "land", inputs=inputs) as record:
+        note_left_out(source, left_out, record, seen=sum(chunk.num_rows for chunk in chunks))
         if not record.unchanged:
-            _land_all(lake, source, sidecars, record)
+            _land_all(lake, source, sidecars, chunks, record)
     return record.finished()
 
 
-def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+def _land_all(
+    lake: Lake, source: Source, sidecars: Sidecars, chunks: Sequence[pa.Table], record: StepRecord
+) -> None:
+    here = note_sources(lake, source, record)
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
-    for chunk in _chunks(list_folder(source, leave_out=lake.root), lake.config.land.files_per_commit):
-        listed = pa.Table.from_pylist(list(_described(chunk, sidecars)), schema=LISTED_SCHEMA)
+    for listed in chunks:
         _land_chunk(lake, source, listed, record)
     balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
-    record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]}
+    gone = count_gone(lake, source, chunks, record) if here else {}
+    counts |= gone
+    record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]} | gone
     # Refused files are tried again: a permission may have been given, which no listing shows.
     record.complete = counts["refused"] == 0
 
@@ -122,6 +141,9 @@ def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord
         label=f"land {source.name}",
     )
     outcome = fetch(lake, OUTCOME, inputs={"stored": stored})[0]
+    if outcome["refused"]:
+        for row in fetch(lake, REFUSED, inputs={"stored": stored}):
+            record.note(row["rule"], row["example"], count=row["files"])
     known = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
     new = outcome["distinct_bytes"] - known
     record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
@@ -162,16 +184,24 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
         origin=source.origin,
         max_bytes=lake.config.land.max_file_bytes,
         now=lake.clock(),
+        allowed_roots=source.allowed_roots,
     )
 
 
-def _fingerprint(lake: Lake, source: Source, sidecars: Sidecars) -> str:
-    """Return a hash of everything a listing tells: names, sizes, times and what sidecars state."""
-    digest = hashlib.sha256()
-    for row in _described(list_folder(source, leave_out=lake.root), sidecars):
-        digest.update(repr(row).encode("utf-8", "surrogatepass"))
+def _listing(
+    lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut
+) -> tuple[list[pa.Table], str]:
+    """Return the listed files in chunks of one commit each, and a hash of all that the listing and sidecars tell."""
+    digest, chunks = hashlib.sha256(), []
+    files = list_folder(source, leave_out=lake.root, left_out=left_out)
+    with progress(f"list {source.name}", total=None, unit="files") as advance:
+        while rows := list(itertools.islice(_described(files, sidecars), lake.config.land.files_per_commit)):
+            for row in rows:
+                digest.update(repr(row).encode("utf-8", "surrogatepass"))
+            chunks.append(pa.Table.from_pylist(rows, schema=LISTED_SCHEMA))
+            advance(len(rows))
     digest.update(repr([each.text for each in sidecars.records]).encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+    return chunks, digest.hexdigest()
 
 
 def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:
@@ -180,8 +210,3 @@ def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str
         yield {name: getattr(listed, name) for name in LISTED_FIELDS} | {
             "sidecar_json": stated.text, "captured_at": stated.captured_at, "group_keys": stated.group_keys
         }
-
-
-def _chunks(files: Iterator[Listed], size: int) -> Iterator[list[Listed]]:
-    while chunk := list(itertools.islice(files, size)):
-        yield chunk

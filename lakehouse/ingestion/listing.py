@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import stat
 import unicodedata
@@ -13,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.source import PER_FILE, Source, check_folder
-from lakehouse.objects import file_uri
+from lakehouse.ingestion.patterns import LeftOut, Wanted
+from lakehouse.ingestion.source import Source, check_folder
+from lakehouse.objects import below, file_uri
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -43,24 +43,24 @@ class Listed:
     reason: str | None = None
 
 
-def list_folder(source: Source, *, leave_out: Path | None = None) -> Iterator[Listed]:
-    """Walk the folder of a source, names sorted by bytes. Links are reported, never followed.
+def list_folder(
+    source: Source, *, leave_out: Path | None = None, left_out: LeftOut | None = None
+) -> Iterator[Listed]:
+    """Walk the folder of a source, names sorted by bytes; no folder is searched twice.
+
+    Symbolic links are refused with a reason, unless the source follows links and they stay below its allowed roots.
 
     Args:
         source: The source.
         leave_out: A folder that is not searched: the lake, where it lies inside the source's folder.
+        left_out: Gets what was not taken because of its name.
 
     Raises:
         IngestError: If the folder itself cannot be listed.
         ConfigError: If it is part of a lake.
     """
     check_folder(source)
-    root = os.path.abspath(os.fsencode(source.folder))
-    try:
-        skipped = None if leave_out is None else os.stat(leave_out)
-    except FileNotFoundError:
-        skipped = None
-    yield from _walk(root, source, skipped)
+    yield from _Walk(source, leave_out, Wanted(source, LeftOut() if left_out is None else left_out)).files()
 
 
 def plain_path(relative: bytes) -> str:
@@ -74,61 +74,122 @@ def plain_path(relative: bytes) -> str:
     )
 
 
-def _walk(root: bytes, source: Source, skipped: os.stat_result | None) -> Iterator[Listed]:
-    try:
-        # A stack of our own: folders can be nested deeper than Python calls.
-        stack = [iter(_entries(root))]
-    except OSError as error:
-        raise IngestError(f"source {source.name}: cannot list {source.folder}: {error.strerror}") from error
-    while stack:
-        entry = next(stack[-1], None)
-        if entry is None:
-            stack.pop()
-        elif entry.is_dir(follow_symlinks=False):
-            if skipped is not None and os.path.samestat(entry.stat(follow_symlinks=False), skipped):
+class _Walk:
+    """One walk through the folder of a source."""
+
+    def __init__(self, source: Source, leave_out: Path | None, wanted: Wanted) -> None:
+        self._root = os.path.abspath(os.fsencode(source.folder))
+        self._source = source
+        self._wanted = wanted
+        self._allowed_roots = source.allowed_roots
+        self._follow = source.follow_links
+        # (device, inode) of folders that are not to be searched, or not again.
+        self._searched = {_place(os.stat(self._root))} if self._follow else set()
+        if leave_out is not None and leave_out.exists():
+            self._searched.add(_place(os.stat(leave_out)))
+
+    def files(self) -> Iterator[Listed]:
+        """Yield what is landed and what is refused."""
+        try:
+            # A stack of our own: folders can be nested deeper than Python calls.
+            stack = [iter(_entries(self._root))]
+        except OSError as error:
+            raise IngestError(
+                f"source {self._source.name}: cannot list {self._source.folder}: {error.strerror}"
+            ) from error
+        while stack:
+            entry = next(stack[-1], None)
+            if entry is None:
+                stack.pop()
                 continue
             try:
-                stack.append(iter(_entries(entry.path)))
+                refused = self._astray(entry) if self._follow and entry.is_symlink() else None
+                if refused is None and entry.is_dir(follow_symlinks=self._follow):
+                    refused = self._searched_before(entry)
+                    if refused is None and self._is_new(entry):
+                        stack.append(iter(_entries(entry.path)))
+                    if refused is None:
+                        continue
             except OSError as error:
-                yield _refused(root, entry.path, "unreadable", f"folder cannot be listed: {error.strerror}")
-        elif _wanted(os.path.relpath(entry.path, root), source):
-            yield _listed(root, entry)
+                # For one: a path of more than 4,096 bytes, which no call takes.
+                yield self._refused(entry, "unreadable", f"folder cannot be listed: {error.strerror}")
+                continue
+            if self._wanted(self._relative(entry)):
+                yield refused or self._listed(entry)
+
+    def _relative(self, entry: os.DirEntry[bytes]) -> bytes:
+        # Not `os.path.relpath`, which asks for the working directory every time.
+        return entry.path[len(self._root.rstrip(b"/")) + 1 :]
+
+    def _astray(self, link: os.DirEntry[bytes]) -> Listed | None:
+        try:
+            real = os.path.realpath(link.path, strict=True)
+        except OSError as error:
+            return self._refused(link, "symlink", f"a symbolic link that leads nowhere: {error.strerror}")
+        if any(below(real, root) for root in self._allowed_roots):
+            return None
+        return self._refused(link, "symlink", f"a symbolic link to {os.fsdecode(real)!r}, outside the folders that "
+                             "links may lead into; name one above it as links root")
+
+    def _searched_before(self, folder: os.DirEntry[bytes]) -> Listed | None:
+        if not folder.is_symlink():
+            return None
+        real = os.path.realpath(folder.path)
+        inside = os.path.relpath(real, self._allowed_roots[0]) if below(real, self._allowed_roots[0]) else b".."
+        # What is hidden is not searched, unless a link leads there; so are folders elsewhere.
+        anyway = not any(part.startswith(b".") and part != b"." for part in inside.split(b"/"))
+        if anyway or _place(folder.stat()) in self._searched:
+            return self._refused(folder, "symlink", "a symbolic link to a folder that is searched without it")
+        return None
+
+    def _is_new(self, folder: os.DirEntry[bytes]) -> bool:
+        if not self._searched:
+            return True
+        place = _place(folder.stat())
+        new = place not in self._searched
+        if self._follow:
+            self._searched.add(place)
+        return new
+
+    def _listed(self, entry: os.DirEntry[bytes]) -> Listed:
+        try:
+            found = entry.stat(follow_symlinks=self._follow)
+        except OSError as error:
+            return self._refused(entry, "vanished", f"gone while it was listed: {error.strerror}")
+        if stat.S_ISLNK(found.st_mode):
+            return self._refused(
+                entry, "symlink", "a symbolic link; links are not followed without --follow-links (follow_links = true)"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            kind = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}.get(stat.S_IFMT(found.st_mode), "a device")
+            return self._refused(entry, "not_a_regular_file", f"{kind}; only regular files are read")
+        return Listed(
+            uri=file_uri(entry.path),
+            path=plain_path(self._relative(entry)),
+            name=_display(entry.path),
+            size_bytes=found.st_size,
+            mtime_at=_instant(found.st_mtime_ns),
+        )
+
+    def _refused(self, entry: os.DirEntry[bytes], rule: str, reason: str) -> Listed:
+        return Listed(
+            uri=file_uri(entry.path),
+            path=plain_path(self._relative(entry)),
+            name=_display(entry.path),
+            size_bytes=0,
+            mtime_at=None,
+            rule=rule,
+            reason=reason,
+        )
+
+
+def _place(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
     with os.scandir(folder) as found:
         return sorted((each for each in found if not each.name.startswith(b".")), key=lambda entry: entry.name)
-
-
-def _listed(root: bytes, entry: os.DirEntry[bytes]) -> Listed:
-    try:
-        found = entry.stat(follow_symlinks=False)
-    except OSError as error:
-        return _refused(root, entry.path, "vanished", f"gone while it was listed: {error.strerror}")
-    if stat.S_ISLNK(found.st_mode):
-        return _refused(root, entry.path, "symlink", "a symbolic link; links are not followed, land its target")
-    if not stat.S_ISREG(found.st_mode):
-        kind = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}.get(stat.S_IFMT(found.st_mode), "a device")
-        return _refused(root, entry.path, "not_a_regular_file", f"{kind}; only regular files are read")
-    return Listed(
-        uri=file_uri(entry.path),
-        path=plain_path(os.path.relpath(entry.path, root)),
-        name=_display(entry.path),
-        size_bytes=found.st_size,
-        mtime_at=_instant(found.st_mtime_ns),
-    )
-
-
-def _refused(root: bytes, path: bytes, rule: str, reason: str) -> Listed:
-    return Listed(
-        uri=file_uri(path),
-        path=plain_path(os.path.relpath(path, root)),
-        name=_display(path),
-        size_bytes=0,
-        mtime_at=None,
-        rule=rule,
-        reason=reason,
-    )
 
 
 def _instant(nanoseconds: int) -> datetime | None:
@@ -141,15 +202,3 @@ def _instant(nanoseconds: int) -> datetime | None:
 
 def _display(path: bytes) -> str:
     return os.path.basename(path).decode("utf-8", errors="replace")
-
-
-def _wanted(relative: bytes, source: Source) -> bool:
-    path = os.fsdecode(relative)
-    name = os.path.basename(path)
-    if path == os.path.normpath(source.sidecar) or (source.sidecar == PER_FILE and name.endswith(".json")):
-        return False
-
-    def matches(patterns: tuple[str, ...]) -> bool:
-        return any(fnmatch.fnmatchcase(name, each) or fnmatch.fnmatchcase(path, each) for each in patterns)
-
-    return (not source.include or matches(source.include)) and not matches(source.exclude)

@@ -30,6 +30,9 @@ class Source:
         name: Stable name of the source; part of every observation.
         folder: Folder to land, searched recursively.
         drop: Name of this delivery.
+        follow_links: Read symbolic links that lead to places below the folder, or below one of `links_roots`. Other
+            links are refused with a reason, and all of them are where this is off.
+        links_roots: Folders outside the source's own that links may lead into, such as the cache of DVC.
         mode: copy (the lake keeps the bytes) or link (they stay; URI, hash and size are kept).
         include: Patterns of names or relative paths to land; none means every file.
         exclude: Patterns to leave out; hidden files are always left out.
@@ -46,6 +49,8 @@ class Source:
     name: str
     folder: str
     drop: str = "main"
+    follow_links: bool = False
+    links_roots: tuple[str, ...] = ()
     mode: str = "copy"
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = RECORD_FILES
@@ -64,6 +69,16 @@ class Source:
             raise ConfigError(f"source {self.name}: unknown mode `{self.mode}`{nearest(self.mode, MODES)}")
         if self.origin not in ("real", "synthetic", "augmented"):
             raise ConfigError(f"source {self.name}: origin must be real, synthetic or augmented, found {self.origin}")
+        if self.links_roots and not self.follow_links:
+            raise ConfigError(f"source {self.name}: links_roots says where links may lead, but links are not followed; "
+                              "set follow_links = true (--follow-links)")
+
+    @property
+    def allowed_roots(self) -> tuple[bytes, ...]:
+        """Real paths of the folders that a followed link may lead into; empty where links are not followed."""
+        if not self.follow_links:
+            return ()
+        return tuple(os.path.realpath(os.fsencode(folder)) for folder in (self.folder, *self.links_roots))
 
 
 def check_folder(source: Source) -> None:
@@ -76,6 +91,9 @@ def check_folder(source: Source) -> None:
     folder = os.path.abspath(os.fsencode(source.folder))
     if not os.path.isdir(folder):
         raise IngestError(f"source {source.name}: no folder {source.folder}; give an existing one")
+    for root in source.links_roots:
+        if not os.path.isdir(root):
+            raise IngestError(f"source {source.name}: no folder {root} for links to lead into; give an existing one")
     place = Path(os.fsdecode(os.path.realpath(folder)))
     for parent in (place, *place.parents):
         if is_lake(parent):
@@ -95,10 +113,14 @@ def source_from(record: Mapping[str, object], *, where: str) -> Source:
             raise ConfigError(f"{where}: unknown key `{key}`{nearest(key, known)}")
     values: dict[str, object] = {}
     for key, value in record.items():
-        if key in ("include", "exclude"):
+        if key in ("include", "exclude", "links_roots"):
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{where}: {key} must be a list of patterns, found {value!r}")
+                raise ConfigError(f"{where}: {key} must be a list of texts, found {value!r}")
             values[key] = tuple(value)
+        elif key == "follow_links":
+            if not isinstance(value, bool):
+                raise ConfigError(f"{where}: {key} must be true or false, found {value!r}")
+            values[key] = value
         elif key == "group_keys":
             if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
                 raise ConfigError(f"{where}: group_keys must map a name to a sidecar column, found {value!r}")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.objects import object_uri, uri_path
+from lakehouse.objects import below, object_uri, uri_path
 from schemas.bronze import LANDED_FILES
 from schemas.canonical import content_id, row_hash
 from schemas.model import TIMESTAMP
@@ -60,6 +60,7 @@ class StorePlan:
         origin: real, synthetic or augmented.
         max_bytes: Larger files are refused.
         now: Time of the observation.
+        allowed_roots: Real paths that links may lead into; empty where links are not followed.
     """
 
     root: str
@@ -72,6 +73,7 @@ class StorePlan:
     origin: str
     max_bytes: int
     now: datetime
+    allowed_roots: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -153,12 +155,15 @@ def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: dict[bytes, _
 
 def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int]:
     try:
-        # Never through a link, and never waiting on a FIFO that took the file's place.
-        source = os.open(uri_path(uri), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        # Never through a link, unless links are followed, and never waiting on a FIFO that took the file's place.
+        nofollow = 0 if plan.allowed_roots else os.O_NOFOLLOW
+        source = os.open(uri_path(uri), os.O_RDONLY | nofollow | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         rule = "symlink" if error.errno == errno.ELOOP else "unreadable"
         raise RejectedInputError(rule, f"cannot be opened: {error.strerror}") from error
     try:
+        if plan.allowed_roots:
+            _check_place(source, plan.allowed_roots)
         before = os.fstat(source)
         if not stat.S_ISREG(before.st_mode):
             raise RejectedInputError("not_a_regular_file", "only regular files are read")
@@ -172,6 +177,14 @@ def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[st
         raise RejectedInputError("unreadable", f"reading failed: {error.strerror}") from error
     finally:
         os.close(source)
+
+
+def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
+    # What was opened, not what the listing saw: a link may have been turned round in between.
+    real = os.readlink(f"/proc/self/fd/{source}".encode())
+    if not any(below(real, root) for root in allowed_roots):
+        where = os.fsdecode(real)
+        raise RejectedInputError("symlink", f"leads to {where!r}, outside the folders that links may lead into")
 
 
 def _copy_small(
