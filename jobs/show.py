@@ -1,0 +1,89 @@
+"""Show everything the lake knows about one thing: files, measurements, answers, datasets, rejections.
+
+    petrel show --lake my_lake 4f1c09
+    petrel show --lake my_lake photos/cat_07.png
+    petrel show --lake my_lake cat_07.png --json
+
+It is named by its entity id (the first 6 digits are enough where they are unique), or by the path or name of a file
+that was landed, also one that was refused or rejected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+
+from jobs.common import main_of
+from jobs.output import say, say_json, say_table
+from lakehouse.config import Config
+from lakehouse.lake import open_lake
+from lakehouse.showing import Row, Shown, show
+
+VALUES = ("label", "labels", "number", "text", "ranking")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this command takes."""
+    parser.add_argument("entity", help="entity id or its first digits (at least 6), or path or name of a landed file")
+
+
+def execute(config: Config, args: argparse.Namespace) -> int:
+    """Run the command."""
+    # A few questions: no other process is worth starting for them.
+    alone = dataclasses.replace(config, engine=dataclasses.replace(config.engine, workers=1))
+    with open_lake(alone) as lake:
+        shown = show(lake, args.entity)
+    if args.json:
+        say_json(dataclasses.asdict(shown))
+    else:
+        _say(shown)
+    return 0
+
+
+def _say(shown: Shown) -> None:
+    entity = shown.entity or {"entity_id": f"{shown.id} (no entity)"}
+    say_table(["entity", ""], [[name, _text(value)] for name, value in entity.items() if value not in (None, [], {})])
+    _part("seen as", shown.landed, ["source", "drop_name", "path", "status", "landed_at", "rule", "reason"])
+    _part("measured", shown.dimensions, ["dimension", "value", "unit", "extractor"])
+    said = [dict(row) | {"answer": _answer(row), "holds": "now" if row["is_current"] else ""} for row in shown.opinions]
+    times = ["event_time", "ingest_time", "opinion_id"]
+    _part("said", said, ["question_id", "holds", "actor_id", "answer", "votes", *times])
+    _part("datasets", shown.datasets, ["name", "dataset_id", "split", "label", "excluded_because", "detail"])
+    _part("rejected", shown.rejected, ["step", "rule", "reason", "rejected_at"])
+
+
+def _part(title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    if not rows:
+        return
+    # A column that nothing stands in tells nothing.
+    kept = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
+    say()
+    say(f"{title}:")
+    say_table(kept, [["" if row[name] is None else _text(row[name]) for name in kept] for row in rows])
+
+
+def _answer(row: Row) -> str:
+    if row["op"] == "retract":
+        return f"takes back {row['target_opinion_id']}"
+    if row["op"] == "abstain":
+        return "abstains"
+    if row["regions"] is not None:
+        return f"{len(row['regions'])} regions: {', '.join(row['labels'] or [])}"
+    return next((_text(row[name]) for name in VALUES if row[name] is not None), row["value_kind"])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join("=".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
