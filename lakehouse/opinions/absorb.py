@@ -13,11 +13,12 @@ from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
 from lakehouse.opinions.actors import Actor, actor_from, actor_rows
 from lakehouse.opinions.batch import Batch, Content, batch_row
+from lakehouse.opinions.matching import hint_of
 from lakehouse.opinions.questions import Question, QuestionKey, question_rows
 from lakehouse.opinions.rows import OUTPUTS, RowPlan, table_rows
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
-from lakehouse.opinions.telling import tell_fates
+from lakehouse.opinions.telling import tell_fates, tell_notes
 from lakehouse.opinions.waiting import without_waiting
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
@@ -73,6 +74,7 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
     """
     read = _count(lake, items, "kind in ('answer', 'reject')")
     settled = settle(lake, items, job.rule, repeat=job.repeat)
+    tell_notes(lake, settled, record)
     fates = _fates(lake, settled)
     rejected = sum(fates.get(fate, 0) for fate in REJECTED_FATES)
     news = without_waiting(lake, settled, job.rule) if fates.get("unmatched") else settled
@@ -94,7 +96,7 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
         record.writes.append(insert_rows(lake, BATCHES, [row], step="opinions"))
     tell_fates(lake, settled, record)
     if fates.get("unmatched"):
-        record.details["unmatched"] = _example(lake, settled)
+        record.details["unmatched"] = _example(lake, settled, job.rule)
 
 
 def table_outputs(
@@ -172,11 +174,14 @@ def _refuse_many(lake: Lake, outputs: Relation, rejected: int, read: int, job: I
     )
 
 
-def _example(lake: Lake, settled: Relation) -> str:
+def _example(lake: Lake, settled: Relation, rule: SubjectRule) -> str:
     row = fetch(
         lake,
-        "select subject_key, candidates from settled where fate = 'unmatched' order by part, line limit 1",
+        "select subject_key, candidates, fitting from settled where fate = 'unmatched' order by part, line limit 1",
         inputs={"settled": settled},
     )[0]
-    why = "several entities fit" if row["candidates"] else "nothing of that name; land it and resolve, or set match"
+    if row["candidates"]:
+        why = f"{row['candidates']} entities fit, as {row['fitting']}: name their folder as well, or one source"
+    else:
+        why = f"nothing of that name{hint_of(lake, rule, row['subject_key'])}"
     return f"for example {row['subject_key']!r} ({why})"

@@ -22,7 +22,7 @@ COLUMNS = ", ".join(f"i.{name}" for name in ITEMS.names)
 
 MERGED = f"""
 select {COLUMNS}, cast(sum(i.votes) over (
-    partition by i.kind, i.actor_id, i.question_id, i.question_version, i.subject_key, i.slot, i.event_time,
+    partition by i.kind, i.actor_id, i.question_id, i.question_version, i.asked, i.slot, i.event_time,
         i.value_hash, case when i.kind = 'answer' and i.identity is null and i.event_time_source <> 'source' then ''
             else cast(i.part as varchar) || ':' || cast(i.line as varchar) end
 ) as bigint) as all_votes

@@ -15,6 +15,7 @@ from lakehouse.opinions.absorb import import_lock, table_outputs
 from lakehouse.opinions.batch import Batch, next_ordinal
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
+from lakehouse.opinions.telling import tell_notes
 from lakehouse.opinions.waiting import ROWS_PER_TASK, WAITING, as_items
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
@@ -86,7 +87,7 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
             params={"batch": group["batch_id"], "rule": group["subject_rule_json"]},
         )
     )
-    settled = settle(lake, as_items(lake, mine, rule), rule, repeat=repeat)
+    settled = settle(lake, as_items(lake, mine, rule), rule, repeat=repeat, guess=False)
     counts = {
         row["fate"]: int(row["n"])
         for row in fetch(lake, "select fate, count(*) as n from settled group by fate", inputs={"settled": settled})
@@ -95,6 +96,7 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
         query(lake, "select * from settled where fate <> 'unmatched'", inputs={"settled": settled})
     )
     if sum(counts.values()) > counts.get("unmatched", 0):
+        tell_notes(lake, found, record)
         batch = Batch(str(group["batch_id"]), next_ordinal(lake), known=True)
         outputs = table_outputs(lake, found, str(group["source"]), batch, rule, repeat)
         record.writes += insert_outputs(lake, outputs, (REJECTED, OPINIONS), step="resolve_parked").values()

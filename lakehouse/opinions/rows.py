@@ -175,7 +175,8 @@ def _parked(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
         "source": plan.source,
         "subject_key": row["subject_key"],
         "subject_rule_json": plan.rule_json,
-        "reason": f"ambiguous: {several} entities fit" if several > 1 else "unknown: nothing of that name",
+        "reason": f"ambiguous: {several} entities fit, as {row['fitting']}" if several > 1
+        else "unknown: nothing of that name",
         "location": row["location"],
         "answer_json": canonical_json(waiting),
         "ordinal": (plan.ordinal << 32) | int(str(row["place"])),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
+from lakehouse.opinions.frames import fit_to_pictures
+from lakehouse.opinions.matching import match_subjects
 from lakehouse.opinions.rows import IDS, opinion_ids
-from lakehouse.opinions.subjects import SubjectRule, match_subjects
+from lakehouse.opinions.subjects import SubjectRule
 from lakehouse.opinions.views import IMPORT_TAKEN_BACK, gone_sql
 from lakehouse.query import query
 
@@ -27,17 +29,17 @@ where o.op <> 'retract' and not exists (select 1 from gone g where g.gone_id = o
 """What the actors of this import say by now, with its rank by time."""
 
 OFFERED = """
-select i.*, m.subject_id, m.candidates,
-    coalesce(m.subject_id, i.subject_key) as about,
+select i.*, m.subject_id, m.candidates, m.fitting,
+    coalesce(m.subject_id, i.asked) as about,
     row_number() over (order by i.part, i.line) as place,
     row_number() over (
         partition by i.identity, i.actor_id, i.question_id, i.question_version,
-            coalesce(m.subject_id, i.subject_key), i.slot, i.event_time, i.value_hash
+            coalesce(m.subject_id, i.asked), i.slot, i.event_time, i.value_hash
         order by i.part, i.line
     ) as repeat_no,
     first_value(i.value_hash) over (partition by i.identity order by i.part, i.line) as first_hash
 from items i
-left join (select subject_key, subject_id, candidates from matches) m on m.subject_key = i.subject_key
+left join (select asked, subject_id, candidates, fitting from matches) m on m.asked = i.asked
 where i.kind = 'answer'
 """
 """Answers with their subject and their place among rows equal in everything."""
@@ -123,9 +125,9 @@ left join standing s on s.actor_id = f.actor_id and s.question_id = f.question_i
 """
 
 SETTLED = """
-select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, candidates, identity, part, line,
-    place, repeat_no, replaced, superseded, taken_back, value_hash, current_hash, op, actor_id, question_id,
-    question_version, slot, event_time, about,
+select kind, location, rule, reason, raw, answer_json, subject_key, asked, notes, fitting, subject_id,
+    candidates, identity, part, line, place, repeat_no, replaced, superseded, taken_back, value_hash, current_hash,
+    op, actor_id, question_id, question_version, slot, event_time, about,
     coalesce(held_id, made_id) as opinion_id,
     case when known_hash is null then first_fate when known_hash = value_hash then 'same' else 'changed' end as fate,
     case when op <> 'retract' and first_fate = 'new' then lag(coalesce(held_id, made_id)) over (
@@ -135,27 +137,29 @@ select kind, location, rule, reason, raw, answer_json, subject_key, subject_id, 
     ) end as previous_id
 from known
 union all
-select kind, location, rule, reason, raw, answer_json, subject_key, null, null, identity, part, line,
-    null, null, null, null, null, value_hash, null, null, null, null, null, null, null, null, null, 'reject', null
+select kind, location, rule, reason, raw, answer_json, subject_key, asked, notes, null, null,
+    null, identity, part, line, null, null, null, null, null, value_hash, null,
+    null, null, null, null, null, null, null, null, 'reject', null
 from items where kind = 'reject'
 """
 """One row per record, with what becomes of it. Of contradicting answers at one time the later row is current."""
 
 
-def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str) -> Relation:
+def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str, guess: bool = True) -> Relation:
     """Return every record of `items` with its fate, its opinion id and what it supersedes.
 
     Args:
         lake: The lake; the caller holds the import lock.
         items: Rows of `ITEMS`, staged.
         rule: How subjects are found.
+        guess: Whether a name that fits nowhere may be guessed; only where all names of a source are seen.
         repeat: What equal rows without id and time are: event, duplicate, votes or "" (refused).
     """
     stage = lake.engine.stage
+    matches = match_subjects(lake, items, rule, guess=guess)
+    items = fit_to_pictures(lake, items, matches)
     standing = stage(query(lake, STANDING, inputs={"items": items}))
-    offered = stage(
-        query(lake, OFFERED, inputs={"items": items, "matches": match_subjects(lake, items, rule)})
-    )
+    offered = stage(query(lake, OFFERED, inputs={"items": items, "matches": matches}))
     both = {"offered": offered, "standing": standing}
     parts = {"offered": offered}
     parts |= {name: query(lake, text, inputs=both) for name, text in SAID_BEFORE.items()}

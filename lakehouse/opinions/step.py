@@ -23,7 +23,7 @@ from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.questions import rules_of
 from lakehouse.opinions.source import OpinionSource, opinion_source_from
 from lakehouse.opinions.telling import tell_notes
-from lakehouse.query import fetch
+from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
 from schemas.canonical import canonical_json
@@ -71,7 +71,7 @@ def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[
             items = _read(lake, source, path, parts)
             if stamps(path, parts) != before:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
-            tell_notes(lake, items, record)
+            tell_notes(lake, query(lake, "select * from items where kind = 'note'", inputs={"items": items}), record)
             _judge(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
     return record.finished()

@@ -1,19 +1,27 @@
-"""From the name that a source has for a thing to the entity of the lake."""
+"""From the name that a source has for a thing to the entity of the lake: what matches, and what is guessed.
+
+A name matches as it is written. Where nothing of that name is known, `auto` guesses: the name without percent signs,
+in another case, with another ending. A guess holds only if one entity fits and no other name of the import means it;
+it is noted. Of several entities of one name the folders that the source names decide, else none is taken.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import string
 import unicodedata
+import urllib.parse
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakehouse.engines import Relation
 from lakehouse.ingestion.listing import plain_path
-from lakehouse.lake import Lake
-from lakehouse.query import query
+from lakehouse.media.sniff import claimed
 from schemas.canonical import canonical_json
 
 MATCHES = ("auto", "path", "name", "stem", "sha256", "uri")
+MEDIA = ("image/", "audio/", "video/")
+_FOLD = {upper: lower for upper, lower in zip(map(ord, string.ascii_uppercase), string.ascii_lowercase, strict=True)}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -23,8 +31,9 @@ class SubjectRule:
 
     Attributes:
         source: Landed source to look in; "" means all.
-        match: auto (SHA-256, file:// URI or path, by its looks), path (relative path, or one that ends or begins
-            as the other does), name (last part of the path), stem (name without its ending), sha256 or uri.
+        match: auto (SHA-256, file:// URI or path, by its looks; where no path fits, one of another case or
+            ending), path (relative path, or one that ends or begins as the other does), name (last part of the
+            path), stem (name without its ending), sha256 or uri.
     """
 
     source: str = ""
@@ -36,12 +45,12 @@ class SubjectRule:
 
 
 def key_kind(key: str, match: str) -> str:
-    """Return what a subject key is under a rule: sha256, uri, path, name or stem."""
+    """Return what a subject key is under a rule: sha256, uri, path, auto (a path or a guess), name or stem."""
     if match != "auto":
         return match
     if _SHA256.fullmatch(key):
         return "sha256"
-    return "uri" if key.startswith("file://") else "path"
+    return "uri" if key.startswith("file://") else "auto"
 
 
 def key_forms(key: str, kind: str) -> list[str]:
@@ -53,6 +62,33 @@ def key_forms(key: str, kind: str) -> list[str]:
         return [key.lower()]
     if kind == "uri":
         return [key]
+    return _spellings(key)
+
+
+def key_guesses(key: str, kind: str) -> list[str] | None:
+    """Return spellings that a key of kind auto may stand for, each with its way: `unquoted:a b.jpg`, `stem:a`.
+
+    Letters A to Z of them are small. None for other kinds: they are told, not guessed.
+    """
+    if kind != "auto":
+        return None
+    forms = [_folded(form) for form in _spellings(key)]
+    unquoted = urllib.parse.unquote(key)
+    if unquoted != key and "\x00" not in unquoted:
+        forms_unquoted = [_folded(form) for form in _spellings(unquoted)]
+    else:
+        forms_unquoted = []
+    stems = [stem_of(form) for form in (*forms, *forms_unquoted)]
+    ways = (("unquoted", forms_unquoted), ("case", forms), ("stem", stems))
+    return [f"{way}:{form}" for way, found in ways for form in dict.fromkeys(found)]
+
+
+def asked_of(key: str, folders: Sequence[str]) -> str:
+    """Return what two answers have in common that ask for the same subject: the key, and the folders they name."""
+    return canonical_json([key, *folders]) if folders else key
+
+
+def _spellings(key: str) -> list[str]:
     plain = key.replace("\\", "/").lstrip("/")
     while plain.startswith("./"):
         plain = plain[2:]
@@ -61,44 +97,14 @@ def key_forms(key: str, kind: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
-MATCHED = r"""
-with asked as (
-    select subject_key, key_kind, unnest(forms) as form
-    from (select distinct subject_key, key_kind, forms from items where kind = 'answer') keys
-), keys as (
-    select subject_key, key_kind, form, regexp_extract(form, '[^/]*$', 0) as last_part from asked
-), observed as (
-    select entity_id, uri, path, rank() over (partition by source, drop_name, path order by seen_at desc) as age
-    from silver.entity_sources where $source = '' or source = $source
-), places as (
-    select entity_id, uri, path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
-), hits as (
-    select k.subject_key, e.entity_id, 0 as distance
-    from keys k join silver.entities e on e.entity_id = k.form where k.key_kind = 'sha256'
-    union all
-    select k.subject_key, p.entity_id, 0 as distance
-    from keys k join places p on p.uri = k.form where k.key_kind = 'uri'
-    union all
-    select k.subject_key, p.entity_id,
-        case when p.path = k.form then 0
-             when k.key_kind = 'name' then 1
-             when ends_with(p.path, '/' || k.form) then 1
-             when ends_with(k.form, '/' || p.path) then 2 end as distance
-    from keys k join places p on p.last_part = k.last_part where k.key_kind in ('path', 'name')
-    union all
-    select k.subject_key, p.entity_id, 0 as distance
-    from keys k join places p on regexp_replace(p.last_part, '\.[^.]*$', '') = k.last_part
-    where k.key_kind = 'stem'
-), closest as (
-    select subject_key, min(distance) as distance from hits group by subject_key
-)
-select h.subject_key, min(h.entity_id) as subject_id, count(distinct h.entity_id) as candidates
-from hits h join closest c on c.subject_key = h.subject_key and c.distance = h.distance
-group by h.subject_key
-"""
-"""One row per subject key that the lake knows; of one place the newest bytes count, two places are ambiguous."""
+def _folded(form: str) -> str:
+    # As SQL's translate() below: what other letters make of it differs between engines.
+    return form.translate(_FOLD)
 
 
-def match_subjects(lake: Lake, items: Relation, rule: SubjectRule) -> Relation:
-    """Return subject_key, subject_id and candidates (distinct entities that fit equally well) of known keys."""
-    return lake.engine.stage(query(lake, MATCHED, inputs={"items": items}, params={"source": rule.source}))
+def stem_of(form: str) -> str:
+    """Return a path without the ending of a kind of media; "v1.0" has none."""
+    folder, _, name = form.rpartition("/")
+    stem = name.rpartition(".")[0]
+    name = stem if stem and (claimed(name) or "").startswith(MEDIA) else name
+    return f"{folder}/{name}" if folder else name

@@ -25,7 +25,7 @@ where p.status = 'parked' and not exists (
 )
 """
 
-_GROUP = ("actor_id", "question_id", "question_version", "subject_key", "slot")
+_GROUP = ("actor_id", "question_id", "question_version", "asked", "slot")
 _SAME = "{0}.event_time is not distinct from {1}.event_time and " + " and ".join(
     f"{{0}}.{name} = {{1}}.{name}" for name in _GROUP
 )

@@ -6,8 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lakehouse.config import load_config
+from lakehouse.ingestion.entities import entities
+from lakehouse.ingestion.land import land as land_drop
+from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake, open_lake
 from lakehouse.opinions.imports import find_imports
 from lakehouse.opinions.retract import retract_import
@@ -17,7 +21,7 @@ from lakehouse.tables import digest_at, head
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 from tests.making import Clock, entity_id, small_lake
 from tests.opinions.conftest import SETTINGS
-from tests.opinions.making import csv_source, jsonl_source, land
+from tests.opinions.making import counts, csv_source, jsonl_source, land
 
 WRITTEN = (ACTORS, QUESTIONS, LABEL_SETS, OPINIONS, PARKED_OPINIONS, REJECTED, BATCHES)
 
@@ -53,6 +57,40 @@ def tell_everything(lake: Lake, folder: Path, *, part: slice = slice(None)) -> N
         step()
 
 
+def voc_file(path: Path, name: str, folder: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    box = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox>"
+    path.write_text(
+        f"<annotation><folder>{folder}</folder><filename>{name}</filename><size><width>48</width><height>64</height>"
+        f"</size><object><name>x</name>{box}{box}</object><weather>rain</weather></annotation>"
+    )
+
+
+def tell_boxes(lake: Lake, folder: Path) -> list[object]:
+    """Boxes about names that are near, of several folders, unknown, and of a picture that is turned."""
+    pictures = folder / "pictures"
+    if not pictures.exists():
+        exif = Image.Exif()
+        exif[274] = 6
+        pictures.mkdir()
+        Image.new("L", (64, 48)).save(pictures / "turned.jpg", exif=exif)
+        voc_file(folder / "x" / "a.xml", "turned.png")
+        voc_file(folder / "x" / "b.xml", "CAT/1.JPG")
+        voc_file(folder / "x" / "c.xml", "same.jpg", "a")
+        voc_file(folder / "x" / "b" / "c.xml", "same.jpg")
+        voc_file(folder / "x" / "d.xml", "same.jpg")
+        voc_file(folder / "x" / "e.xml", "dog%2F3.jpg")
+        voc_file(folder / "x" / "f.xml", "4")
+        voc_file(folder / "x" / "g.xml", "4.png")
+        voc_file(folder / "x" / "h.xml", "nothing.png")
+    land(lake, ["img/a/same.jpg", "img/b/same.jpg"])
+    land_drop(lake, Source(name="photos", folder=str(pictures), drop="pictures"))
+    entities(lake)
+    source = csv_source(folder / "x", format="voc")
+    receipts = [import_opinions(lake, source), resolve_parked(lake)]
+    return [(receipt.counts, receipt.notes, receipt.details) for receipt in receipts]
+
+
 def contents(lake: Lake) -> dict[str, str]:
     return {table.name: str(digest_at(lake, table, head(lake.root, table))) for table in WRITTEN}
 
@@ -81,3 +119,24 @@ def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path
     assert [(row["label"], row["votes"]) for row in rows] == [
         ("b", 1), ("cat", 1), ("cat", 2), ("dog", 1), ("dog", 1), ("dog", 1), ("lynx", 1),
     ]
+
+
+@pytest.mark.spark
+def test_both_engines_match_names_that_are_near_and_turn_boxes_alike(spark, landed, tmp_path):
+    told, held = {}, {}
+    for engine in ("embedded", "spark"):
+        root = tmp_path / engine
+        shutil.copytree(landed, root)
+        with open_lake(
+            load_config(overrides=[f'lake.root="{root}"', *SETTINGS], environ={}), engine=engine, clock=Clock()
+        ) as lake:
+            told[engine] = tell_boxes(lake, tmp_path)
+            held[engine] = contents(lake)
+    assert told["spark"] == told["embedded"]
+    assert held["spark"] == held["embedded"]
+    counted, notes, _ = told["embedded"][0]
+    assert counted == counts(read=9, new=5, unmatched=4)
+    assert {note.rule: note.count for note in notes} == {
+        "elements_not_read": 9, "matched_by_case": 1, "matched_by_folder": 2,
+        "matched_by_stem": 1, "matched_unquoted": 1, "several_boxes": 9, "turned_by_exif": 1,
+    }

@@ -1,0 +1,264 @@
+"""Matching the names of an import with what has landed: all names at once, each to one entity or to none."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+
+from lakehouse.engines import Relation
+from lakehouse.lake import Lake
+from lakehouse.opinions.subjects import SubjectRule, stem_of
+from lakehouse.query import fetch, query
+
+ROWS_PER_TASK = 5_000
+
+MATCH_COLUMNS: dict[str, pa.DataType] = {
+    "asked": pa.string(), "subject_id": pa.string(), "candidates": pa.int64(), "note": pa.string(),
+    "fitting": pa.string(),
+}
+MATCHED = pa.schema(list(MATCH_COLUMNS.items()))
+"""One row per name that something fits: the entity, how many fit equally well, "rule: text" of a guess, examples."""
+
+OBSERVED = """
+observed as (
+    select entity_id, uri, path, rank() over (partition by source, drop_name, path order by seen_at desc) as age
+    from silver.entity_sources where $source = '' or source = $source
+)"""
+"""Of one place the newest bytes count."""
+
+
+def _near(path: str, form: str) -> str:
+    return (
+        f"case when {path} = {form} then 0 when ends_with({path}, '/' || {form}) then 1 "
+        f"when ends_with({form}, '/' || {path}) then 2 end"
+    )
+
+
+HITS = rf"""
+with asking as (
+    select asked, key_kind, unnest(forms) as form
+    from (select distinct asked, key_kind, forms from items where kind = 'answer') named
+), keys as (
+    select asked, key_kind, form, regexp_extract(form, '[^/]*$', 0) as last_part from asking
+), {OBSERVED}, places as (
+    select entity_id, uri, path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
+), hits as (
+    select k.asked, e.entity_id, '' as path, 0 as distance
+    from keys k join silver.entities e on e.entity_id = k.form where k.key_kind = 'sha256'
+    union all
+    select k.asked, p.entity_id, p.path, 0 as distance
+    from keys k join places p on p.uri = k.form where k.key_kind = 'uri'
+    union all
+    select k.asked, p.entity_id, p.path,
+        case when k.key_kind = 'name' then 1 else {_near("p.path", "k.form")} end as distance
+    from keys k join places p on p.last_part = k.last_part where k.key_kind in ('path', 'auto', 'name')
+    union all
+    select k.asked, p.entity_id, p.path, 0 as distance
+    from keys k join places p on regexp_replace(p.last_part, '\.[^.]*$', '') = k.last_part
+    where k.key_kind = 'stem'
+), closest as (
+    select asked, min(distance) as distance from hits group by asked
+)
+select h.asked, h.entity_id, h.path, 'name' as way
+from hits h join closest c on c.asked = h.asked and c.distance = h.distance
+"""
+"""What fits the names as they are written; of each name only what fits best."""
+
+FOLDED = f"translate(path, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
+
+GUESSES = rf"""
+with asking as (
+    select asked, unnest(guesses) as guess
+    from (
+        select distinct i.asked, i.guesses from items i
+        where i.kind = 'answer' and i.key_kind = 'auto'
+            and not exists (select 1 from hits h where h.asked = i.asked)
+    ) missed
+), ways as (
+    select asked, split_part(guess, ':', 1) as way, substr(guess, strpos(guess, ':') + 1) as form from asking
+), keys as (
+    select asked, way, form, regexp_extract(form, '[^/]*$', 0) as last_part from ways
+), {OBSERVED}, folded as (
+    select entity_id, path, {FOLDED} as whole from observed where age = 1
+), spelled as (
+    select entity_id, path, whole, regexp_replace(whole, '\.[^./]*$', '') as stem from folded
+), places as (
+    select entity_id, path, whole, stem, regexp_extract(whole, '[^/]*$', 0) as last_part,
+        regexp_extract(stem, '[^/]*$', 0) as last_stem
+    from spelled
+), found as (
+    select k.asked, p.entity_id, p.path, k.way, {_near("p.whole", "k.form")} as distance,
+        case k.way when 'unquoted' then 0 else 10 end as far
+    from keys k join places p on p.last_part = k.last_part where k.way in ('unquoted', 'case')
+    union all
+    select k.asked, p.entity_id, p.path, k.way, {_near("p.stem", "k.form")} as distance, 20 as far
+    from keys k join places p on p.last_stem = k.last_part where k.way = 'stem'
+), ranked as (
+    select asked, entity_id, path, way, distance + far as distance from found where distance is not null
+), closest as (
+    select asked, min(distance) as distance from ranked group by asked
+)
+select r.asked, r.entity_id, r.path, r.way
+from ranked r join closest c on c.asked = r.asked and c.distance = r.distance
+"""
+"""What may be meant where nothing fits as it is written."""
+
+GROUPED = """
+select asked, max(way) as way, min(entity_id) as subject_id, count(distinct entity_id) as candidates
+from (select asked, entity_id, way from hits union all select asked, entity_id, way from guesses) both_ways
+group by asked
+"""
+
+PLAIN = """
+select asked, subject_id, candidates, cast(null as varchar) as note, cast(null as varchar) as fitting
+from grouped where candidates = 1 and way = 'name'
+"""
+
+DOUBTFUL = """
+with named as (
+    select asked, max(subject_key) as subject_key, max(folders) as folders
+    from items where kind = 'answer' group by asked
+), places as (
+    select asked, list(distinct entity_id || ' ' || path) as places
+    from (select asked, entity_id, path from hits union all select asked, entity_id, path from guesses) both_ways
+    group by asked
+)
+select g.asked, n.subject_key, n.folders, g.way, g.subject_id, g.candidates, p.places
+from grouped g join named n on n.asked = g.asked join places p on p.asked = g.asked
+where g.candidates > 1 or g.way <> 'name'
+"""
+"""Names that several entities have, and guesses, with all that may be meant."""
+
+ALONE = """
+with meant as (
+    select asked, subject_id from plain union all select asked, subject_id from chosen where candidates = 1
+), names as (
+    select m.subject_id, count(distinct i.subject_key) as num_names
+    from meant m join (select distinct asked, subject_key from items where kind = 'answer') i on i.asked = m.asked
+    group by m.subject_id
+)
+select asked, subject_id, candidates, note, fitting from plain
+union all
+select c.asked, c.subject_id, c.candidates, c.note, c.fitting
+from chosen c left join names n on n.subject_id = c.subject_id
+where c.guessed = 0 or c.candidates > 1 or n.num_names = 1
+"""
+"""All matches but the guesses at what another name of the import means as well."""
+
+WAYS = {
+    "unquoted": ("matched_unquoted", "without its percent signs"),
+    "case": ("matched_by_case", "in another case"),
+    "stem": ("matched_by_stem", "with another ending"),
+}
+"""How a name was guessed -> rule of the note, and what it says."""
+
+CHOSEN = pa.schema([*MATCH_COLUMNS.items(), ("guessed", pa.int32())])
+
+
+def match_subjects(lake: Lake, items: Relation, rule: SubjectRule, *, guess: bool = True) -> Relation:
+    """Return `MATCHED` of the answers in `items`.
+
+    Args:
+        lake: The lake.
+        items: Rows of `ITEMS`, staged: all names of the import, because a guess depends on the others.
+        rule: Where to look.
+        guess: Whether names that fit nowhere may be guessed.
+    """
+    stage, params = lake.engine.stage, {"source": rule.source}
+    hits = stage(query(lake, HITS, inputs={"items": items}, params=params))
+    both = {"items": items, "hits": hits}
+    if not guess or not _misses(lake, items, hits):
+        guesses = query(lake, "select asked, entity_id, path, way from hits where false", inputs={"hits": hits})
+    else:
+        guesses = stage(query(lake, GUESSES, inputs=both, params=params))
+    found = {"hits": hits, "guesses": guesses}
+    grouped = stage(query(lake, GROUPED, inputs=found))
+    plain = query(lake, PLAIN, inputs={"grouped": grouped})
+    text = "select count(*) as n from grouped where candidates > 1 or way <> 'name'"
+    if not fetch(lake, text, inputs={"grouped": grouped})[0]["n"]:
+        return stage(plain)
+    doubtful = query(lake, DOUBTFUL, inputs=found | {"items": items, "grouped": grouped})
+    chosen = lake.engine.map_batches(doubtful, choose, CHOSEN, rows_per_task=ROWS_PER_TASK, label="subjects")
+    return stage(query(lake, ALONE, inputs={"plain": plain, "chosen": stage(chosen), "items": items}))
+
+
+def hint_of(lake: Lake, rule: SubjectRule, key: str) -> str:
+    """Return what a person may do about a name that fits nothing: the nearest thing, and the setting that takes it."""
+    name = key.replace("\\", "/").rpartition("/")[2]
+    stem = stem_of(name)
+    text = f"""
+    with {OBSERVED}, named as (
+        select path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
+    )
+    select path, case when last_part = $name then 'name' else 'stem' end as how from named
+    where last_part = $name or regexp_replace(last_part, '\\.[^.]*$', '') = $stem order by how, path limit 1
+    """
+    params = {"source": rule.source, "name": name, "stem": stem}
+    for row in fetch(lake, text, params=params):
+        other = "in another folder" if row["how"] == "name" else "with another ending"
+        return f"; {row['path']!r} is known, {other}: set match = {row['how']} if that is meant"
+    return "; land it and resolve, or set match"
+
+
+def choose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `CHOSEN`: of several entities of one name the one that lies in the folder the source names."""
+    for batch in batches:
+        yield pa.RecordBatch.from_pylist([_choice(row) for row in batch.to_pylist()], schema=CHOSEN)
+
+
+def _choice(row: Mapping[str, object]) -> dict[str, object]:
+    found = [each.split(" ", 1) for each in sorted(_texts(row["places"]))]
+    paths = sorted(path for _, path in found)
+    way, key = str(row["way"]), str(row["subject_key"])
+    made = {"asked": row["asked"], "subject_id": row["subject_id"], "candidates": row["candidates"],
+            "guessed": int(way != "name"), "fitting": " and ".join(paths[:2]) or None, "note": None}
+    said = []
+    folders = str(row["folders"] or "").splitlines()
+    if len({entity for entity, _ in found}) > 1 and folders:
+        picks = {pick for folder in folders if (pick := _in_folder(found, folder)) is not None}
+        if len(picks) == 1:
+            made |= {"subject_id": picks.pop(), "candidates": 1}
+            chosen = next(path for entity, path in found if entity == made["subject_id"])
+            said.append(("matched_by_folder", f"of {len(found)} of that name, {chosen} lies in the folder it names"))
+    if way != "name" and made["candidates"] == 1:
+        chosen = next(path for entity, path in found if entity == made["subject_id"])
+        said.insert(0, (WAYS[way][0], f"{key!r} is not known; {chosen} is, {WAYS[way][1]}"))
+    if said:
+        made["note"] = f"{said[0][0]}: {'; '.join(text for _, text in said)}"
+    return made
+
+
+def _in_folder(found: Sequence[Sequence[str]], folder: str) -> str | None:
+    """Return the one entity whose path has most folders in common with `folder`, counted from the end."""
+    asked = _parts(folder)
+    common: dict[str, int] = {}
+    for entity, path in found:
+        common[entity] = max(common.get(entity, 0), _common_tail(_parts(path)[:-1], asked))
+    most = max(common.values())
+    best = [entity for entity, number in common.items() if number == most]
+    return best[0] if most and len(best) == 1 else None
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
+    count = 0
+    while count < min(len(one), len(other)) and one[-1 - count] == other[-1 - count]:
+        count += 1
+    return count
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _misses(lake: Lake, items: Relation, hits: Relation) -> bool:
+    text = """
+    select count(*) as n from items i
+    where i.kind = 'answer' and i.key_kind = 'auto' and not exists (select 1 from hits h where h.asked = i.asked)
+    """
+    return bool(fetch(lake, text, inputs={"items": items, "hits": hits})[0]["n"])
