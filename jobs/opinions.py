@@ -17,7 +17,9 @@
 
 An actor is kind:name, kind being human, model (model:name@version), rule, consensus, import or pool. Nothing is ever
 overwritten: a corrected file adds what differs, importing the same file again adds nothing. Answers about unknown
-subjects wait in silver.parked_opinions; what does not pass stands in silver.rejected with rule and reason.
+subjects wait in silver.parked_opinions; what does not pass stands in silver.rejected with rule and reason; what is
+taken and remarkable all the same (a name that was guessed, a frame that is not the picture's, folders taken for
+splits) is noted by rule on the terminal and in the receipt, and stands in ext['flags'] of the opinion.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", help="what is answered, for example species")
     parser.add_argument("--actor", metavar="KIND:NAME", help="who answers, for example human:ada or import:folders")
     parser.add_argument("--source", help="landed source whose files the answers are about (default: all)")
+    parser.add_argument("--early", action="store_true",
+                        help="the source may land later: answers wait for it (default: its name must be known)")
     parser.add_argument("--name", help="name of these annotations; with --pipeline: import only this entry")
     parser.add_argument("--column", action="append", default=[], metavar="ROLE=COLUMN",
                         help="csv: column that holds subject, label, actor, votes, time, confidence, slot, id ...")
@@ -77,6 +81,8 @@ def _sources(args: argparse.Namespace) -> Sequence[OpinionSource]:
         raise ConfigError("give --format, --path, --question and --actor, or --pipeline FILE")
     record: dict[str, object] = {name: value for name in TEXTS if (value := getattr(args, name))}
     record |= {key: _value(text) for key, text in pairs("--option", args.option).items()}
+    if args.early:
+        record["early"] = True
     if args.labels:
         record["labels"] = args.labels
     if args.column:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import IngestError
-from lakehouse.opinions.formats.imagefolder import IMAGES
+from lakehouse.opinions.formats.imagefolder import is_image
 
 COLUMNS = {
     "subject": ("image", "file", "filename", "file_name", "path", "subject", "name"),
@@ -79,9 +79,9 @@ def detect(folder: Path) -> Layout:
     if not folder.is_dir():
         raise IngestError(f"{folder}: no such folder; give --data a folder of images")
     files = sorted(_files(folder))
-    images = [path for path in files if path.lower().endswith(IMAGES)]
+    images = [path for path in files if is_image(path)]
     if not images:
-        raise IngestError(f"{folder}: {len(files)} files and none of them is an image ({', '.join(IMAGES[:4])} ...)")
+        raise IngestError(f"{folder}: {len(files)} files and none of them is an image by its ending (.jpg, .png ...)")
     annotations = {path.rpartition("/")[0] for path in files if path.lower().endswith(".xml")}
     named = [name for name in sorted(annotations) if PurePosixPath(name).name.lower().startswith("annotation")]
     if named:

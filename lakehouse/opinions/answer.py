@@ -83,6 +83,8 @@ class Answer:
         source_version: Version or time of change that the source gives with its id.
         opinion_id: Id that another lake gave to this very opinion; None means that we make it.
         where: file:line, for messages.
+        stands_beside: Whether other answers of its actor about the same subject in the same source stand beside it,
+            each in a slot of its own; else the later one holds.
         folders: Folders in which the source says, or where it lies suggests, that the subject is: they decide
             between several of one name.
         notes: Rule -> what is remarkable about an answer that is taken all the same. The rules stand in
@@ -114,6 +116,7 @@ class Answer:
     ext: Mapping[str, str] = field(default_factory=dict)
     opinion_id: str | None = None
     where: str = ""
+    stands_beside: bool = False
     folders: tuple[str, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
 

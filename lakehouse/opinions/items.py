@@ -34,7 +34,8 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "subject_key": TEXT, "key_kind": TEXT, "forms": pa.list_(TEXT), "guesses": pa.list_(TEXT),
     "folders": TEXT, "asked": TEXT,  # one folder a line; what answers about one subject have in common
     "actor_id": TEXT, "question_id": TEXT, "question_version": pa.int32(),
-    "slot": TEXT, "op": TEXT, "value_kind": TEXT, "labels": pa.list_(TEXT),
+    "slot": TEXT, "base_slot": TEXT,  # of answers that stand beside others: the slot before they were told apart
+    "op": TEXT, "value_kind": TEXT, "labels": pa.list_(TEXT),
     "event_time": TIMESTAMP, "event_time_source": TEXT, "votes": pa.int64(),
     "value_hash": TEXT, "identity": TEXT, "source_key": TEXT,
     "answer_json": TEXT,
@@ -107,6 +108,7 @@ def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str,
         "question_id": answer.question_id,
         "question_version": answer.question_version,
         "slot": answer.slot,
+        "base_slot": answer.slot if answer.stands_beside else None,
         "op": answer.op,
         "value_kind": answer.value_kind,
         "labels": stated_labels(answer),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
+from lakehouse.opinions.beside import set_beside
 from lakehouse.opinions.frames import fit_to_pictures
 from lakehouse.opinions.matching import match_subjects
 from lakehouse.opinions.rows import IDS, opinion_ids
@@ -18,7 +19,7 @@ with asked as (
     select distinct actor_id, question_id from items where kind = 'answer'
 ), {gone_sql("silver.opinions")}
 select o.opinion_id, o.actor_id, o.question_id, o.subject_id, o.slot, o.event_time, o.value_hash, o.source_key,
-    o.supersedes, row_number() over (
+    o.label, o.supersedes, row_number() over (
         partition by o.actor_id, o.question_id, o.subject_id, o.slot
         order by o.event_time desc nulls last, o.opinion_id desc
     ) as recency
@@ -63,8 +64,9 @@ with pairs as (
     select o.part, o.line, s.opinion_id, s.supersedes
     from offered o
     join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
-        and s.slot = o.slot and s.event_time is not distinct from o.event_time
-    where o.candidates = 1 and o.op <> 'retract' and s.value_hash <> o.value_hash
+        and (s.slot = o.slot or s.slot = o.base_slot or s.slot = concat(o.base_slot, '=', s.label))
+        and s.event_time is not distinct from o.event_time
+    where o.candidates = 1 and o.op <> 'retract' and (s.value_hash <> o.value_hash or s.slot <> o.slot)
         and (o.identity is null or s.source_key = o.source_key)
         and not exists (
             select 1 from offered p
@@ -80,6 +82,8 @@ select part, line, list(opinion_id) filter (where direct = 1) as replaced, list(
 from earlier group by part, line
 """
 """What a correction takes the place of: same actor, question, subject, slot and time, no longer in the source.
+
+Answers that stood beside others in slots of their own (see `beside`) are replaced by what the source says by now.
 
 `superseded` has what those had replaced as well: it must not stand again when one in between is taken back.
 """
@@ -157,7 +161,7 @@ def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str, guess
     """
     stage = lake.engine.stage
     matches = match_subjects(lake, items, rule, guess=guess)
-    items = fit_to_pictures(lake, items, matches)
+    items = set_beside(lake, fit_to_pictures(lake, items, matches), matches)
     standing = stage(query(lake, STANDING, inputs={"items": items}))
     offered = stage(query(lake, OFFERED, inputs={"items": items, "matches": matches}))
     both = {"offered": offered, "standing": standing}

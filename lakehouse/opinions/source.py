@@ -32,6 +32,7 @@ class OpinionSource:
         actor: Who answers where a record itself names nobody: `kind:name`, kind being human, model
             (`model:name@version`), rule, consensus, import or pool.
         source: Landed source whose files the answers are about; "" looks in all of them.
+        early: Whether `source` may not have landed yet: its answers wait then. Else its name must be known.
         match: How subjects are named: auto, path, name, stem, sha256 or uri.
         question_version: Version of the question; a changed meaning is a new version.
         title: The question in words.
@@ -58,6 +59,7 @@ class OpinionSource:
     actor: str
     name: str = ""
     source: str = ""
+    early: bool = False
     match: str = "auto"
     question_version: int = 1
     title: str = ""
@@ -115,7 +117,7 @@ class OpinionSource:
 
     def content_options(self) -> dict[str, object]:
         """What decides, beside the files' bytes, which opinions come out."""
-        left_out = ("path", "name", "title", "instructions", "max_rejected_share")
+        left_out = ("path", "name", "early", "title", "instructions", "max_rejected_share")
         return {
             each.name: getattr(self, each.name)
             for each in dataclasses.fields(self)

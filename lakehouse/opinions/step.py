@@ -16,6 +16,7 @@ from lakehouse.opinions.absorb import COUNTS, Import, absorb, import_lock
 from lakehouse.opinions.batch import Content, files_sha256, next_batch, stamps, uri_of
 from lakehouse.opinions.formats import Format, format_named, format_options
 from lakehouse.opinions.items import ITEMS, PARTS, ReadPlan, read_parts
+from lakehouse.opinions.landed import check_landed
 from lakehouse.opinions.merge import merge_votes
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.place import is_settled, keep_settled, standing_now
@@ -52,13 +53,14 @@ def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[
         Receipt with counts read = new + same + rejected + unmatched (the last ones are parked).
 
     Raises:
-        ConfigError: If an option is wrong, or the question has another meaning in this lake.
+        ConfigError: If an option is wrong, no such source has landed, or the question has another meaning here.
         IngestError: If the files cannot be read or change meanwhile, or too many rows are rejected; nothing was
             written then.
     """
     chosen, path = format_named(source.format), Path(source.path)
     if not path.exists():
         raise IngestError(f"opinions {source.name}: {path} does not exist; give a file or folder of annotations")
+    check_landed(lake, source)
     parts = chosen.parts(path)
     before = stamps(path, parts)
     content = _content(source, path, parts, chosen)

@@ -10,8 +10,12 @@ import pytest
 from jobs import opinions as job
 from jobs.common import main_of
 from lakehouse.errors import ConfigError
+from lakehouse.ingestion.land import land as land_drop
+from lakehouse.ingestion.source import Source
 from lakehouse.opinions.source import OpinionSource, opinion_source_from
+from lakehouse.opinions.step import import_opinions, resolve_parked
 from lakehouse.query import fetch
+from tests.opinions.making import counts, csv_source, land, said, versions
 
 TOML = """
 format = "csv"
@@ -95,3 +99,30 @@ def test_the_help_teaches_actors_and_examples(capsys):
     shown = capsys.readouterr().out
     for text in ("--column subject=file", "kind:name", "silver.parked_opinions", "--resolve"):
         assert text in shown
+
+
+def test_a_source_that_never_landed_is_an_error_with_the_nearest_name_and_parks_nothing(photos, tmp_path):
+    source = csv_source(tmp_path / "a.csv", "subject,label\ncat/1.jpg,cat\n", source="photo")
+    before = versions(photos)
+    with pytest.raises(ConfigError, match=r"no source `photo` has landed in this lake; did you mean `photos`.*--early"):
+        import_opinions(photos, source)
+    assert versions(photos) == before
+
+
+def test_answers_may_come_before_their_source_when_that_is_stated(photos, tmp_path):
+    source = csv_source(tmp_path / "a.csv", "subject,label\n1.jpg,cat\n", source="later", early=True)
+    assert import_opinions(photos, source).counts == counts(read=1, unmatched=1)
+    land(photos, {"1.jpg": "another"}, source="later")
+    assert resolve_parked(photos).counts["new"] == 1
+    assert said(photos) == [("1.jpg", "cat")]
+    # It is the same import, however it is called.
+    again = csv_source(tmp_path / "a.csv", source="later")
+    assert import_opinions(photos, again).counts["new"] == 0
+
+
+def test_a_source_that_has_landed_and_has_no_entity_yet_is_known(photos, tmp_path):
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "1.jpg").write_bytes(b"1")
+    land_drop(photos, Source(name="fresh", folder=str(tmp_path / "drop")))
+    source = csv_source(tmp_path / "a.csv", "subject,label\n1.jpg,cat\n", source="fresh")
+    assert import_opinions(photos, source).counts == counts(read=1, unmatched=1)
