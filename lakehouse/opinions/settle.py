@@ -64,7 +64,7 @@ with pairs as (
     select o.part, o.line, s.opinion_id, s.supersedes
     from offered o
     join standing s on s.actor_id = o.actor_id and s.question_id = o.question_id and s.subject_id = o.subject_id
-        and (s.slot = o.slot or s.slot = o.base_slot or s.slot = concat(o.base_slot, '=', s.label))
+        and (s.slot = o.slot or s.slot = o.base_slot or s.slot = o.base_slot || '=' || s.label)
         and s.event_time is not distinct from o.event_time
     where o.candidates = 1 and o.op <> 'retract' and (s.value_hash <> o.value_hash or s.slot <> o.slot)
         and (o.identity is null or s.source_key = o.source_key)
