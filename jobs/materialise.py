@@ -94,7 +94,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
             "gold.dataset_exclusions group by reason` tells why"
         )
     folder = lake.datasets / version.name / version.dataset_id
-    samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)))
+    samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)), version.classes)
     plan = plan_dataset(
         samples.rows,
         samples.fields,
@@ -103,7 +103,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         objects=samples.objects,
         layout=LAYOUT,
     )
-    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(samples.classes)}
+    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(version.classes)}
     # One publisher of a version at a time: they would share the staging folder.
     with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
         published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,21 +33,19 @@ class SampleTable:
         rows: One row per member.
         fields: Columns to store.
         objects: Field -> column of `rows` with the place of its bytes, as `lakehouse.objects.read_entity` takes it.
-        classes: Every label that got a vote, sorted by code point; empty for a dataset without labels.
     """
 
     rows: pa.Table
     fields: tuple[Field, ...]
     objects: Mapping[str, str]
-    classes: tuple[str, ...]
 
 
-def sample_table(members: pa.Table) -> SampleTable:
+def sample_table(members: pa.Table, classes: Sequence[str]) -> SampleTable:
     """Return the samples of members as `read_members` gives them.
 
     A dataset of images has a column `image` that the reader decodes; another one has `content`, bytes as they are.
-    Where the recipe asked a question there are `label`, `label_index` and `label_probs`: votes divided by their sum,
-    float32, one for each class.
+    Where the recipe asked a question there are `label`, `label_index`, its place in `classes`, and `label_probs`: votes
+    divided by their sum, float32, one for each class.
     """
     images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
     content = IMAGE if images else CONTENT
@@ -55,23 +53,21 @@ def sample_table(members: pa.Table) -> SampleTable:
     # With the hash behind it: whoever reads the bytes checks them.
     columns["object_uri"] = pc.binary_join_element_wise(members["object_uri"], members["entity_id"], "#")
     fields = [ENTITY, content, MEDIA_TYPE, WEIGHT]
-    classes: tuple[str, ...] = ()
     if members["label"].null_count < members.num_rows:
         votes = [dict(each or ()) for each in members["label_votes"].to_pylist()]
-        classes = tuple(sorted({label for each in votes for label in each} | set(members["label"].to_pylist())))
         columns |= {"label": members["label"], "label_index": _indices(members["label"], classes)}
         columns["label_probs"] = _shares(votes, classes)
         doc = f"Share of the votes for each of the {len(classes)} classes; adds up to 1."
         fields += [LABEL, LABEL_INDEX, Field("label_probs", pa.list_(pa.float32()), shape=(len(classes),), doc=doc)]
-    return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"}, classes)
+    return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"})
 
 
-def _indices(labels: pa.ChunkedArray, classes: tuple[str, ...]) -> pa.Array:
+def _indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> pa.Array:
     places = {label: index for index, label in enumerate(classes)}
     return pa.array([places[label] for label in labels.to_pylist()], pa.int64())
 
 
-def _shares(votes: list[dict[str, int]], classes: tuple[str, ...]) -> pa.Array:
+def _shares(votes: list[dict[str, int]], classes: Sequence[str]) -> pa.Array:
     counts = np.array([[each.get(label, 0) for label in classes] for each in votes], dtype=np.float64)
     # counts: (samples, classes)
     shares = (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -34,6 +34,18 @@ def canonical_json(value: object) -> str:
     return _ENCODER.encode(_plain(value))
 
 
+def text_json(value: object) -> str:
+    """Return JSON with sorted keys and without blanks in which every text is as it was given, not in NFC.
+
+    For what is read back and compared with other columns; what is hashed goes through `canonical_json`.
+
+    Raises:
+        ValueError: For NaN and infinities.
+        TypeError: For a type that JSON does not have.
+    """
+    return _ENCODER.encode(value)
+
+
 def content_id(value: object, *, digits: int = 32) -> str:
     """Return the first `digits` hex digits of the SHA-256 of `canonical_json(value)`."""
     return sha256_text(canonical_json(value))[:digits]

@@ -15,6 +15,8 @@ DATASETS = Table(
         Column("recipe_json", pa.string(), "Canonical JSON of the recipe, without what equals its default."),
         Column("digests_json", pa.string(), "Canonical JSON {table: [rows, low sum, high sum]} read."),
         Column("contracts_json", pa.string(), "Versions of the code contracts and extractors that it reads."),
+        Column("classes_json", pa.string(), "JSON list of labels; the place of a label, from 0, is its class number: "
+               "its ordinal in its label set.", null="the recipe asks no question"),
         Column("members", pa.int64(), "Number of members."),
         Column("excluded", pa.int64(), "Number of entities considered and left out, with a reason."),
         Column("splits_json", pa.string(), "Canonical JSON {split: members}."),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from lakehouse.config import load_config
 from lakehouse.lake import Lake, open_lake
+from lakehouse.opinions.questions import question_rows
 from lakehouse.tables import insert_rows
 from schemas.canonical import content_id
-from schemas.tables import ACTORS, DIMENSIONS, ENTITIES, OPINIONS
+from schemas.tables import ACTORS, DIMENSIONS, ENTITIES, LABEL_SETS, OPINIONS, QUESTIONS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,10 +86,17 @@ def opinion(name: str, actor: str, label: str | None, *, question: str = "animal
 
 
 def add_opinions(lake: Lake, rows: Sequence[Mapping[str, object]]) -> None:
-    """Add opinions, and the actors who have not been met yet: `kind:name`."""
+    """Add opinions, and the actors (`kind:name`), questions and labels that have not been met yet."""
     actors = [
         {"actor_id": actor, "kind": actor.partition(":")[0], "name": actor.partition(":")[2]}
         for actor in sorted({str(row["actor_id"]) for row in rows})
     ]
     insert_rows(lake, ACTORS, actors, step="test")
+    labels: dict[tuple[str, int], set[str]] = {}
+    for row in rows:
+        said = labels.setdefault((str(row["question_id"]), int(str(row["question_version"]))), set())
+        said |= {str(row["label"])} - {"None"}
+    questions, entries = question_rows(lake, None, {key: {"label"} for key in labels}, labels)
+    insert_rows(lake, LABEL_SETS, entries, step="test")
+    insert_rows(lake, QUESTIONS, questions, step="test")
     insert_rows(lake, OPINIONS, rows, step="test")

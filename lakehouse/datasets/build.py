@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.datasets.classes import classes_of
 from lakehouse.datasets.groups import leak_groups
 from lakehouse.datasets.labels import heard_opinions, tally
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
@@ -26,7 +27,7 @@ from lakehouse.sql.session import user_query
 from lakehouse.sql.views import view_texts
 from lakehouse.steps import StepRecord, balance, step
 from lakehouse.tables import finish_row, insert, insert_rows
-from schemas.canonical import canonical_json
+from schemas.canonical import canonical_json, text_json
 from schemas.tables import BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, Table
 
 ROWS_PER_TASK = 20_000
@@ -52,8 +53,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         members_digest.
 
     Raises:
-        RecipeError: If the selection gives no `entity_id`, nothing is selected, no entity has the group
-            key of the split, or a stratum is short.
+        RecipeError: If the selection gives no `entity_id`, nothing is selected, nobody ever asked the question, a
+            label has no number in its label set, no entity has the group key of the split, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
     _check_selection(recipe)
@@ -69,7 +70,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
 def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     heard = heard_opinions(lake, recipe, pins) if recipe.question else None
     groups = leak_groups(lake, recipe, pins)
-    inputs = inputs_of(lake, recipe, pins, heard=heard, groups=groups)
+    classes = () if heard is None else classes_of(lake, recipe, pins, heard[1])
+    inputs = inputs_of(lake, recipe, pins, heard=heard, classes=classes, groups=groups)
     dataset_id = inputs.version_id(recipe)
     record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
     known = _known(lake, dataset_id)
@@ -78,7 +80,7 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
         picked = _picked(lake, recipe, pins)
         rows = None if groups is None else groups.rows
         considered = consider(lake, recipe, picked, tally=votes, groups=rows, pins=pins)
-        _write(lake, recipe, inputs, dataset_id, considered, record)
+        _write(lake, recipe, inputs, classes, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if known is None:
         raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
@@ -92,7 +94,13 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
 
 
 def _write(
-    lake: Lake, recipe: Recipe, inputs: Inputs, dataset_id: str, considered: Relation, record: StepRecord
+    lake: Lake,
+    recipe: Recipe,
+    inputs: Inputs,
+    classes: tuple[str, ...],
+    dataset_id: str,
+    considered: Relation,
+    record: StepRecord,
 ) -> None:
     members, exclusions = choose(lake, recipe, considered, dataset_id)
     members = _hashed(lake, members, DATASET_MEMBERS)
@@ -109,6 +117,7 @@ def _write(
         "recipe_json": canonical_json(recipe.canonical()),
         "digests_json": canonical_json(inputs.digests),
         "contracts_json": canonical_json(inputs.contracts),
+        "classes_json": text_json(classes) if recipe.question else None,
         "members": digest.rows,
         "excluded": left.rows_offered,
         "splits_json": canonical_json(_split_counts(lake, recipe, members)),

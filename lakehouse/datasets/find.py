@@ -23,11 +23,16 @@ where m.dataset_id = $id
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """One row of gold.datasets; `recipe` is its canonical form, which leaves defaults out: see `followed`."""
+    """One row of gold.datasets.
+
+    `recipe` is its canonical form, which leaves defaults out: see `followed`. `classes` holds the labels in the order
+    of their class numbers; () where the recipe asks no question.
+    """
 
     dataset_id: str
     name: str
     recipe: Mapping[str, object]
+    classes: tuple[str, ...]
     splits: Mapping[str, int]
     members: int
     members_digest: str
@@ -63,7 +68,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         RecipeError: If there is none; the message lists the names there are.
     """
     text = """
-        select dataset_id, name, recipe_json, splits_json, members, members_digest from gold.datasets
+        select dataset_id, name, recipe_json, classes_json, splits_json, members, members_digest from gold.datasets
         where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
     """
     rows = fetch(lake, text, params={"wanted": version_named(lake, name_or_id)})
@@ -76,6 +81,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         row["dataset_id"],
         row["name"],
         json.loads(row["recipe_json"]),
+        tuple(json.loads(row["classes_json"] or "[]")),
         json.loads(row["splits_json"]),
         row["members"],
         row["members_digest"],

@@ -10,7 +10,7 @@ from lakehouse.query import Pins, query
 from schemas.tables import ACTORS, OPINIONS
 
 HEARD = """
-select o.opinion_id, o.actor_id, o.subject_id, o.label, o.votes, o.row_hash
+select o.opinion_id, o.actor_id, o.subject_id, o.question_version, o.label, o.votes, o.row_hash
 from standing o
 where o.question_id = $question and o.op = 'assert' and o.value_kind = 'label'
   and exists (select 1 from asked a where a.actor_id = o.actor_id)

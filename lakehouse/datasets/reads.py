@@ -16,7 +16,7 @@ from lakehouse.datasets.recipe import Recipe
 from lakehouse.dimensions.registry import Extractor, extractors
 from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
-from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, OPINIONS
+from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
 WIDE = "entities_wide"
 
@@ -57,7 +57,7 @@ def tables_read(recipe: Recipe) -> set[str]:
     if dimensions.all or dimensions.names:
         names |= {DIMENSIONS.name}
     if recipe.question:
-        names |= {OPINIONS.name, ACTORS.name}
+        names |= {OPINIONS.name, ACTORS.name, QUESTIONS.name, LABEL_SETS.name}
     if recipe.split.group:
         names |= {ENTITY_SOURCES.name}
     return names

@@ -13,8 +13,8 @@ from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
 from lakehouse.tables import digest_at, head
-from schemas.canonical import content_id
-from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, OPINIONS
+from schemas.canonical import content_id, sha256_text, text_json
+from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
 BUILD_CONTRACT = 2
 """Raised whenever the same recipe over the same rows would give other members; it renames every dataset there is.
@@ -25,7 +25,7 @@ reason. What needs no new number: a new optional key (left out where it has its 
 only such a key switches on, a new extractor.
 
 2: the canonical recipe leaves out defaults; only extractors that the recipe reads are named; a leak group's place is
-that of its oldest member, and no longer that of its smallest key.
+that of its oldest member, and no longer that of its smallest key; class numbers are those of the label set.
 """
 
 
@@ -36,7 +36,8 @@ class Inputs:
     Attributes:
         pins: Table name -> Delta version: where to read it again.
         digests: Table name -> digest: what was in it. Of dimensions only the rows that the recipe names, of opinions
-            and actors only those that the label policy listens to, unless the selection reads these tables itself.
+            and actors only those that the label policy listens to, of label sets the numbers of their labels, unless
+            the selection reads these tables itself.
         contracts: Names and versions of the code that shapes the rows.
     """
 
@@ -62,6 +63,7 @@ def inputs_of(
     pins: Pins,
     *,
     heard: tuple[Relation, Relation] | None,
+    classes: tuple[str, ...],
     groups: LeakGroups | None,
 ) -> Inputs:
     """Return the digests behind the pins.
@@ -71,11 +73,13 @@ def inputs_of(
         recipe: The recipe.
         pins: From `pin`.
         heard: Actors and opinions that the label policy listens to; None if the recipe asks no question.
+        classes: Labels in the order of their numbers, from `classes_of`; () if the recipe asks no question.
         groups: Leak groups; None if the recipe has no group key.
     """
     dimensions = dimensions_read(recipe)
     # Of these only what is heard is content: a prediction, or the place a file lay at, changes no dataset.
-    sliced = {OPINIONS.name, ACTORS.name, ENTITY_SOURCES.name} - tables_of(recipe.select.sql)
+    heard_of = {OPINIONS.name, ACTORS.name, QUESTIONS.name, LABEL_SETS.name, ENTITY_SOURCES.name}
+    sliced = heard_of - tables_of(recipe.select.sql)
     if not dimensions.all:
         sliced.add(DIMENSIONS.name)
     digests = {}
@@ -86,6 +90,7 @@ def inputs_of(
         digests["heard.dimensions"] = _measurements(lake, dimensions, pins)
     if heard is not None:
         digests["heard.actors"], digests["heard.opinions"] = (str(relation_digest(lake.engine, rows)) for rows in heard)
+        digests["heard.labels"] = sha256_text(text_json(classes))
     if groups is not None:
         digests["heard.groups"] = groups.digest
     if recipe.as_of.known_at is not None:

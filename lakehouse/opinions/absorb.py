@@ -80,7 +80,7 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
     news = without_waiting(lake, settled, job.rule) if fates.get("unmatched") else settled
     outputs = table_outputs(lake, news, job.content.source, job.batch, job.rule, job.repeat)
     _refuse_many(lake, outputs, rejected, read, job)
-    record.writes += _register(lake, items, job)
+    record.writes += _register(lake, items, settled, job)
     written = insert_outputs(lake, outputs, (REJECTED, PARKED_OPINIONS, OPINIONS), step="opinions")
     record.writes += written.values()
     new = batch_opinions(lake, job.batch)
@@ -121,12 +121,17 @@ def batch_opinions(lake: Lake, batch: Batch) -> int:
 
 
 
-def _register(lake: Lake, items: Relation, job: Import) -> list[Inserted]:
-    answers = {"items": items}
+def _register(lake: Lake, items: Relation, settled: Relation, job: Import) -> list[Inserted]:
+    # A rejected answer teaches nothing: its label would take a class number for ever.
+    taken = f"""
+        select question_id, question_version, value_kind, labels, actor_id from items i where kind = 'answer' and
+        not exists (select 1 from settled s where s.part = i.part and s.line = i.line and s.fate in {REJECTED_FATES})
+    """
+    answers = {"taken": lake.engine.stage(query(lake, taken, inputs={"items": items, "settled": settled}))}
     kinds: dict[QuestionKey, set[str]] = {}
     for row in fetch(
         lake,
-        "select distinct question_id, question_version, value_kind from items where kind = 'answer'",
+        "select distinct question_id, question_version, value_kind from taken",
         inputs=answers,
     ):
         kinds.setdefault((row["question_id"], row["question_version"]), set()).add(row["value_kind"])
@@ -134,11 +139,11 @@ def _register(lake: Lake, items: Relation, job: Import) -> list[Inserted]:
     for row in fetch(
         lake,
         "select distinct question_id, question_version, label from ("
-        "select question_id, question_version, unnest(labels) as label from items where kind = 'answer') stated",
+        "select question_id, question_version, unnest(labels) as label from taken) stated",
         inputs=answers,
     ):
         labels.setdefault((row["question_id"], row["question_version"]), set()).add(row["label"])
-    ids = fetch(lake, "select distinct actor_id from items where kind = 'answer'", inputs=answers)
+    ids = fetch(lake, "select distinct actor_id from taken", inputs=answers)
     known = {actor.actor_id: actor for actor in job.actors}
     named = sorted({row["actor_id"] for row in ids} | set(known))
     actors = [known.get(actor_id) or actor_from(actor_id) for actor_id in named]

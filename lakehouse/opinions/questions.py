@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -103,9 +103,11 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
     """
     labels = _held_labels(lake)
     rules = {}
-    for row in fetch(lake, "select * from silver.questions"):
+    questions = fetch(lake, "select * from silver.questions")
+    closed_sets = _closed_sets(questions)
+    for row in questions:
         entries = labels.get(row["label_set_id"], {})
-        closed = row["constraints_json"] == CLOSED
+        closed = row["label_set_id"] in closed_sets
         key = row["question_id"], row["version"]
         rules[key] = Rules(
             row["answer_kind"],
@@ -119,6 +121,9 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
         return rules
     key = asked.question_id, asked.version
     held = rules.get(key, Rules(asked.answer_kind, asked.abstain_allowed))
+    if asked.label_set_id in closed_sets:
+        entries = labels.get(asked.label_set_id, {})
+        held = dataclasses.replace(held, labels=frozenset(entries) - _merged(entries), synonyms=_synonyms(entries))
     known = (held.labels or frozenset()) | frozenset(asked.labels)
     for text, label in asked.synonyms.items():
         if asked.labels and label not in known:
@@ -141,7 +146,10 @@ def question_rows(
         labels: Question -> labels in its answers.
 
     Raises:
-        IngestError: If a question that nobody registered has answers of several kinds.
+        IngestError: If a question that nobody registered has answers of several kinds, or an answer to another
+            question or version has a label that the closed set they share lacks.
+        ConfigError: If the source states labels in another order than that of the numbers they have, or closes a
+            label set that holds others.
     """
     held = {(row["question_id"], row["version"]): row for row in fetch(lake, "select * from silver.questions")}
     wanted: dict[QuestionKey, Question] = {}
@@ -152,6 +160,10 @@ def question_rows(
         if not stated.answer_kind:
             wanted[key] = dataclasses.replace(stated, answer_kind=_one_kind(key, kinds.get(key, set())))
     new = [question.row() for key, question in wanted.items() if key not in held]
+    numbers, closed_sets = _held_labels(lake), _closed_sets([*held.values(), *new])
+    if asked is not None and asked.labels and asked.label_set_id is not None:
+        is_new = (asked.question_id, asked.version) not in held
+        _check_stated(asked, numbers.get(asked.label_set_id, {}), is_new=is_new)
     sets: dict[str, tuple[list[str], dict[str, str]]] = {}
     for key in sorted({*wanted, *labels}):
         question = wanted.get(key)
@@ -161,9 +173,14 @@ def question_rows(
             continue
         names, synonyms = sets.setdefault(str(set_id), ([], {}))
         names.extend(question.labels if question else ())
-        names.extend(sorted(labels.get(key, ())))
+        if set_id in closed_sets:
+            _check_closed(key, str(set_id), {*numbers.get(str(set_id), {}), *names}, labels.get(key, set()))
+        names.extend(sorted(labels.get(key, ()), key=_by_number))
         synonyms.update(question.synonyms if question else {})
-    return new, [row for set_id, (names, others) in sets.items() for row in _new_entries(lake, set_id, names, others)]
+    return new, [
+        row for set_id, (names, others) in sets.items()
+        for row in _new_entries(numbers.get(set_id, {}), set_id, names, others)
+    ]  # fmt: skip
 
 
 def _one_kind(key: QuestionKey, kinds: set[str]) -> str:
@@ -176,10 +193,51 @@ def _one_kind(key: QuestionKey, kinds: set[str]) -> str:
     return stated[0] if stated else "label"
 
 
+def _closed_sets(questions: Iterable[Mapping[str, object]]) -> frozenset[str]:
+    """Closed for one question, or version of one, is closed for all that share the set: no answer adds to it."""
+    closed = (row["label_set_id"] for row in questions if row["constraints_json"] == CLOSED)
+    return frozenset(str(set_id) for set_id in closed if set_id is not None)
+
+
+def _check_closed(key: QuestionKey, set_id: str, known: Collection[str], labels: Collection[str]) -> None:
+    unknown = sorted(set(labels) - set(known))
+    if unknown:
+        raise IngestError(
+            f"question {key[0]} version {key[1]}: label {unknown[0]!r} is not in label set `{set_id}`, which is "
+            "closed: state it in the `labels` of a source, as the last, or give the question another label_set"
+        )
+
+
+def _by_number(label: str) -> tuple[bool, int, str]:
+    """Sort whole numbers by value, before other labels by code point: of 0 to 11 label k gets number k."""
+    is_number = label.isascii() and label.isdigit()
+    return not is_number, len(label.lstrip("0")) if is_number else 0, label
+
+
+def _check_stated(asked: Question, held: Mapping[str, Mapping[str, Any]], *, is_new: bool) -> None:
+    """Refuse labels whose order is not that of their numbers: a class number is given once."""
+    numbered = sorted((int(entry["ordinal"]), label) for label, entry in held.items())
+    known = [label for label in asked.labels if label in held]
+    told = (
+        f"question {asked.question_id}: labels are stated as {', '.join(asked.labels)}; label set "
+        f"`{asked.label_set_id}` holds {', '.join(f'{label} as number {number}' for number, label in numbered)}"
+    )
+    if asked.labels[: len(known)] != tuple(known) or known != [label for _, label in numbered if label in known]:
+        raise ConfigError(
+            f"{told}; numbers never change: state the labels in that order, new ones last, or give the question a "
+            "label_set of another name"
+        )
+    others = [label for _, label in numbered if label not in known]
+    if is_new and others:
+        raise ConfigError(
+            f"{told}; {others[0]!r} would be an answer too: state all of them, or give the question a label_set of "
+            "another name"
+        )
+
+
 def _new_entries(
-    lake: Lake, set_id: str, names: Iterable[str], synonyms: Mapping[str, str]
+    held: Mapping[str, Mapping[str, Any]], set_id: str, names: Iterable[str], synonyms: Mapping[str, str]
 ) -> Iterable[dict[str, object]]:
-    held = _held_labels(lake).get(set_id, {})
     place = max((entry["ordinal"] for entry in held.values()), default=-1) + 1
     others: dict[str, set[str]] = {}
     for text, label in synonyms.items():
