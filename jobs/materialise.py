@@ -103,7 +103,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         objects=samples.objects,
         layout=LAYOUT,
     )
-    lineage = {"name": version.name, "recipe": version.recipe, "classes": list(version.classes)}
+    lineage = {"name": version.name, "recipe": version.recipe}
     # One publisher of a version at a time: they would share the staging folder.
     with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
         published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ CONTENT = Field("content", pa.binary(), doc="Bytes as they were landed.")
 MEDIA_TYPE = Field("media_type", pa.string(), doc="Media type found in the bytes.")
 WEIGHT = Field("weight", pa.float64(), doc="Sampling weight, 1 unless the recipe says otherwise.")
 LABEL = Field("label", pa.string(), doc="Label by the recipe's policy.")
-LABEL_INDEX = Field("label_index", pa.int64(), doc="Place of the label among the classes, from 0.")
+LABEL_INDEX = Field("label_index", pa.int64(), doc="Class number of the label: its ordinal in the label set, from 0.")
 
 
 LAYOUT = Layout(size_column="size_bytes")
@@ -58,7 +58,9 @@ def sample_table(members: pa.Table, classes: Sequence[str]) -> SampleTable:
         columns |= {"label": members["label"], "label_index": _indices(members["label"], classes)}
         columns["label_probs"] = _shares(votes, classes)
         doc = f"Share of the votes for each of the {len(classes)} classes; adds up to 1."
-        fields += [LABEL, LABEL_INDEX, Field("label_probs", pa.list_(pa.float32()), shape=(len(classes),), doc=doc)]
+        names = tuple(classes)
+        fields += [LABEL, replace(LABEL_INDEX, classes=names)]
+        fields.append(Field("label_probs", pa.list_(pa.float32()), shape=(len(names),), doc=doc, classes=names))
     return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"})
 
 

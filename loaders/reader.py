@@ -267,6 +267,15 @@ class Reader(Iterator[Batch]):
         return self._reading.split.fields
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes: label k of `label_index` is classes[k], whichever columns are read; () without labels.
+
+        They are in the order of the label set, with a place for labels that no sample has. Other columns of class
+        numbers have theirs in `fields`.
+        """
+        return self._reading.split.manifest.classes
+
+    @property
     def epoch(self) -> int:
         """Epoch of the next batch, counted from 0."""
         return self._epoch

@@ -148,6 +148,11 @@ class TensorReader(IterableDataset[Tensors]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, as the reader has them."""
+        return self.reader.classes
+
     def close(self) -> None:
         """Close the reader."""
         self._ahead = None

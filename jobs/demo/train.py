@@ -24,7 +24,7 @@ from jobs.demo.model import SmallCnn, as_input, save_weights
 from jobs.demo.pixels import input_form, squares
 from lakehouse.opinions.answer import most_probable
 from lakehouse.progress import progress
-from loaders import Dataset, FormatError, ReadOptions, Shuffle, make_reader, read_dataset
+from loaders import FormatError, Manifest, ReadOptions, Shuffle, make_reader, read_dataset, read_manifest
 from loaders.torch import tensors
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def train(folder: Path, models: Path, settings: Settings) -> Card:
     """
     started = time.monotonic()
     dataset = read_dataset(folder)
-    classes = classes_of(dataset)
+    classes = classes_of(read_manifest(folder / "train"))
     with _threads(settings.threads):
         torch.manual_seed(settings.seed)
         side, channels = _input_form(folder / "train", settings)
@@ -82,16 +82,15 @@ def train(folder: Path, models: Path, settings: Settings) -> Card:
     return card
 
 
-def classes_of(dataset: Dataset) -> tuple[str, ...]:
+def classes_of(split: Manifest) -> tuple[str, ...]:
     """Return the labels in the order of `label_index`.
 
     Raises:
         FormatError: If the dataset has none.
     """
-    found = dataset.lineage.get("classes")
-    if not isinstance(found, list) or not found:
-        raise FormatError(f"dataset {dataset.dataset_id} names no classes; give its recipe a question")
-    return tuple(map(str, found))
+    if not split.classes:
+        raise FormatError(f"dataset {split.dataset_id} names no classes; give its recipe a question")
+    return split.classes
 
 
 @contextmanager

@@ -54,6 +54,8 @@ class Field:
         dtype: Element type of `ndarray` and `npy` values, one of `ARRAY_DTYPES`; None for other codecs.
         nullable: Whether a value may be missing; a null is never read as zero.
         doc: What the value means, with its unit and range.
+        classes: What class numbers stand for: class k is classes[k]. On a column of integers each value is such a
+            number; a list of numbers has one for each class. None: the values are no classes.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Field:
     dtype: str | None = None
     nullable: bool = False
     doc: str = ""
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -92,6 +95,8 @@ class Field:
             "dtype": self.dtype,
             "nullable": self.nullable,
             "doc": self.doc,
+            # Left out where there are none: schema ids of columns that are no classes stay as they were.
+            **({} if self.classes is None else {"classes": list(self.classes)}),
         }
 
 
@@ -111,6 +116,9 @@ def field_from_json(entry: object) -> Field:
     shape = entry.get("shape")
     if shape is not None and not isinstance(shape, list):
         raise FormatError(f"field {entry['name']!r}: shape must be a list or null, found {shape!r}")
+    classes = entry.get("classes")
+    if classes is not None and not isinstance(classes, list):
+        raise FormatError(f"field {entry['name']!r}: classes must be a list or null, found {classes!r}")
     return Field(
         name=str(entry["name"]),
         type=TYPES[entry["type"]],
@@ -119,6 +127,7 @@ def field_from_json(entry: object) -> Field:
         dtype=entry.get("dtype"),
         nullable=entry.get("nullable") is True,
         doc=str(entry.get("doc", "")),
+        classes=None if classes is None else tuple(classes),
     )
 
 
@@ -160,7 +169,7 @@ def _problem(field: Field) -> str | None:
         return f"dtype is for codecs ndarray and npy alone, and they need it; found {field.dtype!r}"
     if field.dtype is not None and field.dtype not in ARRAY_DTYPES:
         return f"unknown dtype {field.dtype!r}; known: {', '.join(ARRAY_DTYPES)}"
-    return _shape_problem(field)
+    return _shape_problem(field) or _classes_problem(field)
 
 
 def _shape_problem(field: Field) -> str | None:
@@ -177,6 +186,19 @@ def _shape_problem(field: Field) -> str | None:
         return f"audio is (frames,) or (frames, channels), found {shape}"
     if field.codec == "raw" and not (is_number_list(field.type) and len(shape) == 1):
         return "a raw value has a shape, (n,), only if it is a list of numbers"
+    return None
+
+
+def _classes_problem(field: Field) -> str | None:
+    classes = field.classes
+    if classes is None:
+        return None
+    if not all(isinstance(name, str) and name for name in classes) or len(set(classes)) < len(classes):
+        return f"classes are names that differ, found {classes}"
+    if pa.types.is_integer(field.type):
+        return None
+    if not is_number_list(field.type) or field.shape != (len(classes),):
+        return f"classes are for integers, or for lists with a number for each of them, shape ({len(classes)},)"
     return None
 
 

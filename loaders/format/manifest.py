@@ -24,6 +24,9 @@ FORMAT_VERSION = 1
 MANIFEST = "_manifest.json"
 DATASET = "_dataset.json"
 COMMON_METADATA = "_common_metadata"
+LABEL_INDEX = "label_index"
+"""The column of class numbers in the datasets of a lake."""
+
 JSON_LIMIT_BYTES = 256 << 20
 """Larger than the manifest of 100,000 parts; a longer file is not one of ours."""
 
@@ -144,6 +147,18 @@ class Manifest:
     def digest(self) -> Digest:
         """Content of all rows, free of order and layout."""
         return sum((part.digest for part in self.parts), Digest())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the class numbers in `label_index`, else in the first column that has any; () without.
+
+        Folders of before fields named them have them in their lineage.
+        """
+        named = sorted((entry for entry in self.fields if entry.classes), key=lambda entry: entry.name != LABEL_INDEX)
+        if named:
+            return named[0].classes or ()
+        found = self.lineage.get("classes")
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     @property
     def row_groups(self) -> tuple[int, ...]:

@@ -164,6 +164,13 @@ def _check_values(values: Any, field: Field) -> None:
     """Refuse what would not fit into one array of the declared shape, or into 32-bit offsets."""
     if is_number_list(field.type) and values.flatten().null_count:
         raise FormatError(f"column {field.name}: a list of numbers holds nulls; use NaN or a nullable field")
+    if field.classes is not None and pa.types.is_integer(field.type):
+        found = pc.min_max(values).as_py()
+        if found["min"] is not None and not 0 <= found["min"] <= found["max"] < len(field.classes):
+            raise FormatError(
+                f"column {field.name}: class numbers go from 0 to {len(field.classes) - 1}, found {found['min']} to "
+                f"{found['max']}"
+            )
     shape = field.fixed_shape
     if not shape or field.codec not in ("raw", "ndarray"):
         return
@@ -172,10 +179,10 @@ def _check_values(values: Any, field: Field) -> None:
         lengths = pc.binary_length(values)
     else:
         wanted, lengths = shape[0], pc.list_value_length(values)
-    found = {value for value in pc.unique(lengths).to_pylist() if value is not None}
-    if found - {wanted}:
+    others = {value for value in pc.unique(lengths).to_pylist() if value is not None} - {wanted}
+    if others:
         raise FormatError(
-            f"column {field.name}: every value must have length {wanted} for shape {shape}, found {sorted(found)[:5]}"
+            f"column {field.name}: every value must have length {wanted} for shape {shape}, found {sorted(others)[:5]}"
         )
 
 

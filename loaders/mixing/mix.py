@@ -25,6 +25,7 @@ from loaders.agreement import check_agreement
 from loaders.decoding.values import Batch
 from loaders.errors import FormatError, LoaderError, StateMismatchError
 from loaders.format.fields import Field
+from loaders.format.manifest import LABEL_INDEX
 from loaders.mixing.mixed_part import Part, Rows, Source
 from loaders.mixing.shares import Shares, whole_parts
 from loaders.options import Shard
@@ -71,7 +72,8 @@ def mix(
         A reader; closing it closes all of them.
 
     Raises:
-        FormatError: If the arguments do not fit each other.
+        FormatError: If the arguments do not fit each other, or a class number means one class in one dataset and
+            another in the next.
     """
     if len(readers) < 1:
         raise FormatError("a mixture needs at least one reader")
@@ -105,6 +107,7 @@ class MixedReader(Iterator[Batch]):
         stop: Stop | None,
         steps: int | None,
     ) -> None:
+        _check_classes(readers)
         self._readers, self._shares, self._batch_size, self._seed = dict(readers), shares, batch_size, seed
         self._shard, self._wanted_lanes, self._stop, self._steps = shard, lanes, stop, steps
         self._lock = threading.RLock()
@@ -220,6 +223,11 @@ class MixedReader(Iterator[Batch]):
         return next(iter(self._readers.values())).fields
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes: of the dataset that has the most, the others begin like it; () if none are read."""
+        return max((reader.classes for reader in self._readers.values() if _numbered(reader)), key=len, default=())
+
+    @property
     def shares(self) -> dict[str, Fraction]:
         """What each dataset gives of all rows."""
         period = self._shares.period
@@ -329,6 +337,28 @@ class MixedReader(Iterator[Batch]):
             raise StateMismatchError("state of a mixture: it is incomplete or was edited")
         epoch, step, lanes = (int(str(number)) for number in numbers)
         return cast("Mapping[str, Any]", readers), epoch, step, lanes
+
+
+def _check_classes(readers: Mapping[str, Source]) -> None:
+    """Refuse class numbers that mean different classes; a label set that has grown in between is none."""
+    longest: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for name, reader in readers.items():
+        for column, classes in _numbered(reader).items():
+            other, known = longest.setdefault(column, (name, classes))
+            for number, (one, two) in enumerate(zip(known, classes, strict=False)):
+                if one != two:
+                    raise FormatError(
+                        f"column {column}: class {number} is {one!r} in {other} and {two!r} in {name}; build both "
+                        "from one label set, or leave the column out and number the labels yourself"
+                    )
+            if len(classes) > len(known):
+                longest[column] = name, classes
+
+
+def _numbered(reader: Source) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each column of class numbers that is read; of old folders, those of their lineage."""
+    stated = {field.name: field.classes or () for field in reader.fields if field.classes or field.name == LABEL_INDEX}
+    return {name: classes or reader.classes for name, classes in stated.items()}
 
 
 def _differs(name: str, state: Mapping[str, object], ours: object) -> str:

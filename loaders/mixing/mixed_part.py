@@ -35,6 +35,9 @@ class Source(Protocol):
     def fields(self) -> tuple[Field, ...]: ...
 
     @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
     def rows(self) -> int: ...
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
 from lakehouse.lake import open_lake
 from lakehouse.locks import writer_lock
 from lakehouse.query import fetch
-from loaders import CorruptionError
+from loaders import CorruptionError, make_reader, read_dataset
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
 NAMES = ["n0", "n1", "n2", "ä"]
@@ -77,10 +76,21 @@ def test_labels_soft_labels_and_bytes_are_published_for_every_member(zoo):
 def test_the_classes_are_told_in_the_order_of_their_numbers(zoo):
     built(zoo, question="animal", label={"policy": "soft"})
     receipt = materialise(zoo, "zoo")
-    texts = [path.read_text() for path in (zoo.root / receipt.details["folder"]).rglob("_*.json")]
-    found = [json.loads(text)["lineage"]["classes"] for text in texts if '"lineage"' in text]
-    assert found
-    assert all(each == ["cat", "dog", "öwl"] for each in found)
+    folder = zoo.root / receipt.details["folder"]
+    for split in read_dataset(folder).splits:
+        with make_reader(folder / split, batch_size=1, columns=["label", "label_index", "label_probs"]) as reader:
+            assert reader.classes == ("cat", "dog", "öwl")
+            assert all(reader.classes[batch["label_index"][0]] == batch["label"][0] for batch in reader)
+        with make_reader(folder / split, batch_size=1, columns=["entity_id"]) as reader:
+            assert reader.classes == ("cat", "dog", "öwl")
+
+
+def test_without_a_question_there_are_no_classes(zoo):
+    built(zoo)
+    folder = zoo.root / materialise(zoo, "zoo").details["folder"]
+    for split in read_dataset(folder).splits:
+        with make_reader(folder / split, batch_size=1) as reader:
+            assert reader.classes == ()
 
 
 def test_without_a_question_there_is_no_label(zoo):

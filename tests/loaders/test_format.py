@@ -7,12 +7,13 @@ import json
 import pickle
 import pickletools
 from collections import OrderedDict
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loaders import Field, FormatError, field_from_json, read_dataset, read_manifest, verify, write_dataset
+from loaders import Field, FormatError, Manifest, field_from_json, read_dataset, read_manifest, verify, write_dataset
 from loaders.format.digest import row_hashes
 from loaders.format.fields import schema_id
 from loaders.format.petastorm_metadata import StoredField, schema_pickle, unischema_pickle
@@ -44,6 +45,41 @@ def test_row_hashes_and_digests_are_those_of_format_md():
         "d552e57ae182553e7a60e9362c081645f5c72b530e55f291e66d0fd354635331",
     ]
     assert str(digest_of(hashes)) == "2-f1601d159a90d84b-476f2b852cf4714e"
+
+
+def test_the_schema_id_of_columns_with_classes_is_that_of_format_md_and_others_keep_theirs():
+    names = ("cat", "dog")
+    named = [replace(field, classes=names) if field.name == "label_index" else field for field in GOLDEN_FIELDS]
+    assert schema_id(named) == "bd3f58e1374975430e8bf29c1b144990225e918a09a09754920b95b7f18291c1"
+    assert "classes" not in GOLDEN_FIELDS[2].to_json()
+
+
+def test_classes_stand_in_the_manifest_beside_the_numbers_that_they_name(tmp_path):
+    classes = tuple(f"label {number}" for number in range(10))
+    named = [replace(field, classes=classes) if field.name == "label_index" else field for field in FIELDS]
+    write_dataset(rows_of(9), named, tmp_path / "set")
+    record = json.loads((tmp_path / "set" / "train" / "_manifest.json").read_text())
+    assert [field["classes"] for field in record["schema"]["fields"] if "classes" in field] == [list(classes)]
+    assert read_manifest(tmp_path / "set" / "train").classes == classes
+
+
+def test_a_folder_of_before_names_its_classes_in_its_lineage():
+    manifest = Manifest("train", "d1", 0, FIELDS, (), lineage={"classes": ["cat", "dog"]})
+    assert manifest.classes == ("cat", "dog")
+    assert replace(manifest, lineage={}).classes == ()
+    assert replace(manifest, lineage={"classes": "cat"}).classes == ()
+    first = Field("colour", pa.int8(), classes=("red", "blue"))
+    assert replace(manifest, fields=(first, *FIELDS)).classes == ("red", "blue")
+    second = Field("label_index", pa.int64(), classes=("owl",))
+    assert replace(manifest, fields=(first, second)).classes == ("owl",)
+
+
+@pytest.mark.parametrize("number", [-1, 10])
+def test_a_number_that_no_class_has_is_not_written(tmp_path, number):
+    classes = tuple(f"label {number}" for number in range(10))
+    named = [replace(field, classes=classes) if field.name == "label_index" else field for field in FIELDS]
+    with pytest.raises(FormatError, match=rf"column label_index: class numbers go from 0 to 9, found .*{number}"):
+        write_dataset([*rows_of(9), rows_of(10)[9] | {"label_index": number}], named, tmp_path / "set")
 
 
 def test_the_manifest_lists_every_file_with_its_rows_and_checksums(published):
@@ -189,12 +225,18 @@ def test_verify_reads_everything_and_says_what_it_compared(published):
 
 
 def test_fields_travel_as_json_and_unknown_ones_are_refused():
-    for field in FIELDS:
-        assert field_from_json(field.to_json()) == field
+    for field in (*FIELDS, Field("k", pa.int8(), classes=("a", "b")), Field("k", pa.int8(), classes=())):
+        assert field_from_json(json.loads(json.dumps(field.to_json()))) == field
     for wrong in (
         {"name": "x"},
         {"name": "x", "type": "complex64", "codec": "raw"},
         {"name": "x", "type": "int64", "codec": "pickle"},
+        {"name": "x", "type": "int64", "codec": "raw", "classes": "ab"},
+        {"name": "x", "type": "int64", "codec": "raw", "classes": ["a", "a"]},
+        {"name": "x", "type": "int64", "codec": "raw", "classes": [["a"]]},
+        {"name": "x", "type": "int64", "codec": "raw", "classes": ["a", ""]},
+        {"name": "x", "type": "string", "codec": "raw", "classes": ["a"]},
+        {"name": "x", "type": "list<float32>", "codec": "raw", "shape": [3], "classes": ["a", "b"]},
         {"name": "_x", "type": "int64", "codec": "raw"},
         {"name": "x", "type": "int64", "codec": "image"},
         {"name": "x", "type": "binary", "codec": "image", "shape": [8, 8, 2]},

@@ -25,6 +25,9 @@ from loaders import (
     StateMismatchError,
     TransformError,
     make_reader,
+    plan_dataset,
+    publish,
+    run_task,
     write_dataset,
 )
 from loaders.errors import RankMismatchError
@@ -512,3 +515,44 @@ def test_ranks_that_mix_differently_are_told_before_the_first_batch(folders, ope
         thread.join(30)
     assert len(errors) == 2
     assert "seed" in errors[0]
+
+
+# ------------------------------------------------------------------------------------------------ classes
+
+
+def of_classes(folder, classes, *, lineage=None):
+    """A split whose numbers name these classes, in its field or as folders of before have them."""
+    rows = pa.table({"entity_id": ["x", "y"], "split": ["train"] * 2, "bytes": [8, 8], "label_index": [0, 1]})
+    fields = [Field("entity_id", pa.string()), Field("label_index", pa.int64(), classes=classes)]
+    plan = plan_dataset(rows, fields, seed=0)
+    receipts = {task.name: run_task(task, staging=folder.with_name("staging")) for task in plan.tasks}
+    publish(plan, receipts, staging=folder.with_name("staging"), folder=folder, lineage=lineage)
+    return folder / "train"
+
+
+CAT_DOG = {"classes": ["cat", "dog"]}
+
+
+@pytest.mark.parametrize(("one", "two", "lineage", "found"), [
+    (("cat", "dog"), ("cat", "dog", "owl"), None, ("cat", "dog", "owl")),
+    (("cat", "dog"), ("dog", "cat"), None, None),
+    (("cat", "dog", "owl"), ("cat", "dog", "emu"), None, None),
+    (("cat", "dog", "owl"), None, CAT_DOG, ("cat", "dog", "owl")),
+    (("dog", "cat"), None, CAT_DOG, None),
+    (None, None, None, ()),
+])  # fmt: skip
+def test_a_mixture_has_the_classes_of_its_datasets_or_says_which_number_means_two(
+    tmp_path, opened, one, two, lineage, found
+):
+    splits = [of_classes(tmp_path / "one", one), of_classes(tmp_path / "two", two, lineage=lineage)]
+    for columns in (["entity_id"], None):
+        readers = {name: make_reader(split, batch_size=1, columns=columns, epochs=None) for name, split in
+                   zip(("web", "books"), splits, strict=True)}  # fmt: skip
+        opened += readers.values()
+        if found is None and columns is None:
+            with pytest.raises(FormatError, match=r"column label_index: class \d is '.*' in web and '.*' in books"):
+                mix(readers, weights={"web": 0.5, "books": 0.5}, batch_size=2, seed=1)
+            continue
+        mixture = mix(readers, weights={"web": 0.5, "books": 0.5}, batch_size=2, seed=1)
+        assert mixture.classes == (() if columns else found)
+        assert len(next(mixture)["entity_id"]) == 2
