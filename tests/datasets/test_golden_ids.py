@@ -45,24 +45,24 @@ SAID: dict[str, dict[str, object]] = {
 
 GOLDEN = {
     "bccd": "d1b8f7476186ac1bbf9c5ea33f8a5181",
-    "cifar10": "9d9c646a6cd23bc76570cdbf817fa08e",
-    "digits": "73bc6ac9ba515ee9b628bc43aedbc2e9",
+    "cifar10": "c9b44ec9e65149f941dda1a98b4be041",
+    "digits": "7501f887a32d1c1266199f4b63839588",
     "a name alone": "2b4bad822f7b98c57d508a6128edbb14",
     "a seed": "aef64cb6391807d9366dcbcfbe0facc1",
-    "a question": "2458084efcdc89f6c475851ef31cc3b9",
+    "a question": "394dbf5f3ededef2680f9b3b67b79917",
     "a selection": "b8953c8ebadddf4a1ccf082b7d8016ae",
     "everything selected": "58224827772edb4977d06fc4ceca36c4",
-    "a policy": "0a67cb34f892270385c6c85353cf26e2",
-    "strata": "8ae027d825fe646335bade9f40ea7825",
+    "a policy": "f45de99d23788be9421d84808bccee6e",
+    "strata": "83a8b423b05d16c129d3d95ccc300d1c",
     "ratios": "248f5e500efb57225ac212bc3439c268",
     "a leak group": "3f95bcc7a36506d8390b8f0aee279a7c",
-    "points in time": "459c0c7f2127c707c6ebd72390993e8b",
+    "points in time": "d77aa179f559718562765050eba533a8",
 }
 
 
 GOLDEN_END_TO_END = (
-    "62614a267931d23c1509594d3718db4b",
-    "2-837c724bce0ad445-5c2bffbe111b8cdc",
+    "ae1add90046a894f832ca1ab9b9d881e",
+    "2-dd9b2bf3444ea345-c8c5cfb49268bb72",
 )
 """Version id and digest of the members of `WHOLE` over `small_zoo`."""
 
