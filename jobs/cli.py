@@ -33,8 +33,18 @@ COMMANDS = {
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
     "doctor": "check what this machine has and lacks",
+    "completion": "print what makes a shell complete these commands",
 }
 """Command -> one line; the module of the same name in this package is imported only when it is called."""
+
+
+FOOT = """
+--json, which every command takes, prints what it has to say to stdout as JSON, one object a line: receipts of a step
+(step, counts, writes, details, notes), rows of `sql`, one object of the others. Errors stay one line on stderr.
+
+exit code: 0 done, 1 an error that is told in one line, 2 wrong usage, 3 a gate of `evaluate` failed, 130 interrupted
+(143: ended by SIGTERM); after 1, 130 and 143 what was committed stays, and the same command goes on from there
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
-    return "\n".join([(__doc__ or "").rstrip(), "", "commands (`petrel COMMAND --help` tells more):", *lines, ""])
+    return "\n".join([(__doc__ or "").rstrip(), "", "commands (`petrel COMMAND --help` tells more):", *lines, FOOT])
 
 
 def _nearest(name: str) -> str:

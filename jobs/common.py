@@ -46,12 +46,7 @@ def main_of(
     """
     if argv is None and (code := begin_program()):
         return code
-    parser = argparse.ArgumentParser(
-        prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    module.add_arguments(parser)
-    _add_common_arguments(parser, engine=engine if hasattr(module, "run") else None)
-    args = parser.parse_args(argv)
+    args = parser_of(module, engine=engine, program=program).parse_args(argv)
     _configure_logging(verbose=args.verbose)
 
     def work() -> int:
@@ -60,6 +55,16 @@ def main_of(
         return _run_step(module, config, args) if hasattr(module, "run") else int(module.execute(config, args))
 
     return guarded(work, verbose=args.verbose)
+
+
+def parser_of(module: ModuleType, *, engine: str, program: str | None) -> argparse.ArgumentParser:
+    """Return what reads the arguments of a command; see `main_of`."""
+    parser = argparse.ArgumentParser(
+        prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    _add_common_arguments(parser, engine=engine if hasattr(module, "run") else None)
+    return parser
 
 
 def begin_program() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
@@ -12,8 +13,10 @@ from lakehouse.dimensions.extract import OUTPUTS, UNREADABLE, extract_batches
 from lakehouse.dimensions.registry import Extractor, check_distinct
 from lakehouse.dimensions.registry import extractors as registered
 from lakehouse.engines import Relation
+from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import image_limits
 from lakehouse.lake import Lake
+from lakehouse.objects import uri_path
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
@@ -40,6 +43,11 @@ group by e.entity_id, e.object_uri, e.media_type
 """Entities with the extractors whose current version has neither measured nor rejected them."""
 
 PAIRS = "select count(*) as entities, cast(coalesce(sum(array_length(missing)), 0) as bigint) as pairs from todo"
+
+LINKED_FOLDERS = """
+select distinct regexp_replace(object_uri, '/[^/]*$', '') as folder from todo
+where object_uri like 'file://%' order by folder
+"""
 
 OUTCOME = """
 select
@@ -69,6 +77,7 @@ def measure_dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = N
     Raises:
         ConfigError: If extractors clash or an entry point is broken.
         CheckFailedError: If the counts do not balance.
+        IngestError: If a folder with linked files is away.
     """
     chosen = registered() if extractors is None else check_distinct(extractors)
     inputs = {
@@ -85,6 +94,7 @@ def measure_dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = N
 def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord) -> None:
     wanted = lake.engine.from_arrow(_wanted(chosen))
     todo = lake.engine.stage(query(lake, MISSING, inputs={"wanted": wanted}, params={"retried": UNREADABLE}))
+    _check_folders(lake, todo)
     due = fetch(lake, PAIRS, inputs={"todo": todo})[0]
     found = _extract(lake, todo, chosen, record) if due["pairs"] else {"measured": 0, "rejected": 0}
     record.counts = {"entities": due["entities"], "seen": due["pairs"], **found}
@@ -92,6 +102,17 @@ def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord) -> N
     record.counts_again = dict.fromkeys(record.counts, 0)
     # Bytes that could not be read this time may be readable the next.
     record.complete = found["rejected"] == 0
+
+
+def _check_folders(lake: Lake, todo: Relation) -> None:
+    # A disk that is not mounted is no fault of its files: thousands of rejections would say so of each.
+    folders = [row["folder"] for row in fetch(lake, LINKED_FOLDERS, inputs={"todo": todo})]
+    away = [folder for folder in folders if not os.path.isdir(uri_path(folder))]
+    if away:
+        raise IngestError(
+            f"{len(away):,} of {len(folders):,} folders with linked files are away, the first is {away[0]}; mount or "
+            "put them back. Where their files are gone for good, make the folders anew: each file is rejected then"
+        )
 
 
 def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: StepRecord) -> Mapping[str, int]:

@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.dimensions.registry import Dimension, extractors
 from lakehouse.dimensions.step import measure_dimensions
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
@@ -190,6 +190,16 @@ def test_a_linked_file_that_changed_is_not_measured_as_what_it_was(lake, drop):
 
     assert receipt.counts == {"entities": 3, "seen": 6, "measured": 4, "rejected": 2}
     assert all("not those that were landed" in row["reason"] for row in rejected(lake))
+
+
+def test_a_folder_of_linked_files_that_is_away_is_an_error_and_not_a_rejection_of_each(lake, drop):
+    bring_in(lake, drop, mode="link")
+    away = drop.rename(drop.with_name("away"))
+    with pytest.raises(IngestError, match=r"1 of 1 folders with linked files are away, the first is file://.*/drop;"):
+        measure_dimensions(lake)
+    assert fetch(lake, "select * from silver.rejected") == []
+    away.rename(drop)
+    assert measure_dimensions(lake).counts["rejected"] == 0
 
 
 def test_an_installed_package_measures_without_being_asked_and_widens_the_view(lake, drop, install):

@@ -29,6 +29,21 @@ def test_help_lists_every_command_and_each_has_help_of_its_own(capsys):
         assert f"petrel {name}" in capsys.readouterr().out
 
 
+def test_help_tells_the_exit_codes_and_what_json_is(capsys):
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert "exit code: 0 done, 1 an error" in told
+    assert "3 a gate" in told
+    assert "Errors stay one line on stderr" in told
+
+
+def test_every_command_takes_json(capsys):
+    for name in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert "--json " in capsys.readouterr().out
+
+
 def test_every_command_is_a_job_of_the_same_name():
     for name in COMMANDS:
         assert callable(importlib.import_module(f"jobs.{name}").main)
