@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import math
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 
+from lakehouse.errors import printable
 from lakehouse.receipts import Receipt
+
+LEAST_COLUMNS = 12
+"""Width that a cut column keeps."""
 
 
 def say(text: str = "") -> None:
@@ -23,7 +28,18 @@ def say_receipt(receipt: Receipt, *, as_json: bool) -> None:
 
 def say_json(value: object) -> None:
     """Write a value as one line of JSON; what JSON does not know becomes text."""
-    say(json.dumps(_finite(value), default=str, ensure_ascii=False, sort_keys=True, allow_nan=False))
+    say(json_line(value))
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON; what JSON does not know becomes text, control characters are escaped."""
+    text = json.dumps(_finite(value), default=str, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    # JSON's own escapes end at the space; a terminal obeys others too, and some of them turn text around.
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(character: str) -> str:
+    return character if printable(character) == character else json.dumps(character)[1:-1]
 
 
 def _finite(value: object) -> object:
@@ -37,17 +53,65 @@ def _finite(value: object) -> object:
     return value
 
 
-def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table with aligned columns; numbers to the right."""
+def say_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, width: int | None = None) -> int:
+    """Write a table with aligned columns; numbers to the right, control characters written out.
+
+    Args:
+        header: Names of the columns.
+        rows: Values.
+        width: Columns of the terminal to stay within: the longest texts are cut. None cuts nothing.
+
+    Returns:
+        How many values were cut.
+    """
+    rows = list(rows)
     cells = [[_cell(value) for value in row] for row in rows]
-    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))] if cells else []
-    widths = [max(len(text) for text in column) for column in zip(header, *cells, strict=True)]
-    for line in (list(header), ["-" * width for width in widths], *cells):
-        aligned = (
-            text.rjust(width) if right and right[i] else text.ljust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
+    names = [printable(name) for name in header]
+    right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(names))]
+    widths = [max(map(_columns, column)) for column in zip(names, *cells, strict=True)]
+    cut = 0
+    if width is not None:
+        widths = _narrowed(widths, right, width)
+        cut = sum(_columns(text) > most for line in cells for text, most in zip(line, widths, strict=True))
+    for line in (names, ["-" * each for each in widths], *cells):
+        aligned = []
+        for i, (text, most) in enumerate(zip(line, widths, strict=True)):
+            shown = _shortened(text, most)
+            blanks = " " * (most - _columns(shown))
+            aligned.append(blanks + shown if right[i] else shown + blanks)
         say("  ".join(aligned).rstrip())
+    return cut
+
+
+def _narrowed(widths: Sequence[int], fixed: Sequence[bool], width: int) -> list[int]:
+    """Return widths that fill the terminal; numbers stay whole, and no column falls below what tells it apart."""
+    room = width - 2 * (len(widths) - 1)
+    most = max(widths, default=0)
+    low, high = LEAST_COLUMNS, max(most, LEAST_COLUMNS)
+    while low < high:
+        middle = (low + high + 1) // 2
+        taken = sum(each if keep else min(each, middle) for each, keep in zip(widths, fixed, strict=True))
+        low, high = (middle, high) if taken <= room else (low, middle - 1)
+    return [each if keep else min(each, low) for each, keep in zip(widths, fixed, strict=True)]
+
+
+def _shortened(text: str, most: int) -> str:
+    if _columns(text) <= most:
+        return text
+    kept = ""
+    for each in text:
+        if _columns(kept + each) >= most:
+            break
+        kept += each
+    return kept + "…"
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for a wide letter, none for an accent on one."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(unicodedata.combining(each) != 0 for each in text)
 
 
 def _cell(value: object) -> str:
@@ -59,4 +123,4 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return str(value)
+    return printable(str(value))

@@ -1,32 +1,39 @@
-"""Ask the lake in SQL (DuckDB's dialect): one read-only SELECT over its tables and views; no JVM.
+"""Ask the lake in SQL (DuckDB's dialect): one read-only question over its tables and views; no JVM.
 
     petrel sql --lake my_lake "select label, count(*) as n from current_opinions group by label order by n desc"
     petrel sql --lake my_lake "select * from entities_wide where width > \\$least" --param least=640 --format csv
     petrel sql --lake my_lake "select count(*) as n from entities" --pin silver.entities=3
-    petrel sql --lake my_lake --views
+    petrel sql --lake my_lake "select * from labels" --output labels.parquet
+    petrel sql --lake my_lake --views; petrel sql --lake my_lake --views labels
+
+DESCRIBE, SUMMARIZE, SHOW TABLES and information_schema tell what there is. A question runs in a process of its own
+that is stopped after --timeout seconds and gets --memory-mb of memory; Ctrl-C stops it at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.csv
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of, pairs
-from jobs.output import say, say_json, say_table
-from lakehouse.config import Config
+from jobs.output import say_json, say_table
+from jobs.rows import show_rows, write_rows
+from lakehouse.config import MIN_SQL_MB, Config, SqlConfig
 from lakehouse.errors import ConfigError
-from lakehouse.sql.session import user_query
-from lakehouse.sql.views import view_docs
-from schemas.tables import TABLES
+from lakehouse.sql.contained import Answer, open_query
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+SHOWN_ROWS = 1000
+FORMS = ("table", "json", "csv", "parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,58 +41,104 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query", nargs="?", help="one SELECT; `$name` stands for a parameter; - reads it from stdin")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter")
     parser.add_argument("--pin", action="append", default=[], metavar="TABLE=VERSION", help="read this version")
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
-    parser.add_argument("--limit", type=int, default=1000, help="rows shown at most; 0 shows all (default: 1000)")
-    parser.add_argument("--views", action="store_true", help="list the tables and views")
+    parser.add_argument("--format", choices=FORMS, help="default: table, for a file what its name ends with")
+    parser.add_argument("--output", metavar="FILE", type=Path, help="write all rows into a file, whole or not at all")
+    parser.add_argument("--limit", type=int, help=f"rows at most; 0: all (default: {SHOWN_ROWS}, with --output all)")
+    parser.add_argument("--wide", action="store_true", help="show long values whole on a terminal too")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop after that (default: sql.timeout_s)")
+    parser.add_argument("--memory-mb", type=int, metavar="MB", help="memory of its process (default: sql.memory_mb)")
+    parser.add_argument(
+        "--views", nargs="?", const="", metavar="NAME", help="list the tables and views, or the columns of one"
+    )
 
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    if args.views:
-        docs = {table.name: table.doc for table in TABLES} | view_docs()
-        say_table(["name", "one row is"], list(docs.items()))
-        return 0
-    if args.limit < 0:
-        raise ConfigError(f"--limit {args.limit}: expected the number of rows to show, or 0 for all")
+    form = _form(args)
+    if args.views is not None:
+        return _views(args.views, as_json=form == "json")
+    limit = args.limit if args.limit is not None else 0 if args.output else SHOWN_ROWS
+    if limit < 0:
+        raise ConfigError(f"--limit {limit}: expected the number of rows to show, or 0 for all")
     if not args.query:
         raise ConfigError("give a query, for example: petrel sql \"select count(*) as n from entities\"; or --views")
     text = sys.stdin.read() if args.query == "-" else args.query
     pins = {name: _version(value) for name, value in pairs("--pin", args.pin).items()}
     params = {name: _value(value) for name, value in pairs("--param", args.param).items()}
-    rows = user_query(Path(config.lake.root), text, params=params, pins=pins)
-    twice = sorted({name for name in rows.column_names if rows.column_names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"two columns are called {', '.join(twice)}; give each a name of its own with `as`")
-    shown = rows.slice(0, args.limit) if args.limit else rows
-    _show(shown, "json" if args.json else args.format)
-    if shown.num_rows < rows.num_rows:
-        sys.stderr.write(f"petrel: {shown.num_rows:,} of {rows.num_rows:,} rows shown; --limit 0 shows all\n")
+    # One more than is shown tells whether there are more.
+    first = None if limit == 0 else limit if args.output else limit + 1
+    limits = _limits(config, args)
+    with open_query(
+        config.lake.root, text, params=params, pins=pins, limits=limits, engine=config.engine, first=first
+    ) as answer:
+        _check_names(answer)
+        if args.output is not None:
+            rows = write_rows(answer, form, args.output)
+            sys.stderr.write(f"petrel: {rows:,} rows written to {args.output}\n")
+            return 0
+        found = answer.table()
+    show_rows(found.slice(0, limit) if limit else found, form, wide=args.wide)
+    if limit and found.num_rows > limit:
+        sys.stderr.write(f"petrel: the first {limit:,} rows are shown, there are more; --limit 0 shows all\n")
     return 0
 
 
-def _show(rows: pa.Table, form: str) -> None:
-    if form == "csv":
-        sys.stdout.buffer.write(_csv(rows))
-    elif form == "json":
-        for row in rows.to_pylist():
-            say_json(row)
+def _form(args: argparse.Namespace) -> str:
+    if args.json and args.format not in (None, "json"):
+        raise ConfigError(f"--json and --format {args.format}: give one of them")
+    ending = "" if args.output is None else args.output.suffix.removeprefix(".").lower()
+    given = "json" if args.json else args.format or {"jsonl": "json"}.get(ending, ending) or "table"
+    if args.output is not None and given not in ("parquet", "json", "csv"):
+        raise ConfigError(f"--output {args.output}: give --format parquet, json or csv")
+    if args.output is None and given == "parquet":
+        raise ConfigError("--format parquet: needs a file; give --output FILE")
+    return str(given)
+
+
+def _limits(config: Config, args: argparse.Namespace) -> SqlConfig:
+    limits = config.sql
+    if args.timeout is not None:
+        # Not `<= 0`, which is false for NaN.
+        if not args.timeout > 0:
+            raise ConfigError(f"--timeout {args.timeout}: expected seconds above 0")
+        limits = dataclasses.replace(limits, timeout_s=args.timeout)
+    if args.memory_mb is not None:
+        if args.memory_mb < MIN_SQL_MB:
+            raise ConfigError(f"--memory-mb {args.memory_mb}: expected at least {MIN_SQL_MB}")
+        limits = dataclasses.replace(limits, memory_mb=args.memory_mb)
+    return limits
+
+
+def _check_names(answer: Answer) -> None:
+    _check_fields(list(answer.schema), "two columns are")
+
+
+def _check_fields(fields: Sequence[pa.Field], what: str) -> None:
+    names = [field.name for field in fields]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        called = ", ".join(twice) if any(twice) else "nothing"
+        raise ConfigError(f"{what} called {called}; give each a name of its own with `as`, in a struct {{'name': ...}}")
+    for field in fields:
+        children = [field.type.field(place) for place in range(field.type.num_fields)]
+        _check_fields(children, f"in {field.name}: two fields are")
+
+
+def _views(name: str, *, as_json: bool) -> int:
+    from lakehouse.sql.columns import describe
+
+    found = describe(name or None)
+    if as_json:
+        for each in found:
+            say_json(dataclasses.asdict(each))
+    elif name:
+        say_table(["column", "type", "meaning"], [[each.name, each.type, each.doc] for each in found[0].columns])
     else:
-        say_table(rows.column_names, [list(row.values()) for row in rows.to_pylist()])
-        say(f"({rows.num_rows:,} rows)")
-
-
-def _csv(rows: pa.Table) -> bytes:
-    flat = {name: _plain(rows[name]) for name in rows.column_names}
-    sink = pa.BufferOutputStream()
-    pa.csv.write_csv(pa.table(flat), sink)
-    return bytes(sink.getvalue())
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    # CSV has no maps, lists and intervals: they become their JSON-like text.
-    if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
-        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
-    return column
+        say_table(
+            ["name", "one row is", "columns"],
+            [[each.name, each.doc, ", ".join(column.name for column in each.columns)] for each in found],
+        )
+    return 0
 
 
 def _version(text: str) -> int:

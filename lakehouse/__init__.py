@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from lakehouse.opinions.step import OpinionSource, import_opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
     from lakehouse.receipts import Receipt
-    from lakehouse.sql.session import connect, user_query
+    from lakehouse.sql.contained import user_query
+    from lakehouse.sql.session import connect
 
 _HOMES = {
     "Config": "lakehouse.config",
@@ -60,7 +61,7 @@ _HOMES = {
     "open_lake": "lakehouse.lake",
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
-    "user_query": "lakehouse.sql.session",
+    "user_query": "lakehouse.sql.contained",
 }
 
 __all__ = [

@@ -21,6 +21,8 @@ from lakehouse.errors import ConfigError
 
 ENV_PREFIX = "PETREL__"
 MAX_WORKERS = 1024
+MIN_SQL_MB = 256
+"""DuckDB, pyarrow and the logs of the tables take about half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,22 @@ class OpinionsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlConfig:
+    """What a query that a person wrote may take: `petrel sql`, `select.sql` of recipes, `user_query`."""
+
+    timeout_s: float = 60.0
+    """Seconds until it is stopped."""
+    memory_mb: int = 1024
+    """Memory of its process, MB; DuckDB takes half of it at most and writes the rest to disk where it can."""
+    max_rows: int = 10_000_000
+    """Rows of its result."""
+    max_result_mb: int = 512
+    """Size of its result, MB."""
+    temp_mb: int = 2048
+    """Disk for what does not fit in memory, MB, in the system's folder for temporary files (TMPDIR)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings."""
 
@@ -84,6 +102,7 @@ class Config:
     land: LandConfig = field(default_factory=LandConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
+    sql: SqlConfig = field(default_factory=SqlConfig)
 
     def to_json(self) -> str:
         """The whole resolved configuration, one line, keys sorted."""
@@ -202,11 +221,17 @@ def _check(config: Config) -> Config:
         "images.max_bytes": config.images.max_bytes,
         "engine.commit_attempts": config.engine.commit_attempts,
         "engine.lock_timeout_s": config.engine.lock_timeout_s,
+        "sql.timeout_s": config.sql.timeout_s,
+        "sql.max_rows": config.sql.max_rows,
+        "sql.max_result_mb": config.sql.max_result_mb,
+        "sql.temp_mb": config.sql.temp_mb,
     }
     for name, value in positive.items():
         # Not `value <= 0`, which is false for NaN.
         if not value > 0:
             raise ConfigError(f"{name}: must be above 0, found {value}")
+    if config.sql.memory_mb < MIN_SQL_MB:
+        raise ConfigError(f"sql.memory_mb: at least {MIN_SQL_MB}, found {config.sql.memory_mb}")
     if config.engine.workers > MAX_WORKERS:
         raise ConfigError(f"engine.workers: at most {MAX_WORKERS}, found {config.engine.workers}; 0 takes all cores")
     if config.engine.workers < 0 or config.engine.memory_limit_mb < 0:

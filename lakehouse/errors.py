@@ -17,10 +17,27 @@ PetrelError
 
 from __future__ import annotations
 
+import unicodedata
+
 
 def one_line(error: object, *, limit: int = 300) -> str:
     """Return what an error of another library says, as one line of at most `limit` characters."""
-    return " ".join(str(error).split())[:limit]
+    return printable(" ".join(str(error).split())[:limit])
+
+
+def printable(text: str) -> str:
+    """Return the text with every control character written out: what moves the cursor, colours, or turns text around.
+
+    Names and values come from files of strangers; on a terminal they would be commands to it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each.encode("unicode_escape").decode() if _controls(each) else each for each in text)
+
+
+def _controls(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return kind[0] == "C" or kind in ("Zl", "Zp")
 
 
 class PetrelError(Exception):

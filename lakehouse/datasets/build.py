@@ -22,8 +22,8 @@ from lakehouse.errors import QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, count_rows, fetch
 from lakehouse.receipts import Receipt
+from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
-from lakehouse.sql.session import user_query
 from lakehouse.sql.views import view_texts
 from lakehouse.steps import StepRecord, balance, step
 from lakehouse.tables import finish_row, insert, insert_rows
@@ -137,7 +137,9 @@ def _check_selection(recipe: Recipe) -> None:
 def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
     try:
-        found = user_query(lake.root, recipe.select.sql, params=recipe.select.params, pins=pins)
+        found = user_query(
+            lake.root, recipe.select.sql, params=recipe.select.params, pins=pins, limits=lake.config.sql
+        )
     except QueryFailedError as error:
         raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error
     if found.column_names.count("entity_id") > 1:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.dimensions.registry import Extractor, extractors
-from lakehouse.sql.dialect import table_names
+from lakehouse.sql import tree as sql_tree
 from lakehouse.sql.views import view_texts
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
@@ -72,7 +73,11 @@ def dimensions_read(recipe: Recipe) -> DimensionsRead:
         return DimensionsRead(frozenset(read), all=True)
     if WIDE not in views:
         return DimensionsRead(frozenset(read))
-    tree = sqlglot.parse_one(recipe.select.sql, read="duckdb")
+    try:
+        tree = sqlglot.parse_one(recipe.select.sql, read="duckdb")
+    except SqlglotError:
+        # DuckDB reads more than sqlglot does.
+        return DimensionsRead(frozenset(read), all=True)
     named = {node.name.lower() for node in tree.find_all(exp.Identifier)}
     return DimensionsRead(frozenset(read | (known & named)), all=_reads_unnamed(tree))
 
@@ -80,7 +85,7 @@ def dimensions_read(recipe: Recipe) -> DimensionsRead:
 def tables_of(text: str) -> set[str]:
     """Return the names of the tables behind the tables and views of a query."""
     found: set[str] = set()
-    for name in table_names(text):
+    for name in sql_tree.tables_read(text):
         if name in BY_NAME:
             found.add(name)
         elif name in view_texts():
@@ -90,7 +95,7 @@ def tables_of(text: str) -> set[str]:
 
 def _views_of(text: str) -> set[str]:
     """Return the names in a query through which it reaches silver.dimensions: a view, or the table itself."""
-    return {name for name in table_names(text) if DIMENSIONS.name in tables_of(f"select * from {name}")}
+    return {name for name in sql_tree.tables_read(text) if DIMENSIONS.name in tables_of(f"select * from {name}")}
 
 
 def _reads_unnamed(tree: exp.Expr) -> bool:

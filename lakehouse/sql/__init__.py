@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lakehouse.engines.spark_tables import register_views
-    from lakehouse.sql.session import connect, user_query
+    from lakehouse.sql.contained import user_query
+    from lakehouse.sql.session import connect
 
 _HOMES = {
     "connect": "lakehouse.sql.session",
     "register_views": "lakehouse.engines.spark_tables",
-    "user_query": "lakehouse.sql.session",
+    "user_query": "lakehouse.sql.contained",
 }
 
 __all__ = ["connect", "register_views", "user_query"]

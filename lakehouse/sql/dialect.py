@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel
 
 # It warns of every statement that it cannot take apart; the gate refuses these, with a message.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -86,26 +87,32 @@ def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, d
 
     Raises:
         KeyError: If a table or parameter of the text was not given; the message lists what was.
+        ValueError: If `text` has something that cannot be taken apart, or that `dialect` has no words for.
     """
     tree = _parse(text).copy()
+    unread = next(tree.find_all(exp.Command), None)
+    if unread is not None:
+        raise ValueError(f"cannot take apart `{unread.sql('duckdb')[:200]}`")
     for name, node in free_tables(tree):
         if name not in names:
             raise KeyError(f"query reads `{name}`, which is not among {sorted(names)}: {text}")
+        if not node.args.get("alias"):
+            node.set("alias", exp.TableAlias(this=exp.to_identifier(node.name)))
+        # The name alone: whatever else stands behind a table (columns, joins, pivots, versions) stays on its node.
         replacement = exp.to_table(names[name], dialect=dialect)
-        alias = node.alias or node.name
-        replacement.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
-        for join in node.args.get("joins") or []:
-            replacement.append("joins", join)
-        for lateral in node.args.get("laterals") or []:
-            replacement.append("laterals", lateral)
-        node.replace(replacement)
+        for part in ("this", "db", "catalog"):
+            node.set(part, replacement.args.get(part))
+    for column in tree.find_all(exp.Column):
+        # `silver.entities.entity_id`: the table goes by its alias now.
+        for part in ("db", "catalog"):
+            column.set(part, None)
     for placeholder in list(tree.find_all(exp.Placeholder)):
         name = placeholder.name
         if name not in params:
             raise KeyError(f"query needs parameter ${name}, given {sorted(params)}: {text}")
         placeholder.replace(literal(params[name]))
     _fill_functions(tree, dialect)
-    return tree.sql(dialect=dialect)
+    return tree.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
 
 
 def literal(value: object) -> exp.Expr:

@@ -130,11 +130,7 @@ explain select 1
 
 explain analyze select * from entities
 
-describe entities
-
 show tables
-
-summarize entities
 
 prepare p as select 1
 
@@ -149,8 +145,6 @@ select 1; select 2
 select 1; drop table entities
 
 select * from entities; copy entities to '/tmp/x'
-
-values (1)
 
 pivot entities on media_type using count(*)
 
@@ -290,3 +284,149 @@ select * from entities -- ;
 ; drop table entities
 
 select * from entities /* ; */ ; copy entities to 'x'
+
+show all tables
+
+show
+
+show databases
+
+show schemas
+
+describe read_csv('/etc/passwd')
+
+describe select * from read_csv('/etc/passwd')
+
+describe '/etc/passwd'
+
+describe table '/etc/passwd'
+
+summarize '/etc/passwd.parquet'
+
+summarize select * from read_text('/etc/passwd')
+
+summarize duckdb_settings()
+
+select * from (show all tables)
+
+select * from (describe '/etc/passwd')
+
+select * from (summarize select getenv('HOME'))
+
+select * from entities pivot (count(*) for media_type in (select content from read_text('/etc/passwd')))
+
+pivot entities on media_type in ('a') using count(getenv('HOME'))
+
+pivot (select * from '/etc/passwd') on a in (1) using count(*)
+
+select * from '/etc/passwd' unpivot (v for n in (a))
+
+unpivot read_csv('/etc/passwd') on a into name n value v
+
+select * from silver.entities at (version => (select count(*) from read_text('/etc/passwd')))
+
+select * from silver.entities at (timestamp => now())
+
+select * from system.information_schema.tables
+
+select * from temp.information_schema.columns
+
+select * from "information_schema".character_sets
+
+select * from information_schema.key_column_usage
+
+select * from duckdb_views()
+
+select * from duckdb_columns()
+
+select * from which_secret('s3://a', 's3')
+
+select * from duckdb_logs()
+
+select * from duckdb_temporary_files()
+
+select * from json_execute_serialized_sql(json_serialize_sql('select 1'))
+
+select * from python_map_function(1, 2)
+
+select * from arrow_scan(1, 2, 3)
+
+select * from seq_scan('entities')
+
+select * from pandas_scan(0)
+
+select * from delta_silver_entities
+
+select * from temp.delta_silver_entities
+
+select "current_user"
+
+select localtimestamp
+
+select user
+
+select current_catalog
+
+select getvariable('x')
+
+select current_query()
+
+select stats(entity_id) from entities
+
+select pg_sleep(100)
+
+select sleep_ms(100000)
+
+select list_transform([1], lambda x: random() + x)
+
+select count(*) over (partition by random()) from entities
+
+select entity_id from entities order by random() limit 1
+
+select * from entities a asof join read_csv('/etc/passwd') b on a.x >= b.x
+
+select * from entities positional join '/etc/passwd'
+
+from (from read_text('/etc/passwd'))
+
+table '/etc/passwd'
+
+with recursive t as (select 1 as a union all select a + 1 from t, read_text('/etc/passwd')) from t
+
+with t as (from '/etc/passwd') from entities, (with t as (select 1) from t)
+
+select x from (values (getenv('HOME'))) t(x)
+
+select columns(c -> getenv('HOME') = c) from entities
+
+select map {'a': getenv('HOME')}
+
+select {'a': getenv('HOME')}
+
+select try(getenv('HOME'))
+
+select $$x$$, getenv($$HOME$$)
+
+select 1 limit (select length(content) from read_text('/etc/passwd'))
+
+select * from entities qualify getenv('HOME') is null
+
+select * from entities group by getenv('HOME')
+
+select * from entities having getenv('HOME') = ''
+
+select sum(size_bytes) filter (where getenv('HOME') is null) from entities
+
+select list(entity_id order by getenv('HOME')) from entities
+
+merge into entities using labels on true when matched then delete
+
+with x as (delete from entities returning *) select * from x
+
+pragma show_tables
+
+set variable x = 1
+
+create temp table x as select 1
+
+comment on table entities is 'x'

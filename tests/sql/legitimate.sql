@@ -48,8 +48,6 @@ select histogram(width) from entities_wide
 
 select arg_max(label, votes), first(label), any_value(label), string_agg(label, ',') from labels
 
-select width_bucket(1, 2, 3, 4) from entities_wide
-
 select json_extract(recipe_json, '$.name'), recipe_json ->> '$.seed' from datasets
 
 select len(regions), regions[1].label, list_filter(labels, x -> x <> 'a'), list_transform(labels, lambda x: upper(x)) from opinions

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
-from lakehouse.errors import QueryFailedError, QueryRefusedError
+from lakehouse.config import EngineConfig, SqlConfig
+from lakehouse.errors import QueryRefusedError
 from lakehouse.sql import user_query
+from lakehouse.sql.child import close_up
+from lakehouse.sql.contained import request_limits
+from lakehouse.sql.functions import FUNCTIONS
 from lakehouse.sql.gate import MAX_CHARACTERS, check_query
 from lakehouse.sql.views import view_texts
 from schemas.tables import BY_NAME
 
 KNOWN = frozenset({*BY_NAME, *view_texts()})
+SPECIAL = frozenset({"coalesce", "if", "ifnull", "petrel_bucket"})
 TEXTS = Path(__file__).parent
 
 
@@ -90,14 +97,54 @@ def test_a_cte_may_bear_the_name_of_what_it_reads(lake_root: Path) -> None:
         "select * from local_frame",
     ],
 )
-def test_behind_the_gate_the_engine_still_reaches_no_file(
-    text: str, lake_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_behind_the_gate_the_engine_still_reaches_no_file(text: str, lake_root: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\n1,2\n")
-    monkeypatch.setattr("lakehouse.sql.session.check_query", lambda text, known: None)
-    monkeypatch.setattr("lakehouse.sql.session.table_names", lambda text: ())
-    monkeypatch.setattr("lakehouse.sql.session.bind", lambda text, names, params, dialect: text)
-    with pytest.raises(QueryFailedError):
-        user_query(lake_root, text.format(file=secret, folder=tmp_path))
+    local_frame = pa.table({"a": [1]})
+    limits = request_limits(SqlConfig(), EngineConfig())
+    request = {"root": str(lake_root), "pins": {}, "scratch": str(tmp_path / "scratch"), "limits": limits}
+    with duckdb.connect(":memory:") as connection:
+        close_up(connection, ["entities"], request)
+        with pytest.raises(duckdb.Error):
+            connection.execute(text.format(file=secret, folder=tmp_path)).fetchall()
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+    assert local_frame.num_rows == 1
+
+
+def test_every_function_that_is_allowed_is_one_of_duckdb_and_none_is_volatile() -> None:
+    with duckdb.connect(":memory:") as connection:
+        rows = connection.execute("select lower(function_name), stability from duckdb_functions()").fetchall()
+    unstable = {name for name, stability in rows if stability not in (None, "CONSISTENT")}
+    assert FUNCTIONS & unstable == set()
+    # What DuckDB's parser turns into an expression of its own, and what is ours, is no function of its catalogue.
+    assert FUNCTIONS - {name for name, _ in rows} <= SPECIAL
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (";select 1", "an empty statement before a `;`; take it out"),
+        ("select 1; select 2", "expected exactly one SELECT, found 2"),
+        ("drop table entities", "expected exactly one SELECT, found DROP"),
+        ("select * from entities where", "not a query: syntax error at end of input"),
+        ("selec 1", r'not a query: syntax error at or near "selec" \(character 1\)'),
+        ("select * from silver.entities at (version => 3)", "--pin silver.entities=VERSION"),
+        ("select * from entities at (version => 3)", "pin the tables that entities reads instead: --pin TABLE=VERSION"),
+        ("select * from duckdb_settings()", "table functions are not allowed: duckdb_settings"),
+        ("select medan(size_bytes) from entities", "function medan is not allowed in a query; did you mean `median`"),
+    ],
+)
+def test_the_reason_names_what_is_wrong_in_one_line(text: str, reason: str) -> None:
+    with pytest.raises(QueryRefusedError, match=reason) as caught:
+        check_query(text, known=KNOWN)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_semicolon_at_the_end_is_no_second_statement() -> None:
+    assert check_query("select count(*) from entities ; -- done", known=KNOWN) == {"entities"}
+
+
+def test_what_was_nested_without_end_is_refused() -> None:
+    for text in ("select " + 20_000 * "- " + "1", "select " + "+".join(20_000 * ["1"])):
+        with pytest.raises(QueryRefusedError):
+            check_query(text, known=KNOWN)

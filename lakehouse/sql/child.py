@@ -1,0 +1,203 @@
+"""The process that runs one query of a person: it can be killed, and it has no more than it was given.
+
+It reads one line of JSON from stdin, writes the rows as an Arrow stream to stdout, and says how it went as one line
+of JSON to the descriptor in its first argument. It ends when its parent does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Collection, Mapping
+from importlib.abc import MetaPathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 65_536
+MIB = 1 << 20
+
+SETTINGS = (
+    "SET enable_progress_bar = false",
+    "SET enable_external_access = false",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET allow_community_extensions = false",
+    "SET allow_persistent_secrets = false",
+    "SET python_enable_replacements = false",
+    "SET lock_configuration = true",
+)
+"""The last one keeps the others as they are."""
+
+
+def main() -> None:
+    """Answer the query on stdin and end; nothing runs after it."""
+    # Ours alone: whatever a library prints (DuckDB draws a progress bar) must not get between the rows.
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    answer = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
+    request = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    _guard(request["parent"], request["limits"])
+    try:
+        told = _answer(request, out)
+        out.flush()
+    except BaseException as error:
+        told = _describe(error)
+    answer.write(json.dumps(told))
+    answer.flush()
+    # At once: taking apart threads and buffers would only cost time.
+    os._exit(0)
+
+
+class _WithoutPandas(MetaPathFinder):
+    """pyarrow looks for pandas at its first conversion: 0.35 s that no query needs."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Say that there is none."""
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
+def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
+    sys.meta_path.insert(0, _WithoutPandas())
+    import duckdb
+
+    from lakehouse.sql.session import ALL_NAMES
+    from lakehouse.sql.text import ready
+
+    limits = request["limits"]
+    question = ready(request["text"], request["params"], known=ALL_NAMES)
+    connection = duckdb.connect(":memory:", config={"threads": limits["threads"]})
+    close_up(connection, question.reads, request)
+    _limit_memory(limits["memory_mb"] * MIB)
+    with connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
+        return {"rows": _stream(reader, out, limits, request["first"])}
+
+
+def _stream(reader: pa.RecordBatchReader, out: BinaryIO, limits: Mapping[str, Any], first: int | None) -> int:
+    import pyarrow as pa
+
+    from lakehouse.errors import QueryFailedError
+
+    rows = size = 0
+    with pa.ipc.new_stream(out, reader.schema) as sink:
+        for batch in reader:
+            wanted = batch if first is None else batch.slice(0, first - rows)
+            rows, size = rows + wanted.num_rows, size + wanted.get_total_buffer_size()
+            for found, key, unit in ((rows, "max_rows", "rows"), (size >> 20, "max_result_mb", "MB")):
+                if found > limits[key]:
+                    raise QueryFailedError(
+                        f"the result is larger than {limits[key]:,} {unit}; ask for less (limit, group by), or raise "
+                        f"it: --set sql.{key}=N (in a configuration: [sql] {key})"
+                    )
+            sink.write_batch(wanted)
+            if rows == first:
+                break
+    return rows
+
+
+def close_up(connection: Any, names: Collection[str], request: Mapping[str, Any]) -> None:
+    """Define what the query reads and what that reads, then shut the database: no file, no network, no setting."""
+    from lakehouse.sql.session import ALL_NAMES, define
+    from lakehouse.sql.text import CATALOGUE
+
+    catalogue = any(name.startswith(f"{CATALOGUE}.") for name in names)
+    wanted = ALL_NAMES if catalogue else names
+    define(connection, Path(request["root"]), wanted, request["pins"], extension=False)
+    if catalogue:
+        _define_catalogue(connection)
+    limits, scratch = request["limits"], request["scratch"].replace("'", "''")
+    connection.execute(f"SET memory_limit = '{limits['engine_mb']}MiB'")
+    connection.execute(f"SET temp_directory = '{scratch}'")
+    connection.execute(f"SET max_temp_directory_size = '{limits['temp_mb']}MiB'")
+    for setting in SETTINGS:
+        connection.execute(setting)
+
+
+def _define_catalogue(connection: Any) -> None:
+    """Copy what DuckDB knows of the granted names, and of nothing else, into tables that people may read."""
+    from lakehouse.sql.session import ALL_NAMES
+    from lakehouse.sql.text import CATALOGUE
+
+    connection.execute(f"CREATE SCHEMA {CATALOGUE}")
+    connection.execute(f"CREATE TABLE {CATALOGUE}.names AS SELECT unnest($names) AS name", {"names": sorted(ALL_NAMES)})
+    granted = (
+        "table_catalog = 'memory' and (case when table_schema = 'main' then '' else table_schema || '.' end "
+        f"|| table_name) in (select name from {CATALOGUE}.names)"
+    )
+    for name in ("tables", "columns"):
+        connection.execute(
+            f"CREATE TABLE {CATALOGUE}.{name} AS SELECT * FROM information_schema.{name} WHERE {granted}"
+        )
+    connection.execute(
+        f"CREATE TABLE {CATALOGUE}.schemata AS SELECT * FROM information_schema.schemata WHERE catalog_name = 'memory' "
+        f"and schema_name in (select table_schema from {CATALOGUE}.tables)"
+    )
+
+
+def _describe(error: BaseException) -> dict[str, Any]:
+    import duckdb
+
+    from lakehouse.errors import PetrelError, one_line
+
+    if isinstance(error, PetrelError):
+        return {"error": type(error).__name__, "message": str(error)}
+    if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
+        return {"error": "memory", "message": one_line(str(error).partition("\n")[0])}
+    if isinstance(error, duckdb.Error):
+        if "arrow_scan:" in str(error):
+            # Not the query: the scan of a table's files.
+            reason = one_line(str(error).partition(". Detail:")[0])
+            return {
+                "error": "TableError",
+                "message": f"the files of a table cannot be read: {reason}; put them back from a copy of the lake",
+            }
+        # Without the text of the query that DuckDB adds.
+        reason = one_line(str(error).partition("\n\nLINE ")[0], limit=600)
+        return {"error": "QueryFailedError", "message": f"the query cannot run: {reason}"}
+    return {"error": "QueryFailedError", "message": f"the query failed: {type(error).__name__}: {one_line(error)}"}
+
+
+def _guard(parent: int, limits: dict[str, Any]) -> None:
+    """Die with the parent, leave Ctrl-C to it, and keep processor time and files within bounds."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: even in the middle of C code
+    if os.getppid() != parent:
+        os._exit(1)
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, limits["temp_mb"] * MIB)
+    # The parent kills at the deadline; this is for a parent that was stopped.
+    _lower(resource.RLIMIT_CPU, int(limits["timeout_s"] + 10) * (limits["threads"] + 1))
+
+
+def _limit_memory(resident: int) -> None:
+    """Let this process grow by what it lacks to `resident` bytes; only Linux says and counts that."""
+    if sys.platform != "linux":
+        return
+    with open("/proc/self/statm") as file:
+        pages = file.read().split()
+    page = resource.getpagesize()
+    # Of memory that is the process's own and may be written: libraries and reserved room do not count.
+    _lower(resource.RLIMIT_DATA, int(pages[5]) * page + max(resident - int(pages[1]) * page, 64 * MIB))
+
+
+def _lower(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _end_with_stdin() -> None:
+    """Wait for the other end of stdin to close, and end at once."""
+    sys.stdin.buffer.read()
+    os._exit(1)

@@ -1,0 +1,144 @@
+"""What is filled into the text of people's SQL, piece by piece: values for `$name`, our catalogue for DuckDB's.
+
+The rest of the text stays as it was written. A piece inside a string, a comment or a quoted name is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lakehouse.errors import QueryFailedError
+from lakehouse.sql.gate import check_query
+from lakehouse.sql.tree import Token, nodes, parse, tokens
+
+_Edit = Callable[[list[Token], int], tuple[int, str] | None]
+"""From the pieces and a place among them to (pieces used, what stands there instead), or None."""
+
+CATALOGUE = "petrel_catalogue"
+"""Schema with the tables of `information_schema`, of the granted names alone."""
+
+INFORMATION = frozenset({"information_schema.tables", "information_schema.columns", "information_schema.schemata"})
+"""What of `information_schema` may be read."""
+
+SHOW_TABLES = f"select name from {CATALOGUE}.names order by name"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What will run, and the tables and views that it reads."""
+
+    text: str
+    reads: frozenset[str]
+
+
+def ready(text: str, literals: Mapping[str, str], *, known: Collection[str]) -> Question:
+    """Return `text` as it will run: looked at, with its parameters filled in, and looked at again.
+
+    Args:
+        text: What a person wrote.
+        literals: From `sql_literals`.
+        known: Tables and views that may be read.
+
+    Raises:
+        QueryRefusedError: If the gate refuses it.
+        QueryFailedError: If a parameter has no value.
+    """
+    own = {name.replace("information_schema", CATALOGUE) for name in INFORMATION} | {f"{CATALOGUE}.names"}
+    text = with_own_catalogue(text)
+    check_query(text, known={*known, *own})
+    text = fill(text, literals)
+    return Question(text, check_query(text, known={*known, *own}))
+
+
+def sql_literals(params: Mapping[str, object]) -> dict[str, str]:
+    """Return parameter name -> its value as SQL text.
+
+    Raises:
+        QueryFailedError: If SQL has no literal for a value.
+    """
+    return {name: _literal(value, f"parameter ${name}") for name, value in params.items()}
+
+
+def fill(text: str, literals: Mapping[str, str]) -> str:
+    """Return `text` with every `$name` replaced by its literal.
+
+    Raises:
+        QueryFailedError: If a parameter has no value.
+        QueryRefusedError: If `text` is no query.
+    """
+    needed = {node["identifier"] for node in nodes(parse(text)) if node.get("class") == "PARAMETER"}
+    given = ", ".join(f"${name}" for name in sorted(literals)) or "none"
+    for name in sorted(needed - set(literals)):
+        raise QueryFailedError(f"the query needs parameter ${name}, given: {given}")
+    return _edited(text, lambda pieces, place: _parameter(pieces, place, literals)) if needed else text
+
+
+def with_own_catalogue(text: str) -> str:
+    """Return `text` with SHOW TABLES and `information_schema` turned to what was granted."""
+    pieces = tokens(text)
+    words = [piece.text.lower() for piece in pieces]
+    while words and words[-1] == ";":
+        words.pop()
+    if words == ["show", "tables"]:
+        return SHOW_TABLES
+    return _edited(text, _information)
+
+
+def _edited(text: str, edit: _Edit) -> str:
+    encoded, pieces = text.encode(), tokens(text)
+    parts, place, done = [], 0, 0
+    while place < len(pieces):
+        change = edit(pieces, place)
+        if change is None:
+            place += 1
+            continue
+        used, new = change
+        parts += [encoded[done : pieces[place].start], new.encode()]
+        place += used
+        done = pieces[place - 1].end
+    return b"".join([*parts, encoded[done:]]).decode()
+
+
+def _parameter(pieces: list[Token], place: int, literals: Mapping[str, str]) -> tuple[int, str] | None:
+    here, after = pieces[place], pieces[place + 1] if place + 1 < len(pieces) else None
+    if here.text != "$" or after is None or after.start != here.end:
+        return None
+    name = next((name for name in literals if name.lower() == after.text.lower()), None)
+    # Blanks around it: `a-$n` with -1 would be a comment, `$n::int` stays one value.
+    return None if name is None else (2, f" {literals[name]} ")
+
+
+def _information(pieces: list[Token], place: int) -> tuple[int, str] | None:
+    behind = pieces[place + 1].text if place + 1 < len(pieces) else ""
+    name = pieces[place].text.lower()
+    if name in ("information_schema", '"information_schema"') and behind.startswith("."):
+        return 1, CATALOGUE
+    return None
+
+
+def _literal(value: object, where: str) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return f"({value})" if value < 0 else str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise QueryFailedError(f"{where}: no SQL literal for {value}")
+        # A bare 0.1 is a decimal, with rules of its own.
+        return f"CAST({value!r} AS DOUBLE)"
+    if isinstance(value, str):
+        if "\0" in value:
+            raise QueryFailedError(f"{where}: a text in SQL cannot hold the character NUL")
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, datetime):
+        return f"CAST('{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00' AS TIMESTAMPTZ)"
+    if isinstance(value, list | tuple | frozenset | set):
+        # `in ()` is an error, `in (null)` is neither true nor false.
+        items = [_literal(item, where) for item in sorted(value, key=repr)]
+        return f"({', '.join(items)})" if items else "(SELECT NULL WHERE FALSE)"
+    raise QueryFailedError(f"{where}: no SQL literal for {type(value).__name__}: {value!r}")

@@ -1,0 +1,151 @@
+"""The syntax tree of people's SQL, as DuckDB itself reads it: what is looked at is what will run.
+
+No second parser stands between: one that does not know a clause could let it vanish, and the answer would be another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+
+from lakehouse.errors import QueryRefusedError, one_line
+
+Node = dict[str, Any]
+
+SERIALIZE = (
+    "select json_serialize_sql($text::varchar, skip_null := true, skip_empty := true, skip_default := true) as tree"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One piece of the text, without the blanks and comments around it."""
+
+    start: int
+    end: int
+    text: str
+    kind: duckdb.token_type
+
+
+def parse(text: str) -> Node:
+    """Return the tree of the one query in `text`.
+
+    Raises:
+        QueryRefusedError: If it is no query, or more than one; the message says what it is.
+    """
+    with _parser().cursor() as connection:
+        row = connection.execute(SERIALIZE, {"text": text}).fetchone()
+        assert row is not None
+        try:
+            answer = json.loads(row[0])
+        except RecursionError as error:
+            raise QueryRefusedError("not a query: it is nested too deeply") from error
+        if answer["error"]:
+            raise QueryRefusedError(_reason(connection, text, answer))
+    statements = answer["statements"]
+    if not statements:
+        raise QueryRefusedError("expected exactly one SELECT, found nothing")
+    if len(statements) > 1:
+        raise QueryRefusedError(f"expected exactly one SELECT, found {len(statements)}; ask one question at a time")
+    if tokens(text)[0].text.startswith(";"):
+        raise QueryRefusedError("expected exactly one SELECT, found an empty statement before a `;`; take it out")
+    node: Node = statements[0]["node"]
+    return node
+
+
+@lru_cache(maxsize=1)
+def _parser() -> duckdb.DuckDBPyConnection:
+    # Kept: opening a database costs more than parsing. One thread means none besides the caller's.
+    return duckdb.connect(":memory:", config={"threads": 1})
+
+
+def nodes(tree: object) -> Iterator[Node]:
+    """Return every node of the tree, the root first."""
+    waiting = [tree]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            yield each
+            waiting += reversed(each.values())
+        elif isinstance(each, list):
+            waiting += reversed(each)
+
+
+def tables_read(text: str) -> frozenset[str]:
+    """Return the names of the tables and views that `text` reads, in lower case, without its own CTEs.
+
+    Raises:
+        QueryRefusedError: If it is not one query.
+    """
+    return frozenset(table_name(node) for node in free_tables(parse(text)))
+
+
+def table_name(node: Node) -> str:
+    """Return the name of a table as people write it, in lower case; a dot inside a name is quoted."""
+    parts = [node.get("catalog_name", ""), node.get("schema_name", ""), node["table_name"]]
+    return ".".join(f'"{part}"' if "." in part else part for part in parts if part).lower()
+
+
+def free_tables(tree: Node) -> list[Node]:
+    """Return every table that no CTE in sight defines."""
+    try:
+        return list(_free(tree, frozenset()))
+    except RecursionError as error:
+        raise QueryRefusedError("not a query: it is nested too deeply") from error
+
+
+def tokens(text: str) -> list[Token]:
+    """Return the pieces of the text in order; comments are none."""
+    encoded = text.encode()
+    pieces = duckdb.tokenize(text)
+    ends = [*(start for start, _ in pieces[1:]), len(encoded)]
+    found = []
+    for (start, kind), end in zip(pieces, ends, strict=False):
+        piece = encoded[start:end].decode()
+        if kind is duckdb.token_type.comment:
+            continue
+        found.append(Token(start, start + len(piece.rstrip().encode()), piece.rstrip(), kind))
+    return found
+
+
+def _free(node: object, seen: frozenset[str]) -> Iterator[Node]:
+    if isinstance(node, list):
+        for each in node:
+            yield from _free(each, seen)
+    if not isinstance(node, dict):
+        return
+    if node.get("type") == "BASE_TABLE":
+        if node.get("schema_name") or node.get("catalog_name") or node["table_name"].lower() not in seen:
+            yield node
+    elif node.get("type") == "RECURSIVE_CTE_NODE":
+        seen |= {node["cte_name"].lower()}
+    for each in (node.get("cte_map") or {}).get("map", ()):
+        # A CTE sees those before it; itself only where it is recursive, by the line above.
+        yield from _free(each["value"], seen)
+        seen |= {each["key"].lower()}
+    for key, value in node.items():
+        if key != "cte_map":
+            yield from _free(value, seen)
+
+
+def _reason(connection: duckdb.DuckDBPyConnection, text: str, answer: Node) -> str:
+    if answer["error_type"] != "not implemented":
+        place = f" (character {int(answer['position']) + 1})" if "position" in answer else ""
+        return f"not a query: {one_line(answer['error_message'])}{place}"
+    try:
+        kinds = [statement.type.name for statement in connection.extract_statements(text)]
+    except duckdb.Error as error:
+        return f"not a query: {one_line(error)}"
+    if kinds == ["CREATE", "SELECT"]:
+        return (
+            "PIVOT without its values is two statements; name them: `pivot t on c in ('a', 'b') using count(*)`, or "
+            "`select * from t pivot (count(*) for c in ('a', 'b'))`"
+        )
+    if set(kinds) == {"SELECT"}:
+        return f"not a query: {one_line(answer['error_message'])}"
+    return f"expected exactly one SELECT, found {', '.join(kinds)}"
