@@ -94,7 +94,8 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
             "gold.dataset_exclusions group by reason` tells why"
         )
     folder = lake.datasets / version.name / version.dataset_id
-    samples = sample_table(lake.engine.arrow(read_members(lake, version.dataset_id)), version.classes)
+    members = lake.engine.arrow(read_members(lake, version.dataset_id))
+    samples = sample_table(members, version.classes, pixels=version.followed.image.pixels)
     plan = plan_dataset(
         samples.rows,
         samples.fields,

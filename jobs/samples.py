@@ -15,6 +15,7 @@ IMAGE_PREFIX = "image/"
 
 ENTITY = Field("entity_id", pa.string(), doc="SHA-256 of the bytes: joins back to the lake and to opinions.")
 IMAGE = Field("image", pa.binary(), codec="image", shape=(None, None, 3), doc="Encoded image as it was landed.")
+NATIVE_IMAGE = Field("image", pa.binary(), codec="native_image", doc="Encoded image as it was landed; any depth.")
 CONTENT = Field("content", pa.binary(), doc="Bytes as they were landed.")
 MEDIA_TYPE = Field("media_type", pa.string(), doc="Media type found in the bytes.")
 WEIGHT = Field("weight", pa.float64(), doc="Sampling weight, 1 unless the recipe says otherwise.")
@@ -40,15 +41,16 @@ class SampleTable:
     objects: Mapping[str, str]
 
 
-def sample_table(members: pa.Table, classes: Sequence[str]) -> SampleTable:
+def sample_table(members: pa.Table, classes: Sequence[str], *, pixels: str = "rgb") -> SampleTable:
     """Return the samples of members as `read_members` gives them.
 
-    A dataset of images has a column `image` that the reader decodes; another one has `content`, bytes as they are.
+    A dataset of images has a column `image` that the reader decodes, to RGB or, where the recipe says `pixels` =
+    "native", as each is stored; another one has `content`, bytes as they are.
     Where the recipe asked a question there are `label`, `label_index`, its place in `classes`, and `label_probs`: votes
     divided by their sum, float32, one for each class.
     """
     images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
-    content = IMAGE if images else CONTENT
+    content = (NATIVE_IMAGE if pixels == "native" else IMAGE) if images else CONTENT
     columns = {name: members[name] for name in ("entity_id", "media_type", "weight", "split", "size_bytes")}
     # With the hash behind it: whoever reads the bytes checks them.
     columns["object_uri"] = pc.binary_join_element_wise(members["object_uri"], members["entity_id"], "#")

@@ -81,7 +81,8 @@ class ReadOptions:
             number of threads then follows what they get done, and `Reader.stats()` says why.
         read_threads: Threads that read row groups.
         prefetch: Batches that are prepared ahead.
-        max_pixels: Images with more are refused before they are decoded (40 million pixels: 120 MB as RGB).
+        max_pixels: Images with more are refused before they are decoded (64 million pixels: 192 MB as RGB), as the lake
+            refuses them by default.
         sample_seeds: Add `_sample_seed`, uint64, a seed for each sample that depends on seed, epoch and sample
             alone; needs a shuffle.
         worker_memory_bytes: What a worker process may take beyond what it begins with, None for no limit.
@@ -98,7 +99,7 @@ class ReadOptions:
     workers: int | None = None
     read_threads: int = 2
     prefetch: int = 4
-    max_pixels: int = 40_000_000
+    max_pixels: int = 64_000_000
     sample_seeds: bool = False
     worker_memory_bytes: int | None = None
     allocate: Callable[[int], Any] | None = field(default=None, compare=False)

@@ -11,7 +11,7 @@ from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
-from lakehouse.query import Pins, query
+from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import BUCKET_BITS
 from schemas.tables import ENTITIES
@@ -43,6 +43,10 @@ class Reason(NamedTuple):
 
 
 REASONS = (
+    Reason("not_a_picture", "$pictures and not starts_with(e.media_type, 'image/')",
+           "'others that were selected are pictures, and a dataset holds one kind'"),
+    Reason("deep_pixels", "$rgb and e.pixel_type <> 'uint8'",
+           "'more than 8 bits, which RGB would cut off; pixels = \"native\" under [image] takes it as it is'"),
     Reason("no_label", "$asks and t.all_votes is null", "'nobody that the policy listens to answered'"),
     Reason("below_quorum", "$asks and t.all_votes < $quorum",
            "concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))"),
@@ -53,6 +57,11 @@ REASONS = (
     Reason("missing_stratum", "{stratum} is null", "'a stratum column is NULL'"),
 )
 """In the order in which they are given: the first that applies counts."""
+
+PICTURES = """
+select count(*) as n from picked p join silver.entities e on e.entity_id = p.entity_id
+where starts_with(e.media_type, 'image/')
+"""
 
 RANKED = """
 select *, row_number() over (partition by stratum order by bucket, entity_id) as rank_in_stratum
@@ -136,6 +145,8 @@ def consider(
         "quorum": recipe.label.quorum,
         "no_ties": recipe.label.policy == "majority" and recipe.label.ties == "exclude",
         "min_share": recipe.label.min_share,
+        "rgb": recipe.image.pixels == "rgb",
+        "pictures": fetch(lake, PICTURES, inputs={"picked": picked}, pins=pins)[0]["n"] > 0,
         "escape": "\\",
         "escaped_escape": "\\\\",
         "escaped_bar": "\\|",

@@ -17,6 +17,7 @@ from lakehouse.errors import RecipeError
 from schemas.opinions import ACTOR_KINDS
 
 POLICIES = ("majority", "soft")
+PIXELS = ("rgb", "native")
 TIES = ("exclude", "lowest")
 RATIO_TOLERANCE = 1e-9
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -107,6 +108,19 @@ class AsOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Images:
+    """How pictures are read.
+
+    Attributes:
+        pixels: `rgb`: all as uint8 (height, width, 3); pictures deeper than 8 bits are left out, as `deep_pixels`.
+            `native`: each with the type that its values have, deeper ones as (height, width) or (height, width,
+            channels) of uint16, int32, float32 ...; nothing is scaled.
+    """
+
+    pixels: str = "rgb"
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One dataset, by name.
 
@@ -124,6 +138,7 @@ class Recipe:
     strata: Strata = field(default_factory=Strata)
     split: Split = field(default_factory=Split)
     as_of: AsOf = field(default_factory=AsOf)
+    image: Images = field(default_factory=Images)
 
     def canonical(self) -> dict[str, object]:
         """The recipe as plain values, without what equals its default: what the version id hashes.
@@ -228,6 +243,7 @@ def _check(recipe: Recipe, where: str) -> None:
     chosen: list[tuple[str, str, tuple[str, ...]]] = [
         ("label.policy", label.policy, POLICIES),
         ("label.ties", label.ties, TIES),
+        ("image.pixels", recipe.image.pixels, PIXELS),
         *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),
     ]
     for name, value, known in chosen:

@@ -25,7 +25,8 @@ reason. What needs no new number: a new optional key (left out where it has its 
 only such a key switches on, a new extractor.
 
 2: the canonical recipe leaves out defaults; only extractors that the recipe reads are named; a leak group's place is
-that of its oldest member, and no longer that of its smallest key; class numbers are those of the label set.
+that of its oldest member, and no longer that of its smallest key; class numbers are those of the label set; pictures
+deeper than 8 bits, and what is no picture among pictures, are left out.
 """
 
 

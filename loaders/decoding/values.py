@@ -20,7 +20,7 @@ _CHANNELS = {2: 1, 3: 3, 4: 4}
 
 def dense_shape(field: Field) -> tuple[int, ...] | None:
     """Return the shape of one value if all of them fit into one array, else None: the column is a list."""
-    if field.codec in ("npy", "audio"):
+    if field.codec in ("native_image", "npy", "audio"):
         return None
     if field.codec == "raw" and not is_number_list(field.type):
         return () if numpy_dtype(field.type) is not None else None
@@ -77,6 +77,10 @@ def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Any:
         if any(axis is not None for axis in wanted[:2]):
             check_size(wanted, picture_size(raw))
         return decode_new(raw, channels_of(field), max_pixels=max_pixels)
+    if field.codec == "native_image":
+        from loaders.decoding.pictures import decode_native
+
+        return decode_native(raw, max_pixels=max_pixels)
     if field.codec == "npy":
         return _npy(raw, field)
     if field.codec == "audio":
@@ -104,7 +108,7 @@ def check_size(wanted: tuple[int | None, ...], found: tuple[int, int]) -> None:
 
 def blank(field: Field) -> Any:
     """Return what stands for a value of a list column that could not be read."""
-    if field.codec == "image":
+    if field.codec in ("image", "native_image"):
         shape = field.shape or (1, 1, 3)
         return np.zeros([1 if axis is None else axis for axis in shape], dtype=np.uint8)
     if field.codec in ("npy", "audio"):

@@ -102,4 +102,4 @@ def _value_bytes(column: Column, decoders: Mapping[str, Decoder]) -> int:
     """Bytes of one value that comes in a list: a picture of unknown size counts as one megapixel, others as 1 KiB."""
     if delivered(column, decoders)[0] is not None:
         return 0
-    return 3 << 20 if column.field.codec == "image" else 1 << 10
+    return 3 << 20 if column.field.codec in ("image", "native_image") else 1 << 10

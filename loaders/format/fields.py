@@ -13,9 +13,10 @@ import pyarrow as pa
 from loaders.errors import FormatError
 from schemas.canonical import canonical_json, sha256_text
 
-CODECS = ("raw", "image", "ndarray", "npy", "audio")
-"""raw: the Arrow value itself. image: an encoded picture. ndarray: C-order little-endian elements of a fixed
-shape. npy: a `.npy` file, for arrays whose shape varies. audio: an encoded recording."""
+CODECS = ("raw", "image", "native_image", "ndarray", "npy", "audio")
+"""raw: the Arrow value itself. image: an encoded picture, read as 8 bits. native_image: one of any depth. ndarray:
+C-order little-endian elements of a fixed shape. npy: a `.npy` file, for arrays whose shape varies. audio: an encoded
+recording."""
 
 _SCALARS: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -182,6 +183,8 @@ def _shape_problem(field: Field) -> str | None:
         return f"codec ndarray needs a fixed shape, found {shape}; use npy for arrays whose shape varies"
     if field.codec == "image" and not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
         return f"an image is (H, W), (H, W, 3) or (H, W, 4), found {shape}"
+    if field.codec == "native_image":
+        return f"pictures as they are stored have no shape in common, found {shape}; use None"
     if field.codec == "audio" and len(shape) not in (1, 2):
         return f"audio is (frames,) or (frames, channels), found {shape}"
     if field.codec == "raw" and not (is_number_list(field.type) and len(shape) == 1):
