@@ -190,11 +190,27 @@ def _typed(value: object, expected: type, where: str) -> object:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, object]]:
     layer: dict[str, dict[str, object]] = {}
     for name, text in environ.items():
-        if not name.startswith(ENV_PREFIX):
-            continue
-        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-        layer.setdefault(section, {})[key] = _literal(text)
+        section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+        if name.startswith(ENV_PREFIX) and separator and key:
+            layer.setdefault(section, {})[key] = _literal(text)
+        elif name.startswith(ENV_PREFIX) or _meant_as_setting(name):
+            raise ConfigError(f"environment: {name} sets nothing; write {_setting_like(name)}, or take it out")
     return layer
+
+
+def _meant_as_setting(name: str) -> bool:
+    # With one underscore too few it would be passed over, and the run be another than was asked for.
+    program, _, rest = name.upper().partition("_")
+    return program == "PETREL" and any(rest.lstrip("_").startswith(f"{each.upper()}_") for each in _section_types())
+
+
+def _setting_like(name: str) -> str:
+    words = name.upper().removeprefix("PETREL").strip("_")
+    for section, kind in _section_types().items():
+        for key in typing.get_type_hints(kind):
+            if words.replace("_", "") == f"{section}{key}".upper().replace("_", ""):
+                return f"{ENV_PREFIX}{section}__{key}".upper()
+    return f"{ENV_PREFIX}SECTION__KEY"
 
 
 def _from_override(text: str) -> dict[str, dict[str, object]]:

@@ -98,8 +98,24 @@ def test_a_mistake_in_an_override_says_what_was_expected(override, parts):
 def test_a_mistake_in_the_environment_names_it():
     with pytest.raises(ConfigError, match=r"environment: unknown key engine\.wrokers; did you mean `workers`"):
         load_config(environ={"PETREL__ENGINE__WROKERS": "1"})
-    with pytest.raises(ConfigError, match="environment: unknown"):
-        load_config(environ={"PETREL__ENGINE": "1"})
+    with pytest.raises(ConfigError, match="environment: unknown section"):
+        load_config(environ={"PETREL__ENGIN__WORKERS": "1"})
+
+
+@pytest.mark.parametrize(("name", "meant"), [
+    ("PETREL_ENGINE__WORKERS", "PETREL__ENGINE__WORKERS"), ("PETREL_ENGINE_WORKERS", "PETREL__ENGINE__WORKERS"),
+    ("PETREL__ENGINE_WORKERS", "PETREL__ENGINE__WORKERS"), ("petrel__lake__root", "PETREL__LAKE__ROOT"),
+    ("PETREL_LAND_MAX_FILE_BYTES", "PETREL__LAND__MAX_FILE_BYTES"), ("PETREL__ENGINE", "PETREL__SECTION__KEY"),
+    ("PETREL_IMAGES__PIXELS", "PETREL__SECTION__KEY"),
+])
+def test_a_variable_that_was_meant_as_a_setting_and_is_none_is_an_error(name, meant):
+    with pytest.raises(ConfigError, match=f"environment: {name} sets nothing; write {meant}"):
+        load_config(environ={name: "1"})
+
+
+def test_variables_of_other_parts_are_no_settings():
+    environ = {"PETREL_LAKE": "x", "PETREL_TEST_DATA": "x", "PETREL_IVY_SETTINGS": "x", "PETRELS_ENGINE_WORKERS": "x"}
+    assert load_config(environ=environ) == Config()
 
 
 @pytest.mark.parametrize(
