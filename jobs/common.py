@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import resource
 import signal
 import sys
@@ -19,7 +20,7 @@ from types import ModuleType
 from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
 from lakehouse.ending import GOES_ON, SIGNALS, end_on_signals
-from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError
+from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError, printable
 from lakehouse.receipts import Receipt
 from loaders.errors import LoaderError
 
@@ -97,7 +98,8 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
     except (PetrelError, LoaderError) as error:
         if verbose:
             logger.exception("failed")
-        sys.stderr.write(f"petrel: {type(error).__name__}: {error}\n")
+        # One line, whatever names of files are in it: they are other people's.
+        sys.stderr.write(f"petrel: {type(error).__name__}: {printable(str(error))}\n")
         return EXIT_ERROR
     except KeyboardInterrupt:
         sys.stderr.write(f"petrel: {SIGNALS[signal.SIGINT]}; {GOES_ON}\n")
@@ -118,7 +120,7 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
         # Full, read-only or broken: a fact about the machine, not about our code.
         if verbose:
             logger.exception("failed")
-        where = f" ({error.filename})" if error.filename else ""
+        where = f" ({printable(os.fsdecode(error.filename))})" if error.filename else ""
         sys.stderr.write(
             f"petrel: {type(error).__name__}: {error.strerror or error}{where}; what was committed stays, run the "
             "same command again when it is mended\n"
@@ -184,9 +186,14 @@ def _config_of(args: argparse.Namespace) -> Config:
     return load_config(args.config, overrides=overrides)
 
 
+class _Lines(logging.Formatter):
+    """Lines of a log in which nothing stands that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+
+
 def _configure_logging(*, verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s %(message)s" if verbose else "petrel: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])

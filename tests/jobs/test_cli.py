@@ -195,3 +195,13 @@ def test_what_a_lake_keeps_is_no_source(lake_folder, tmp_path, below, capsys):
     arguments = ["land", "--lake", str(tmp_path / "new"), "--source", "x", "--folder", str(lake_folder / below)]
     assert main(arguments) == 1
     assert "is part of the lake" in capsys.readouterr().err
+
+
+def test_names_of_files_reach_no_terminal_as_they_are(tmp_path):
+    (tmp_path / "drop\x1b[2J" / "em\x1bpty").mkdir(parents=True)
+    land = [sys.executable, "-m", "jobs.cli", "land", "--lake", str(tmp_path / "lake"), "--source", "s", "--folder"]
+    for folder in ("drop\x1b[2J", "drop\x1b[2J/no\nwhere"):
+        done = subprocess.run([*land, str(tmp_path / folder)], capture_output=True, text=True, cwd=ROOT, check=False)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert all(line.startswith("petrel: ") for line in done.stderr.splitlines())
+        assert "\\x1b[2J" in done.stderr
