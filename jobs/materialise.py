@@ -95,7 +95,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         )
     folder = lake.datasets / version.name / version.dataset_id
     members = lake.engine.arrow(read_members(lake, version.dataset_id))
-    samples = sample_table(members, version.classes, pixels=version.followed.image.pixels)
+    samples = sample_table(members, version.classes, version.fields, pixels=version.followed.image.pixels)
     plan = plan_dataset(
         samples.rows,
         samples.fields,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.datasets.own_fields import read_values
 from loaders import Field, Layout
+from loaders.format.fields import TYPES, is_number_list
 
 IMAGE_PREFIX = "image/"
 
@@ -41,13 +43,15 @@ class SampleTable:
     objects: Mapping[str, str]
 
 
-def sample_table(members: pa.Table, classes: Sequence[str], *, pixels: str = "rgb") -> SampleTable:
+def sample_table(
+    members: pa.Table, classes: Sequence[str], own: Mapping[str, str] | None = None, *, pixels: str = "rgb"
+) -> SampleTable:
     """Return the samples of members as `read_members` gives them.
 
     A dataset of images has a column `image` that the reader decodes, to RGB or, where the recipe says `pixels` =
     "native", as each is stored; another one has `content`, bytes as they are.
     Where the recipe asked a question there are `label`, `label_index`, its place in `classes`, and `label_probs`: votes
-    divided by their sum, float32, one for each class.
+    divided by their sum, float32, one for each class. Columns of the selection's own, `own` by type, follow.
     """
     images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
     content = (NATIVE_IMAGE if pixels == "native" else IMAGE) if images else CONTENT
@@ -63,7 +67,25 @@ def sample_table(members: pa.Table, classes: Sequence[str], *, pixels: str = "rg
         names = tuple(classes)
         fields += [LABEL, replace(LABEL_INDEX, classes=names)]
         fields.append(Field("label_probs", pa.list_(pa.float32()), shape=(len(names),), doc=doc, classes=names))
+    for name, values in _own(members, own or {}):
+        columns[name] = values
+        fields.append(_own_field(name, values))
     return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"})
+
+
+def _own(members: pa.Table, own: Mapping[str, str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    read = read_values(members["fields_json"].to_pylist(), own, TYPES) if own else pa.table({})
+    yield from zip(read.column_names, read.columns, strict=True)
+
+
+def _own_field(name: str, values: pa.ChunkedArray) -> Field:
+    shape = None
+    if is_number_list(values.type):
+        lengths = pc.unique(pc.list_value_length(values).drop_null()).to_pylist()
+        shape = (lengths[0],) if len(lengths) == 1 and lengths[0] else None
+    # Of all members: whether a column comes masked, or as one array, does not differ from split to split.
+    nullable = values.null_count > 0
+    return Field(name, values.type, shape=shape, nullable=nullable, doc="Column of the recipe's selection.")
 
 
 def _indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> pa.Array:

@@ -17,6 +17,8 @@ DATASETS = Table(
         Column("contracts_json", pa.string(), "Versions of the code contracts and extractors that it reads."),
         Column("classes_json", pa.string(), "JSON list of labels; the place of a label, from 0, is its class number: "
                "its ordinal in its label set.", null="the recipe asks no question"),
+        Column("fields_json", pa.string(), "JSON list of [name, type] of the selection's own columns, in its order; "
+               "types as loaders/FORMAT.md names them.", null="it has none beside entity_id"),
         Column("members", pa.int64(), "Number of members."),
         Column("excluded", pa.int64(), "Number of entities considered and left out, with a reason."),
         Column("splits_json", pa.string(), "Canonical JSON {split: members}."),
@@ -49,6 +51,8 @@ DATASET_MEMBERS = Table(
         Column("label_share", pa.float64(), "Share of votes for the label, 0 to 1.", null="no votes"),
         Column("label_votes", pa.map_(pa.string(), pa.int64()), "Raw votes by label: the soft label.",
                null="no votes"),
+        Column("fields_json", pa.string(), "JSON {column: value} of the selection's own columns; times as text.",
+               null="it has none beside entity_id"),
         Column("selected_because", pa.string(), "Rule that selected the row, for a person."),
         ROW_HASH,
     ),

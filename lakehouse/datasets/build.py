@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from lakehouse.datasets.classes import classes_of
 from lakehouse.datasets.groups import leak_groups
 from lakehouse.datasets.labels import heard_opinions, tally
+from lakehouse.datasets.own_fields import own_fields, with_values
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
@@ -53,8 +54,9 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         members_digest.
 
     Raises:
-        RecipeError: If the selection gives no `entity_id`, nothing is selected, nobody ever asked the question, a
-            label has no number in its label set, no entity has the group key of the split, or a stratum is short.
+        RecipeError: If the selection gives no `entity_id`, or columns that cannot be fields, nothing is selected,
+            nobody ever asked the question, a label has no number in its label set, no entity has the group key of the
+            split, or a stratum is short.
         QueryRefusedError: If the selection is not one read-only query.
     """
     _check_selection(recipe)
@@ -77,10 +79,10 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     known = _known(lake, dataset_id)
     if known is None:
         votes = None if heard is None else tally(lake, heard[1])
-        picked = _picked(lake, recipe, pins)
+        picked, fields = _picked(lake, recipe, pins)
         rows = None if groups is None else groups.rows
         considered = consider(lake, recipe, picked, tally=votes, groups=rows, pins=pins)
-        _write(lake, recipe, inputs, classes, dataset_id, considered, record)
+        _write(lake, recipe, inputs, classes, fields, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if known is None:
         raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
@@ -98,6 +100,7 @@ def _write(
     recipe: Recipe,
     inputs: Inputs,
     classes: tuple[str, ...],
+    fields: Mapping[str, str],
     dataset_id: str,
     considered: Relation,
     record: StepRecord,
@@ -118,6 +121,7 @@ def _write(
         "digests_json": canonical_json(inputs.digests),
         "contracts_json": canonical_json(inputs.contracts),
         "classes_json": text_json(classes) if recipe.question else None,
+        "fields_json": text_json([list(each) for each in fields.items()]) if fields else None,
         "members": digest.rows,
         "excluded": left.rows_offered,
         "splits_json": canonical_json(_split_counts(lake, recipe, members)),
@@ -134,7 +138,7 @@ def _check_selection(recipe: Recipe) -> None:
         raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}") from error
 
 
-def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
+def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, dict[str, str]]:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
     try:
         found = user_query(
@@ -148,7 +152,8 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
         raise RecipeError(
             f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
         )
-    ids = pa.table([found["entity_id"].unique().drop_null().cast(pa.string())], names=["entity_id"])
+    fields = own_fields(recipe, found)
+    ids = with_values(recipe, found, fields)
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
     picked = lake.engine.from_arrow(ids)
@@ -158,7 +163,7 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
             f"recipe {recipe.name}: {strange['n']} of {ids.num_rows} ids that select.sql returns, for example "
             f"{strange['example']!r}, are no entities of this lake; join with entities"
         )
-    return picked
+    return picked, fields
 
 
 def _check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:

@@ -15,6 +15,7 @@ from lakehouse.receipts import newest_first
 
 MEMBERS = """
 select m.entity_id, m.split, m.bucket, m.label, m.label_share, m.label_votes, m.weight, m.group_id,
+    m.fields_json,
     e.object_uri, e.media_type, e.size_bytes
 from gold.dataset_members m join silver.entities e on e.entity_id = m.entity_id
 where m.dataset_id = $id
@@ -26,13 +27,14 @@ class DatasetVersion:
     """One row of gold.datasets.
 
     `recipe` is its canonical form, which leaves defaults out: see `followed`. `classes` holds the labels in the order
-    of their class numbers; () where the recipe asks no question.
+    of their class numbers; () where the recipe asks no question. `fields` has the type of each column of its own.
     """
 
     dataset_id: str
     name: str
     recipe: Mapping[str, object]
     classes: tuple[str, ...]
+    fields: Mapping[str, str]
     splits: Mapping[str, int]
     members: int
     members_digest: str
@@ -68,8 +70,8 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         RecipeError: If there is none; the message lists the names there are.
     """
     text = """
-        select dataset_id, name, recipe_json, classes_json, splits_json, members, members_digest from gold.datasets
-        where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
+        select dataset_id, name, recipe_json, classes_json, fields_json, splits_json, members, members_digest
+        from gold.datasets where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
     """
     rows = fetch(lake, text, params={"wanted": version_named(lake, name_or_id)})
     if not rows:
@@ -82,6 +84,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         row["name"],
         json.loads(row["recipe_json"]),
         tuple(json.loads(row["classes_json"] or "[]")),
+        dict(json.loads(row["fields_json"] or "[]")),
         json.loads(row["splits_json"]),
         row["members"],
         row["members_digest"],

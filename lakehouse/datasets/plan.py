@@ -18,7 +18,7 @@ from schemas.tables import ENTITIES
 
 CONSIDERED = """
 select e.entity_id, {group} as group_id, {place} as place, {stratum} as stratum,
-    t.label, t.label_share, t.label_votes, t.all_votes,
+    t.label, t.label_share, t.label_votes, t.all_votes, p.fields_json,
     petrel_bucket(e.entity_id, $seed) as bucket,
     case {reasons} end as reason
 from picked p
@@ -70,7 +70,7 @@ from considered where reason is null
 
 MEMBERS = """
 select $dataset_id as dataset_id, entity_id, {split} as split, group_id, stratum, rank_in_stratum, bucket,
-    cast(1 as double) as weight, label, label_share, label_votes, $because as selected_because
+    cast(1 as double) as weight, label, label_share, label_votes, fields_json, $because as selected_because
 from ranked where {within}
 """
 

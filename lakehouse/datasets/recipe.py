@@ -30,7 +30,7 @@ class Select:
     """Which entities are considered.
 
     Attributes:
-        sql: One SELECT in DuckDB's dialect that returns `entity_id`.
+        sql: One SELECT in DuckDB's dialect that returns `entity_id`. Its other columns become fields of the samples.
         params: Values for `$name` in it.
     """
 

@@ -1,0 +1,180 @@
+"""Extra columns of a selection: fields of a recipe's own, which every sample carries beside the built-in ones.
+
+Their values are kept with the members as JSON, their types with the dataset: both are content.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.errors import RecipeError
+from schemas.canonical import text_json
+
+BUILT_IN = frozenset({
+    "entity_id", "image", "audio", "video", "text", "content", "media_type", "weight", "label", "label_index",
+    "label_probs", "split", "size_bytes", "object_uri", "is_pad",
+})  # fmt: skip
+"""Names of fields that samples have, or may get, from the lake or the reader."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,127}")
+
+_NUMBERS: dict[pa.DataType, str] = {
+    pa.bool_(): "bool",
+    **{getattr(pa, name)(): name for sign in ("", "u") for name in (f"{sign}int{bits}" for bits in (8, 16, 32, 64))},
+    pa.float32(): "float32",
+    pa.float64(): "float64",
+}
+
+ADVICE = {
+    pa.types.is_decimal: "cast it to double or bigint",
+    pa.types.is_struct: "select its parts, as about.width",
+    pa.types.is_map: "select its values, as group_keys['patient']",
+    pa.types.is_time: "cast it to varchar",
+    pa.types.is_binary: "samples have the bytes of their entity; leave it out",
+}
+
+
+def own_fields(recipe: Recipe, selection: pa.Table) -> dict[str, str]:
+    """Return {column of the selection: type of the field, as loaders/FORMAT.md names it}, without `entity_id`.
+
+    Raises:
+        RecipeError: If a name is taken, there twice or no name of a field, or a type has no field.
+    """
+    found: dict[str, str] = {}
+    taken = {name.casefold() for name in BUILT_IN}
+    for column in selection.schema:
+        if column.name == "entity_id":
+            continue
+        where = f"recipe {recipe.name}: select.sql: column `{column.name}`"
+        if column.name.casefold() in taken:
+            why = "every sample has such a field" if column.name.casefold() in BUILT_IN else "it is there twice"
+            raise RecipeError(f"{where}: {why}; give it another with `as`, or leave the column out")
+        if not NAME.fullmatch(column.name):
+            raise RecipeError(
+                f"{where}: the name of a field begins with a letter, has letters, digits and _, and at most 128 of "
+                "them; give it one with `as`"
+            )
+        kind = _type_name(column.type)
+        if kind is None:
+            advice = next((text for is_one, text in ADVICE.items() if is_one(column.type)), "cast it, or leave it out")
+            raise RecipeError(
+                f"{where} is of type {column.type}, which is no type of a field (text, numbers, booleans, dates, "
+                f"timestamps, and lists of numbers or text); {advice}"
+            )
+        taken.add(column.name.casefold())
+        found[column.name] = kind
+    return found
+
+
+def with_values(recipe: Recipe, selection: pa.Table, fields: Mapping[str, str]) -> pa.Table:
+    """Return entity_id and fields_json of what is selected, each entity once; NaN is null, as it is no value.
+
+    Raises:
+        RecipeError: If an entity is selected with different values, or a value is infinite or out of range.
+    """
+    ids = selection["entity_id"].cast(pa.string())
+    if not fields:
+        unique = ids.unique().drop_null()
+        return pa.table([unique, pa.nulls(len(unique), pa.string())], names=["entity_id", "fields_json"])
+    columns = {name: _plain(recipe, name, kind, selection[name]) for name, kind in fields.items()}
+    values: dict[str, str] = {}
+    for place, entity in enumerate(ids.to_pylist()):
+        if entity is None:
+            continue
+        text = text_json({name: column[place] for name, column in columns.items()})
+        if values.setdefault(entity, text) != text:
+            raise RecipeError(
+                f"recipe {recipe.name}: select.sql: entity {entity} is selected with {values[entity]} and with {text}; "
+                "a sample has one value: select one row of each, for example with `group by entity_id`"
+            )
+    return pa.table([pa.array(values.keys(), pa.string()), pa.array(values.values(), pa.string())],
+                    names=["entity_id", "fields_json"])  # fmt: skip
+
+
+def read_values(texts: Sequence[str | None], fields: Mapping[str, str], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return the columns that `with_values` wrote.
+
+    Args:
+        texts: fields_json of each member.
+        fields: From `own_fields`.
+        types: Name of a type -> Arrow type.
+    """
+    rows = [_parsed(text) for text in texts]
+    read = {name: _READ.get(kind, _same) for name, kind in fields.items()}
+    return pa.table({
+        name: pa.array([None if row[name] is None else read[name](row[name]) for row in rows], types[kind])
+        for name, kind in fields.items()
+    })  # fmt: skip
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(text or "{}")
+    return found
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_READ: dict[str, Any] = {
+    "timestamp[us, UTC]": datetime.fromisoformat,
+    "date32": date.fromisoformat,
+    "float32": float,
+    "float64": float,
+}
+
+
+def _type_name(kind: pa.DataType) -> str | None:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if kind in _NUMBERS:
+        return _NUMBERS[kind]
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "string"
+    if pa.types.is_timestamp(kind):
+        return "timestamp[us, UTC]"
+    if pa.types.is_date32(kind):
+        return "date32"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        inner = _type_name(kind.value_type)
+        return f"list<{inner}>" if inner == "string" or inner in _NUMBERS.values() else None
+    return None
+
+
+def _plain(recipe: Recipe, name: str, kind: str, values: pa.ChunkedArray) -> list[Any]:
+    """Return values as JSON has them."""
+    where = f"recipe {recipe.name}: select.sql: column `{name}`"
+    try:
+        if kind == "timestamp[us, UTC]":
+            found = values.cast(pa.timestamp("us", tz="UTC")).to_pylist()
+            return [None if each is None else _instant(each) for each in found]
+        found = values.to_pylist()
+    except (pa.ArrowInvalid, ValueError, OverflowError) as error:
+        raise RecipeError(f"{where}: a time is finer than microseconds, or outside the years 1 to 9999") from error
+    if kind == "date32":
+        return [None if each is None else each.isoformat() for each in found]
+    return [_number(each, where) for each in found] if "float" in kind or kind.startswith("list") else found
+
+
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _number(value: Any, where: str) -> Any:
+    if isinstance(value, list):
+        if any(each is None or (isinstance(each, float) and not math.isfinite(each)) for each in value):
+            raise RecipeError(f"{where}: a list holds NULL, NaN or an infinity; leave it out with `list_filter`")
+        return value
+    if value is None or math.isnan(value):
+        return None
+    if math.isinf(value):
+        raise RecipeError(f"{where}: a value is infinite; leave it out, for example with `nullif`")
+    return value
