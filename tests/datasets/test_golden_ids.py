@@ -62,7 +62,7 @@ GOLDEN = {
 
 GOLDEN_END_TO_END = (
     "ae1add90046a894f832ca1ab9b9d881e",
-    "2-dd9b2bf3444ea345-c8c5cfb49268bb72",
+    "2-7cc1c95ad57679b8-125cee3acb481850",
 )
 """Version id and digest of the members of `WHOLE` over `small_zoo`."""
 

@@ -51,8 +51,8 @@ def recipe(sql: str, **more):
 
 def published(lake, sql: str, **more):
     """Fields and rows of what a recipe publishes, by name of the entity."""
-    build(lake, recipe(sql, **more))
-    folder = lake.root / materialise(lake, "zoo").details["folder"] / "train"
+    dataset_id = build(lake, recipe(sql, **more)).details["dataset_id"]
+    folder = lake.root / materialise(lake, dataset_id).details["folder"] / "train"
     names = {entity_id(name): name for name in NAMES}
     rows = pa.concat_tables(pq.read_table(path, partitioning=None) for path in folder.glob("*.parquet")).to_pylist()
     fields = {field.name: field for field in read_manifest(folder).fields}
