@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.errors import RejectedInputError
+from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.limits import ImageLimits
-from lakehouse.objects import read_bytes
+from lakehouse.objects import read_bytes, uri_path
 from lakehouse.outputs import insert_outputs, union_batch, union_schema
 from lakehouse.query import count_rows, fetch, query
 from lakehouse.receipts import Receipt
@@ -47,7 +48,7 @@ from outputs where target_table = 'silver.rejected' group by rule order by rule
 
 _LIMITS = {"too_large": "max_bytes", "too_many_pixels": "max_pixels", "too_many_frames": "max_frames"}
 """Rule -> the limit that it rests on."""
-_CIRCUMSTANCES = ("changed_after_landing",)
+_CIRCUMSTANCES = ("changed_after_landing", "unreadable_now")
 """Rules that are no fault of the bytes."""
 
 
@@ -131,6 +132,18 @@ def probe_batches(
         yield union_batch(rows, OUTPUTS)
 
 
+def _bytes_of(seen: dict[str, object], root: str) -> bytes:
+    uri = str(seen["object_uri"])
+    try:
+        return read_bytes(root, uri)
+    except IngestError as error:
+        # An object of the lake that is missing stops the run, and so does a folder that is away, with all it holds.
+        if seen["status"] != "linked" or not os.path.isdir(os.path.dirname(uri_path(uri))):
+            raise
+        reason = "the linked file cannot be read now; put it back, and it is looked at again"
+        raise RejectedInputError("unreadable_now", reason) from error
+
+
 def _outcome(
     seen: dict[str, object], root: str, limits: ImageLimits, now: datetime
 ) -> Iterator[tuple[Table, dict[str, object]]]:
@@ -139,7 +152,7 @@ def _outcome(
             raise RejectedInputError(str(seen["rule"]), str(seen["reason"]))
         if int(str(seen["size_bytes"])) > limits.max_bytes:
             raise RejectedInputError("too_large", f"{seen['size_bytes']} bytes, limit {limits.max_bytes}")
-        data = read_bytes(root, str(seen["object_uri"]))
+        data = _bytes_of(seen, root)
         if seen["status"] == "linked" and hashlib.sha256(data).hexdigest() != seen["sha256"]:
             raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
         facts = probe_image(data, name=str(seen["name"]), limits=limits)

@@ -249,6 +249,22 @@ def test_a_linked_file_that_is_itself_again_is_taken(lake, tmp_path):
     assert entities(lake).counts == {"seen": 1, "stored": 1, "duplicate": 0, "rejected": 0}
 
 
+def test_a_linked_file_is_rejected_while_it_is_away_and_a_folder_that_is_away_stops_the_run(lake, tmp_path):
+    for number in (1, 2):
+        put(tmp_path / "drop", f"{number}.png", png(number))
+    land(lake, source(tmp_path / "drop", mode="link"))
+    (tmp_path / "drop").rename(tmp_path / "away")
+    with pytest.raises(IngestError, match=r"cannot read file:.*was it moved or removed"):
+        entities(lake)
+    (tmp_path / "away").rename(tmp_path / "drop")
+    (tmp_path / "drop" / "1.png").unlink()
+    assert entities(lake).counts == {"seen": 2, "stored": 1, "duplicate": 0, "rejected": 1}
+    assert entities(lake).counts == {"seen": 1, "stored": 0, "duplicate": 0, "rejected": 1}
+    put(tmp_path / "drop", "1.png", png(1))
+    assert entities(lake).counts == {"seen": 1, "stored": 1, "duplicate": 0, "rejected": 0}
+    assert judgements(lake) == [("unreadable_now", None)]
+
+
 def test_what_was_rejected_is_told_by_rule_and_that_nothing_could_be_taken(lake, tmp_path):
     for number in range(6):
         put(tmp_path / "drop", f"{number}.wav", b"RIFF\xff\0\0\0WAVEfmt " + bytes(20 + number))
