@@ -36,6 +36,9 @@ _FOR_PIXELS = frozenset((b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"acTL", b"fcTL", b
 _PNG_START = 33
 """Bytes of its signature and header."""
 
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of a JPEG's frame header."""
+
 _STRIPS = {273: 279, 324: 325}
 """Of a TIFF: tag with the places of its strips or tiles -> tag with their sizes."""
 _TIFF_TYPES = {3: "H", 4: "L", 16: "Q"}
@@ -150,6 +153,32 @@ def slim_png(raw: Raw) -> Raw:
             is_slim = True
         at = len(raw) if name == b"IEND" else end
     return b"".join(kept) if is_slim else raw
+
+
+def missing_components(raw: Raw) -> set[int]:
+    """Return the components of a JPEG that no scan holds: libjpeg makes them grey, without a word."""
+    data, at = bytes(raw), 2
+    declared, held = set[int](), set[int]()
+    while 0 <= (at := data.find(b"\xff", at)) < len(data) - 4:
+        marker, body = data[at + 1], at + 4
+        if marker == 0xD9:
+            break
+        if marker in _FRAMES:
+            declared = set(data[body + 6 : body + 6 + 3 * data[body + 5] : 3])
+        elif marker == 0xDA:
+            held |= set(data[body + 1 : body + 1 + 2 * data[body] : 2])
+        at += jpeg_step(data, at)
+    return declared - held
+
+
+def jpeg_step(data: bytes, at: int) -> int:
+    """Return how far it is from the 0xff at `at` in a JPEG to where the next may stand."""
+    marker = data[at + 1]
+    if marker == 0xFF:
+        return 1
+    # In a scan, a zero or the mark of a restart follows; else comes a segment of a stated length.
+    is_bare = marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD9
+    return 2 if is_bare else 2 + (data[at + 2] << 8 | data[at + 3])
 
 
 def av1_depth(raw: Raw) -> int:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from loaders.decoding.containers import Raw, format_of
+from loaders.decoding.containers import Raw, format_of, jpeg_step, missing_components
 from loaders.decoding.native import decode_deep, is_deep, raster_of, stored_dtype
 from loaders.decoding.opening import UNLIMITED, check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import PngHeader, deep_png_header, is_read_here, png_header, read_deep_png, read_png
@@ -37,6 +37,8 @@ _UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 _MAX_SCANS = 100
 """As in `_jpeg.c`: encoders write about ten, and each may cost a pass over the whole picture."""
 
+_TABLES = 1024
+"""Bytes from the frame header within which the first scan begins in files of the usual kind."""
 _JUNK = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _JUNK_TRIES = 4
 """The library does not count what it had read ahead of the end of the scan, which it then meets again."""
@@ -71,7 +73,10 @@ class JpegHeader(NamedTuple):
 
 
 def jpeg_header(raw: Raw) -> JpegHeader | None:
-    """Read the frame header of a JPEG: Huffman coded, 8 bits, grey or three components. None: Pillow is to decide."""
+    """Read the frame header of a JPEG: Huffman coded, 8 bits, grey or three components, all of them in the first scan.
+
+    None: Pillow is to decide, after a closer look at the file.
+    """
     if raw[:3] != b"\xff\xd8\xff":
         return None
     at, end = 2, len(raw) - 9
@@ -80,7 +85,10 @@ def jpeg_header(raw: Raw) -> JpegHeader | None:
         if 0xC0 <= marker <= 0xC2:
             height, width = raw[at + 5] << 8 | raw[at + 6], raw[at + 7] << 8 | raw[at + 8]
             components = raw[at + 9]
+            tables = bytes(raw[at : at + _TABLES])
+            scan = tables.find(b"\xff\xda") + 4
             is_ours = raw[at + 4] == 8 and components in (1, 3) and height > 0 < width
+            is_ours &= tables[scan : scan + 1] == bytes((components,))
             return JpegHeader(height, width, components) if is_ours else None
         if marker == 0xFF:  # a fill byte
             at += 1
@@ -354,10 +362,8 @@ def _without_junk(raw: Raw, count: int) -> bytes:
         marker = data[at + 1]
         if marker == 0xD9 and is_behind:
             return data[: at - count] + data[at:]
-        # In a scan, a zero or the mark of a restart follows; else comes a segment of a stated length.
-        is_bare = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9
         is_behind = is_behind or marker == 0xDA
-        at += 1 if marker == 0xFF else 2 if is_bare else 2 + (data[at + 2] << 8 | data[at + 3])
+        at += jpeg_step(data, at)
     end = data.rfind(b"\xff\xd9")
     return data[: max(0, end - count)] + data[end:]
 
@@ -369,6 +375,11 @@ def _check_strictly(raw: Raw) -> None:
         DecodeError: If it is damaged.
     """
     import simplejpeg
+
+    missing = missing_components(raw)
+    if missing:
+        text = f"damaged JPEG: it ends before the scan of component {min(missing)}"
+        raise DecodeError(text, rule="truncated")
 
     def decode(data: Raw) -> None:
         if bytes(data).count(b"\xff\xda") > _MAX_SCANS:

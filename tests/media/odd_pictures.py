@@ -112,6 +112,10 @@ def _jpegs(rng: np.random.Generator) -> Iterator[Odd]:
     exif = Image.Exif()
     exif[0x0112] = 6
     yield _good("on_its_side.jpg", encoded(picture(rng), "JPEG", exif=exif))
+    for scans in (3, 2, 1):
+        raw = _in_scans(rng, scans)
+        yield Odd(f"in_{scans}_scans.jpg", raw, by_pillow(raw) if scans == 3 else None)
+        yield Odd(f"in_{scans}_scans_no_end.jpg", raw[:-2], None)
     two = encoded(picture(rng), "MPO", save_all=True, append_images=[picture(rng)])
     whole = by_pillow(two)
     second = two.rindex(b"\xff\xd8\xff")
@@ -119,6 +123,19 @@ def _jpegs(rng: np.random.Generator) -> Iterator[Odd]:
     yield Odd("second_gone.jpg", two[:second], whole)
     yield Odd("second_cut.jpg", two[: second + 400], whole)
     yield Odd("second_zeroed.jpg", two[:second] + bytes(len(two) - second), whole)
+
+
+def _in_scans(rng: np.random.Generator, scans: int) -> bytes:
+    """A JPEG of three components, each in a scan of its own, with its first scans alone."""
+    parts = [encoded(picture(rng, width=24, height=16, mode="L"), "JPEG", quality=80) for _ in range(3)]
+    first = parts[0]
+    frame, scan = first.index(b"\xff\xc0"), first.index(b"\xff\xda")
+    colours = b"\xff\xc0" + struct.pack(">HB", 17, 8) + first[frame + 5 : frame + 9] + b"\x03"
+    colours += b"".join(bytes((number, 0x11, 0)) for number in (1, 2, 3))
+    data = first[:frame] + colours + first[frame + 13 : scan]
+    for number, part in enumerate(parts[:scans], 1):
+        data += b"\xff\xda\0\x08\x01" + bytes((number, 0, 0, 63, 0)) + part[part.index(b"\xff\xda") + 10 : -2]
+    return data + b"\xff\xd9"
 
 
 def _is_whole_scans(raw: bytes, cut: bytes) -> bool:
