@@ -19,7 +19,7 @@ from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import source_opinion_id, value_hash
 from lakehouse.opinions.questions import QuestionKey, Rules
-from lakehouse.opinions.subjects import asked_of, key_forms, key_guesses, key_kind
+from lakehouse.opinions.subjects import asked_of, key_forms, key_kind
 from schemas.model import TIMESTAMP
 
 PART_COLUMNS: dict[str, pa.DataType] = {"part": pa.int64(), "file": pa.string()}
@@ -31,7 +31,7 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "kind": TEXT,  # answer, reject, note or tally
     "part": pa.int64(), "line": pa.int64(),  # place in the source
     "location": TEXT, "rule": TEXT, "reason": TEXT, "raw": TEXT,
-    "subject_key": TEXT, "key_kind": TEXT, "forms": pa.list_(TEXT), "guesses": pa.list_(TEXT),
+    "subject_key": TEXT, "key_kind": TEXT, "forms": pa.list_(TEXT),
     "folders": TEXT, "asked": TEXT,  # one folder a line; what answers about one subject have in common
     "actor_id": TEXT, "question_id": TEXT, "question_version": pa.int32(),
     "slot": TEXT, "base_slot": TEXT,  # of answers that stand beside others: the slot before they were told apart
@@ -101,7 +101,6 @@ def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str,
         "subject_key": answer.subject_key,
         "key_kind": kind,
         "forms": key_forms(answer.subject_key, kind),
-        "guesses": key_guesses(answer.subject_key, kind),
         "folders": "\n".join(answer.folders) or None,
         "asked": asked_of(answer.subject_key, answer.folders),
         "actor_id": answer.actor_id,

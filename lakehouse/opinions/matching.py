@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.opinions.subjects import SubjectRule, stem_of
-from lakehouse.query import fetch, query
+from lakehouse.opinions.subjects import SubjectRule, key_guesses, stem_of
+from lakehouse.query import count_rows, fetch, query
 
 ROWS_PER_TASK = 5_000
 
@@ -68,18 +68,14 @@ from hits h join closest c on c.asked = h.asked and c.distance = h.distance
 
 FOLDED = f"translate(path, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
 
+MISSED = """
+select distinct i.asked, i.subject_key from items i
+where i.kind = 'answer' and i.key_kind = 'auto' and not exists (select 1 from hits h where h.asked = i.asked)
+"""
+
 GUESSES = rf"""
-with asking as (
-    select asked, unnest(guesses) as guess
-    from (
-        select distinct i.asked, i.guesses from items i
-        where i.kind = 'answer' and i.key_kind = 'auto'
-            and not exists (select 1 from hits h where h.asked = i.asked)
-    ) missed
-), ways as (
-    select asked, split_part(guess, ':', 1) as way, substr(guess, strpos(guess, ':') + 1) as form from asking
-), keys as (
-    select asked, way, form, regexp_extract(form, '[^/]*$', 0) as last_part from ways
+with keys as (
+    select asked, way, form, regexp_extract(form, '[^/]*$', 0) as last_part from spellings
 ), {OBSERVED}, folded as (
     select entity_id, path, {FOLDED} as whole from observed where age = 1
 ), spelled as (
@@ -154,6 +150,8 @@ WAYS = {
 }
 """How a name was guessed -> rule of the note, and what it says."""
 
+SPELLINGS = pa.schema([("asked", pa.string()), ("way", pa.string()), ("form", pa.string())])
+
 CHOSEN = pa.schema([*MATCH_COLUMNS.items(), ("guessed", pa.int32())])
 
 
@@ -168,11 +166,12 @@ def match_subjects(lake: Lake, items: Relation, rule: SubjectRule, *, guess: boo
     """
     stage, params = lake.engine.stage, {"source": rule.source}
     hits = stage(query(lake, HITS, inputs={"items": items}, params=params))
-    both = {"items": items, "hits": hits}
-    if not guess or not _misses(lake, items, hits):
-        guesses = query(lake, "select asked, entity_id, path, way from hits where false", inputs={"hits": hits})
-    else:
-        guesses = stage(query(lake, GUESSES, inputs=both, params=params))
+    guesses = query(lake, "select asked, entity_id, path, way from hits where false", inputs={"hits": hits})
+    if guess:
+        missed = stage(query(lake, MISSED, inputs={"items": items, "hits": hits}))
+        if count_rows(lake, missed):
+            spelled = lake.engine.map_batches(missed, spell, SPELLINGS, rows_per_task=ROWS_PER_TASK, label="names")
+            guesses = stage(query(lake, GUESSES, inputs={"spellings": stage(spelled)}, params=params))
     found = {"hits": hits, "guesses": guesses}
     grouped = stage(query(lake, GROUPED, inputs=found))
     plain = query(lake, PLAIN, inputs={"grouped": grouped})
@@ -199,7 +198,21 @@ def hint_of(lake: Lake, rule: SubjectRule, key: str) -> str:
     for row in fetch(lake, text, params=params):
         other = "in another folder" if row["how"] == "name" else "with another ending"
         return f"; {row['path']!r} is known, {other}: set match = {row['how']} if that is meant"
+    landed = "select path from bronze.landed_files where name = $name and ($source = '' or source = $source) limit 1"
+    if fetch(lake, landed, params={"source": rule.source, "name": name}):
+        return "; a file of that name has landed and is no entity: run entities and resolve, or see silver.rejected"
     return "; land it and resolve, or set match"
+
+
+def spell(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield `SPELLINGS` of rows of `MISSED`."""
+    for batch in batches:
+        rows = [
+            {"asked": row["asked"], "way": way, "form": form}
+            for row in batch.to_pylist()
+            for way, form in key_guesses(row["subject_key"])
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema=SPELLINGS)
 
 
 def choose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -225,6 +238,8 @@ def _choice(row: Mapping[str, object]) -> dict[str, object]:
     if way != "name" and made["candidates"] == 1:
         chosen = next(path for entity, path in found if entity == made["subject_id"])
         said.insert(0, (WAYS[way][0], f"{key!r} is not known; {chosen} is, {WAYS[way][1]}"))
+    if made["candidates"] != 1:
+        made["subject_id"] = None
     if said:
         made["note"] = f"{said[0][0]}: {'; '.join(text for _, text in said)}"
     return made
@@ -254,11 +269,3 @@ def _common_tail(one: Sequence[str], other: Sequence[str]) -> int:
 
 def _texts(value: object) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else []
-
-
-def _misses(lake: Lake, items: Relation, hits: Relation) -> bool:
-    text = """
-    select count(*) as n from items i
-    where i.kind = 'answer' and i.key_kind = 'auto' and not exists (select 1 from hits h where h.asked = i.asked)
-    """
-    return bool(fetch(lake, text, inputs={"items": items, "hits": hits})[0]["n"])

@@ -65,22 +65,17 @@ def key_forms(key: str, kind: str) -> list[str]:
     return _spellings(key)
 
 
-def key_guesses(key: str, kind: str) -> list[str] | None:
-    """Return spellings that a key of kind auto may stand for, each with its way: `unquoted:a b.jpg`, `stem:a`.
+def key_guesses(key: str) -> list[tuple[str, str]]:
+    """Return what a key may stand for where nothing is called so: pairs of way (unquoted, case, stem) and spelling.
 
-    Letters A to Z of them are small. None for other kinds: they are told, not guessed.
+    Letters A to Z of the spellings are small; of way stem the ending of a kind of media is cut off.
     """
-    if kind != "auto":
-        return None
     forms = [_folded(form) for form in _spellings(key)]
-    unquoted = urllib.parse.unquote(key)
-    if unquoted != key and "\x00" not in unquoted:
-        forms_unquoted = [_folded(form) for form in _spellings(unquoted)]
-    else:
-        forms_unquoted = []
-    stems = [stem_of(form) for form in (*forms, *forms_unquoted)]
-    ways = (("unquoted", forms_unquoted), ("case", forms), ("stem", stems))
-    return [f"{way}:{form}" for way, found in ways for form in dict.fromkeys(found)]
+    plain = urllib.parse.unquote(key)
+    unquoted = [_folded(form) for form in _spellings(plain)] if plain != key and "\x00" not in plain else []
+    stems = [stem_of(form) for form in (*forms, *unquoted)]
+    ways = (("unquoted", unquoted), ("case", forms), ("stem", stems))
+    return [(way, form) for way, found in ways for form in dict.fromkeys(found)]
 
 
 def asked_of(key: str, folders: Sequence[str]) -> str:

@@ -125,4 +125,6 @@ def test_a_source_that_has_landed_and_has_no_entity_yet_is_known(photos, tmp_pat
     (tmp_path / "drop" / "1.jpg").write_bytes(b"1")
     land_drop(photos, Source(name="fresh", folder=str(tmp_path / "drop")))
     source = csv_source(tmp_path / "a.csv", "subject,label\n1.jpg,cat\n", source="fresh")
-    assert import_opinions(photos, source).counts == counts(read=1, unmatched=1)
+    receipt = import_opinions(photos, source)
+    assert receipt.counts == counts(read=1, unmatched=1)
+    assert "has landed and is no entity: run entities and resolve" in receipt.details["unmatched"]
