@@ -193,3 +193,10 @@ def test_a_file_says_in_which_folders_its_image_may_lie(tmp_path):
     (tmp_path / "a" / "b" / "1.xml").write_text(inside("<folder>VOC2007</folder>"))
     (tmp_path / "2.xml").write_text(inside(""))
     assert [each.folders for each in answers("voc", tmp_path)] == [(), ("VOC2007", "a/b")]
+
+
+def test_every_xml_file_is_read_whatever_the_case_of_its_ending_and_hidden_ones_are_not(tmp_path):
+    for name in ("1.xml", "2.XML", "a/3.Xml", "._1.xml", ".ipynb_checkpoints/1.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(inside(""))
+    assert [each.where for each in answers("voc", tmp_path)] == ["1.xml", "2.XML", "a/3.Xml"]

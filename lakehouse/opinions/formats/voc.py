@@ -79,14 +79,17 @@ class OriginEvidence:
 
 
 def voc_files(path: Path) -> list[str]:
-    """Return the XML files of a folder (recursive, by name) relative to it; of one file [""].
+    """Return the XML files of a folder (recursive, by name) relative to it, .XML too; of one file [""].
+
+    Hidden files are left out, as the land step leaves them out.
 
     Raises:
         IngestError: If there is no XML file.
     """
     if path.is_file():
         return [""]
-    files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*.xml") if file.is_file())
+    names = (file.relative_to(path) for file in path.rglob("*") if file.suffix.lower() == ".xml" and file.is_file())
+    files = sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
     if not files:
         raise IngestError(f"{path}: no .xml file there; give the folder of the annotations")
     return files
