@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel
+from sqlglot.errors import ErrorLevel, UnsupportedError
 
 # It warns of every statement that it cannot take apart; the gate refuses these, with a message.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -112,7 +112,10 @@ def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, d
             raise KeyError(f"query needs parameter ${name}, given {sorted(params)}: {text}")
         placeholder.replace(literal(params[name]))
     _fill_functions(tree, dialect)
-    return tree.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
+    try:
+        return tree.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise ValueError(f"{dialect} has no words for a part of this query ({error}): {text}") from error
 
 
 def literal(value: object) -> exp.Expr:

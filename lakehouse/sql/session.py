@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from pathlib import Path
 
 import duckdb
@@ -11,7 +11,6 @@ from lakehouse.config import nearest
 from lakehouse.errors import TableNotFoundError
 from lakehouse.place import require_lake
 from lakehouse.sql.delta import define_view, load_extension
-from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.views import ordered_views, view_texts
 from lakehouse.tables import head, open_table, table_path
 from schemas.tables import BY_NAME, TABLES
@@ -88,12 +87,15 @@ def define(
     define_views(connection, wanted)
 
 
-def define_views(connection: Connection, wanted: Collection[str]) -> None:
+def define_views(connection: Connection, wanted: Set[str]) -> None:
     """Define our functions and these views; the tables are there."""
     for macro in MACROS:
         connection.execute(macro)
-    if not wanted:
+    if not wanted & view_texts().keys():
         return
+    # Here: it costs a tenth of a second, which a query of tables alone needs not pay.
+    from lakehouse.sql.dialect import bind, table_names
+
     for name, text in ordered_views():
         if name in wanted:
             bound = bind(text, {each: each for each in table_names(text)}, {}, dialect="duckdb")
@@ -101,7 +103,11 @@ def define_views(connection: Connection, wanted: Collection[str]) -> None:
 
 
 def _with_what_they_read(names: Collection[str]) -> set[str]:
-    texts, found, waiting = view_texts(), set(names), list(names)
+    texts, found, waiting = view_texts(), set(names), [name for name in names if name in view_texts()]
+    if not waiting:
+        return found
+    from lakehouse.sql.dialect import table_names
+
     while waiting:
         text = texts.get(waiting.pop())
         read = (table_names(text) if text else frozenset()) - found

@@ -17,9 +17,7 @@ from lakehouse.errors import QueryRefusedError, one_line
 
 Node = dict[str, Any]
 
-SERIALIZE = (
-    "select json_serialize_sql($text::varchar, skip_null := true, skip_empty := true, skip_default := true) as tree"
-)
+SERIALIZE = "select json_serialize_sql({text}, skip_null := true, skip_empty := true, skip_default := true)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +36,12 @@ def parse(text: str) -> Node:
     Raises:
         QueryRefusedError: If it is no query, or more than one; the message says what it is.
     """
+    if "\0" in text:
+        raise QueryRefusedError("not a query: it holds the character NUL")
+    # As a literal: for a value of Python's DuckDB would import numpy and pandas.
+    literal = "'" + text.replace("'", "''") + "'"
     with _parser().cursor() as connection:
-        row = connection.execute(SERIALIZE, {"text": text}).fetchone()
+        row = connection.execute(SERIALIZE.format(text=literal)).fetchone()
         assert row is not None
         try:
             answer = json.loads(row[0])

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
-from lakehouse.sql.dialect import table_names
 from schemas.model import TIMESTAMP
 from schemas.tables import DIMENSIONS
 from schemas.tables import ENTITIES as ENTITIES_TABLE
@@ -73,6 +72,8 @@ def view_docs() -> dict[str, str]:
 
 def ordered_views() -> list[tuple[str, str]]:
     """Return (view name, text) of every view, each after the views that it reads."""
+    from lakehouse.sql.dialect import table_names
+
     texts = view_texts()
     ordered: dict[str, str] = {}
 

@@ -100,12 +100,13 @@ def test_an_answer_without_rows_has_its_columns(lake_root: Path) -> None:
 
 
 def test_time_that_the_caller_takes_is_not_counted(lake_root: Path) -> None:
-    text = "select unnest(range(300000)) as i"
-    with open_query(lake_root, text, limits=SqlConfig(timeout_s=4)) as answer:
+    with open_query(lake_root, "select unnest(range(300000)) as i") as answer:
         rows = 0
         for batch in answer:
             rows += batch.num_rows
-            time.sleep(1)
+            if rows == batch.num_rows:
+                answer._child._left = 2.0
+            time.sleep(0.7)
     assert rows == 300_000
 
 
@@ -173,6 +174,7 @@ def test_the_process_of_a_query_ends_with_the_one_that_asked(lake_root: Path, en
         time.sleep(0.01)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("moment", [0.0, 0.3, 1.5])
 def test_ctrl_c_ends_a_query_with_one_line(lake_root: Path, moment: float) -> None:
     command = [sys.executable, "-m", "jobs.cli", "sql", "--lake", str(lake_root), FOR_EVER]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -121,3 +122,39 @@ def test_spark_gives_back_values_lists_buckets_and_votes(spark: SparkSession) ->
     text = "select petrel_votes(a, 2) as votes, petrel_half('ffffffffffffffff0000000000000001', 1) as half from t"
     made = spark.sql(bind(text, {"t": "dialect_t"}, {}, dialect="spark")).toArrow().to_pylist()[0]
     assert (dict(made["votes"]), int(made["half"])) == ({"x": 2, "y's": 2}, 2**64 - 1)
+
+
+KEPT = [
+    "select v from t unpivot (v for n in (a, b))",
+    "select * from t pivot (count(a) for b in ('x', 'y'))",
+    "select x, y from t as u(x, y)",
+    "select s.t.b from s.t where s.t.a = 'x'",
+    "select * from t, lateral (select t.a as z) l, unnest([1, 2]) as u(i)",
+    "select * from t a left join (t b cross join t c) on a.a = b.a",
+    "select a from t where a in (select a from t b where b.b = t.b) order by a",
+]
+"""Texts with something behind a table's name."""
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_stands_behind_the_name_of_a_table_stays_there(text: str) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table r1 as select * from (values ('x', 'y'), ('z', 'y')) v(a, b)")
+        connection.execute("create schema s; create view s.t as from r1; create view t as from r1")
+        found = connection.execute(bind(text, {"t": "r1", "s.t": "r1"}, {}, dialect="duckdb")).fetchall()
+        assert sorted(found) == sorted(connection.execute(text).fetchall())
+
+
+@pytest.mark.parametrize("text", ["select * from t at (version => 3)", "select * from t using sample 1"])
+def test_a_version_or_a_sample_of_a_table_never_vanishes(text: str) -> None:
+    assert re.search("version|sample", bind(text, {"t": "r1"}, {}, dialect="duckdb"), re.IGNORECASE)
+
+
+def test_what_cannot_be_taken_apart_is_an_error() -> None:
+    with pytest.raises(ValueError, match="cannot take apart"):
+        bind("vacuum t", {"t": "r1"}, {}, dialect="duckdb")
+
+
+def test_what_the_other_dialect_has_no_words_for_is_an_error() -> None:
+    with pytest.raises(ValueError, match="spark has no words for a part of this query"):
+        bind("select a from t for update", {"t": "r1"}, {}, dialect="spark")
