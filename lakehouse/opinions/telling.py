@@ -53,6 +53,14 @@ from settled s where s.fate = 'new' and s.replaced is not null and s.taken_back 
         and o.slot = s.slot and o.value_hash = s.value_hash and o.event_time is not distinct from s.event_time
         and o.opinion_id <> s.opinion_id
 )
+union all
+select s.part, s.line, s.location, [
+    'contradicts_earlier: about ' || s.subject_key || ' an earlier answer of its actor in this import says '
+    || 'otherwise; this one, which comes later, holds'
+] as notes
+from settled s where s.fate = 'new' and exists (
+    select 1 from settled p where p.opinion_id = s.previous_id and p.value_hash <> s.value_hash
+)
 """
 """What an import that comes again, or an older one that comes late, does to what its actors say by now."""
 

@@ -14,7 +14,7 @@ from lakehouse.opinions.telling import tell_notes
 from lakehouse.query import fetch
 from lakehouse.receipts import Noted, from_json
 from lakehouse.steps import StepRecord
-from tests.opinions.making import SAID, csv_source, jsonl_source
+from tests.opinions.making import SAID, counts, csv_source, jsonl_source, said
 
 FUTURE = (
     '{"subject": "cat/1.jpg", "label": "cat", "event_time": "2031-01-01T00:00:00Z"}\n'
@@ -56,3 +56,17 @@ def test_flags_that_an_answer_came_with_stay():
     answer = Answer(actor_id="human:ann", question_id="animal", subject_key="1.jpg", ext={"flags": "future"})
     assert noted(answer, {"odd": "is odd"}).ext == {"flags": "future odd"}
     assert noted(answer, {}) is answer
+
+
+def test_of_two_rows_that_contradict_each_other_the_later_one_holds_and_that_is_noted(photos, tmp_path):
+    text = "subject,label\ncat/1.jpg,cat\ncat/2.jpg,cat\ncat/1.jpg,dog\n"
+    receipt = import_opinions(photos, csv_source(tmp_path / "a.csv", text))
+    assert [(note.rule, note.count) for note in receipt.notes] == [("contradicts_earlier", 1)]
+    assert "a.csv:4: about cat/1.jpg an earlier answer" in receipt.notes[0].example
+    assert said(photos) == [("cat/1.jpg", "dog"), ("cat/2.jpg", "cat")]
+
+
+def test_equal_rows_that_each_count_contradict_nothing(photos, tmp_path):
+    text = "subject,label\ncat/1.jpg,cat\ncat/1.jpg,cat\n"
+    receipt = import_opinions(photos, csv_source(tmp_path / "a.csv", text, repeat="event"))
+    assert (receipt.counts, receipt.notes) == (counts(read=2, new=2), ())
