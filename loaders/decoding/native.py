@@ -5,9 +5,11 @@
 | PNG of 16 bits | uint16 (H, W), (H, W, 2), (H, W, 3) or (H, W, 4): grey or RGB, with alpha where it has it |
 | PPM, PGM with a maximum above 255 | uint16 (H, W) or (H, W, 3), values as stored |
 | PFM, grey | float32 (H, W) |
-| TIFF, one sample a pixel | int8, uint16, int16, uint32, int32 or float32 (H, W) |
+| TIFF, grey | int8, uint16, int16, uint32, int32 or float32 (H, W) |
+| TIFF of 16 bits in colour or with alpha: `tiff_colour` | uint16 (H, W, 3) or (H, W, 4) |
 
-What is deeper and not in this list (TIFF in colour, AVIF of 10 and 12 bits, doubles) is refused rather than reduced.
+What is deeper and not in this list (AVIF of 10 and 12 bits, doubles, colour in floats) is refused rather than
+reduced.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from PIL import ImageFile, TiffImagePlugin
 from loaders.decoding.containers import Raw, av1_depth, format_of
 from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import deep_png_header, read_deep_png
+from loaders.decoding.tiff_colour import as_colour, as_grey, is_colour
 from loaders.errors import DecodeError
 
 UINT8 = np.dtype(np.uint8)
@@ -77,7 +80,7 @@ def stored_dtype(image: ImageFile.ImageFile) -> np.dtype[Any]:
         if max(bits) <= 8 and kinds <= {1, 4}:
             return UINT8
         known = _TIFF_DTYPES.get((min(kinds), min(bits))) if len(kinds) == len(bits) == 1 else None
-        if len(image.getbands()) != 1 or known is None:
+        if known is None or not (image.tag_v2.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) == 1 or is_colour(image)):
             text = f"bits {sorted(bits)}, sample format {sorted(kinds)}, {len(image.getbands())} samples a pixel"
             raise _unsupported(f"a TIFF of {text}")
         return np.dtype(known)
@@ -100,18 +103,17 @@ def decode_deep(raw: Raw, *, max_pixels: int) -> NDArray[Any] | None:
     if name not in ("TIFF", "PPM"):
         return None
     with pillow_errors(), open_picture(raw, max_pixels=max_pixels) as image:
-        return deep_pixels(image)
+        dtype = stored_dtype(image)
+        if dtype == UINT8:
+            return None
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and is_colour(image):
+            check_pixels(image.width, image.height, max_pixels)
+            with open_picture(as_grey(raw, image), max_pixels=4 * max_pixels) as grey:
+                return as_colour(_typed(grey, dtype), image)
+        return _typed(image, dtype)
 
 
-def deep_pixels(image: ImageFile.ImageFile) -> NDArray[Any] | None:
-    """Return the pixels of an image that Pillow opened, if it is deeper than 8 bits.
-
-    Raises:
-        DecodeError: unsupported_depth, and what Pillow raises as it is.
-    """
-    dtype = stored_dtype(image)
-    if dtype == UINT8:
-        return None
+def _typed(image: ImageFile.ImageFile, dtype: np.dtype[Any]) -> NDArray[Any]:
     found = np.array(image)
     if found.dtype.itemsize == dtype.itemsize:
         return found.astype(found.dtype.newbyteorder("="), copy=False).view(dtype)

@@ -77,7 +77,7 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         DecodeError: too_many_pixels.
     """
     if width * height > max_pixels:
-        text = f"{width}x{height} pixels are more than max_pixels={max_pixels:,}"
+        text = f"{width}x{height} pixels are more than max_pixels={max_pixels:,}; raise it where such are wanted"
         raise DecodeError(text, rule="too_many_pixels")
 
 

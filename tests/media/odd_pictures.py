@@ -286,7 +286,24 @@ def _tiffs(rng: np.random.Generator) -> Iterator[Odd]:
                 continue  # which Pillow does not know, and neither do we
             yield Odd(name, raw, _rgb(native)) if kind == "u1" else Odd(name, raw, native)
     yield Odd("double.tif", _tiff(bytes(8 * 20), 4, 5, (64,), 3, 1), None)
-    yield Odd("colour16.tif", _tiff(rng.bytes(6 * 20), 4, 5, (16, 16, 16), 1, 3), None)
+    for kind, form in (("u2", 1), ("i2", 2), ("u4", 1), ("i4", 2), ("f4", 3)):
+        for big in (False, True):
+            if (kind, big) != ("u4", True):
+                colours = rng.integers(0, 30_000, (5, 4, 3)).astype(f"{'>' if big else '<'}{kind}")
+                raw = _tiff(colours.tobytes(), 4, 5, (8 * colours.itemsize,) * 3, form, 2, big=big)
+                whole = colours.astype(kind) if kind == "u2" else None
+                yield Odd(f"colour_{kind}_{'big' if big else 'little'}.tif", raw, whole)
+    colours = np.cumsum(rng.integers(0, 99, (70, 33, 3), dtype=np.uint16), axis=1, dtype=np.uint16)
+    for name, way in {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773}.items():
+        for predictor in (1, 2):
+            options = [cv2.IMWRITE_TIFF_COMPRESSION, way, cv2.IMWRITE_TIFF_PREDICTOR, predictor]
+            options += [cv2.IMWRITE_TIFF_ROWSPERSTRIP, 16]
+            raw = cv2.imencode(".tif", colours[..., ::-1] + np.uint16(predictor), options)[1].tobytes()
+            yield Odd(f"colour16_{name}_{predictor}.tif", raw, colours + np.uint16(predictor))
+    raw = cv2.imencode(".tif", colours[..., ::-1], [cv2.IMWRITE_TIFF_COMPRESSION, 5])[1].tobytes()
+    yield Odd("colour16_cut.tif", raw[: len(raw) // 2], None)
+    with_alpha = np.concatenate((colours, colours[..., :1]), axis=2)
+    yield Odd("alpha16.tif", cv2.imencode(".tif", with_alpha[..., [2, 1, 0, 3]])[1].tobytes(), with_alpha)
     pages = [picture(rng, width=16, height=12, mode="L") for _ in range(3)]
     many = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw")
     yield _good("pages.tif", many)
