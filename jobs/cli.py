@@ -50,6 +50,8 @@ exit code: 0 done, 1 an error that is told in one line, 2 wrong usage, 3 a gate 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 error, 2 wrong usage, 3 a gate failed, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["help"] and len(arguments) > 1:
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         sys.stdout.write(_help())
         return 0 if arguments else 2

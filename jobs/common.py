@@ -9,13 +9,16 @@ subcommand of `petrel`.
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
+import re
 import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
@@ -60,7 +63,7 @@ def main_of(
 
 def parser_of(module: ModuleType, *, engine: str, program: str | None) -> argparse.ArgumentParser:
     """Return what reads the arguments of a command; see `main_of`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     module.add_arguments(parser)
@@ -184,6 +187,16 @@ def _config_of(args: argparse.Namespace) -> Config:
         escaped = args.lake.replace("\\", "\\\\").replace('"', '\\"')
         overrides.append(f'lake.root="{escaped}"')
     return load_config(args.config, overrides=overrides)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says of an unknown option which one was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = next(iter(re.findall(r"unrecognized arguments: (--[^ =]+)", message)), None)
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        close = difflib.get_close_matches(unknown or "", known, n=1)
+        super().error(printable(message) + (f"; did you mean `{close[0]}`?" if close else ""))
 
 
 class _Lines(logging.Formatter):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +28,8 @@ def progress(label: str, *, total: int | None, unit: str) -> Iterator[Callable[[
 
     started = time.monotonic()
     # stderr, so that a bar never mixes with what a command prints; none at all where nobody watches.
-    bar = tqdm(total=total, desc=label, unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False, ncols=_columns())
+    watched = sys.stderr.isatty()
+    bar = tqdm(total=total, desc=label, unit=f" {unit}", disable=not watched, leave=False, **_size())
     done = 0
 
     def advance(count: int) -> None:
@@ -43,6 +44,9 @@ def progress(label: str, *, total: int | None, unit: str) -> Iterator[Callable[[
         logger.info("%s done=%d unit=%s seconds=%.2f", label, done, unit, time.monotonic() - started)
 
 
-def _columns() -> int | None:
-    # Some terminals (those of containers and editors) say 0 columns; tqdm then draws nothing at all.
-    return None if shutil.get_terminal_size((0, 0)).columns or not sys.stderr.isatty() else 80
+def _size() -> dict[str, int]:
+    # Some terminals (those of containers and editors) say that they have no columns; tqdm then draws nothing at all.
+    try:
+        return {} if os.get_terminal_size(sys.stderr.fileno()).columns else {"ncols": 80, "nrows": 24}
+    except (OSError, ValueError):
+        return {}

@@ -14,7 +14,7 @@ from lakehouse.dimensions.registry import Extractor, check_distinct
 from lakehouse.dimensions.registry import extractors as registered
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.entities import image_limits
+from lakehouse.ingestion.entities import RULES, image_limits
 from lakehouse.lake import Lake
 from lakehouse.objects import uri_path
 from lakehouse.outputs import insert_outputs
@@ -72,7 +72,8 @@ def measure_dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = N
         extractors: Who measures; None means everyone in the registry.
 
     Returns:
-        Receipt with counts of pairs, seen = measured + rejected, after `entities` that were read.
+        Receipt with counts of pairs, seen = measured + rejected, after `entities` that were read. Its notes tell by
+        rule what was rejected.
 
     Raises:
         ConfigError: If extractors clash or an entry point is broken.
@@ -127,6 +128,9 @@ def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: 
     )
     record.writes.extend(insert_outputs(lake, outputs, (DIMENSIONS, REJECTED), step="dimensions").values())
     found = fetch(lake, OUTCOME, inputs={"outputs": outputs})[0]
+    for row in fetch(lake, RULES, inputs={"outputs": outputs}) if found["rejected"] else ():
+        record.note(row["rule"], f"{'' if found['measured'] else 'nothing could be measured; '}{row['reason']}",
+                    count=row["n"])
     return {"measured": found["measured"], "rejected": found["rejected"]}
 
 

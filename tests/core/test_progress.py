@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import pty
+import subprocess
+import sys
 
 import pytest
 
@@ -25,14 +29,21 @@ def test_without_a_terminal_there_is_no_bar(capsys):
 
 
 def test_on_a_terminal_there_is_a_bar(capsys, monkeypatch):
-    import sys
-
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with progress("land", total=2, unit="files") as advance:
         advance(2)
     printed = capsys.readouterr()
     assert "land" in printed.err
     assert printed.out == ""
+
+
+def test_a_terminal_that_says_it_has_no_columns_has_a_bar_too():
+    ours, theirs = pty.openpty()
+    code = "from lakehouse.progress import progress\nwith progress('land', total=2, unit='files') as step: step(2)"
+    subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
+    os.close(theirs)
+    assert b"land: " in os.read(ours, 4096)
+    os.close(ours)
 
 
 def test_work_that_fails_says_how_far_it_came(caplog):

@@ -189,6 +189,7 @@ def test_a_linked_file_that_changed_is_not_measured_as_what_it_was(lake, drop):
     receipt = measure_dimensions(lake)
 
     assert receipt.counts == {"entities": 3, "seen": 6, "measured": 4, "rejected": 2}
+    assert [(note.rule, note.count) for note in receipt.notes] == [("unreadable", 2)]
     assert all("not those that were landed" in row["reason"] for row in rejected(lake))
 
 

@@ -59,6 +59,24 @@ def test_an_unknown_command_names_the_nearest(capsys):
     assert "did you mean `entities`?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("arguments", "meant"), [
+    (["land", "--foldr", "x"], "--folder"), (["status", "--as-json"], "--json"), (["evaluate", "--gats=x"], "--gate"),
+])
+def test_an_unknown_option_names_the_nearest(arguments, meant, capsys):
+    required = {"evaluate": ["--dataset", "d", "--actor", "a", "--question", "q"]}
+    with pytest.raises(SystemExit) as ended:
+        main(arguments + required.get(arguments[0], []))
+    assert ended.value.code == 2
+    assert f"did you mean `{meant}`?" in capsys.readouterr().err
+
+
+def test_help_may_come_before_the_command(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["help", "land"])
+    assert ended.value.code == 0
+    assert "--follow-links" in capsys.readouterr().out
+
+
 def test_an_error_is_one_line_that_names_file_key_and_nearest_key(tmp_path, capsys):
     config = tmp_path / "mine.toml"
     config.write_text("[engine]\nwrokers = 3\n")
