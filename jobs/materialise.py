@@ -16,8 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from jobs.common import main_of
+from jobs.picture_size import common_size
 from jobs.pipeline import load_pipeline
-from jobs.samples import LAYOUT, sample_table
+from jobs.samples import IMAGE, LAYOUT, of_one_size, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
@@ -96,6 +97,9 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     folder = lake.datasets / version.name / version.dataset_id
     members = lake.engine.arrow(read_members(lake, version.dataset_id))
     samples = sample_table(members, version.classes, version.fields, pixels=version.followed.image.pixels)
+    if IMAGE in samples.fields:
+        size = common_size(lake, samples.rows[samples.objects[IMAGE.name]].to_pylist())
+        samples = samples if size is None else of_one_size(samples, size)
     plan = plan_dataset(
         samples.rows,
         samples.fields,

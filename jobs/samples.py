@@ -73,6 +73,12 @@ def sample_table(
     return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"})
 
 
+def of_one_size(samples: SampleTable, size: tuple[int, int]) -> SampleTable:
+    """Return the samples with the size (height, width) that all their pictures have: they come as one array then."""
+    fields = tuple(replace(each, shape=(*size, 3)) if each == IMAGE else each for each in samples.fields)
+    return replace(samples, fields=fields)
+
+
 def _own(members: pa.Table, own: Mapping[str, str]) -> Iterator[tuple[str, pa.ChunkedArray]]:
     read = read_values(members["fields_json"].to_pylist(), own, TYPES) if own else pa.table({})
     yield from zip(read.column_names, read.columns, strict=True)

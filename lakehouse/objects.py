@@ -86,13 +86,14 @@ def read_entity(root: str | Path, place: str) -> bytes:
     return data
 
 
-def read_bytes(root: str | Path, uri: str, *, limit: int | None = None) -> bytes:
-    """Read an object whole.
+def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: int | None = None) -> bytes:
+    """Read an object whole, or its beginning.
 
     Args:
         root: Folder of the lake.
         uri: As stored in `object_uri`.
         limit: Refuse to read more bytes than this.
+        most: Read the first so many bytes only.
 
     Raises:
         IngestError: If the object is missing, not a regular file, or larger than `limit`.
@@ -108,6 +109,6 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None) -> bytes
             size = os.fstat(descriptor).st_size
             if limit is not None and size > limit:
                 raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
-            return file.read()
+            return file.read() if most is None else file.read(most)
     except OSError as error:
         raise IngestError(f"cannot read {uri} (lake {root}): {error.strerror}; was it moved or removed?") from error

@@ -43,12 +43,13 @@ class Label:
     """How opinions become a label.
 
     Attributes:
-        policy: `majority` (the label with most votes) or `soft` (the same, and ties are no reason to leave out).
+        policy: `majority` (the label with most votes) or `soft` (the same label, of a tie the first by code point: for
+            training on `label_probs`, the shares of the votes, which samples have under either policy).
         kinds: Kinds of actors that are asked; models are not, unless named.
         actors: Only these actors; none means all of the kinds.
         quorum: Votes an entity needs.
         min_share: Share of the votes that the label needs, 0 to 1.
-        ties: `exclude`, or `lowest` to take the first label by code point.
+        ties: Under `majority`: `exclude`, or `lowest` to take the first label by code point.
     """
 
     policy: str = "majority"

@@ -1,0 +1,73 @@
+"""The one size of all pictures of a dataset, from their headers: what lets a reader give them as one array."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from lakehouse.lake import Lake
+from lakehouse.objects import read_bytes
+from loaders.decoding.pictures import picture_size
+from loaders.errors import DecodeError
+
+HEAD_BYTES = 64 << 10
+"""Holds the header of most pictures; where it does not (a long profile, an index at the end) all bytes are read."""
+
+FIRST = 64
+"""Pictures that are looked at before a pool is asked: most datasets of several sizes show it here."""
+
+PER_TASK = 2_000
+
+SIZES = pa.schema([pa.field("height", pa.int32()), pa.field("width", pa.int32())])
+
+Size = tuple[int, int]
+
+
+def common_size(lake: Lake, places: Sequence[str]) -> Size | None:
+    """Return (height, width) if all pictures have it; None if they differ, or one has a header that nobody reads.
+
+    A function of the bytes alone: what was measured before, or on which machine, changes no published folder.
+
+    Args:
+        lake: The lake.
+        places: `<object_uri>#<entity_id>` of each picture.
+
+    Raises:
+        IngestError: If an object is missing.
+    """
+    root = str(lake.root)
+    found = {_size(root, place) for place in places[:FIRST]}
+    if len(found) == 1 and len(places) > FIRST:
+        rest = pa.table({"place": pa.array(places[FIRST:], pa.string())})
+        sizes = lake.engine.map_batches(
+            lake.engine.from_arrow(rest), functools.partial(sizes_of, root=root), SIZES, rows_per_task=PER_TASK,
+            label="sizes of pictures",
+        )  # fmt: skip
+        table = lake.engine.arrow(sizes)
+        pairs = zip(table["height"].to_pylist(), table["width"].to_pylist(), strict=True)
+        found |= {None if None in pair else pair for pair in pairs}
+    return found.pop() if len(found) == 1 else None
+
+
+def sizes_of(batches: Iterator[pa.RecordBatch], *, root: str) -> Iterator[pa.RecordBatch]:
+    """Yield the different sizes of the pictures of each batch of places."""
+    for batch in batches:
+        found = {_size(root, place) or (None, None) for place in batch.column("place").to_pylist()}
+        rows = [{"height": height, "width": width} for height, width in found]
+        yield pa.RecordBatch.from_pylist(rows, schema=SIZES)
+
+
+def _size(root: str, place: str) -> Size | None:
+    uri = place.rpartition("#")[0]
+    head = read_bytes(root, uri, most=HEAD_BYTES)
+    try:
+        return picture_size(memoryview(head))
+    except DecodeError:
+        if len(head) < HEAD_BYTES:
+            return None
+    try:
+        return picture_size(memoryview(read_bytes(root, uri)))
+    except DecodeError:
+        return None
