@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -90,7 +90,7 @@ def land(lake: Lake, source: Source) -> Receipt:
     """
     sidecars = Sidecars(source)
     left_out = LeftOut()
-    chunks, files = _listing(lake, source, sidecars, left_out)
+    seen, files = _fingerprint(lake, source, sidecars, left_out)
     inputs = {
         # As a URI: the name of a folder need not be text.
         "source": dataclasses.asdict(source) | {"folder": file_uri(source.folder)},
@@ -98,22 +98,24 @@ def land(lake: Lake, source: Source) -> Receipt:
         "files": files,
     }
     with step(lake, "land", inputs=inputs) as record:
-        note_left_out(source, left_out, record, seen=sum(chunk.num_rows for chunk in chunks))
+        note_left_out(source, left_out, record, seen=seen)
         if not record.unchanged:
-            _land_all(lake, source, sidecars, chunks, record)
+            _land_all(lake, source, sidecars, record)
     return record.finished()
 
 
-def _land_all(
-    lake: Lake, source: Source, sidecars: Sidecars, chunks: Sequence[pa.Table], record: StepRecord
-) -> None:
+def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
     here = note_sources(lake, source, record)
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
-    for listed in chunks:
+    uris: list[pa.Table] = []
+    described = _described(list_folder(source, leave_out=lake.root), sidecars)
+    while rows := list(itertools.islice(described, lake.config.land.files_per_commit)):
+        listed = pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
+        uris += [listed.select(["uri"])] if here else []
         _land_chunk(lake, source, listed, record)
     balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
-    gone = count_gone(lake, source, chunks, record) if here else {}
+    gone = count_gone(lake, source, uris, record) if here else {}
     counts |= gone
     record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]} | gone
     # Refused files are tried again: a permission may have been given, which no listing shows.
@@ -188,20 +190,17 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
     )
 
 
-def _listing(
-    lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut
-) -> tuple[list[pa.Table], str]:
-    """Return the listed files in chunks of one commit each, and a hash of all that the listing and sidecars tell."""
-    digest, chunks = hashlib.sha256(), []
-    files = list_folder(source, leave_out=lake.root, left_out=left_out)
+def _fingerprint(lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut) -> tuple[int, str]:
+    """Return how many files are listed, and a hash of all that the listing tells and sidecars state."""
+    digest, seen = hashlib.sha256(), 0
     with progress(f"list {source.name}", total=None, unit="files") as advance:
-        while rows := list(itertools.islice(_described(files, sidecars), lake.config.land.files_per_commit)):
-            for row in rows:
-                digest.update(repr(row).encode("utf-8", "surrogatepass"))
-            chunks.append(pa.Table.from_pylist(rows, schema=LISTED_SCHEMA))
-            advance(len(rows))
+        # Not kept: a million files would take a gigabyte, and a second run needs the hash alone.
+        for row in _described(list_folder(source, leave_out=lake.root, left_out=left_out), sidecars):
+            digest.update(repr(row).encode("utf-8", "surrogatepass"))
+            seen += 1
+            advance(1)
     digest.update(repr([each.text for each in sidecars.records]).encode("utf-8", "surrogatepass"))
-    return chunks, digest.hexdigest()
+    return seen, digest.hexdigest()
 
 
 def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:

@@ -70,9 +70,8 @@ def note_sources(lake: Lake, source: Source, record: StepRecord) -> int:
     return int(known.get(source.name, 0))
 
 
-def count_gone(lake: Lake, source: Source, chunks: Sequence[pa.Table], record: StepRecord) -> dict[str, int]:
+def count_gone(lake: Lake, source: Source, uris: Sequence[pa.Table], record: StepRecord) -> dict[str, int]:
     """Note the files that were landed from this folder and are in it no more; return them as a count, if any."""
-    uris = [chunk.select(["uri"]) for chunk in chunks]
     listed = pa.concat_tables(uris) if uris else pa.table({"uri": pa.array([], pa.string())})
     missing = fetch(
         lake, NOT_LISTED.format(**_length(source)), inputs={"listed": lake.engine.from_arrow(listed)},
