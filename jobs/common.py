@@ -137,11 +137,13 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     Raises:
         ConfigError: If one has another form.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not (separator and name):
             raise ConfigError(f"{option} {text}: expected NAME=VALUE")
+        if name in found:
+            raise ConfigError(f"{option} {text}: {name} is given twice, also as {found[name]!r}")
         found[name] = value
     return found
 

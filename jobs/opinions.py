@@ -1,5 +1,8 @@
 """Bring answers in: labels from CSV, JSON lines, Pascal VOC or folder names become rows of silver.opinions.
 
+    # what is not stated is guessed from names and from what has landed; the receipt says it, with the flags for it
+    petrel opinions --lake my_lake --path labels.csv
+
     # one row per answer: columns subject and label (and actor, time, votes ... when --column names them)
     petrel opinions --lake my_lake --format csv --path labels.csv --source photos \\
         --question species --actor human:ada --column subject=file --column label=class
@@ -10,6 +13,11 @@
     petrel opinions --lake my_lake --format voc --path Annotations --source cells --question cells --actor import:bccd
     petrel opinions --lake my_lake --format csv --path votes.csv --source cifar10 --question object \\
         --actor pool:cifar10h --column subject=image --column votes=count
+
+    # several labels in a cell; a column per class with 0 and 1; JSON lines with keys of their own
+    petrel opinions --lake my_lake --path tags.csv --question tags --option separator='|'
+    petrel opinions --lake my_lake --path classes.csv --question species --option layout=onehot
+    petrel opinions --lake my_lake --path lines.jsonl --question species --column subject=meta.file --column label=class
 
     # everything that a pipeline file lists under [[opinions]]; answers that waited for their subject
     ./spark-submit.sh jobs/opinions.py --lake my_lake --pipeline conf/pipelines/digits.toml
@@ -27,14 +35,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from jobs.common import main_of, pairs
 from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats import FORMATS
-from lakehouse.opinions.source import REPEATS
-from lakehouse.opinions.step import OpinionSource, import_all, opinion_source_from, resolve_parked
+from lakehouse.opinions.formats.options import option_values
+from lakehouse.opinions.guess import guess_source
+from lakehouse.opinions.guess_format import guess_format
+from lakehouse.opinions.source import REPEATS, option_types
+from lakehouse.opinions.step import OpinionSource, import_all, resolve_parked
 from lakehouse.opinions.subjects import MATCHES
 from lakehouse.receipts import Receipt
 
@@ -44,20 +56,28 @@ TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--format", choices=sorted(FORMATS), help="how the answers are written")
+    parser.add_argument("--format", choices=sorted(FORMATS), help="how the answers are written (default: guessed)")
     parser.add_argument("--path", metavar="PATH", help="file or folder with the annotations")
-    parser.add_argument("--question", help="what is answered, for example species")
-    parser.add_argument("--actor", metavar="KIND:NAME", help="who answers, for example human:ada or import:folders")
+    parser.add_argument("--question", help="what is answered, for example species (default: the name of "
+                        "the label column, if it tells)")
+    parser.add_argument("--actor", metavar="KIND:NAME", help="who answers, for example human:ada "
+                        "(default: import:NAME OF THE FILE)")
     parser.add_argument("--source", help="landed source whose files the answers are about (default: all)")
     parser.add_argument("--early", action="store_true",
                         help="the source may land later: answers wait for it (default: its name must be known)")
     parser.add_argument("--name", help="name of these annotations; with --pipeline: import only this entry")
     parser.add_argument("--column", action="append", default=[], metavar="ROLE=COLUMN",
-                        help="csv: column that holds subject, label, actor, votes, time, confidence, slot, id ...")
+                        help="csv, jsonl: column or key that holds subject, label, actor, votes, time, confidence, id "
+                        "...; a key inside an object as meta.file")
     parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE",
-                        help="another option of the format, for example voc_origin=0 or actor_prefix=human:")
+                        help="another option of source or format, for example separator='|', layout=onehot, "
+                        "actor_prefix=human:; a list as abstain=?,unsure, or one value each time; none as missing=")
     parser.add_argument("--label", action="append", default=[], dest="labels", metavar="LABEL",
                         help="one label of the closed set, in order; others are rejected (default: learn them)")
+    parser.add_argument("--synonym", action="append", default=[], metavar="TEXT=LABEL",
+                        help="another text that means a label, for example Cat=cat")
+    parser.add_argument("--new-question", action="store_true",
+                        help="the question is new, though it looks like a slip of one that the lake knows")
     parser.add_argument("--match", choices=MATCHES, help="how subjects are named (default: auto)")
     parser.add_argument("--repeat", choices=[each for each in REPEATS if each],
                         help="what rows are that are equal in everything, without id and time (default: rejected)")
@@ -70,30 +90,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Import one set of annotations, those of a pipeline, or what had been parked."""
-    yield from import_all(lake, [] if args.resolve else _sources(args))
+    yield from import_all(lake, [] if args.resolve else _sources(lake, args))
     yield resolve_parked(lake)
 
 
-def _sources(args: argparse.Namespace) -> Sequence[OpinionSource]:
+def _sources(lake: Lake, args: argparse.Namespace) -> Sequence[OpinionSource]:
     if args.pipeline:
         return chosen(args.pipeline, load_pipeline(args.pipeline).opinions, args.name, kind="opinions")
-    if not (args.format and args.path and args.question and args.actor):
-        raise ConfigError("give --format, --path, --question and --actor, or --pipeline FILE")
+    if not args.path:
+        raise ConfigError("give --path FILE or FOLDER, or --pipeline FILE")
     record: dict[str, object] = {name: value for name in TEXTS if (value := getattr(args, name))}
-    record |= {key: _value(text) for key, text in pairs("--option", args.option).items()}
-    if args.early:
-        record["early"] = True
-    if args.labels:
-        record["labels"] = args.labels
-    if args.column:
-        record["columns"] = pairs("--column", args.column)
-    return [opinion_source_from(record, where="petrel opinions")]
-
-
-def _value(text: str) -> object:
-    if text in ("true", "false"):
-        return text == "true"
-    return int(text) if text.lstrip("-").isdigit() else text
+    record |= option_values(args.option, option_types(args.format or guess_format(Path(args.path))), flag="--option")
+    lists = {
+        "labels": args.labels,
+        "columns": pairs("--column", args.column),
+        "synonyms": pairs("--synonym", args.synonym),
+        "new_question": args.new_question,
+        "early": args.early,
+    }
+    record |= {key: value for key, value in lists.items() if value}
+    return [guess_source(lake, record, where="petrel opinions")]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

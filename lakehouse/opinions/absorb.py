@@ -18,7 +18,7 @@ from lakehouse.opinions.questions import Question, QuestionKey, question_rows
 from lakehouse.opinions.rows import OUTPUTS, RowPlan, table_rows
 from lakehouse.opinions.settle import settle
 from lakehouse.opinions.subjects import SubjectRule
-from lakehouse.opinions.telling import tell_fates, tell_notes
+from lakehouse.opinions.telling import tell_fates, tell_labels, tell_names, tell_notes
 from lakehouse.opinions.waiting import without_waiting
 from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
@@ -47,6 +47,7 @@ class Import:
         asked: Question of the source; None if only records name questions.
         actors: Actors whose details are known; others are registered by their id.
         max_rejected_share: Above it nothing is written.
+        new_question: Whether a question may be new that looks like a slip of one that is known.
     """
 
     content: Content
@@ -56,6 +57,7 @@ class Import:
     asked: Question | None
     actors: tuple[Actor, ...]
     max_rejected_share: float
+    new_question: bool = True
 
 
 def import_lock(lake: Lake) -> AbstractContextManager[None]:
@@ -80,7 +82,7 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
     news = without_waiting(lake, settled, job.rule) if fates.get("unmatched") else settled
     outputs = table_outputs(lake, news, job.content.source, job.batch, job.rule, job.repeat)
     _refuse_many(lake, outputs, rejected, read, job)
-    record.writes += _register(lake, items, settled, job)
+    record.writes += _register(lake, items, settled, job, record)
     written = insert_outputs(lake, outputs, (REJECTED, PARKED_OPINIONS, OPINIONS), step="opinions")
     record.writes += written.values()
     new = batch_opinions(lake, job.batch)
@@ -119,9 +121,9 @@ def batch_opinions(lake: Lake, batch: Batch) -> int:
     return int(fetch(lake, text, params={"batch": batch.batch_id})[0]["n"])
 
 
-
-
-def _register(lake: Lake, items: Relation, settled: Relation, job: Import) -> list[Inserted]:
+def _register(
+    lake: Lake, items: Relation, settled: Relation, job: Import, record: StepRecord
+) -> list[Inserted]:
     # A rejected answer teaches nothing: its label would take a class number for ever.
     taken = f"""
         select question_id, question_version, value_kind, labels, actor_id from items i where kind = 'answer' and
@@ -143,10 +145,13 @@ def _register(lake: Lake, items: Relation, settled: Relation, job: Import) -> li
         inputs=answers,
     ):
         labels.setdefault((row["question_id"], row["question_version"]), set()).add(row["label"])
+    tell_labels(lake, job.asked, labels, kinds, record)
     ids = fetch(lake, "select distinct actor_id from taken", inputs=answers)
     known = {actor.actor_id: actor for actor in job.actors}
     named = sorted({row["actor_id"] for row in ids} | set(known))
     actors = [known.get(actor_id) or actor_from(actor_id) for actor_id in named]
+    new = {name for name, _ in kinds} | ({job.asked.question_id} if job.asked and kinds else set())
+    tell_names(lake, new, named, record, create=job.new_question)
     # All rows before the first write: what contradicts the lake is refused whole.
     questions, entries = question_rows(lake, job.asked, kinds, labels)
     rows = ((ACTORS, actor_rows(lake, actors)), (LABEL_SETS, entries), (QUESTIONS, questions))

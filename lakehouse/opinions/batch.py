@@ -16,7 +16,7 @@ from lakehouse.opinions.formats import Format
 from lakehouse.query import fetch
 from schemas.canonical import canonical_json, content_id
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 CHUNK_BYTES = 1 << 20
 
 RETRACTION = "retraction"

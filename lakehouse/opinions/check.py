@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.actors import actor_from
 from lakehouse.opinions.answer import OPS, Answer, Region
+from lakehouse.opinions.label_text import MISSING, plain_label
 from lakehouse.opinions.questions import QuestionKey, Rules
 from schemas.opinions import VALUE_COLUMNS
 
@@ -23,13 +24,16 @@ MAX_VOTES = 10**9
 FUTURE = timedelta(hours=24)
 
 
-def checked(answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime) -> Answer:
+def checked(
+    answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime, *, missing: Collection[str] = MISSING
+) -> Answer:
     """Return the answer with labels as ids of the label set, and with notes on what is remarkable.
 
     Args:
         answer: As the source states it.
         rules: Rules of the questions that are known; a question that is not takes any answer.
         now: Time of the import, for the note `future`.
+        missing: Labels that mean that there is none, unless the question has declared one of that name.
 
     Raises:
         RejectedInputError: If it breaks a rule.
@@ -37,7 +41,7 @@ def checked(answer: Answer, rules: Mapping[QuestionKey, Rules], now: datetime) -
     rule = rules.get((answer.question_id, answer.question_version), Rules(answer_kind=""))
     _check_frame_of_answer(answer)
     _check_operation(answer, rule)
-    answer = _with_known_labels(answer, rule)
+    answer = _with_known_labels(_with_plain_labels(answer, rule, missing), rule)
     _check_numbers(answer)
     return noted(answer, _remarkable(answer, now))
 
@@ -107,6 +111,16 @@ def _check_operation(answer: Answer, rule: Rules) -> None:
         raise RejectedInputError("abstain_not_allowed", "declines, which this question does not allow")
 
 
+def _with_plain_labels(answer: Answer, rule: Rules, missing: Collection[str]) -> Answer:
+    known = rule.held.union(rule.labels or (), rule.synonyms)
+    plain = {name: plain_label(name, missing=missing, known=known) for name in stated_labels(answer)}
+    trimmed = [name for name, label in plain.items() if name != label]
+    if not trimmed:
+        return answer
+    text = f"label {trimmed[0]!a:.80} is taken without the blanks around it"
+    return noted(_relabelled(answer, plain), {"label_trimmed": text})
+
+
 def _with_known_labels(answer: Answer, rule: Rules) -> Answer:
     names = stated_labels(answer)
     named = {name: rule.synonyms.get(name, name) for name in names}
@@ -114,6 +128,10 @@ def _with_known_labels(answer: Answer, rule: Rules) -> Answer:
         unknown = [name for name, label in named.items() if label not in rule.labels]
         if unknown:
             raise RejectedInputError("unknown_label", f"label {unknown[0]!a:.80} is not in the label set")
+    return _relabelled(answer, named)
+
+
+def _relabelled(answer: Answer, named: Mapping[str, str]) -> Answer:
     value = answer.value
     if answer.value_kind == "labels" and isinstance(value, tuple):
         value = tuple(sorted({named[str(each)] for each in value}))
@@ -130,7 +148,7 @@ def _with_known_labels(answer: Answer, rule: Rules) -> Answer:
     if probs is not None:
         probs = {named[name]: share for name, share in probs.items()}
         if len(probs) < len(answer.probs or ()):
-            raise RejectedInputError("bad_probabilities", "gives one label two probabilities, under synonyms")
+            raise RejectedInputError("bad_probabilities", "gives one label two probabilities, under synonyms or blanks")
     return dataclasses.replace(answer, value=value, probs=probs)
 
 
@@ -186,6 +204,8 @@ def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:
     width, height = answer.frame.width, answer.frame.height
     regions = [each for each in (answer.value if isinstance(answer.value, tuple) else ()) if isinstance(each, Region)]
     outside = sum(is_outside(region, width, height) for region in regions)
+    if answer.op == "assert" and answer.value_kind == "labels" and not answer.value:
+        notes["no_labels"] = "has no label: taken as the answer that none of them applies"
     if outside:
         notes["outside_frame"] = f"{outside} regions reach beyond the frame that it states, kept as they are"
     empty = sum(0 in (region.w, region.h) for region in regions)

@@ -18,6 +18,7 @@ from lakehouse.opinions.check import checked, stated_labels
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import source_opinion_id, value_hash
+from lakehouse.opinions.label_text import MISSING
 from lakehouse.opinions.questions import QuestionKey, Rules
 from lakehouse.opinions.subjects import asked_of, key_forms, key_kind
 from schemas.model import TIMESTAMP
@@ -62,6 +63,7 @@ class ReadPlan:
         format: Format of the files; "" where answers come from memory.
         path: File or folder.
         options: Options of the format.
+        missing: Labels that mean that there is none.
     """
 
     rules: Mapping[QuestionKey, Rules]
@@ -74,6 +76,7 @@ class ReadPlan:
     format: str = ""
     path: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
+    missing: tuple[str, ...] = MISSING
 
 
 def read_parts(batches: Iterator[pa.RecordBatch], *, plan: ReadPlan) -> Iterator[pa.RecordBatch]:
@@ -136,7 +139,7 @@ def _row(item: Item, plan: ReadPlan, part: int, line: int) -> dict[str, object]:
     place: dict[str, object] = {"part": part, "line": line}
     if isinstance(item, Answer):
         try:
-            answer = checked(_completed(item, plan), plan.rules, plan.now)
+            answer = checked(_completed(item, plan), plan.rules, plan.now, missing=plan.missing)
             return place | answer_row(answer, identity=_identity(answer, plan), match=plan.match)
         except RejectedInputError as error:
             item = reject(item.where, error.rule, error.reason, item.raw_json)

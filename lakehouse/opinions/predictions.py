@@ -49,7 +49,8 @@ def record_opinions(
             (label -> 0..1, sum 1 within 0.01; without a label the most probable one is the answer), or any
             other field of a JSON line (`regions`, `number`, `op` ...). NumPy scalars are welcome.
         source: Stable name of where the answers are from, for example "digits_cnn".
-        question: Its id, or a `Question` to register.
+        question: Its id, or a `Question` to register. An id that is new and looks like a slip of a known one is
+            refused.
         actor: `model:name@version`, or an `Actor` with the details.
         said_at: When it was said; None leaves it open, which makes a repeated run write equal rows.
         inputs: What the answers were made from (dataset id, opinion ids), kept with the batch.
@@ -86,6 +87,7 @@ def record_opinions(
                 asked=asked,
                 actors=(who,),
                 max_rejected_share=max_rejected_share,
+                new_question=asked is not None,
             )
             absorb(lake, lake.engine.stage(lake.engine.from_arrow(items)), job, record)
     return record.finished()

@@ -87,12 +87,14 @@ class Rules:
         abstain_allowed: Whether an actor may decline.
         labels: The labels there are; None: any.
         synonyms: Other text -> label.
+        held: Labels that the lake has for it, declared or learnt.
     """
 
     answer_kind: str
     abstain_allowed: bool = True
     labels: frozenset[str] | None = None
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
 
 
 def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
@@ -114,6 +116,7 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
             row["abstain_allowed"],
             frozenset(entries) - _merged(entries) if closed else None,
             _synonyms(entries),
+            frozenset(entries),
         )
         if asked is not None and key == (asked.question_id, asked.version):
             _check_unchanged(asked, row)
@@ -129,7 +132,7 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
         if asked.labels and label not in known:
             raise ConfigError(f"question {asked.question_id}: synonym {text!r} stands for {label!r}, which is no label")
     rules[key] = Rules(
-        held.answer_kind, held.abstain_allowed, known or None, {**held.synonyms, **asked.synonyms}
+        held.answer_kind, held.abstain_allowed, known or None, {**held.synonyms, **asked.synonyms}, held.held
     )
     return rules
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.opinions import parse
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.options import read_options
+from lakehouse.opinions.label_text import MISSING
 from lakehouse.opinions.questions import Question
 from lakehouse.opinions.subjects import MATCHES, SubjectRule
 from schemas.opinions import VALUE_COLUMNS
@@ -34,6 +37,7 @@ class OpinionSource:
         source: Landed source whose files the answers are about; "" looks in all of them.
         early: Whether `source` may not have landed yet: its answers wait then. Else its name must be known.
         match: How subjects are named: auto, path, name, stem, sha256 or uri.
+        new_question: Whether the question may be new though it looks like a slip of one that the lake knows.
         question_version: Version of the question; a changed meaning is a new version.
         title: The question in words.
         answer_kind: value_kind of the answers; "" takes the format's, for JSON lines what the records hold.
@@ -41,6 +45,8 @@ class OpinionSource:
         labels: All labels there are, in the order of class numbers: others are rejected. None: labels are
             learnt from the answers.
         synonyms: Other text -> label.
+        missing: Labels that mean that there is none, and are rejected, unless `labels` declares one of that name;
+            by default those that pandas takes for missing.
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         instructions: What annotators were told.
@@ -51,6 +57,7 @@ class OpinionSource:
         project: Project in that system.
         max_rejected_share: Above this share of rejected rows nothing is written; None takes the lake's setting.
         options: Options of the format, for example `columns` of CSV.
+        guessed: Flags of the command line that nobody stated and that were guessed; the receipt notes them.
     """
 
     format: str
@@ -61,12 +68,14 @@ class OpinionSource:
     source: str = ""
     early: bool = False
     match: str = "auto"
+    new_question: bool = False
     question_version: int = 1
     title: str = ""
     answer_kind: str = ""
     label_set: str = ""
     labels: tuple[str, ...] = ()
     synonyms: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = MISSING
     measurement: str = "nominal"
     abstain_allowed: bool = True
     instructions: str = ""
@@ -76,6 +85,7 @@ class OpinionSource:
     project: str = ""
     max_rejected_share: float | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    guessed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -117,15 +127,18 @@ class OpinionSource:
 
     def content_options(self) -> dict[str, object]:
         """What decides, beside the files' bytes, which opinions come out."""
-        left_out = ("path", "name", "early", "title", "instructions", "max_rejected_share")
+        left_out = (
+            "path", "name", "early", "title", "instructions", "max_rejected_share", "new_question", "guessed"
+        )
         return {
             each.name: getattr(self, each.name)
             for each in dataclasses.fields(self)
-            if each.name not in left_out and getattr(self, each.name) not in (None, "", (), {})
-        }
+            if each.name not in left_out and getattr(self, each.name) not in (None, "", (), {}, MISSING)
+        } | ({} if self.missing else {"missing": ()})
 
     def _format_kind(self) -> str:
-        return str(self.options.get("value_kind") or format_named(self.format).value_kind)
+        checked = format_options(self.format, self.reader_options())
+        return str(getattr(checked, "value_kind", "") or format_named(self.format).value_kind)
 
 
 def opinion_source_from(record: Mapping[str, object], *, where: str) -> OpinionSource:
@@ -134,7 +147,7 @@ def opinion_source_from(record: Mapping[str, object], *, where: str) -> OpinionS
     Raises:
         ConfigError: If a key is unknown or missing, or a value has the wrong type.
     """
-    own = {each.name for each in dataclasses.fields(OpinionSource)} - {"options"}
+    own = {each.name for each in dataclasses.fields(OpinionSource)} - {"options", "guessed"}
     name = record.get("format")
     if not isinstance(name, str):
         raise ConfigError(f"{where}: `format` is missing; give csv, jsonl, voc or imagefolder")
@@ -151,6 +164,16 @@ def opinion_source_from(record: Mapping[str, object], *, where: str) -> OpinionS
     return dataclasses.replace(
         read, valid_time=stated.get("valid_time"), options=options  # type: ignore[arg-type]
     )
+
+
+def option_types(format_name: str) -> dict[str, Any]:
+    """Return option -> type of everything that a source of this format may be told.
+
+    Raises:
+        ConfigError: If there is no such format.
+    """
+    hints = typing.get_type_hints(OpinionSource) | typing.get_type_hints(format_named(format_name).options)
+    return {name: hint for name, hint in hints.items() if name not in ("options", "guessed", "name", "format", "path")}
 
 
 def _instant(value: object, where: str) -> datetime:

@@ -66,6 +66,8 @@ def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[
     content = _content(source, path, parts, chosen)
     with step(lake, "opinions") as record:
         record.details["source"] = source.name
+        if source.guessed:
+            record.note("guessed", " ".join(source.guessed), count=len(source.guessed))
         if is_settled(lake, content, followers=[uri_of(Path(each)) for each in followed_by]):
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"
@@ -95,6 +97,7 @@ def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content
             asked=source.asked(),
             actors=(),
             max_rejected_share=_share(lake, source),
+            new_question=source.new_question,
         )
         absorb(lake, items, job, record)
         standing = standing_now(lake, items)
@@ -126,6 +129,7 @@ def _read(lake: Lake, source: OpinionSource, path: Path, parts: list[str]) -> Re
         format=source.format,
         path=str(path.absolute()),
         options=source.reader_options(),
+        missing=source.missing,
     )
     files = pa.Table.from_pylist([{"part": place, "file": part} for place, part in enumerate(parts)], schema=PARTS)
     items = lake.engine.stage(

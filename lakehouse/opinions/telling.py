@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Mapping
 
 from lakehouse.engines import Relation
+from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.opinions.label_text import alike, looks_like_list, shown
+from lakehouse.opinions.questions import Question, QuestionKey, rules_of
+from lakehouse.opinions.similar import slip_of
 from lakehouse.query import fetch, query
 from lakehouse.steps import StepRecord
 
@@ -75,3 +80,54 @@ def tell_notes(lake: Lake, rows: Relation, record: StepRecord) -> None:
     for row in fetch(lake, NOTES, inputs={"mine": rows}):
         text = row["note"].removeprefix(f"{row['rule']}: ")
         record.note(row["rule"], f"{row['location']}: {text}", count=int(row["num_notes"]))
+
+
+def tell_names(
+    lake: Lake, questions: Collection[str], actors: Collection[str], record: StepRecord, *, create: bool
+) -> None:
+    """Note questions that are asked for the first time, and actors that look like others that are known.
+
+    Raises:
+        ConfigError: If a new question looks like a slip of a known one and `create` is False.
+    """
+    asked = {row["question_id"] for row in fetch(lake, "select distinct question_id from silver.questions")}
+    for name in sorted(set(questions) - asked):
+        meant = slip_of(name, asked)
+        if meant is not None and not create:
+            raise ConfigError(
+                f"question `{name}` is new in this lake; did you mean `{meant}`? If it is another question, say so: "
+                "--new-question (new_question = true)"
+            )
+        record.note("new_question", f"question `{name}` is asked for the first time in this lake")
+    known = {row["actor_id"] for row in fetch(lake, "select actor_id from silver.actors")}
+    for name in sorted(set(actors) - known):
+        meant = slip_of(name, known)
+        if meant is not None:
+            record.note(
+                "similar_actor", f"actor `{name}` is new in this lake; if `{meant}` was meant, take the import back "
+                "(petrel retract) and import it again"
+            )
+
+
+def tell_labels(
+    lake: Lake,
+    asked: Question | None,
+    labels: Mapping[QuestionKey, Collection[str]],
+    kinds: Mapping[QuestionKey, Collection[str]],
+    record: StepRecord,
+) -> None:
+    """Note labels that may have been meant to be one, and those that may be several; they stay as they are."""
+    rules = rules_of(lake, asked)
+    for key, found in labels.items():
+        held = rules[key].held if key in rules else ()
+        for group in alike(found, held):
+            record.note(
+                "labels_look_alike", f"question {key[0]}: {shown(group)} differ only in case, blanks or form and stay "
+                "apart; make them one with synonyms (--synonym TEXT=LABEL)"
+            )
+        lists = [label for label in found if looks_like_list(label)] if "label" in kinds.get(key, ()) else []
+        if lists:
+            record.note(
+                "label_looks_like_list", f"question {key[0]}: {shown(lists)} may be several labels; then say so: "
+                f"--option separator='{looks_like_list(min(lists))}'", count=len(lists)
+            )

@@ -1,8 +1,8 @@
-"""CSV: one answer per row, columns named by options. Text stays text: "NA", "None" and "007" are labels."""
+"""CSV: one answer per row, columns named by options. Text stays text: "007" is a label and no number."""
 
 from __future__ import annotations
 
-import csv
+import codecs
 import json
 import zoneinfo
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,10 @@ from pathlib import Path
 from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Item, Reject, Value
-from lakehouse.opinions.formats.common import CommonOptions, Line, Lines, reject
+from lakehouse.opinions.answer import Answer, Item, Note, Reject, Value
+from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.csv_hot import LAYOUTS, hot_value
+from lakehouse.opinions.formats.csv_records import Dialect, Record, records
 
 ROLES = (
     "subject", "label", "actor", "question", "votes", "time", "confidence", "slot", "op", "target", "reason",
@@ -22,8 +24,8 @@ ROLES = (
 )
 KINDS = ("label", "labels", "number", "text", "bool")
 TIME_UNITS = ("iso", "s", "ms", "us")
-MAX_RECORD_LINES = 1_000
-"""A field with more lines than this is taken for a quote that was never closed."""
+TAB = ("\\t", "tab")
+"""How a tab is written on a command line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +36,14 @@ class CsvOptions(CommonOptions):
         columns: Role -> column name. Roles: subject and label (needed), actor, question, votes, time,
             confidence, slot, op, target (of a retraction), reason, id and version (of the source system).
             With votes the slot is the label, unless it is stated: the counts of a pool stand side by side.
-        value_kind: What the label column holds: label, labels, number, text or bool.
-        separator: Between the labels of kind labels.
-        delimiter: Between columns.
+        value_kind: What the label column holds: label, labels, number, text or bool; with a separator or the
+            layout multihot it is labels.
+        separator: Between the labels of kind labels; "" is "|".
+        layout: "" has one label column; onehot and multihot have one column per class that holds 0 or 1. A
+            row of onehot has one 1; of multihot any number: none says that none of the classes applies.
+        classes: Columns of the classes, for onehot and multihot; [] takes all that have no role.
+        delimiter: Between columns, one character or "tab"; "" takes what divides the first line best.
+        encoding: Of the text, for example cp1252.
         quote: Around fields that hold delimiters or line ends.
         header: Whether the first row names the columns; if not, they are called "1", "2" ...
         actor_prefix: Put before what the actor column holds, for example "human:".
@@ -51,8 +58,11 @@ class CsvOptions(CommonOptions):
 
     columns: Mapping[str, str] = field(default_factory=dict)
     value_kind: str = "label"
-    separator: str = "|"
-    delimiter: str = ","
+    separator: str = ""
+    layout: str = ""
+    classes: tuple[str, ...] = ()
+    delimiter: str = ""
+    encoding: str = "utf-8"
     quote: str = '"'
     header: bool = True
     actor_prefix: str = ""
@@ -67,93 +77,62 @@ class CsvOptions(CommonOptions):
     def __post_init__(self) -> None:
         for role in self.columns:
             if role not in ROLES:
-                raise ConfigError(f"csv: columns.{role} is no role{nearest(role, ROLES)}")
+                raise ConfigError(f"csv: columns.{role} is no role{nearest(role, ROLES)} (--column {role}=...)")
         for name, value, known in (
             ("value_kind", self.value_kind, KINDS),
             ("time_unit", self.time_unit, TIME_UNITS),
             ("decimal", self.decimal, (".", ",")),
+            ("layout", self.layout, LAYOUTS),
         ):
             if value not in known:
-                raise ConfigError(f"csv: {name} = {value!r}: must be one of {', '.join(known)}")
-        if len(self.delimiter) != 1 or len(self.quote) != 1:
+                raise ConfigError(f"csv: {name} = {value!r}: must be one of {', '.join(filter(None, known))}")
+        if self.delimiter in TAB:
+            object.__setattr__(self, "delimiter", "\t")
+        if len(self.delimiter) > 1 or len(self.quote) != 1:
             raise ConfigError("csv: delimiter and quote must be one character each")
+        if self.layout and "label" in self.columns:
+            raise ConfigError(f"csv: layout {self.layout} has a column per class and no label column; leave one out")
+        if self.value_kind == "label" and (self.separator or self.layout == "multihot"):
+            object.__setattr__(self, "value_kind", "labels")
+        if self.layout and self.value_kind != ("label" if self.layout == "onehot" else "labels"):
+            raise ConfigError(f"csv: layout {self.layout} has no answers of kind {self.value_kind}")
+        try:
+            plain = codecs.encode("\n,", self.encoding) == b"\n,"
+        except (LookupError, TypeError) as error:
+            raise ConfigError(f"csv: encoding {self.encoding!r} is unknown; for example cp1252 or latin-1") from error
+        if not plain:
+            raise ConfigError(f"csv: encoding {self.encoding!r} does not hold ASCII as it is; save the file as UTF-8")
 
+    def dialect(self) -> Dialect:
+        """How records are written."""
+        return Dialect(self.delimiter, self.quote, self.encoding, self.max_record_bytes)
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    where: str
-    cells: list[str]
+    def role_columns(self) -> dict[str, str]:
+        """Role -> column name, with those that need not be stated."""
+        return {"subject": "subject", **({} if self.layout else {"label": "label"}), **self.columns}
 
 
 def read_csv(folder: Path, part: str, options: CsvOptions) -> Iterator[Item]:
-    """Give one answer or reject per record; blank lines are no records.
+    """Give one answer or reject per record, and notes; blank lines are no records.
 
     Raises:
         IngestError: If the file cannot be read, has no header, or a column that the options name is missing.
     """
     path = folder / part if part else folder
-    records = _records(path, options)
-    first = next(records, None)
-    if first is None:
-        return
-    if not isinstance(first, _Record):
-        raise IngestError(f"{path}: the first line cannot be read: {first.rule}: {first.reason}")
-    names = first.cells if options.header else [str(place) for place in range(1, len(first.cells) + 1)]
-    reader = _RowReader(path, names, options)
-    if not options.header:
-        yield reader.item(first)
-    for record in records:
-        yield reader.item(record) if isinstance(record, _Record) else record
-
-
-class _TooLong(Exception):
-    pass
-
-
-def _records(path: Path, options: CsvOptions) -> Iterator[_Record | Reject]:
-    """Split into records with the standard parser. A record that never ends costs its first line, not the rest."""
-    # The parser's own limit is a global of the process; ours bounds every record below it.
-    csv.field_size_limit(max(csv.field_size_limit(), options.max_record_bytes))
-    with Lines(path, limit=options.max_record_bytes) as lines:
-        while True:
-            taken: list[Line] = []
-            feed = _feed(lines, taken, options.max_record_bytes)
-            parser = csv.reader(feed, delimiter=options.delimiter, quotechar=options.quote, strict=True)
-            try:
-                cells = next(parser)
-            except StopIteration:
-                return
-            except (_TooLong, csv.Error, UnicodeDecodeError) as error:
-                number, line = taken[0]
-                lines.put_back(taken[1:])
-                rule, reason = _why(error, line, len(taken), options)
-                raw = None if line is None else line.decode("utf-8", "replace")
-                yield reject(f"{path.name}:{number}", rule, reason, raw)
-                continue
-            if cells:
-                yield _Record(f"{path.name}:{taken[0][0]}", cells)
-
-
-def _feed(lines: Lines, taken: list[Line], limit: int) -> Iterator[str]:
-    size = 0
-    for number, line in lines:
-        taken.append((number, line))
-        size += limit + 1 if line is None else len(line)
-        if line is None or size > limit or len(taken) > MAX_RECORD_LINES:
-            raise _TooLong
-        yield line.decode("utf-8")
-
-
-def _why(error: Exception, line: bytes | None, lines: int, options: CsvOptions) -> tuple[str, str]:
-    if line is None:
-        return "too_long", f"longer than {options.max_record_bytes:,} bytes"
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as found:
-        return "not_utf8", f"is not UTF-8 at byte {found.start}"
-    if lines > 1 or "unexpected end" in str(error):
-        return "unclosed_quote", "opens a quote that does not close where the record should end"
-    return "malformed", str(error)
+    reader: _RowReader | None = None
+    for record in records(path, options.dialect(), wanted=options.role_columns().values()):
+        if isinstance(record, Note) or (reader is not None and isinstance(record, Reject)):
+            yield record
+        elif isinstance(record, Reject):
+            raise IngestError(f"{path}: the first line cannot be read: {record.rule}: {record.reason}")
+        elif reader is None:
+            names = [name.strip() for name in record.cells]
+            names = names if options.header else [str(place) for place in range(1, len(names) + 1)]
+            reader = _RowReader(path, names, options)
+            if not options.header:
+                yield reader.item(record)
+        else:
+            yield reader.item(record)
 
 
 class _RowReader:
@@ -162,22 +141,38 @@ class _RowReader:
         if twice:
             raise IngestError(f"{path}: column {twice[0]!r} stands twice in the header; rename one")
         places = {name: place for place, name in enumerate(names)}
-        columns = {"subject": "subject", "label": "label", **options.columns}
+        columns = options.role_columns()
         for role, column in columns.items():
             if column not in places:
                 hint = nearest(column, names)
-                raise IngestError(f"{path}: no column {column!r} for {role}{hint}; set columns.{role}")
+                hot = " (or, with a column per class, --option layout=onehot or multihot)" if role == "label" else ""
+                raise IngestError(
+                    f"{path}: no column {column!r} for {role}{hint}; say which it is: --column {role}=NAME{hot}"
+                )
         self._options = options
         self._names = names
         self._place = {role: places[column] for role, column in columns.items()}
         prefix = options.probs_prefix
+        self._classes = self._class_columns(path, places)
         self._probs = {n.removeprefix(prefix): p for n, p in places.items() if prefix and n.startswith(prefix)}
         try:
             self._zone: tzinfo = UTC if options.time_zone == "UTC" else zoneinfo.ZoneInfo(options.time_zone)
         except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
             raise ConfigError(f"csv: unknown time_zone {options.time_zone!r}; use a name as Europe/Berlin") from error
 
-    def item(self, record: _Record) -> Item:
+    def _class_columns(self, path: Path, places: Mapping[str, int]) -> dict[str, int]:
+        if not self._options.layout:
+            return {}
+        for name in self._options.classes:
+            if name not in places:
+                raise IngestError(f"{path}: no column {name!r} of `classes`{nearest(name, places)}")
+        taken = set(self._place.values())
+        found = self._options.classes or [name for name, place in places.items() if place not in taken]
+        if len(found) < 2:
+            raise IngestError(f"{path}: layout {self._options.layout} needs a column per class, found {list(found)}")
+        return {name: places[name] for name in found}
+
+    def item(self, record: Record) -> Item:
         raw = json.dumps(dict(zip(self._names, record.cells, strict=False)), ensure_ascii=False)
         try:
             if len(record.cells) != len(self._names):
@@ -188,11 +183,14 @@ class _RowReader:
         except RejectedInputError as error:
             return reject(record.where, error.rule, error.reason, raw)
 
-    def _answer(self, record: _Record, raw: str | None) -> Answer:
+    def _answer(self, record: Record, raw: str | None) -> Answer:
         options = self._options
         cells = {role: parse.check_text(record.cells[place], role) for role, place in self._place.items()}
-        op = cells.get("op") or ("abstain" if cells["label"] in options.abstain else "assert")
-        value = self._value(cells["label"]) if op == "assert" else None
+        label = cells.get("label", "")
+        op = cells.get("op") or ("abstain" if label.strip() in options.abstain else "assert")
+        value = None
+        if op == "assert":
+            value = self._hot_value(record) if options.layout else self._value(label)
         time = cells.get("time", "")
         if "actor" in cells and not cells["actor"]:
             raise RejectedInputError("empty_actor", "names no actor")
@@ -223,10 +221,15 @@ class _RowReader:
         # Counts of one pool: each label is an answer of its own and must not replace the others.
         return value if "votes" in self._place and isinstance(value, str) else ""
 
+    def _hot_value(self, record: Record) -> Value:
+        cells = {parse.label_id(name): record.cells[place] for name, place in self._classes.items()}
+        return hot_value(cells, self._options.layout)
+
     def _value(self, text: str) -> Value:
         options = self._options
         if options.value_kind == "labels":
-            return tuple(parse.label_id(each) for each in text.split(options.separator)) if text else ()
+            separator = options.separator or "|"
+            return tuple(parse.label_id(each) for each in text.split(separator)) if text.strip() else ()
         if options.value_kind == "number":
             return parse.number(text, "value", decimal=options.decimal)
         if options.value_kind == "bool":

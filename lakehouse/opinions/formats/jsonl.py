@@ -12,7 +12,7 @@ probs alone answers with the most probable label.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -20,9 +20,9 @@ from typing import Any, TypeVar, cast
 import pyarrow as pa
 
 from lakehouse.config import nearest
-from lakehouse.errors import RejectedInputError
+from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Frame, Item, Region, Value, most_probable
+from lakehouse.opinions.answer import Answer, Frame, Item, Note, Region, Value, most_probable
 from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
 from lakehouse.opinions.strict_json import clean_texts, strict_loads
 from schemas.opinions import REGION
@@ -40,6 +40,9 @@ OTHERS = (
     "question_version", "value_kind", "probs", "confidence", "votes", "event_time", "event_time_source",
     "supersedes", "frame_w", "frame_h", "exif_orientation", "ext",
 )
+ROLES = {"time": "event_time", "id": "source_key", "version": "source_version", "target": "target_opinion_id"}
+"""Roles as CSV calls them -> column."""
+SHOWN_KEYS = 10
 KNOWN = (*VALUES, *ALIASES, *TEXTS, *OTHERS, *IGNORED)
 
 T = TypeVar("T")
@@ -50,12 +53,23 @@ class JsonlOptions(CommonOptions):
     """Options of JSON lines.
 
     Attributes:
+        columns: Role -> key, where a line calls something otherwise: subject, label, actor, time, id ... or any
+            column of silver.opinions. A key inside an object is written with dots: meta.file. With it keys that
+            are neither named nor columns are not read; without it they are rejected.
         actor_prefix: Put before an actor that a line names.
         keep_raw: Keep every line in `raw_json` (unless the line has a `raw_json` of its own).
     """
 
+    columns: Mapping[str, str] = field(default_factory=dict)
     actor_prefix: str = ""
     keep_raw: bool = False
+
+    def __post_init__(self) -> None:
+        for role in self.columns:
+            if role not in ROLES and role not in KNOWN:
+                raise ConfigError(
+                    f"jsonl: columns.{role} is no role{nearest(role, (*ROLES, *KNOWN))} (--column {role}=...)"
+                )
 
 
 def read_jsonl(path: Path, part: str, options: JsonlOptions) -> Iterator[Item]:
@@ -65,16 +79,20 @@ def read_jsonl(path: Path, part: str, options: JsonlOptions) -> Iterator[Item]:
         IngestError: If the file cannot be read or is UTF-16.
     """
     file = path / part if part else path
+    unread: set[str] = set()
     with Lines(file, limit=MAX_LINE_BYTES) as lines:
         for number, line in lines:
             where = f"{file.name}:{number}"
             if line is None:
                 yield reject(where, "too_long", f"longer than {MAX_LINE_BYTES:,} bytes")
             elif line.strip():
-                yield _item(line, where, options)
+                yield _item(line, where, options, unread)
+    if unread:
+        keys = ", ".join(sorted(unread)[:SHOWN_KEYS])
+        yield Note(file.name, "keys_not_read", f"keys that no column names are not read: {keys}")
 
 
-def _item(line: bytes, where: str, options: JsonlOptions) -> Item:
+def _item(line: bytes, where: str, options: JsonlOptions, unread: set[str]) -> Item:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,9 +102,31 @@ def _item(line: bytes, where: str, options: JsonlOptions) -> Item:
         clean_texts(record)
         if not isinstance(record, dict):
             raise RejectedInputError("not_an_object", f"must be an object, found {type(record).__name__}")
+        if options.columns:
+            record = _renamed(record, options.columns, unread)
         return answer_from(record, options, where=where, raw=text.strip() if options.keep_raw else None)
     except RejectedInputError as error:
         return reject(where, error.rule, error.reason, text)
+
+
+def key_value(record: Mapping[str, object], key: str) -> object:
+    """Return what a record holds under a key, or under a path of keys with dots; None if nothing."""
+    if key in record:
+        return record[key]
+    head, dot, rest = key.partition(".")
+    inner = record.get(head)
+    return key_value(inner, rest) if dot and isinstance(inner, Mapping) else None
+
+
+def _renamed(record: Mapping[str, object], columns: Mapping[str, str], unread: set[str]) -> dict[str, object]:
+    roots = {key if key in record else key.partition(".")[0] for key in columns.values()}
+    named = {ROLES.get(role, role): key_value(record, key) for role, key in columns.items()}
+    others = {key: value for key, value in record.items() if key not in roots}
+    unread.update(key for key in others if key not in KNOWN)
+    for name in named:
+        if name in others and others[name] is not None:
+            raise RejectedInputError("duplicate_key", f"has {name} under its own name and under another key")
+    return {key: value for key, value in others.items() if key in KNOWN} | named
 
 
 def answer_from(
@@ -100,12 +140,15 @@ def answer_from(
     fields = {ALIASES.get(key, key): value for key, value in record.items() if value is not None}
     for key in record:
         if key not in KNOWN:
-            raise RejectedInputError("unknown_key", f"has unknown key {key!a:.80}{nearest(key, KNOWN)}")
+            raise RejectedInputError(
+                "unknown_key", f"has unknown key {key!a:.80}{nearest(key, KNOWN)}; if it holds one of them under "
+                f"another name, say so: --column subject={key!a:.80}"
+            )
     if len({ALIASES.get(key, key) for key in record}) < len(record):
         raise RejectedInputError("duplicate_key", "names subject, actor or question twice")
     texts: dict[str, Any] = {name: _typed(fields[name], str, name) for name in TEXTS if name in fields}
     if "subject_key" not in texts:
-        raise RejectedInputError("no_subject", "names no subject")
+        raise RejectedInputError("no_subject", "names no subject; say which key does: --column subject=KEY")
     if "actor_id" in texts:
         texts["actor_id"] = options.actor_prefix + texts["actor_id"]
     else:

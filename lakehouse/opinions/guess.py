@@ -1,0 +1,175 @@
+"""Guessing what nobody stated about annotation files: their format, their columns, the question. Every guess is said.
+
+A guess is made only where one thing fits; where several do, the error lists them with the flags that choose.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.opinions.formats.csv_hot import layout_of
+from lakehouse.opinions.formats.sample import Sample, sample_csv, sample_jsonl
+from lakehouse.opinions.guess_format import guess_format
+from lakehouse.opinions.items import ITEMS
+from lakehouse.opinions.source import OpinionSource, opinion_source_from
+from lakehouse.opinions.subjects import SubjectRule, key_forms, key_kind, match_subjects
+from lakehouse.query import fetch
+
+SUBJECT_NAMES = (
+    "subject", "file", "filename", "file_name", "filepath", "file_path", "path", "image", "image_path", "image_name",
+    "img", "img_path", "img_name", "imagename", "audio", "audio_path", "wav", "uri", "sha256", "image_id", "file_id",
+)
+GENERIC_LABELS = (
+    "label", "labels", "class", "classes", "class_name", "classname", "category", "categories", "tag", "tags",
+    "target", "y", "answer", "annotation",
+)
+"""Names of columns that hold labels and tell no question."""
+
+MAX_MATCHED = 50
+"""Names of a column that are looked up."""
+
+Matched = Callable[[Sequence[str]], int]
+"""How many of some names are those of landed things."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What was stated and guessed.
+
+    Attributes:
+        record: All keys of the source, as `opinion_source_from` takes them.
+        flags: Flags of the command that would state what was guessed.
+    """
+
+    record: Mapping[str, object]
+    flags: tuple[str, ...]
+
+def guess_source(lake: Lake, record: Mapping[str, object], *, where: str) -> OpinionSource:
+    """Return the source that was stated, with what nobody stated guessed from the files and from what has landed.
+
+    Args:
+        lake: The lake.
+        record: `path`, and any of the keys of a source and its format.
+        where: Who states it, for messages.
+
+    Raises:
+        ConfigError: If several things fit, or nothing does; the message says which flags to give.
+        IngestError: If the files cannot be read.
+    """
+    rule = SubjectRule(source=str(record.get("source", "")), match=str(record.get("match", "auto")))
+    asked = [row["question_id"] for row in fetch(lake, "select distinct question_id from silver.questions")]
+    found = guess(record, matched=lambda names: _num_matched(lake, names, rule), questions=asked)
+    return dataclasses.replace(opinion_source_from(found.record, where=where), guessed=found.flags)
+
+
+def guess(record: Mapping[str, object], *, matched: Matched, questions: Collection[str]) -> Guess:
+    """Return the source with what nobody stated.
+
+    Args:
+        record: What was stated: `path`, and any of the keys of a source and its format.
+        matched: For telling which column names landed things.
+        questions: Questions that the lake knows, for messages.
+
+    Raises:
+        ConfigError: If several things fit, or nothing does; the message says which flags to give.
+        IngestError: If the files cannot be read.
+    """
+    found, flags = dict(record), []
+    path = Path(str(record["path"]))
+    if "format" not in found:
+        found["format"] = guess_format(path)
+        flags.append(f"--format {found['format']}")
+    label = ""
+    if found["format"] in ("csv", "jsonl"):
+        label = _guess_columns(path, found, flags, matched)
+    if "question" not in found:
+        found["question"] = _question(path, label, questions)
+        flags.append(f"--question {found['question']}")
+    if "actor" not in found:
+        found["actor"] = f"import:{_plain(path.stem if path.is_file() else path.resolve().name)}"
+        flags.append(f"--actor {found['actor']}")
+    return Guess(found, tuple(flags))
+
+
+def _num_matched(lake: Lake, names: Sequence[str], rule: SubjectRule) -> int:
+    keys = [name for name in dict.fromkeys(names) if name][:MAX_MATCHED]
+    rows = [
+        {"kind": "answer", "subject_key": key, "key_kind": kind, "forms": key_forms(key, kind)}
+        for key, kind in ((key, key_kind(key, rule.match)) for key in keys)
+    ]
+    items = lake.engine.stage(lake.engine.from_arrow(pa.Table.from_pylist(rows, schema=ITEMS)))
+    found = fetch(lake, "select count(*) as n from found", inputs={"found": match_subjects(lake, items, rule)})
+    return int(found[0]["n"])
+
+
+def _guess_columns(path: Path, found: dict[str, object], flags: list[str], matched: Matched) -> str:
+    """Fill in columns and layout; returns the column of the labels, "" if there is none."""
+    stated = found.get("columns")
+    columns: dict[str, str] = dict(stated) if isinstance(stated, Mapping) else {}
+    sample = sample_csv(path, found) if found["format"] == "csv" else sample_jsonl(path)
+    if not sample.rows:
+        return columns.get("label", "")
+    before = dict(columns)
+    if "subject" not in columns:
+        columns["subject"] = _subject(path, sample, columns, matched)
+    rest = [name for name in sample.names if name not in columns.values()]
+    if found["format"] == "csv" and "label" not in columns and not found.get("layout"):
+        layout = "" if any(name.lower() in GENERIC_LABELS for name in rest) else layout_of(sample.cells(rest))
+        if layout and len(rest) > 1:
+            found["layout"] = layout
+            flags.append(f"--option layout={layout}")
+    if "label" not in columns and not found.get("layout") and not (sample.has_value and "label" not in rest):
+        columns["label"] = _label(path, sample, rest)
+    news = {role: name for role, name in columns.items() if before.get(role) != name and role != name}
+    flags += [f"--column {role}={name}" for role, name in news.items()]
+    if news or before:
+        found["columns"] = {role: name for role, name in columns.items() if role in before or role != name}
+    return columns.get("label", "")
+
+
+def _subject(path: Path, sample: Sample, columns: Mapping[str, str], matched: Matched) -> str:
+    free = [name for name in sample.names if name not in columns.values()]
+    named = [name for name in free if name.lower() in SUBJECT_NAMES]
+    if len(named) == 1 or "subject" in named:
+        return "subject" if "subject" in named else named[0]
+    # By its name or, where that tells nothing, by what it holds.
+    hits = {name: matched([cells[0] for cells in sample.cells([name])]) for name in named or free}
+    best = [name for name, count in hits.items() if count and count == max(hits.values())]
+    if len(best) == 1:
+        return best[0]
+    raise _ambiguous(path, "subject", best or named or free, "names the files that the answers are about")
+
+
+def _label(path: Path, sample: Sample, rest: Sequence[str]) -> str:
+    named = [name for name in rest if name.lower() in GENERIC_LABELS]
+    if "label" in named:
+        return "label"
+    if len(named or rest) == 1:
+        return (named or rest)[0]
+    raise _ambiguous(path, "label", named or rest, "holds the labels")
+
+
+def _ambiguous(path: Path, role: str, names: Sequence[str], what: str) -> ConfigError:
+    if not names:
+        return ConfigError(f"{path}: no column {what}; say which: --column {role}=NAME")
+    shown = " or ".join(f"--column {role}={name}" for name in names)
+    return ConfigError(f"{path}: cannot tell which column {what}; say which: {shown}")
+
+
+def _question(path: Path, label: str, questions: Collection[str]) -> str:
+    if label and label.lower() not in GENERIC_LABELS and not label.isdigit():
+        return label.rpartition(".")[2]
+    known = f" (this lake knows {', '.join(sorted(questions))})" if questions else ""
+    raise ConfigError(f"{path}: nothing says what is answered; say it: --question NAME, for example species{known}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\s+", "_", name.strip()) or "file"

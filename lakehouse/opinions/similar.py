@@ -1,0 +1,38 @@
+"""Names that were probably meant to be one that is known: a slip of a finger away, or written otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+SHORTEST = 5
+"""Characters from which on one slip makes no other word."""
+
+
+def slip_of(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that differs from `name` in case, blanks or hyphens alone, or by one slip.
+
+    A slip is one character more, fewer, other or swapped with its neighbour, no digit: round1 and round2 are two.
+    """
+    for other in sorted(known):
+        if other != name and (_folded(other) == _folded(name) or _one_slip(name.casefold(), other.casefold())):
+            return other
+    return None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "", name.casefold())
+
+
+def _one_slip(one: str, other: str) -> bool:
+    if min(len(one), len(other)) < SHORTEST or abs(len(one) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    first, second = one[start:], other[start:]
+    while first and second and first[-1] == second[-1]:
+        first, second = first[:-1], second[:-1]
+    if any(character.isdigit() for character in first + second):
+        return False
+    return len(first) <= 1 >= len(second) or (len(first) == 2 and first == second[::-1])
