@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
-from lakehouse.opinions.formats.csv_hot import layout_of
+from lakehouse.opinions.formats import format_named, format_options
+from lakehouse.opinions.formats.csv_hot import is_share, layout_of
 from lakehouse.opinions.formats.sample import Sample, sample_csv, sample_jsonl
 from lakehouse.opinions.guess_format import guess_format
 from lakehouse.opinions.items import ITEMS
@@ -87,6 +88,7 @@ def guess(record: Mapping[str, object], *, matched: Matched, questions: Collecti
     if "format" not in found:
         found["format"] = guess_format(path)
         flags.append(f"--format {found['format']}")
+    _check_stated(found)
     label = ""
     if found["format"] in ("csv", "jsonl"):
         label = _guess_columns(path, found, flags, matched)
@@ -97,6 +99,13 @@ def guess(record: Mapping[str, object], *, matched: Matched, questions: Collecti
         found["actor"] = f"import:{_plain(path.stem if path.is_file() else path.resolve().name)}"
         flags.append(f"--actor {found['actor']}")
     return Guess(found, tuple(flags))
+
+
+def _check_stated(record: Mapping[str, object]) -> None:
+    """Have wrong options refused as such, before they mislead a guess."""
+    name = str(record["format"])
+    of_format = {each.name for each in dataclasses.fields(format_named(name).options)}
+    format_options(name, {"question": "", "actor": ""} | {key: record[key] for key in of_format & set(record)})
 
 
 def _num_matched(lake: Lake, names: Sequence[str], rule: SubjectRule) -> int:
@@ -115,15 +124,26 @@ def _guess_columns(path: Path, found: dict[str, object], flags: list[str], match
     stated = found.get("columns")
     columns: dict[str, str] = dict(stated) if isinstance(stated, Mapping) else {}
     sample = sample_csv(path, found) if found["format"] == "csv" else sample_jsonl(path)
-    if not sample.rows:
+    if found["format"] == "csv" and "header" not in found and not columns and _is_no_header(sample, matched):
+        found["header"] = False
+        flags.append("--option header=false")
+        sample = sample_csv(path, found)
+    if not sample.names:
         return columns.get("label", "")
     before = dict(columns)
     if "subject" not in columns:
         columns["subject"] = _subject(path, sample, columns, matched)
     rest = [name for name in sample.names if name not in columns.values()]
     if found["format"] == "csv" and "label" not in columns and not found.get("layout"):
-        layout = "" if any(name.lower() in GENERIC_LABELS for name in rest) else layout_of(sample.cells(rest))
-        if layout and len(rest) > 1:
+        several = len(rest) > 1 and not any(name.lower() in GENERIC_LABELS for name in rest)
+        layout = layout_of(sample.cells(rest)) if several else ""
+        if several and not layout and sample.rows and all(is_share(cell) for row in sample.cells(rest) for cell in row):
+            raise ConfigError(
+                f"{path}: columns {', '.join(rest)} hold probabilities, which are not read from a column each: give "
+                "them a prefix (--option probs_prefix=p_) beside a label column, or write JSON lines with `probs`; "
+                "noughts and ones are read with --option layout=onehot or multihot"
+            )
+        if layout:
             found["layout"] = layout
             flags.append(f"--option layout={layout}")
     if "label" not in columns and not found.get("layout") and not (sample.has_value and "label" not in rest):
@@ -133,6 +153,12 @@ def _guess_columns(path: Path, found: dict[str, object], flags: list[str], match
     if news or before:
         found["columns"] = {role: name for role, name in columns.items() if role in before or role != name}
     return columns.get("label", "")
+
+
+def _is_no_header(sample: Sample, matched: Matched) -> bool:
+    if any(name.lower() in (*SUBJECT_NAMES, *GENERIC_LABELS) for name in sample.names):
+        return False
+    return bool(sample.names) and matched(sample.names) > 0
 
 
 def _subject(path: Path, sample: Sample, columns: Mapping[str, str], matched: Matched) -> str:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterable
 
 SHORTEST = 5
-"""Characters from which on one slip makes no other word."""
+"""Characters from which on one slip rarely makes another word."""
 
 
-def slip_of(name: str, known: Iterable[str]) -> str | None:
+def slip_of(name: str, known: Iterable[str], *, shortest: int = SHORTEST) -> str | None:
     """Return the known name that differs from `name` in case, blanks or hyphens alone, or by one slip.
 
     A slip is one character more, fewer, other or swapped with its neighbour, no digit: round1 and round2 are two.
     """
     for other in sorted(known):
-        if other != name and (_folded(other) == _folded(name) or _one_slip(name.casefold(), other.casefold())):
+        same = _folded(other) == _folded(name)
+        if other != name and (same or _one_slip(name.casefold(), other.casefold(), shortest)):
             return other
     return None
 
@@ -24,8 +25,8 @@ def _folded(name: str) -> str:
     return re.sub(r"[\s_\-]+", "", name.casefold())
 
 
-def _one_slip(one: str, other: str) -> bool:
-    if min(len(one), len(other)) < SHORTEST or abs(len(one) - len(other)) > 1:
+def _one_slip(one: str, other: str, shortest: int) -> bool:
+    if min(len(one), len(other)) < shortest or abs(len(one) - len(other)) > 1:
         return False
     start = 0
     while start < min(len(one), len(other)) and one[start] == other[start]:

@@ -78,6 +78,8 @@ def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[
             tell_notes(lake, query(lake, "select * from items where kind = 'note'", inputs={"items": items}), record)
             _judge(lake, items, source, chosen, record)
             _absorb(lake, items, source, content, record)
+            if not record.counts["read"]:
+                record.note("nothing_read", f"{path} holds no answers")
     return record.finished()
 
 

@@ -14,6 +14,9 @@ from lakehouse.opinions.similar import slip_of
 from lakehouse.query import fetch, query
 from lakehouse.steps import StepRecord
 
+SHORTEST_ACTOR = 3
+"""Names of people are shorter than those of questions, and this is a note and no error."""
+
 logger = logging.getLogger(__name__)
 
 NOTES = """
@@ -101,11 +104,13 @@ def tell_names(
         record.note("new_question", f"question `{name}` is asked for the first time in this lake")
     known = {row["actor_id"] for row in fetch(lake, "select actor_id from silver.actors")}
     for name in sorted(set(actors) - known):
-        meant = slip_of(name, known)
+        kind, _, plain = name.partition(":")
+        others = [other.partition(":")[2] for other in known if other.startswith(f"{kind}:")]
+        meant = slip_of(plain, others, shortest=SHORTEST_ACTOR)
         if meant is not None:
             record.note(
-                "similar_actor", f"actor `{name}` is new in this lake; if `{meant}` was meant, take the import back "
-                "(petrel retract) and import it again"
+                "similar_actor", f"actor `{name}` is new in this lake; if `{kind}:{meant}` was meant, take the import "
+                "back (petrel retract) and import it again"
             )
 
 

@@ -141,3 +141,82 @@ def test_a_folder_of_files_is_read_by_name(tmp_path):
     (tmp_path / "b.csv").write_text("subject,label\n2.jpg,dog\n")
     (tmp_path / "a.csv").write_text("subject,label\n1.jpg,cat\n")
     assert said(tmp_path) == [("1.jpg", "cat"), ("2.jpg", "dog")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_delimiter_is_found_and_noted_where_it_is_no_comma(file, delimiter):
+    file.write_text(f"subject{delimiter}label\n1.jpg{delimiter}cat\n")
+    found = items("csv", file)
+    assert found[-1].value == "cat"
+    assert [each.rule for each in found[:-1]] == ([] if delimiter == "," else ["delimiter"])
+    assert said(file, delimiter="tab" if delimiter == "\t" else delimiter) == [("1.jpg", "cat")]
+
+
+def test_a_delimiter_inside_names_does_not_mislead(file):
+    file.write_text('subject,"label; all"\n1.jpg,cat\n')
+    assert said(file, columns={"label": "label; all"}) == [("1.jpg", "cat")]
+
+
+def test_the_line_in_which_excel_tells_the_delimiter_is_no_record(file):
+    file.write_text("sep=;\nsubject;label\n1.jpg;cat\n")
+    assert said(file) == [("1.jpg", "cat")]
+
+
+def test_blanks_around_the_names_of_columns_are_no_part_of_them(file):
+    file.write_text("subject, label \n1.jpg,cat\n")
+    assert said(file) == [("1.jpg", "cat")]
+
+
+def test_another_encoding_is_read_where_it_is_asked_for(file):
+    file.write_bytes("subject,label\n1.jpg,grün\n".encode("cp1252"))
+    assert rules("csv", file) == [("labels.csv:2", "not_utf8")]
+    assert "--option encoding=cp1252" in items("csv", file)[0].reason
+    assert said(file, encoding="cp1252") == [("1.jpg", "grün")]
+    for wrong in ("utf-16", "klingon", "rot13"):
+        with pytest.raises(ConfigError, match="encoding"):
+            items("csv", file, encoding=wrong)
+
+
+def test_utf_16_without_its_mark_is_refused_too(file):
+    file.write_bytes("subject,label\n1.jpg,cat\n".encode("utf-16-le"))
+    with pytest.raises(IngestError, match="UTF-16 without its mark"):
+        items("csv", file)
+
+
+def test_advice_about_columns_works_on_the_command_line(file):
+    file.write_text("image,label\n1.jpg,cat\n")
+    with pytest.raises(IngestError, match=r"no column 'subject' for subject.*--column subject=NAME"):
+        items("csv", file)
+
+
+HOT = "subject,cat,dog\n1.jpg,1,0\n2.jpg,0.0,TRUE\n3.jpg,1,1\n4.jpg,0,0\n5.jpg,0.7,0.3\n6.jpg,,1\n"
+
+
+def test_one_column_per_class_gives_the_class_that_is_set(file):
+    file.write_text(HOT)
+    found = items("csv", file, layout="onehot")
+    assert [(each.value_kind, each.value) for each in found[:2]] == [("label", "cat"), ("label", "dog")]
+    assert rules("csv", file, layout="onehot") == [
+        ("labels.csv:4", "not_one_hot"), ("labels.csv:5", "not_one_hot"), ("labels.csv:6", "soft_label"),
+        ("labels.csv:7", "not_zero_or_one"),
+    ]
+
+
+def test_several_columns_set_are_several_labels_and_none_is_the_answer_that_none_applies(file):
+    file.write_text(HOT)
+    found = items("csv", file, layout="multihot")
+    assert [(each.value_kind, each.value) for each in found[:4]] == [
+        ("labels", ("cat",)), ("labels", ("dog",)), ("labels", ("cat", "dog")), ("labels", ()),
+    ]
+    assert [rule for _, rule in rules("csv", file, layout="multihot")] == ["soft_label", "not_zero_or_one"]
+
+
+def test_columns_with_a_role_are_no_classes_and_classes_can_be_named(file):
+    file.write_text("subject,cat,dog,who,width\n1.jpg,1,0,human:bo,300\n")
+    found = answers("csv", file, layout="onehot", classes=["cat", "dog"], columns={"actor": "who"})
+    assert [(each.actor_id, each.value) for each in found] == [("human:bo", "cat")]
+    assert rules("csv", file, layout="onehot", columns={"actor": "who"}) == [("labels.csv:2", "not_zero_or_one")]
+    with pytest.raises(IngestError, match="no column 'dgo' of `classes`; did you mean `dog`"):
+        items("csv", file, layout="onehot", classes=["cat", "dgo"])
+    with pytest.raises(ConfigError, match="no label column"):
+        items("csv", file, layout="onehot", columns={"label": "cat"})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.errors import ConfigError
 from lakehouse.opinions.answer import Region
 from tests.opinions.making import answers, items, rules
 
@@ -75,3 +76,34 @@ def test_a_bad_line_is_rejected_with_its_number_and_the_next_one_read(file, line
 def test_an_unknown_key_is_named_with_the_nearest_one(file):
     file.write_text('{"subject": "1.jpg", "lable": "cat"}\n')
     assert "did you mean `label`" in items("jsonl", file)[0].reason
+
+
+def test_keys_of_their_own_are_named_by_role_inside_objects_too(file):
+    file.write_text(
+        '{"image": {"file": "1.jpg"}, "class": "cat", "at": "2024-05-01", "width": 3}\n'
+        '{"image": {"file": "2.jpg"}, "class": "dog", "actor": "human:bo", "height": 4}\n'
+    )
+    columns = {"subject": "image.file", "label": "class", "time": "at"}
+    found = items("jsonl", file, columns=columns)
+    assert [(each.subject_key, each.value, each.actor_id) for each in found[:2]] == [
+        ("1.jpg", "cat", "human:ann"), ("2.jpg", "dog", "human:bo"),
+    ]
+    assert found[0].event_time is not None
+    assert (found[2].rule, found[2].text) == ("keys_not_read", "keys that no column names are not read: height, width")
+
+
+def test_a_key_with_a_dot_in_its_name_is_found_as_it_stands(file):
+    file.write_text('{"image.file": "1.jpg", "label": "cat"}\n')
+    assert answers("jsonl", file, columns={"subject": "image.file"})[0].subject_key == "1.jpg"
+
+
+def test_a_line_without_the_named_key_is_rejected_with_advice(file):
+    file.write_text('{"img": "1.jpg", "label": "cat"}\n')
+    assert "--column subject=" in items("jsonl", file)[0].reason
+    assert rules("jsonl", file, columns={"subject": "image"}) == [("answers.jsonl:1", "no_subject")]
+    assert rules("jsonl", file, columns={"label": "img"}) == [("answers.jsonl:1", "duplicate_key")]
+
+
+def test_a_role_that_there_is_not_is_named_with_the_nearest_one(file):
+    with pytest.raises(ConfigError, match=r"jsonl: columns.lable is no role; did you mean `label`"):
+        items("jsonl", file, columns={"lable": "class"})

@@ -111,4 +111,6 @@ def reject(where: str, rule: str, reason: str, raw: str | None = None) -> Reject
 def _without_bom(line: bytes, path: Path) -> bytes:
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise IngestError(f"{path}: is UTF-16; save it as UTF-8")
+    if b"\x00" in line[:2]:
+        raise IngestError(f"{path}: begins as UTF-16 without its mark does; save it as UTF-8")
     return line.removeprefix(b"\xef\xbb\xbf")

@@ -50,12 +50,16 @@ def hot_value(cells: Mapping[str, str], layout: str) -> Value:
     return found[0]
 
 
-def _neither(name: str, text: str) -> RejectedInputError:
+def is_share(text: str) -> bool:
+    """Whether a cell holds a number from 0 to 1."""
     try:
-        share = float(text)
+        return 0 <= float(text) <= 1
     except ValueError:
-        share = -1.0
-    if 0 < share < 1:
+        return False
+
+
+def _neither(name: str, text: str) -> RejectedInputError:
+    if is_share(text):
         return RejectedInputError(
             "soft_label", f"class {name!a:.80} has {text!a:.40}, a probability; columns of classes hold 0 or 1. Give "
             "probabilities a prefix (--option probs_prefix=p_) beside a label column, or write JSON lines with `probs`"

@@ -62,8 +62,8 @@ def records(path: Path, dialect: Dialect, *, wanted: Collection[str] = ()) -> It
     with Lines(path, limit=dialect.max_record_bytes) as lines:
         delimiter = dialect.delimiter or _delimiter(lines, dialect, wanted)
         if not dialect.delimiter and delimiter != DELIMITERS[0]:
-            shown = "\\t" if delimiter == "\t" else delimiter
-            text = f"columns are read as separated by {shown!r}; if by another, --option delimiter="
+            shown = "a tab" if delimiter == "\t" else repr(delimiter)
+            text = f"columns are read as separated by {shown}; if by another, say so: --option delimiter="
             yield Note(path.name, "delimiter", text)
         while True:
             taken: list[Line] = []
