@@ -121,9 +121,7 @@ def batch_opinions(lake: Lake, batch: Batch) -> int:
     return int(fetch(lake, text, params={"batch": batch.batch_id})[0]["n"])
 
 
-def _register(
-    lake: Lake, items: Relation, settled: Relation, job: Import, record: StepRecord
-) -> list[Inserted]:
+def _register(lake: Lake, items: Relation, settled: Relation, job: Import, record: StepRecord) -> list[Inserted]:
     # A rejected answer teaches nothing: its label would take a class number for ever.
     taken = f"""
         select question_id, question_version, value_kind, labels, actor_id from items i where kind = 'answer' and
@@ -150,7 +148,7 @@ def _register(
     known = {actor.actor_id: actor for actor in job.actors}
     named = sorted({row["actor_id"] for row in ids} | set(known))
     actors = [known.get(actor_id) or actor_from(actor_id) for actor_id in named]
-    new = {name for name, _ in kinds} | ({job.asked.question_id} if job.asked and kinds else set())
+    new = {name for name, _ in kinds} | ({job.asked.question_id} if job.asked else set())
     tell_names(lake, new, named, record, create=job.new_question)
     # All rows before the first write: what contradicts the lake is refused whole.
     questions, entries = question_rows(lake, job.asked, kinds, labels)

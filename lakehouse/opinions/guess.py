@@ -15,13 +15,15 @@ import pyarrow as pa
 
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.opinions.answer import Answer
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.csv_hot import is_share, layout_of
 from lakehouse.opinions.formats.sample import Sample, sample_csv, sample_jsonl
 from lakehouse.opinions.guess_format import guess_format
-from lakehouse.opinions.items import ITEMS
+from lakehouse.opinions.items import ITEMS, answer_row
+from lakehouse.opinions.matching import match_subjects
 from lakehouse.opinions.source import OpinionSource, opinion_source_from
-from lakehouse.opinions.subjects import SubjectRule, key_forms, key_kind, match_subjects
+from lakehouse.opinions.subjects import SubjectRule
 from lakehouse.query import fetch
 
 SUBJECT_NAMES = (
@@ -110,12 +112,11 @@ def _check_stated(record: Mapping[str, object]) -> None:
 
 def _num_matched(lake: Lake, names: Sequence[str], rule: SubjectRule) -> int:
     keys = [name for name in dict.fromkeys(names) if name][:MAX_MATCHED]
-    rows = [
-        {"kind": "answer", "subject_key": key, "key_kind": kind, "forms": key_forms(key, kind)}
-        for key, kind in ((key, key_kind(key, rule.match)) for key in keys)
-    ]
+    asked = [Answer(actor_id="", question_id="", subject_key=key, value=key) for key in keys]
+    rows = [answer_row(each, identity=None, match=rule.match) for each in asked]
     items = lake.engine.stage(lake.engine.from_arrow(pa.Table.from_pylist(rows, schema=ITEMS)))
-    found = fetch(lake, "select count(*) as n from found", inputs={"found": match_subjects(lake, items, rule)})
+    matches = match_subjects(lake, items, rule, guess=False)
+    found = fetch(lake, "select count(*) as n from found", inputs={"found": matches})
     return int(found[0]["n"])
 
 

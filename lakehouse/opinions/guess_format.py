@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.formats.imagefolder import IMAGES
+from lakehouse.media.sniff import claimed
 
 ENDINGS = {
     ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "voc",
 }
+MEDIA = ("image/", "audio/", "video/")
 MAX_NAMES = 10_000
 """Names that are looked at in a folder."""
 
@@ -44,7 +45,7 @@ def guess_format(path: Path) -> str:
 def _kinds(path: Path) -> Iterator[str]:
     for folder, name in itertools.islice(_names(path), MAX_NAMES):
         ending = os.path.splitext(name)[1].lower()
-        if ending in IMAGES and folder:
+        if folder and (claimed(name) or "").startswith(MEDIA):
             yield "imagefolder"
         elif ending in ENDINGS and (not folder or ENDINGS[ending] == "voc"):
             yield ENDINGS[ending]

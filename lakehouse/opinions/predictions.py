@@ -19,7 +19,6 @@ from lakehouse.opinions.formats.jsonl import JsonlOptions, answer_from
 from lakehouse.opinions.items import ITEMS, ReadPlan, item_batches
 from lakehouse.opinions.questions import Question, rules_of
 from lakehouse.opinions.subjects import SubjectRule
-from lakehouse.opinions.telling import tell_notes
 from lakehouse.receipts import Receipt
 from lakehouse.steps import step
 from schemas.canonical import canonical_json
@@ -70,8 +69,6 @@ def record_opinions(
         options = JsonlOptions(question=name, actor=who.actor_id, question_version=version)
         plan = ReadPlan(rules=rules_of(lake, asked), now=lake.clock(), match="sha256", valid_time=said_at)
         items = pa.Table.from_batches(item_batches(_items(rows, options), plan), schema=ITEMS)
-        staged = lake.engine.stage(lake.engine.from_arrow(items))
-        tell_notes(lake, staged, record)
         content = Content(
             source=source,
             system="",
@@ -92,7 +89,7 @@ def record_opinions(
                 max_rejected_share=max_rejected_share,
                 new_question=asked is not None,
             )
-            absorb(lake, staged, job, record)
+            absorb(lake, lake.engine.stage(lake.engine.from_arrow(items)), job, record)
     return record.finished()
 
 

@@ -106,8 +106,8 @@ def test_the_format_of_a_folder_is_known_by_what_is_in_it(tmp_path, names, found
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["cat/1.jpg", "labels.csv"], "say which: --format csv or --format imagefolder"), (["readme.md"], "say what it is"),
-     (["1.jpg"], "no folder of pictures per class")],
+    [(["cat/1.jpg", "labels.csv"], "say which: --format csv or --format imagefolder"),
+     (["readme.md"], "say what it is"), (["1.jpg"], "no folder of pictures per class")],
 )
 def test_a_folder_that_is_several_things_or_none_is_asked_back(tmp_path, names, message):
     for name in names:
