@@ -82,7 +82,7 @@ def test_the_command_imports_what_its_arguments_say_and_again_adds_nothing(photo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --format, --path, --question and --actor, or --pipeline FILE"),
+        ([], "give --path FILE or FOLDER, or --pipeline FILE"),
         (["--format", "csv", "--path", "a", "--question", "q", "--actor", "human:a", "--column", "subject"],
          "--column subject: expected NAME=VALUE"),
     ],
