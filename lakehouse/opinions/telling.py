@@ -88,7 +88,7 @@ def tell_notes(lake: Lake, rows: Relation, record: StepRecord) -> None:
 def tell_names(
     lake: Lake, questions: Collection[str], actors: Collection[str], record: StepRecord, *, create: bool
 ) -> None:
-    """Note questions that are asked for the first time, and actors that look like others that are known.
+    """Note questions that are new in a lake that knows others, and actors that look like others that are known.
 
     Raises:
         ConfigError: If a new question looks like a slip of a known one and `create` is False.
@@ -101,7 +101,9 @@ def tell_names(
                 f"question `{name}` is new in this lake; did you mean `{meant}`? If it is another question, say so: "
                 "--new-question (new_question = true)"
             )
-        record.note("new_question", f"question `{name}` is asked for the first time in this lake")
+        if asked:
+            shown_names = ", ".join(sorted(asked))
+            record.note("new_question", f"question `{name}` is asked for the first time; this lake knew {shown_names}")
     known = {row["actor_id"] for row in fetch(lake, "select actor_id from silver.actors")}
     for name in sorted(set(actors) - known):
         kind, _, plain = name.partition(":")

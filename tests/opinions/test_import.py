@@ -347,5 +347,5 @@ def test_evidence_against_the_origin_of_boxes_is_told(photos, tmp_path):
             f"<annotation><filename>{name}.jpg</filename><object><name>x</name>{box}</object></annotation>"
         )
     receipt = import_opinions(photos, csv_source(tmp_path / "x", format="voc"))
-    assert [note.rule for note in receipt.notes] == ["voc_options", "outside_frame", "new_question"]
+    assert [note.rule for note in receipt.notes] == ["voc_options", "outside_frame"]
     assert receipt.notes[0].example.startswith("2 of 2 boxes begin at 0, which counting from 1 rules out")
