@@ -10,7 +10,7 @@ from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
-from lakehouse.tables import head, table_path
+from lakehouse.tables import check_columns, head, table_path
 from schemas.tables import BY_NAME
 
 Pins = Mapping[str, int]
@@ -69,7 +69,9 @@ def _resolve(
     if name in BY_NAME:
         table = BY_NAME[name]
         version = pins[name] if name in pins else head(lake.root, table)
-        return lake.engine.scan(table_path(lake.root, table), version)
+        found = lake.engine.scan(table_path(lake.root, table), version)
+        check_columns(table, found)
+        return found
     views = view_texts()
     if name in views:
         return query(lake, views[name], params=params, pins=pins)

@@ -166,6 +166,7 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
             fresh, added = offered, all_offered
             if held.rows and added.rows:
                 known = engine.scan(path, before)
+                check_columns(table, known)
                 fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
                 fresh = engine.stage(fresh)
                 added = relation_digest(engine, fresh)
@@ -195,6 +196,20 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
         f"take our lock; stop it and run again ({path})"
     )
+
+
+def check_columns(table: Table, found: Relation) -> None:
+    """Check that a table of a lake has the columns of its definition.
+
+    Raises:
+        TableError: If some are missing; another version of Petrel made the lake.
+    """
+    missing = [name for name in table.column_names if name not in found.columns]
+    if missing:
+        raise TableError(
+            f"{table.name}: has no column {', '.join(missing)}: another version of Petrel made this lake; work on it "
+            "with that version, or land its sources into a new lake"
+        )
 
 
 def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], *, step: str) -> Inserted:

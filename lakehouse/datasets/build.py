@@ -11,8 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.classes import classes_of
-from lakehouse.datasets.groups import leak_groups
+from lakehouse.datasets.empty import why_empty
+from lakehouse.datasets.groups import LeakGroups, leak_groups
 from lakehouse.datasets.labels import heard_opinions, tally
+from lakehouse.datasets.moves import check_moves
+from lakehouse.datasets.official import assigned, official_splits, without_column
 from lakehouse.datasets.own_fields import own_fields, with_values
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
@@ -56,7 +59,8 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
     Raises:
         RecipeError: If the selection gives no `entity_id`, or columns that cannot be fields, nothing is selected,
             nobody ever asked the question, a label has no number in its label set, no entity has the group key of the
-            split, or a stratum is short.
+            split, something is in two official splits, nobody becomes a member, a stratum is short, or members of the
+            version before would change their split.
         QueryRefusedError: If the selection is not one read-only query.
     """
     _check_selection(recipe)
@@ -72,17 +76,26 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
 def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     heard = heard_opinions(lake, recipe, pins) if recipe.question else None
     groups = leak_groups(lake, recipe, pins)
+    official = official_splits(lake, recipe, pins)
     classes = () if heard is None else classes_of(lake, recipe, pins, heard[1])
-    inputs = inputs_of(lake, recipe, pins, heard=heard, classes=classes, groups=groups)
+    inputs = inputs_of(lake, recipe, pins, heard=heard, classes=classes, groups=groups, official=official)
     dataset_id = inputs.version_id(recipe)
     record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
     known = _known(lake, dataset_id)
     if known is None:
         votes = None if heard is None else tally(lake, heard[1])
-        picked, fields = _picked(lake, recipe, pins)
-        rows = None if groups is None else groups.rows
-        considered = consider(lake, recipe, picked, tally=votes, groups=rows, pins=pins)
-        _write(lake, recipe, inputs, classes, fields, dataset_id, considered, record)
+        selection = _selection(lake, recipe, pins)
+        picked, fields = _picked(lake, recipe, without_column(recipe, selection), pins)
+        considered = consider(
+            lake,
+            recipe,
+            picked,
+            tally=votes,
+            groups=None if groups is None else groups.rows,
+            official=None if official is None else assigned(lake, recipe, official, selection, groups, pins, record),
+            pins=pins,
+        )
+        _write(lake, recipe, inputs, classes, fields, groups, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if known is None:
         raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
@@ -101,6 +114,7 @@ def _write(
     inputs: Inputs,
     classes: tuple[str, ...],
     fields: Mapping[str, str],
+    groups: LeakGroups | None,
     dataset_id: str,
     considered: Relation,
     record: StepRecord,
@@ -109,6 +123,9 @@ def _write(
     members = _hashed(lake, members, DATASET_MEMBERS)
     exclusions = _hashed(lake, exclusions, DATASET_EXCLUSIONS)
     _check_strata(lake, recipe, members, considered)
+    if count_rows(lake, members) == 0:
+        raise RecipeError(f"recipe {recipe.name}: no entity becomes a member: {why_empty(lake, recipe, exclusions)}")
+    check_moves(lake, recipe, members, groups, inputs.pins, record)
     digest = relation_digest(lake.engine, members)
     kept = insert(lake, DATASET_MEMBERS, members, step="build")
     left = insert(lake, DATASET_EXCLUSIONS, exclusions, step="build")
@@ -138,7 +155,7 @@ def _check_selection(recipe: Recipe) -> None:
         raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}") from error
 
 
-def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, dict[str, str]]:
+def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
     try:
         found = user_query(
@@ -152,8 +169,12 @@ def _picked(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, dict[str,
         raise RecipeError(
             f"recipe {recipe.name}: select.sql returns {', '.join(found.column_names)}; it must return entity_id"
         )
-    fields = own_fields(recipe, found)
-    ids = with_values(recipe, found, fields)
+    return found
+
+
+def _picked(lake: Lake, recipe: Recipe, selection: pa.Table, pins: Pins) -> tuple[Relation, dict[str, str]]:
+    fields = own_fields(recipe, selection)
+    ids = with_values(recipe, selection, fields)
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
     picked = lake.engine.from_arrow(ids)
@@ -217,4 +238,6 @@ def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:
 def _split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int]:
     text = "select split, count(*) as n from members group by split"
     found = {row["split"]: row["n"] for row in fetch(lake, text, inputs={"members": members})}
+    if recipe.split.official:
+        return dict(sorted(found.items()))
     return {split: found.get(split, 0) for split in recipe.split.ratios}

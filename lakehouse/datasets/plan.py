@@ -17,7 +17,7 @@ from schemas.canonical import BUCKET_BITS
 from schemas.tables import ENTITIES
 
 CONSIDERED = """
-select e.entity_id, {group} as group_id, {place} as place, {stratum} as stratum,
+select e.entity_id, {group} as group_id, {place} as place, {official} as official, {stratum} as stratum,
     t.label, t.label_share, t.label_votes, t.all_votes, p.fields_json,
     petrel_bucket(e.entity_id, $seed) as bucket,
     case {reasons} end as reason
@@ -25,6 +25,7 @@ from picked p
 join {entities} e on e.entity_id = p.entity_id
 {votes}
 {groups}
+{splits}
 """
 
 
@@ -33,7 +34,8 @@ class Reason(NamedTuple):
 
     Attributes:
         name: As it stands in gold.dataset_exclusions.
-        when: SQL over the aliases of `CONSIDERED`; `{stratum}` stands for the cell.
+        when: SQL over the aliases of `CONSIDERED`; `{stratum}` stands for the cell, `{official}` and `{several}` for
+            what is stated about the split.
         detail: SQL over the columns of `CONSIDERED`: the numbers behind it, for a person.
     """
 
@@ -55,6 +57,8 @@ REASONS = (
     Reason("below_share", "$asks and t.label_share < $min_share",
            "concat('the leading label has less than the share asked for, of ', cast(all_votes as varchar), ' votes')"),
     Reason("missing_stratum", "{stratum} is null", "'a stratum column is NULL'"),
+    Reason("several_splits", "{several}", "'it, or its leak group, is in several official splits'"),
+    Reason("no_split", "$split_stated and {official} is null", "'nothing states its split'"),
 )
 """In the order in which they are given: the first that applies counts."""
 
@@ -89,7 +93,10 @@ def split_ranges(ratios: Mapping[str, float]) -> list[tuple[str, int]]:
 
     Integer limits, so that every engine and Python cut at the same place.
     """
-    ends = [round(total * (1 << BUCKET_BITS)) for total in itertools.accumulate(ratios.values())]
+    # Shares may add up to a little more than 1 before the last, which may be 0.
+    ends = [
+        min(round(total * (1 << BUCKET_BITS)), 1 << BUCKET_BITS) for total in itertools.accumulate(ratios.values())
+    ]
     ends[-1] = 1 << BUCKET_BITS
     return list(zip(ratios, ends, strict=True))
 
@@ -120,14 +127,23 @@ def consider(
     *,
     tally: Relation | None,
     groups: Relation | None,
+    official: Relation | None = None,
     pins: Pins,
 ) -> Relation:
     """Return every picked entity with its label, stratum, group and, if it is out, the reason."""
     stratum = _stratum(recipe)
     wide = any(name not in {"label", *ENTITIES.column_names} for name in recipe.strata.by)
+    if official is None:
+        stated = {"official": "cast(null as varchar)", "several": "false"}
+    else:
+        stated = {"official": "o.split", "several": "coalesce(o.several, false)"}
     text = CONSIDERED.format(
         stratum=stratum,
-        reasons=" ".join(f"when {each.when.format(stratum=stratum)} then '{each.name}'" for each in REASONS),
+        reasons=" ".join(
+            f"when {each.when.format(stratum=stratum, **stated)} then '{each.name}'" for each in REASONS
+        ),
+        official=stated["official"],
+        splits="" if official is None else "left join official o on o.entity_id = e.entity_id",
         votes=UNLABELLED if tally is None else "left join tally t on t.entity_id = e.entity_id",
         group="e.entity_id" if groups is None else "coalesce(g.group_id, e.entity_id)",
         place="e.entity_id" if groups is None else "coalesce(g.anchor_id, e.entity_id)",
@@ -139,6 +155,8 @@ def consider(
         inputs["leak_groups"] = groups
     if tally is not None:
         inputs["tally"] = tally
+    if official is not None:
+        inputs["official"] = official
     params = {
         "seed": recipe.seed,
         "asks": bool(recipe.question),
@@ -147,6 +165,7 @@ def consider(
         "min_share": recipe.label.min_share,
         "rgb": recipe.image.pixels == "rgb",
         "pictures": fetch(lake, PICTURES, inputs={"picked": picked}, pins=pins)[0]["n"] > 0,
+        "split_stated": official is not None,
         "escape": "\\",
         "escaped_escape": "\\\\",
         "escaped_bar": "\\|",
@@ -193,6 +212,8 @@ def _stratum(recipe: Recipe) -> str:
 
 
 def _split(recipe: Recipe) -> str:
+    if recipe.split.official:
+        return "official"
     ranges = split_ranges(recipe.split.ratios)
     # Salted, so that the place in the quota and the split are independent choices.
     bucket = "petrel_bucket(concat('split|', place), $split_seed)"

@@ -13,7 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from lakehouse.datasets.recipe import Recipe
+from lakehouse.datasets.recipe import Recipe, official_place
 from lakehouse.dimensions.registry import Extractor, extractors
 from lakehouse.sql import tree as sql_tree
 from lakehouse.sql.views import view_texts
@@ -59,7 +59,7 @@ def tables_read(recipe: Recipe) -> set[str]:
         names |= {DIMENSIONS.name}
     if recipe.question:
         names |= {OPINIONS.name, ACTORS.name, QUESTIONS.name, LABEL_SETS.name}
-    if recipe.split.group:
+    if recipe.split.group or recipe.split.official.startswith(("folder:", "key:")):
         names |= {ENTITY_SOURCES.name}
     return names
 
@@ -68,6 +68,8 @@ def dimensions_read(recipe: Recipe) -> DimensionsRead:
     """Return which measurements a recipe reads, by the names in its SQL and in its strata."""
     known = {dimension.name for each in extractors() for dimension in each.dimensions}
     read = known.intersection(recipe.strata.by)
+    if recipe.split.official.startswith("column:"):
+        read |= known.intersection([official_place(recipe.split.official)[1]])
     views = _views_of(recipe.select.sql)
     if DIMENSIONS.name in tables_of(recipe.select.sql) and not views <= {WIDE}:
         return DimensionsRead(frozenset(read), all=True)

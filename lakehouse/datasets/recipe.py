@@ -19,8 +19,11 @@ from schemas.opinions import ACTOR_KINDS
 POLICIES = ("majority", "soft")
 PIXELS = ("rgb", "native")
 TIES = ("exclude", "lowest")
+ON_JOIN = ("fail", "keep")
+ON_CONFLICT = ("fail", "exclude")
 RATIO_TOLERANCE = 1e-9
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+OFFICIAL = {"column": COLUMN, "folder": re.compile(r"[0-9]{1,3}"), "key": re.compile(r".+")}
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,99}")
 SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
@@ -86,13 +89,27 @@ class Split:
     Attributes:
         ratios: Split -> share; shares add up to 1. The order given is the order of the hash ranges.
         group: Name of a group key whose values stay together, an entity without one on its own; a key that no
-            picked entity has is an error. "" for every entity on its own.
+            picked entity has is an error. "" for every entity on its own. A group's place is that of its oldest
+            entity, so that nothing that comes later moves it.
+        official: Where the split stands in the data, in place of ratios: `column:NAME` (of the selection, else of
+            `entities_wide`), `folder:LEVEL` (of the path inside the drop, the first is 0) or `key:NAME` (a group
+            key). Nothing stated leaves an entity out with reason no_split.
+        names: Value that stands there -> split, where they differ: `{ valid = "val" }`; "" for a value that is no
+            split.
+        on_join: Where two groups that both existed turn out to be one, old members of the younger one change their
+            split. `fail` stops the build and names them, `keep` builds and notes them (`moved`).
+        on_conflict: Where an entity, or a leak group, is in two official splits: `fail` stops the build and names
+            them, `exclude` leaves them out with reason several_splits.
     """
 
     ratios: Mapping[str, float] = field(
         default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1}, metadata={CODEC: ORDERED}
     )
     group: str = ""
+    official: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    on_join: str = "fail"
+    on_conflict: str = "fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +180,9 @@ def parse_recipe(record: Mapping[str, object], *, where: str) -> Recipe:
     """Build a recipe from plain values; see `load_recipe`."""
     recipe = _build(Recipe, record, where)
     _check(recipe, where)
+    split = record.get("split")
+    if recipe.split.official and isinstance(split, Mapping) and "ratios" in split:
+        raise RecipeError(f"{where}: split.official takes the splits from the data; leave split.ratios out")
     return recipe
 
 
@@ -234,7 +254,37 @@ def _utc(value: datetime) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def official_place(text: str) -> tuple[str, str]:
+    """Return kind (`column`, `folder` or `key`) and name of `split.official`.
+
+    Raises:
+        ValueError: If it is none of these; the message says what would be.
+    """
+    kind, _, name = text.partition(":")
+    if kind in OFFICIAL and OFFICIAL[kind].fullmatch(name):
+        return kind, name.lower() if kind == "column" else name
+    raise ValueError(
+        f"{text!r}; use column:NAME, folder:LEVEL (0 is the first folder of the path in the drop) or key:NAME"
+    )
+
+
+def _check_official(recipe: Recipe, where: str) -> None:
+    split = recipe.split
+    if not split.official:
+        if split.names or split.on_conflict != "fail":
+            raise RecipeError(f"{where}: split.names and split.on_conflict belong to split.official; add it")
+        return
+    try:
+        official_place(split.official)
+    except ValueError as error:
+        raise RecipeError(f"{where}: split.official = {error}") from error
+    for value, name in split.names.items():
+        if name and not SPLIT.fullmatch(name):
+            raise RecipeError(f"{where}: split.names has {value!r} = {name!r}; use up to 100 letters, digits, _ and -")
+
+
 def _check(recipe: Recipe, where: str) -> None:
+    _check_official(recipe, where)
     if not NAME.fullmatch(recipe.name):
         # It becomes the name of a folder, and an argument of commands.
         raise RecipeError(f"{where}: name = {recipe.name!r}; use up to 100 lower-case letters a-z, digits, _ and -")
@@ -246,6 +296,8 @@ def _check(recipe: Recipe, where: str) -> None:
         ("label.ties", label.ties, TIES),
         ("image.pixels", recipe.image.pixels, PIXELS),
         *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),
+        ("split.on_join", recipe.split.on_join, ON_JOIN),
+        ("split.on_conflict", recipe.split.on_conflict, ON_CONFLICT),
     ]
     for name, value, known in chosen:
         if value not in known:

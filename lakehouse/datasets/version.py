@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lakehouse.datasets.groups import LeakGroups
+from lakehouse.datasets.official import Official
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.digest import relation_digest
@@ -66,6 +67,7 @@ def inputs_of(
     heard: tuple[Relation, Relation] | None,
     classes: tuple[str, ...],
     groups: LeakGroups | None,
+    official: Official | None = None,
 ) -> Inputs:
     """Return the digests behind the pins.
 
@@ -76,6 +78,7 @@ def inputs_of(
         heard: Actors and opinions that the label policy listens to; None if the recipe asks no question.
         classes: Labels in the order of their numbers, from `classes_of`; () if the recipe asks no question.
         groups: Leak groups; None if the recipe has no group key.
+        official: What folders or keys state about splits; None if the recipe splits by ratios.
     """
     dimensions = dimensions_read(recipe)
     # Of these only what is heard is content: a prediction, or the place a file lay at, changes no dataset.
@@ -94,6 +97,8 @@ def inputs_of(
         digests["heard.labels"] = sha256_text(text_json(classes))
     if groups is not None:
         digests["heard.groups"] = groups.digest
+    if official is not None and official.digest is not None:
+        digests["heard.splits"] = official.digest
     if recipe.as_of.known_at is not None:
         # The clock is part of such a recipe: what was known then is content now.
         digests["as_of.known_at"] = recipe.as_of.known_at.isoformat()

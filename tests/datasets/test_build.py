@@ -385,13 +385,18 @@ def test_bytes_that_were_seen_under_two_keys_join_their_groups(lake):
         for number in range(4)
     ]  # fmt: skip
     insert_rows(lake, ENTITY_SOURCES, again, step="test")
-    found = members(lake, build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})))
+    with pytest.raises(RecipeError, match=r"p00 and p20|p0. and p0. are one group now .*on_join = \"keep\""):
+        build(lake, recipe(split={"ratios": SPLITS, "group": "patient"}))
+    receipt = build(lake, recipe(split={"ratios": SPLITS, "group": "patient", "on_join": "keep"}))
+    found = members(lake, receipt)
     chain = [name for name in names if groups[name]["patient"] <= "p04"]
     assert {found[name]["group_id"] for name in chain} == {"p00"}
-    assert len({found[name]["split"] for name in chain}) == 1
-    assert len({apart[name]["split"] for name in chain}) > 1  # the case is one where it matters
-    others = [name for name in names if name not in chain]
-    assert {name: found[name]["split"] for name in others} == {name: apart[name]["split"] for name in others}
+    oldest = min(entity_id(name) for name in chain)
+    assert {found[name]["split"] for name in chain} == {expected_split(oldest, 0)}
+    moved = [name for name in names if found[name]["split"] != apart[name]["split"]]
+    assert moved  # the case is one where it matters
+    assert set(moved) < set(chain)
+    assert [(note.rule, note.count) for note in receipt.notes] == [("moved", len(moved))]
 
 
 def test_where_files_lay_does_not_change_the_version(lake):

@@ -40,6 +40,8 @@ SAID: dict[str, dict[str, object]] = {
     }},
     "ratios": {"split": {"ratios": {"test": 0.25, "train": 0.75}}},
     "a leak group": {"split": {"group": "patient"}},
+    "joins that are kept": {"split": {"group": "patient", "on_join": "keep"}},
+    "an official split": {"split": {"official": "folder:0", "names": {"valid": "val"}, "on_conflict": "exclude"}},
     "points in time": {"question": "animal", "as_of": {"valid_at": TIME, "known_at": TIME}},
 }  # fmt: skip
 
@@ -56,6 +58,8 @@ GOLDEN = {
     "strata": "83a8b423b05d16c129d3d95ccc300d1c",
     "ratios": "248f5e500efb57225ac212bc3439c268",
     "a leak group": "3f95bcc7a36506d8390b8f0aee279a7c",
+    "joins that are kept": "7d46a7c9f9521428f564cde3cf851074",
+    "an official split": "5368dfb7a231aa86aecc4637ca11d95a",
     "points in time": "d77aa179f559718562765050eba533a8",
 }
 

@@ -141,9 +141,10 @@ def test_an_object_that_is_not_its_hash_any_more_is_not_published(zoo):
     assert fetch(zoo, "select * from gold.materialisations") == []
 
 
-def test_a_dataset_without_members_is_refused_or_empty_and_never_half(zoo):
-    built(zoo, question="animal", label={"quorum": 99})
-    with pytest.raises(RecipeError, match=r"zoo.*no member"):
+def test_a_dataset_without_members_is_never_built_hence_never_published(zoo):
+    with pytest.raises(RecipeError, match=r"zoo: no entity becomes a member: .* below_quorum"):
+        built(zoo, question="animal", label={"quorum": 99})
+    with pytest.raises(RecipeError, match="no dataset `zoo`"):
         materialise(zoo, "zoo")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +91,17 @@ def test_a_commit_column_tells_which_version_first_held_a_row_whatever_the_clock
     ]
     assert rows[1]["created_at"] < rows[0]["created_at"]
     assert rows[2]["first_version"] == head(lake.root, ENTITIES)
+
+
+def test_a_lake_of_another_version_is_told_by_the_column_that_it_lacks(lake: Lake) -> None:
+    add_entities(lake, ["ann"])
+    path = table_path(lake.root, ENTITIES)
+    old = DeltaTable(path).to_pyarrow_table().drop_columns(["first_version"])
+    shutil.rmtree(path)
+    write_deltalake(path, old)
+    for work in (lambda: fetch(lake, "select entity_id from silver.entities"), lambda: add_entities(lake, ["bob"])):
+        with pytest.raises(TableError, match=r"silver\.entities: has no column first_version"):
+            work()
 
 
 def test_no_rows_make_no_commit(lake: Lake) -> None:
