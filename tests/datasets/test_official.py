@@ -184,6 +184,25 @@ def test_a_split_that_cannot_be_followed_is_refused_where_it_is_written(split, m
     assert message in str(caught.value)
 
 
+@pytest.mark.spark
+def test_both_engines_split_count_and_compare_alike(lake, spark_lake):
+    found = []
+    for each in (lake, spark_lake):
+        add_entities(each, NAMES, groups={"a": {"patient": "P"}, "b": {"patient": "P"}}, origins={"d": "synthetic"})
+        seen(each, "train/a.png=a", "test/b.png=b", "train/c.png=c", "valid/d.png=d")
+        add_opinions(each, [opinion(name, "human:ada", "x|y\\") for name in NAMES])
+        by = {"question": "animal", "strata": {"by": ["label", "origin"], "max": 9}}
+        official = {"official": "folder:0", "group": "patient", "on_conflict": "exclude", "names": {"valid": "val"}}
+        ratios = {"group": "patient", "ratios": {"train": 0.5, "test": 0.5}}
+        for split in (official, ratios, ratios | {"on_join": "keep"}):
+            receipt = build(each, parse_recipe({"name": "zoo", "split": split} | by, where="zoo.toml"))
+            found.append((receipt.details, dict(receipt.counts), [(note.rule, note.count) for note in receipt.notes]))
+            seen(each, "more/a.png=a", "more/e.png=e", groups={"a": {"patient": "Q"}, "e": {"patient": "Q"}})
+    assert found[:3] == found[3:]
+    strata = fetch(spark_lake, "select distinct stratum from gold.dataset_members order by stratum")
+    assert [row["stratum"] for row in strata] == ["x\\|y\\\\|real", "x\\|y\\\\|synthetic"]
+
+
 # --------------------------------------------------------------------------------- nobody in the end
 
 
