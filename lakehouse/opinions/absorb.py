@@ -178,7 +178,7 @@ def _refuse_many(lake: Lake, outputs: Relation, rejected: int, read: int, job: I
     raise IngestError(
         f"opinions {job.content.source}: {rejected:,} of {read:,} rows do not pass, more than the share of "
         f"{job.max_rejected_share:g} that may; nothing was written. First: {shown}. Mend the file or its options, "
-        "or allow more with max_rejected_share"
+        "or allow more: --option max_rejected_share=0.5"
     )
 
 

@@ -30,7 +30,7 @@ REASONS = {
     "ambiguous": (
         "ambiguous_repeat",
         "equals an earlier row in everything and has neither id nor time; say what such rows are: "
-        "repeat = event, duplicate or votes",
+        "repeat = event, duplicate or votes (--repeat)",
     ),
     "changed": (
         "changed_without_version",
