@@ -38,7 +38,7 @@ def label_id(text: str, what: str = "label") -> str:
         RejectedInputError: If it is empty, longer than 1,000 characters, or no clean text.
     """
     if not text:
-        raise RejectedInputError("empty_label", f"{what} is empty; an actor who declines says so: --option abstain=TEXT")
+        raise RejectedInputError("empty_label", f"{what} is empty; to decline, say so: --option abstain=TEXT")
     if len(text) > MAX_LABEL_CHARACTERS:
         raise RejectedInputError("label_too_long", f"{what} has {len(text):,} characters, at most 1,000 are kept")
     return unicodedata.normalize("NFC", check_text(text, what))
