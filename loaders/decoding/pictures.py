@@ -77,26 +77,33 @@ def jpeg_header(raw: Raw) -> JpegHeader | None:
 
     None: Pillow is to decide, after a closer look at the file.
     """
-    if raw[:3] != b"\xff\xd8\xff":
+    header, at = _frame_header(raw)
+    if header is None:
         return None
+    tables = bytes(raw[at : at + _TABLES])
+    scan = tables.find(b"\xff\xda") + 4
+    return header if scan < len(tables) and tables[scan] == header.components else None
+
+
+def _frame_header(raw: Raw) -> tuple[JpegHeader | None, int]:
+    """Return the frame header of a JPEG whose coding is ours, and where it stands."""
+    if raw[:3] != b"\xff\xd8\xff":
+        return None, 0
     at, end = 2, len(raw) - 9
     while at < end and raw[at] == 0xFF:
         marker = raw[at + 1]
         if 0xC0 <= marker <= 0xC2:
             height, width = raw[at + 5] << 8 | raw[at + 6], raw[at + 7] << 8 | raw[at + 8]
             components = raw[at + 9]
-            tables = bytes(raw[at : at + _TABLES])
-            scan = tables.find(b"\xff\xda") + 4
             is_ours = raw[at + 4] == 8 and components in (1, 3) and height > 0 < width
-            is_ours &= tables[scan : scan + 1] == bytes((components,))
-            return JpegHeader(height, width, components) if is_ours else None
+            return (JpegHeader(height, width, components) if is_ours else None), at
         if marker == 0xFF:  # a fill byte
             at += 1
         elif 0xC3 <= marker <= 0xDA and marker != 0xC4:  # another coding, or no frame header where one must be
-            return None
+            return None, at
         else:
             at += 2 + (raw[at + 2] << 8 | raw[at + 3])
-    return None
+    return None, at
 
 
 def picture_size(raw: Raw) -> tuple[int, int]:
@@ -105,7 +112,7 @@ def picture_size(raw: Raw) -> tuple[int, int]:
     Raises:
         DecodeError: If it is no picture that we read.
     """
-    header = jpeg_header(raw) or png_header(raw)
+    header = _frame_header(raw)[0] or png_header(raw)
     if header is not None:
         return header.height, header.width
     deep = raster_of(raw) if format_of(raw) == "PPM" else None
@@ -312,7 +319,10 @@ def _by_turbo(
     raw: Raw, out: Pixels, box: Box, whole: tuple[int, int], *, max_pixels: int, eighths: int = 8
 ) -> None:
     """Decode a box of a JPEG whose size, scaled, is `whole`: height and width."""
-    _past_junk(raw, lambda data: _by_library(data, out, box, whole, max_pixels, eighths))
+    try:
+        _by_library(raw, out, box, whole, max_pixels, eighths)
+    except ValueError:
+        _past_junk(raw, lambda data: _by_library(data, out, box, whole, max_pixels, eighths))
 
 
 def _past_junk(raw: Raw, decode: Callable[[Raw], None]) -> None:
