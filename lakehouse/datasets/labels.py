@@ -5,7 +5,7 @@ from __future__ import annotations
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.opinions.views import current_opinions_sql
+from lakehouse.opinions.views import capped_votes, current_opinions_sql, summed_votes
 from lakehouse.query import Pins, query
 from schemas.tables import ACTORS, OPINIONS
 
@@ -16,9 +16,9 @@ where o.question_id = $question and o.op = 'assert' and o.value_kind = 'label'
   and exists (select 1 from asked a where a.actor_id = o.actor_id)
 """
 
-TALLY = """
+TALLY = f"""
 with counted as (
-    select subject_id, label, cast(sum(votes) as bigint) as votes from heard group by subject_id, label
+    select subject_id, label, {summed_votes("votes")} as votes from heard group by subject_id, label
 ), ranked as (
     select subject_id, label, votes,
         row_number() over (partition by subject_id order by votes desc, label) as place,
@@ -27,14 +27,15 @@ with counted as (
 )
 select subject_id as entity_id,
     max(case when place = 1 then label end) as label,
-    cast(max(most) as bigint) as top_votes,
-    cast(sum(votes) as bigint) as all_votes,
+    {capped_votes("sum(votes)")} as all_votes,
     cast(max(most) as double) / cast(sum(votes) as double) as label_share,
     count(*) filter (where votes = most) as leaders,
-    petrel_votes(label, votes) as label_votes
+    petrel_votes(label, {capped_votes("votes")}) as label_votes
 from ranked group by subject_id
 """
-"""One row per entity that anybody answered about: leading label, votes, share, number of leaders."""
+"""One row per entity that anybody answered about: leading label, votes, share, number of leaders.
+
+Votes are compared as exact sums; what is kept of them is at most 2**63 - 1."""
 
 
 def heard_opinions(lake: Lake, recipe: Recipe, pins: Pins) -> tuple[Relation, Relation]:

@@ -77,30 +77,50 @@ select {COLUMNS} from standing where recency = 1
 """
 
 
-OPINION_VOTES = """
+MOST_VOTES = 2**63 - 1
+
+
+def summed_votes(votes: str) -> str:
+    """Return SQL of a sum of votes, exact whatever they are: a decimal, which no number of rows makes overflow.
+
+    A sum of bigint ends the query on one engine and wraps round on the other: two votes of 2**63 - 1 are enough.
+    """
+    return f"sum(cast({votes} as decimal(19, 0)))"
+
+
+def capped_votes(total: str) -> str:
+    """Return SQL of such a sum as a bigint; 2**63 - 1 means that or more."""
+    return f"cast(least({total}, {MOST_VOTES}) as bigint)"
+
+
+VOTED = f"""
 select o.subject_id, o.question_id, a.kind as actor_kind, o.label,
-       cast(sum(o.votes) as bigint) as votes, count(distinct o.actor_id) as num_actors
+       {summed_votes("o.votes")} as exact, count(distinct o.actor_id) as num_actors
 from current_opinions o join silver.actors a on a.actor_id = o.actor_id
 where o.op = 'assert' and o.value_kind = 'label'
 group by o.subject_id, o.question_id, a.kind, o.label
 """
 
-LABELS = """
-with tiered as (
+OPINION_VOTES = f"""
+select subject_id, question_id, actor_kind, label, {capped_votes("exact")} as votes, num_actors from ({VOTED}) voted
+"""
+
+LABELS = f"""
+with voted as ({VOTED}), tiered as (
     select *, case when actor_kind in ('human', 'pool') then 1 when actor_kind = 'import' then 2 end as tier
-    from opinion_votes
+    from voted
 ), best as (
     select subject_id, question_id, min(tier) as tier from tiered group by subject_id, question_id
 ), counted as (
-    select t.subject_id, t.question_id, t.label, cast(sum(t.votes) as bigint) as votes
+    select t.subject_id, t.question_id, t.label, sum(t.exact) as exact
     from tiered t join best b
       on b.subject_id = t.subject_id and b.question_id = t.question_id and b.tier = t.tier
     group by t.subject_id, t.question_id, t.label
 )
-select subject_id, question_id, label, votes,
-       cast(votes as double) / sum(votes) over (partition by subject_id, question_id) as share,
-       row_number() over (partition by subject_id, question_id order by votes desc, label) as rank,
-       count(*) over (partition by subject_id, question_id, votes) - 1 as tied_with
+select subject_id, question_id, label, {capped_votes("exact")} as votes,
+       cast(exact as double) / cast(sum(exact) over (partition by subject_id, question_id) as double) as share,
+       row_number() over (partition by subject_id, question_id order by exact desc, label) as rank,
+       count(*) over (partition by subject_id, question_id, exact) - 1 as tied_with
 from counted
 """
 
@@ -112,7 +132,8 @@ VIEWS: dict[str, View] = {
     ),
     "opinion_votes": View(
         OPINION_VOTES,
-        "Votes by label and kind of actor, over current opinions; predictions (kind model) included.",
+        "Votes by label and kind of actor, over current opinions; predictions (kind model) included. A sum of "
+        "9223372036854775807 means that or more.",
     ),
     "labels": View(
         LABELS,

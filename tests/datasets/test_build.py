@@ -569,3 +569,14 @@ def test_a_name_means_the_version_that_was_built_last_not_the_one_first_built_la
         ids.append(build(lake, recipe(seed=seed)).details["dataset_id"])
     assert ids[0] == ids[2] != ids[1]
     assert find_dataset(lake, "zoo").dataset_id == ids[0]
+
+
+def test_no_number_of_votes_makes_a_build_fail_or_turns_its_majority_round(lake):
+    add_entities(lake, NAMES[:3])
+    rows = said("n0:ada=dog", "n0:bob=dog", "n0:eve=cat", "n1:ada=cat", "n1:bob=dog")
+    add_opinions(lake, [row | {"votes": 2**63 - 1} for row in rows])
+    receipt = build(lake, recipe(**ASKING))
+    (kept,) = members(lake, receipt).values()
+    assert (kept["label"], round(kept["label_share"], 6)) == ("dog", 0.666667)
+    assert dict(kept["label_votes"]) == {"cat": 2**63 - 1, "dog": 2**63 - 1}
+    assert excluded(lake, receipt) == {"n1": "tie", "n2": "no_label"}

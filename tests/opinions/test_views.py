@@ -75,6 +75,28 @@ def test_the_views_do_not_depend_on_the_order_of_arrival(photos):
     assert found[0]["opinion_id"] == max(row["opinion_id"] for row in fetch(photos, "select opinion_id from opinions"))
 
 
+ABSURD = 2**63 - 1
+
+
+def absurd(lake) -> None:
+    """Rows that were there before imports refused them: x is a by two, y a and b alike, z a by three against b."""
+    add_entities(lake, ["x", "y", "z"])
+    said = [("x", "ann", "a"), ("x", "bo", "a"), ("y", "ann", "a"), ("y", "bo", "b"), ("z", "ann", "a"),
+            ("z", "bo", "a"), ("z", "cy", "a"), ("z", "di", "b")]  # fmt: skip
+    add_opinions(lake, [opinion(name, f"human:{who}", label, votes=ABSURD) for name, who, label in said])
+
+
+def test_no_number_of_votes_makes_the_sums_of_the_views_fail(photos):
+    absurd(photos)
+    rows = fetch(photos, "select subject_id, label, votes, share, rank from labels order by subject_id, rank")
+    found = [(row["subject_id"], row["label"], row["votes"], round(row["share"], 6)) for row in rows]
+    assert sorted(found) == sorted([
+        (entity_id("x"), "a", ABSURD, 1.0), (entity_id("y"), "a", ABSURD, 0.5), (entity_id("y"), "b", ABSURD, 0.5),
+        (entity_id("z"), "a", ABSURD, 0.75), (entity_id("z"), "b", ABSURD, 0.25),
+    ])  # fmt: skip
+    assert {row["votes"] for row in fetch(photos, "select votes from opinion_votes")} == {ABSURD}
+
+
 def test_people_outvote_imports_and_models_never_count(photos):
     add_entities(photos, ["x", "y", "z"])
     add_opinions(
