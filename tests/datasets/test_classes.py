@@ -123,7 +123,7 @@ def test_the_numbers_are_part_of_the_version_id(photos, tmp_path, clock):
     stated = {"label_set_id": "animal", "label_id": "new", "version": 1, "name": "new", "ordinal": 1}
     insert_rows(photos, LABEL_SETS, [stated | {"status": "active"}], step="test")
     assert built(photos) == before
-    add_opinions(photos, [opinion("0.jpg", "human:bo", "new")])
+    add_opinions(photos, [opinion("1.jpg", "human:bo", "new")])
     assert built(photos, label={"actors": ["human:ann"]}).classes == ("cat",)
     assert built(photos).classes == ("cat", "new")
 
