@@ -26,7 +26,8 @@ from lakehouse.locks import writer_lock
 from lakehouse.objects import read_entity
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, step
-from lakehouse.tables import head, insert_rows
+from lakehouse.tables import insert_rows, pin_heads
+from lakehouse.verification.counts import check_members
 from loaders import (
     RECEIPT_SCHEMA,
     DatasetPlan,
@@ -68,9 +69,10 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
         RecipeError: If there is no such dataset, or it has no member.
         ConcurrentWriteError: If another process was publishing the same version for too long.
         IngestError: If an object is missing, or has other bytes than when it was landed.
+        TableError: If a file of a table is missing or damaged.
         LoaderError: If what was written is not what was planned, or what was published is damaged.
     """
-    inputs = {"dataset": version_named(lake, name_or_id), DATASETS.name: head(lake.root, DATASETS)}
+    inputs = {"dataset": version_named(lake, name_or_id), **pin_heads(lake, [DATASETS.name])}
     with step(lake, "materialise", inputs=inputs) as record:
         # A folder can be removed to free its space; the tables do not tell.
         record.unchanged = record.unchanged and is_published(lake.root / record.details["folder"])
@@ -95,6 +97,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
             "gold.dataset_exclusions group by reason` tells why"
         )
     folder = lake.datasets / version.name / version.dataset_id
+    check_members(lake, version.dataset_id)
     members = lake.engine.arrow(read_members(lake, version.dataset_id))
     samples = sample_table(members, version.classes, version.fields, pixels=version.followed.image.pixels)
     if IMAGE in samples.fields:

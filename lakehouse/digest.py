@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from lakehouse.engines.protocol import Engine, Relation
 from schemas.digest import MODULUS, Digest, parse_digest
 
-DIGEST_SQL = """
-select count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high from mine
-"""
-"""One row: number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""
+SUMS = "count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high"
+"""Number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""
+
+DIGEST_SQL = f"select {SUMS} from mine"
 
 
 def relation_digest(engine: Engine, rows: Relation) -> Digest:
     """Return the digest of rows that have a `row_hash`."""
-    found = engine.arrow(engine.sql(DIGEST_SQL, {"mine": rows}, {})).to_pylist()[0]
+    return digest_from_sums(engine.arrow(engine.sql(DIGEST_SQL, {"mine": rows}, {})).to_pylist()[0])
+
+
+def digest_from_sums(found: Mapping[str, Any]) -> Digest:
+    """Return the digest from a row that has the columns of `SUMS`."""
     # Sums of no rows are NULL; sums of many come as decimals.
     low, high = (int(found[half] or 0) % MODULUS for half in ("low", "high"))
     return Digest(found["n"], low, high)
 
 
-def commit_metadata(*, step: str, engine: str, added: int, digest: Digest, version: int) -> str:
-    """Return the JSON that every commit of ours carries.
+def commit_facts(
+    *, step: str, engine: str, added: int, digest: Digest, version: int, previous: str
+) -> dict[str, object]:
+    """Return what every commit of ours carries, beside its files: the committer adds them.
 
     Args:
         step: Name of the step.
@@ -31,9 +38,10 @@ def commit_metadata(*, step: str, engine: str, added: int, digest: Digest, versi
         added: Rows that this commit adds.
         digest: Digest of the table after it.
         version: Version that it is meant to become.
+        previous: SHA-256 of the log entry of the version before.
     """
-    record = {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version}
-    return json.dumps({"petrel": record}, sort_keys=True)
+    return {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version,
+            "previous": previous}
 
 
 def digest_from_metadata(text: str | None, version: int) -> Digest | None:
@@ -50,7 +58,7 @@ def digest_from_metadata(text: str | None, version: int) -> Digest | None:
 
 
 def commit_record(text: str | None) -> Mapping[str, object]:
-    """Return what `commit_metadata` put into a commit; empty if the commit is not one of ours."""
+    """Return what `commit_facts` made and the committer put into a commit; empty if the commit is not one of ours."""
     try:
         record = json.loads(text or "")["petrel"]
     except (ValueError, KeyError, TypeError):

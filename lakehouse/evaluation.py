@@ -18,7 +18,8 @@ from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps import StepRecord, step
-from lakehouse.tables import head, insert_rows
+from lakehouse.tables import insert_rows, pin_heads
+from lakehouse.verification.counts import check_members
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
 
@@ -111,6 +112,7 @@ def evaluate(
         ConfigError: If nobody knows the actor, the question or the split, the split has no labelled member or none
             that the actor answered about, a slice is not one, or a gate is on a number that there is not.
         RecipeError: If there is no such dataset.
+        TableError: If a file of a table is missing or damaged.
     """
     check_request(slices, gates)
     run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
@@ -118,11 +120,12 @@ def evaluate(
         "run": run,
         "slices": list(slices),
         "gates": [dataclasses.asdict(gate) for gate in gates],
-        "versions": {table.name: head(lake.root, table) for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)},
+        "versions": pin_heads(lake, [table.name for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)]),
     }
     with step(lake, "evaluate", inputs=inputs) as record:
         if not record.unchanged:
             classes = _check_known(lake, run, record)
+            check_members(lake, dataset_id)
             metrics = _measure(lake, run, slices)
             total = next((m for m in metrics if (m.metric, m.slice) == ("accuracy", "all")), None)
             if total is None or total.support == 0:

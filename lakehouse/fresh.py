@@ -15,9 +15,8 @@ from pathlib import Path
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.receipts import Inserted, write_whole
-from lakehouse.tables import head
+from lakehouse.tables import pin_heads
 from schemas.canonical import content_id
-from schemas.tables import BY_NAME
 
 CONTRACT = 1
 """Part of every note; raise it when steps start to depend on something that notes do not tell."""
@@ -43,10 +42,11 @@ def find_note(lake: Lake, step: str, inputs: Mapping[str, object]) -> Note | Non
     path = _path(lake, step, inputs)
     try:
         note = Note(**json.loads(path.read_text(encoding="utf-8")))
-        if all(head(lake.root, BY_NAME[table]) >= version for table, version in note.outputs.items()):
+        pins = pin_heads(lake, note.outputs)
+        if all(pins[table] >= version for table, version in note.outputs.items()):
             return note
     except (OSError, ValueError, TypeError, KeyError, TableError):
-        # Missing, half-written by an older version, or its tables were removed: do the work.
+        # Missing, half-written by an older version, or its tables were damaged or removed: do the work.
         return None
     return None
 

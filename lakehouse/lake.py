@@ -34,6 +34,7 @@ class Lake:
         engine_name: `embedded` or `spark`.
         clock: Where time comes from; give another one to repeat a run exactly.
         scratch: Folder for temporary files of this process, on the lake's own file system.
+        verified: Table and version whose files were compared with the log since the lake was opened.
     """
 
     def __init__(self, config: Config, *, engine: str, clock: Clock, scratch: Path) -> None:
@@ -42,6 +43,7 @@ class Lake:
         self.clock = clock
         self.root = lake_root(config.lake.root)
         self.scratch = scratch
+        self.verified: set[tuple[str, int]] = set()
         self._engine: Engine | None = None
 
     @property

@@ -20,7 +20,7 @@ from schemas.tables import TABLES
 
 MARKER = "_lake.json"
 FORMAT = 1
-UNFINISHED = frozenset({"_tmp", "_locks", "tables"})
+UNFINISHED = frozenset({"_tmp", "_locks", "_heads", "tables"})
 """What is in the folder of a lake that was killed while it was made; `_tmp` comes first."""
 NOTHING = frozenset({".DS_Store", ".gitkeep", "lost+found"})
 """What a folder for a new lake may have: systems put it there by themselves."""

@@ -10,7 +10,7 @@ from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
-from lakehouse.tables import check_columns, head, table_path
+from lakehouse.tables import check_columns, head, table_path, whole
 from schemas.tables import BY_NAME
 
 Pins = Mapping[str, int]
@@ -36,6 +36,7 @@ def query(
 
     Raises:
         TableNotFoundError: If a name is none of these; the message lists what there is.
+        TableError: If a file of a table is missing or damaged.
     """
     names = table_names(text)
     resolved = {name: _resolve(lake, name, inputs or {}, params or {}, pins or {}) for name in names}
@@ -68,7 +69,7 @@ def _resolve(
         return inputs[name]
     if name in BY_NAME:
         table = BY_NAME[name]
-        version = pins[name] if name in pins else head(lake.root, table)
+        version = whole(lake, table, pins[name] if name in pins else head(lake.root, table))
         found = lake.engine.scan(table_path(lake.root, table), version)
         check_columns(table, found)
         return found

@@ -9,6 +9,8 @@ from pathlib import Path
 from lakehouse.digest import commit_record, digest_from_metadata
 from lakehouse.place import require_lake
 from lakehouse.tables import open_table
+from lakehouse.verification.places import place_of
+from lakehouse.verification.tables import verify_log
 from schemas.tables import TABLES
 
 
@@ -36,10 +38,12 @@ def table_status(root: Path) -> list[TableStatus]:
 
     Raises:
         TableNotFoundError: If there is no lake at `root`.
+        TableError: If an entry of a log is damaged or lost.
     """
     require_lake(root)
     found = []
     for table in TABLES:
+        verify_log(place_of(root, table))
         handle = open_table(root, table)
         newest = handle.history(1)[0]
         metadata = newest.get("userMetadata")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+import logging
 import random
-import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import DeltaError
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
+from lakehouse.digest import commit_facts, digest_from_metadata, relation_digest
 from lakehouse.engines import Commit, Relation
 from lakehouse.errors import (
     ConcurrentWriteError,
@@ -28,12 +28,20 @@ from lakehouse.errors import (
 from lakehouse.lake import Lake
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
+from lakehouse.rules import judge
+from lakehouse.verification.entries import entry_sha256, versions_in
+from lakehouse.verification.heads import Head, read_head, write_head
+from lakehouse.verification.places import Place, place_of
+from lakehouse.verification.tables import newest, note_checkpoint, note_commit, verify_table
 from schemas.canonical import row_hash
-from schemas.digest import Digest
+from schemas.digest import Digest, parse_digest
 from schemas.model import Table
 from schemas.tables import BY_NAME, TABLES
 
-COMMIT_FILE = re.compile(r"(\d{20})\.json")
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_EVERY = 100
+"""Commits from one checkpoint to the next; readers replay at most so many entries."""
 
 PROPERTIES = {
     "delta.appendOnly": "true",
@@ -45,8 +53,7 @@ PROPERTIES = {
 
 def table_path(root: Path, table: Table) -> Path:
     """Return the folder of a table: `<lake>/tables/<layer>/<name>`."""
-    layer, _, name = table.name.partition(".")
-    return root / "tables" / layer / name
+    return place_of(root, table).folder
 
 
 def create_tables(lake: Lake) -> None:
@@ -57,7 +64,7 @@ def create_tables(lake: Lake) -> None:
     with writer_lock(lake.locks, "create_tables", timeout_s=lake.config.engine.lock_timeout_s):
         for table in missing:
             if not _log_exists(lake.root, table):
-                _create(table_path(lake.root, table), table)
+                _create(place_of(lake.root, table), table)
 
 
 def check_tables(root: Path) -> None:
@@ -91,14 +98,14 @@ def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTab
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         why = one_line(error)
-        newest = max(_versions(root, table), default=None)
-        if version is None or newest is None or version <= newest:
+        last = max(versions_in(place_of(root, table).log), default=None)
+        if version is None or last is None or version <= last:
             raise VersionUnavailableError(
-                f"{table.name}: version {newest if version is None else version} cannot be read: {why}; "
+                f"{table.name}: version {last if version is None else version} cannot be read: {why}; "
                 f"put {path / '_delta_log'} back from a copy of the lake"
             ) from error
         raise VersionUnavailableError(
-            f"{table.name}@{version}: cannot be read; head is {newest} ({path})"
+            f"{table.name}@{version}: cannot be read; head is {last} ({path})"
         ) from error
 
 
@@ -108,8 +115,34 @@ def head(root: Path, table: Table) -> int:
     Raises:
         TableNotFoundError: If the lake has no such table.
     """
-    versions = _versions(root, table)
-    return max(versions) if versions else int(open_table(root, table).version())
+    return newest(place_of(root, table))
+
+
+def whole(lake: Lake, table: Table, version: int) -> int:
+    """Return a version that is about to be read, verified once by every opened lake.
+
+    Raises:
+        TableNotFoundError: If the lake has no such table.
+        TableError: If something is damaged or lost; the message names the file.
+    """
+    if (table.name, version) not in lake.verified:
+        verify_table(place_of(lake.root, table), version)
+        lake.verified.add((table.name, version))
+    return version
+
+
+def pin_heads(lake: Lake, names: Iterable[str]) -> dict[str, int]:
+    """Return the newest version of every table that is named, verified now: table name -> version, by name.
+
+    Files that this machine has read before, and nobody has touched since, are not read again.
+
+    Raises:
+        TableNotFoundError: If the lake lacks one.
+        TableError: If something is damaged or lost; the message names the file.
+    """
+    pins = {name: verify_table(place_of(lake.root, BY_NAME[name])) for name in sorted(set(names))}
+    lake.verified.update(pins.items())
+    return pins
 
 
 def version_at(root: Path, table: Table, instant: datetime) -> int:
@@ -129,6 +162,10 @@ def version_at(root: Path, table: Table, instant: datetime) -> int:
 
 def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     """Return the digest of a table at a version: from its commit, else by reading the rows."""
+    place = place_of(lake.root, table)
+    known = read_head(place)
+    if known is not None and known.version == version and known.sha256 == entry_sha256(place, version):
+        return parse_digest(known.digest)
     handle = open_table(lake.root, table, version)
     digest = digest_from_metadata(handle.history(1)[0].get("userMetadata"), version)
     if digest is not None:
@@ -156,45 +193,49 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
         TableError: If a row breaks a constraint.
     """
     engine = lake.engine
-    path = table_path(lake.root, table)
+    place = place_of(lake.root, table)
     offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
-    all_offered = relation_digest(engine, offered)
+    all_offered, all_broken = judge(engine, offered, table)
     with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
         for attempt in range(lake.config.engine.commit_attempts):
-            before = head(lake.root, table)
+            before = whole(lake, table, head(lake.root, table))
             held = digest_at(lake, table, before)
-            fresh, added = offered, all_offered
+            fresh, added, broken = offered, all_offered, all_broken
             if held.rows and added.rows:
-                known = engine.scan(path, before)
+                known = engine.scan(place.folder, before)
                 check_columns(table, known)
                 fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
                 fresh = engine.stage(fresh)
-                added = relation_digest(engine, fresh)
+                added, broken = judge(engine, fresh, table)
             elif table.commit_columns:
                 fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
+            if broken:
+                raise TableError(f"{table.name}: rows refused: {'; '.join(broken)}; nothing was written")
             if added.rows == 0:
                 return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
             total = held + added
             commit = Commit(
                 app_id=_transaction_id(table, step, added),
-                metadata=commit_metadata(
-                    step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1
+                facts=commit_facts(
+                    step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1,
+                    previous=entry_sha256(place, before),
                 ),
                 schema=table.arrow_schema,
                 read_version=before,
             )
             try:
-                after = engine.append(path, fresh, commit)
+                after = engine.append(place.folder, fresh, commit)
             except ConcurrentWriteError:
                 # Only a writer that bypasses our lock can cause this.
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             else:
-                if after != before + 1:
-                    total = digest_at(lake, table, after)
+                note_commit(place, after, str(total))
+                lake.verified.add((table.name, after))
+                _checkpoint(place, after)
                 return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
     raise ConcurrentWriteError(
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
-        f"take our lock; stop it and run again ({path})"
+        f"take our lock; stop it and run again ({place.folder})"
     )
 
 
@@ -233,18 +274,10 @@ def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[s
     return complete
 
 
-def _versions(root: Path, table: Table) -> list[int]:
-    try:
-        names = os.listdir(table_path(root, table) / "_delta_log")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [int(found[1]) for name in names if (found := COMMIT_FILE.fullmatch(name))]
-
-
-def _create(path: Path, table: Table) -> None:
+def _create(place: Place, table: Table) -> None:
     try:
         created = DeltaTable.create(
-            path,
+            place.folder,
             schema=table.arrow_schema,
             mode="ignore",
             name=table.name,
@@ -254,20 +287,35 @@ def _create(path: Path, table: Table) -> None:
     except (DeltaError, OSError) as error:
         why = one_line(error)
         raise TableError(
-            f"{table.name}: cannot be created at {path}: {why}; make room or give permission, or where the lake is "
-            f"damaged put {path / '_delta_log'} back from a copy"
+            f"{table.name}: cannot be created at {place.folder}: {why}; make room or give permission, or where the "
+            f"lake is damaged put {place.log} back from a copy"
         ) from error
     present = created.metadata().configuration
     missing = {name: check for name, check in table.checks.items() if f"delta.constraints.{name}" not in present}
     if missing:
         # All in one commit: with one each, reading a new table's log took Spark seconds.
-        created.alter.add_constraint(missing)
+        facts = commit_facts(step="create", engine="none", added=0, digest=Digest(), version=1,
+                             previous=entry_sha256(place, 0))
+        metadata = {"userMetadata": json.dumps({"petrel": facts}, sort_keys=True)}
+        created.alter.add_constraint(missing, commit_properties=CommitProperties(custom_metadata=metadata))
+    made = newest(place)
+    write_head(place, Head(made, entry_sha256(place, made), str(Digest())))
+
+
+def _checkpoint(place: Place, version: int) -> None:
+    if version % CHECKPOINT_EVERY:
+        return
+    try:
+        DeltaTable(place.folder, version=version).create_checkpoint()
+        note_checkpoint(place, version)
+    except (DeltaError, OSError) as error:
+        # The commit stands; readers replay more entries until the next one.
+        logger.warning("checkpoint not written table=%s version=%d reason=%s", place.name, version, one_line(error))
 
 
 def _log_exists(root: Path, table: Table) -> bool:
     # The last commit of a creation adds the constraints: a table killed half-way is completed, not trusted.
-    commit = 1 if table.checks else 0
-    return (table_path(root, table) / "_delta_log" / f"{commit:020}.json").is_file()
+    return place_of(root, table).entry(1 if table.checks else 0).is_file()
 
 
 def _first_per_key(table: Table) -> str:

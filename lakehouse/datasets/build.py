@@ -30,11 +30,13 @@ from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
 from lakehouse.sql.views import view_texts
 from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, insert, insert_rows
+from lakehouse.tables import finish_row, insert, insert_rows, pin_heads
+from lakehouse.verification.counts import check_batches, check_members, lost_members
 from schemas.canonical import canonical_json, text_json
-from schemas.tables import BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, Table
+from schemas.tables import BATCHES, BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table
 
 ROWS_PER_TASK = 20_000
+WRITTEN = (DATASET_MEMBERS, DATASET_EXCLUSIONS, DATASETS)
 
 STRANGE = """
 select count(*) as n, min(p.entity_id) as example from picked p
@@ -62,13 +64,20 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
             split, something is in two official splits, nobody becomes a member, a stratum is short, or members of the
             version before would change their split.
         QueryRefusedError: If the selection is not one read-only query.
+        TableError: If a file of a table that is read or written is missing or damaged.
     """
     _check_selection(recipe)
     check_strata_columns(recipe)
+    # The batches before the opinions: an import writes them in the other order.
+    batches = pin_heads(lake, [BATCHES.name])
     pins = pin(lake, recipe)
+    # Also where nothing has changed: what is reported stands there.
+    pin_heads(lake, [table.name for table in WRITTEN])
     inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe)}
     with step(lake, "build", inputs=inputs) as record:
         if not record.unchanged:
+            if OPINIONS.name in pins:
+                check_batches(lake, {**pins, **batches})
             _build(lake, recipe, pins, record)
     return record.finished()
 
@@ -82,7 +91,8 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
     dataset_id = inputs.version_id(recipe)
     record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
     known = _known(lake, dataset_id)
-    if known is None:
+    lost = None if known is None else lost_members(lake, dataset_id)
+    if known is None or lost:
         votes = None if heard is None else tally(lake, heard[1])
         selection = _selection(lake, recipe, pins)
         picked, fields = _picked(lake, recipe, without_column(recipe, selection), pins)
@@ -97,6 +107,10 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
         )
         _write(lake, recipe, inputs, classes, fields, groups, dataset_id, considered, record)
         known = _known(lake, dataset_id)
+    if lost:
+        # The same id gives the same members: those that were lost are there again.
+        check_members(lake, dataset_id)
+        record.note("lost_members_mended", lost)
     if known is None:
         raise RuntimeError(f"dataset {dataset_id} was written and cannot be read back; please report this")
     record.counts = {

@@ -13,7 +13,7 @@ from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
-from lakehouse.tables import digest_at, head
+from lakehouse.tables import digest_at, pin_heads
 from schemas.canonical import content_id, sha256_text, text_json
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
@@ -55,8 +55,12 @@ class Inputs:
 
 
 def pin(lake: Lake, recipe: Recipe) -> dict[str, int]:
-    """Return the current version of every table that the recipe reads."""
-    return {name: head(lake.root, BY_NAME[name]) for name in sorted(tables_read(recipe))}
+    """Return the current version of every table that the recipe reads, verified.
+
+    Raises:
+        TableError: If a file of one is missing or damaged.
+    """
+    return pin_heads(lake, tables_read(recipe))
 
 
 def inputs_of(

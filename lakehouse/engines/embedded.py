@@ -1,4 +1,4 @@
-"""The embedded engine: DuckDB for SQL, delta-rs for commits, a process pool for functions. No JVM."""
+"""The embedded engine: DuckDB for SQL, a process pool for functions. No JVM."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class EmbeddedEngine:
         return EmbeddedRelation(name, relation.columns, staged=True)
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
-        """Append through delta-rs."""
+        """Append by the one committer."""
         with closing(self._batches(self._staged(relation), STREAM_ROWS)) as batches:
             return append_batches(path, batches, commit)
 

@@ -19,13 +19,13 @@ class Commit:
 
     Attributes:
         app_id: Transaction id derived from the rows; the same rows are never committed twice.
-        metadata: JSON text kept in the commit: digest, step, engine.
+        facts: Kept in the commit as JSON, beside hash and size of its files: digest, step, engine.
         schema: Arrow schema of the table; the rows are cast to it.
         read_version: Version the rows were compared with; the commit is meant to be the next one.
     """
 
     app_id: str
-    metadata: str
+    facts: Mapping[str, object]
     schema: pa.Schema
     read_version: int
 
@@ -71,11 +71,11 @@ class Engine(Protocol):
         """Compute a relation once and keep the result until the engine closes."""
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
-        """Append rows to a Delta table in one commit and return the new version.
+        """Append rows to a Delta table in one commit and return the new version; `tables.insert` checked them.
 
         Raises:
             ConcurrentWriteError: If another commit got in between; nothing was written.
-            TableError: If a row breaks a constraint; nothing was written.
+            TableError: If there is NULL where none may be, or writing fails; nothing was written.
         """
 
     def arrow(self, relation: Relation) -> pa.Table:

@@ -16,32 +16,19 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import DeltaTable
+import pyarrow.parquet as pq
 
-from lakehouse.engines.commit import append_batches
+from lakehouse.engines.commit import append_batches, append_files
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
 from lakehouse.engines.spark_tables import arrow_schema, location, read_table, schema_of
-from lakehouse.errors import ConcurrentWriteError, TableError
 from lakehouse.sql.dialect import bind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-CONFLICTS = (
-    "ConcurrentAppendException", "ConcurrentTransactionException", "ConcurrentWriteException",
-    "ConcurrentDeleteReadException", "ProtocolChangedException", "MetadataChangedException",
-    "FileAlreadyExistsException", "DELTA_MAX_COMMIT_RETRIES_EXCEEDED", "maxCommitRetriesExceeded",
-)
-"""What Delta calls a commit that came second, as it stands in the Java text."""
-
-BROKEN_RULES = (
-    "DELTA_VIOLATE_CONSTRAINT", "DELTA_NOT_NULL_CONSTRAINT", "CAST_OVERFLOW", "NOT_NULL_ASSERT_VIOLATION",
-)
-
 SMALL_BYTES = 1 << 20
-"""Up to so many staged bytes are appended by the driver through delta-rs: 0.05 s where Spark takes 1.1 s and six jobs
-to replay the log before and after [100 rows, 2 cores]; and its commit is put-if-absent, Spark's check-then-rename."""
+"""Up to so many staged bytes are written by the driver itself, which takes no job of Spark's."""
 
 FILE_BYTES = 128 << 20
 """Target size of the files that an append writes."""
@@ -116,7 +103,7 @@ class SparkEngine:
         return own if own.folder is not None else self._stage(own.frame)
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
-        """Append through delta-spark, few rows through delta-rs; both check NOT NULL and CHECK constraints."""
+        """Append by the one committer; the files of many rows are written by the executors."""
         staged = _own(self.stage(relation))
         if _bytes(staged) <= SMALL_BYTES:
             return append_batches(path, self.stream(staged), commit)
@@ -144,24 +131,9 @@ class SparkEngine:
         typed = staged.frame.select(
             *(staged.frame[field.name].cast(field.dataType) for field in schema_of(commit.schema).fields)
         ).coalesce(1 + _bytes(staged) // FILE_BYTES)
-        options = {"txnAppId": commit.app_id, "txnVersion": "1", "userMetadata": commit.metadata}
-        # Spark would put an append behind a commit it met; ours says what the table holds, so it must be refused.
-        once = {"spark.databricks.delta.maxCommitAttempts": "0"}
-        try:
-            if DeltaTable(path).version() != commit.read_version:
-                raise ConcurrentWriteError(f"{path.name}: version {commit.read_version} is no longer its head")
-            with self._settings(once):
-                typed.write.format("delta").mode("append").options(**options).save(location(path, pattern=False))
-        except ConcurrentWriteError:
-            raise
-        except Exception as error:
-            # Delta's exceptions arrive as several Python classes, some without a message: the Java text decides.
-            text = _java_text(error)
-            if any(name in text for name in CONFLICTS):
-                raise ConcurrentWriteError(f"{path.name}: another commit came first: {_summary(text)}") from error
-            why = "rows refused" if any(name in text for name in BROKEN_RULES) else "Spark could not append"
-            raise TableError(f"{path.name}: {why}: {_summary(text)}; nothing was written") from error
-        return int(DeltaTable(path).version())
+        # Written by the executors with page checksums (parquet-mr's default); Delta's log is the committer's alone.
+        written = _own(self._stage(typed))
+        return append_files(path, [file for file in _files(written) if pq.read_metadata(file).num_rows], commit)
 
     def _stage(self, frame: DataFrame) -> SparkRelation:
         folder = self._folder()
@@ -209,21 +181,3 @@ def _files(staged: SparkRelation) -> list[Path]:
 
 def _bytes(staged: SparkRelation) -> int:
     return sum(file.stat().st_size for file in _files(staged))
-
-
-def _summary(text: str) -> str:
-    """Return a Java error as one line, without its stack."""
-    lines = [line.strip() for line in text.splitlines() if not line.startswith(("\tat ", "An error occurred"))]
-    return " ".join(lines)[:600]
-
-
-def _java_text(error: BaseException) -> str:
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    texts = [str(error)]
-    while java is not None and len(texts) < 6:
-        try:
-            texts.append(str(java.toString()))
-            java = java.getCause()
-        except AttributeError:
-            break
-    return " | ".join(texts)

@@ -73,11 +73,14 @@ def register_views(session: SparkSession, root: str | Path, *, pins: Mapping[str
     """
     from lakehouse.sql.views import ordered_views
     from lakehouse.tables import head, open_table, table_path
+    from lakehouse.verification.places import place_of
+    from lakehouse.verification.tables import verify_table
     from schemas.tables import TABLES
 
     names: dict[str, str] = {}
     for table in TABLES:
         version = head(Path(root), table) if table.name not in (pins or {}) else (pins or {})[table.name]
+        verify_table(place_of(Path(root), table), version)
         open_table(Path(root), table, version)
         names[table.name] = table.name.replace(".", "_")
         read_table(session, table_path(Path(root), table), version).createOrReplaceTempView(names[table.name])

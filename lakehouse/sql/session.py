@@ -13,6 +13,8 @@ from lakehouse.place import require_lake
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.views import ordered_views, view_texts
 from lakehouse.tables import head, open_table, table_path
+from lakehouse.verification.places import place_of
+from lakehouse.verification.tables import verify_table
 from schemas.tables import BY_NAME, TABLES
 
 Connection = duckdb.DuckDBPyConnection
@@ -82,6 +84,7 @@ def define(
         if table.name not in wanted:
             continue
         version = pins[table.name] if table.name in pins else head(root, table)
+        verify_table(place_of(root, table), version)
         open_table(root, table, version)
         define_view(connection, table.name, table_path(root, table), version, extension=extension)
     define_views(connection, wanted)

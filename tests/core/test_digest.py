@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.digest import commit_metadata, digest_from_metadata, relation_digest
+from lakehouse.digest import commit_facts, digest_from_metadata, relation_digest
 from lakehouse.tables import digest_at, head, insert_rows, open_table, table_path
 from schemas.digest import Digest, parse_digest
 from schemas.tables import ACTORS
@@ -44,7 +45,8 @@ def test_a_digest_reads_back_equal(digest):
 
 @given(digests)
 def test_a_commit_carries_its_digest(digest):
-    text = commit_metadata(step="land", engine="embedded", added=3, digest=digest, version=7)
+    facts = commit_facts(step="land", engine="embedded", added=3, digest=digest, version=7, previous="0" * 64)
+    text = json.dumps({"petrel": facts})
     assert digest_from_metadata(text, 7) == digest
     assert digest_from_metadata(text, 8) is None
 

@@ -148,7 +148,7 @@ def test_a_table_whose_file_is_gone_is_told_in_one_line(lake_folder, capsys):
         part.unlink()
     code, _, err = ask(capsys, lake_folder, "select min(size_bytes) as least from entities")
     assert code == 1
-    assert err.startswith("petrel: TableError: the files of a table cannot be read")
+    assert err.startswith("petrel: TableError: silver.entities: ")
     assert err.count("\n") == 1
 
 

@@ -1,0 +1,118 @@
+"""The data files of tables: Parquet with page checksums, and what Delta's log says about them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FILE_BYTES = 128 << 20
+"""A file is closed once it has grown to this size."""
+
+GROUP_ROWS = 1 << 20
+GROUP_BYTES = 64 << 20
+"""A row group ends at either: rows and bytes in memory."""
+
+STATISTICS_COLUMNS = 32
+"""Delta keeps statistics of so many columns; readers skip files by them."""
+
+TEXT_LIMIT = 64
+"""Longer texts get no smallest and largest value: a cut one would need rounding, and no reader skips by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One written file of a table.
+
+    Attributes:
+        name: Name in the table's folder.
+        size: Bytes.
+        sha256: Hash of all bytes.
+        statistics: Delta's statistics of it, JSON.
+    """
+
+    name: str
+    size: int
+    sha256: str
+    statistics: str
+
+
+def write_files(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Path]:
+    """Write batches of `schema` as files of a table and yield each when it is closed; no rows, no file."""
+    groups = _groups(batches)
+    group = next(groups, None)
+    while group is not None:
+        path = folder / file_name()
+        yield path  # before the first byte: whoever cleans up must know it
+        with path.open("xb") as file, pq.ParquetWriter(
+            # Without the Arrow schema: Spark's files have none, Delta's log knows the types.
+            file, schema, write_page_checksum=True, store_schema=False,
+        ) as writer:
+            while group is not None and file.tell() < FILE_BYTES:
+                writer.write_table(pa.Table.from_batches(group, schema), row_group_size=GROUP_ROWS)
+                group = next(groups, None)
+
+
+def file_name() -> str:
+    """Return a new name as Delta's writers make them."""
+    return f"part-00000-{uuid.uuid4()}-c000.snappy.parquet"
+
+
+def describe(path: Path) -> DataFile:
+    """Return what the log says about a written file, from its bytes and its footer."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        size = os.fstat(file.fileno()).st_size
+    return DataFile(path.name, size, sha256, json.dumps(statistics(pq.read_metadata(path))))
+
+
+def statistics(footer: pq.FileMetaData) -> dict[str, object]:
+    """Return Delta's statistics: rows, and of plain columns nulls, smallest and largest value."""
+    nulls: dict[str, int] = {}
+    least: dict[str, object] = {}
+    most: dict[str, object] = {}
+    for place in range(min(footer.num_columns, STATISTICS_COLUMNS)):
+        chunks = [footer.row_group(group).column(place) for group in range(footer.num_row_groups)]
+        name = chunks[0].path_in_schema if chunks else ""
+        found = [chunk.statistics for chunk in chunks]
+        if not chunks or footer.schema.column(place).max_repetition_level or not all(found):
+            continue
+        if all(each.has_null_count for each in found):
+            nulls[name] = sum(each.null_count for each in found)
+        values = [each for each in found if each.null_count < each.num_values + each.null_count]
+        if values and all(each.has_min_max and _comparable(each.min) and _comparable(each.max) for each in values):
+            least[name] = _plain(min(each.min for each in values))
+            most[name] = _plain(max(each.max for each in values))
+    return {"numRecords": footer.num_rows, "minValues": least, "maxValues": most, "nullCount": nulls}
+
+
+def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
+    group: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        group.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, rows, size = [], 0, 0
+    if group:
+        yield group
+
+
+def _comparable(value: object) -> bool:
+    # Not floats: readers disagree on NaN and on -0.0.
+    return isinstance(value, bool | int | datetime) or (isinstance(value, str) and len(value) <= TEXT_LIMIT)
+
+
+def _plain(value: object) -> object:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value

@@ -1,0 +1,53 @@
+"""The record of a table's newest version, kept outside its folder: a log that lost its end cannot know it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from lakehouse.errors import TableError
+from lakehouse.receipts import write_whole
+from lakehouse.verification.places import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest version as its writer left it.
+
+    Attributes:
+        version: The version.
+        sha256: Hash of its log entry, which names the entry before it, and so on down to the first.
+        digest: Digest of the rows, as text.
+        checkpoints: Name -> SHA-256 of the checkpoints that we wrote.
+    """
+
+    version: int
+    sha256: str
+    digest: str
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_head(place: Place) -> Head | None:
+    """Return the record, None if there is none: of a copy without it, or of a run killed before it was written.
+
+    Raises:
+        TableError: If it is no record.
+    """
+    try:
+        found = json.loads(place.head.read_text(encoding="utf-8"))
+        checkpoints = {str(name): str(sha256) for name, sha256 in found["checkpoints"].items()}
+        return Head(int(found["version"]), str(found["sha256"]), str(found["digest"]), checkpoints)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TableError(
+            f"{place.name}: {place.head} is damaged ({error}); put it back from a copy of the lake, or remove it: the "
+            "next write makes it anew"
+        ) from error
+
+
+def write_head(place: Place, head: Head) -> None:
+    """Keep the record; whole or not at all. The caller holds the table's lock."""
+    place.head.parent.mkdir(exist_ok=True)
+    write_whole(place.head, json.dumps(asdict(head)) + "\n")

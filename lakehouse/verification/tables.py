@@ -1,0 +1,199 @@
+"""Verifying a table: the chain of its log down from the record of its head, then every file of one version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lakehouse.errors import TableError, TableNotFoundError
+from lakehouse.verification.checkpoints import verify_checkpoints
+from lakehouse.verification.entries import (
+    MEND,
+    FileFact,
+    read_entry,
+    stamp_of,
+    versions_in,
+)
+from lakehouse.verification.heads import Head, read_head, write_head
+from lakehouse.verification.notes import Noted, add_notes, read_notes
+from lakehouse.verification.places import Place
+
+
+def verify_table(place: Place, version: int | None = None) -> int:
+    """Check the log of a table and the files of one version; return that version.
+
+    What this machine has read before and nobody has touched since is not read again.
+
+    Args:
+        place: Where the table is.
+        version: The version whose files are looked at; None takes the newest.
+
+    Raises:
+        TableNotFoundError: If there is no table.
+        TableError: For the first damage found; the message names the file, what was expected, and what to do.
+    """
+    version = newest(place) if version is None else version
+    problem = next(problems(place, version), None)
+    if problem is not None:
+        raise TableError(problem)
+    return version
+
+
+def verify_log(place: Place) -> None:
+    """Check the log of a table, and no data file.
+
+    Raises:
+        TableNotFoundError: If there is no table.
+        TableError: If an entry is damaged or lost; the message names the file.
+    """
+    log = _read_log(place, read_head(place), read_notes(place))
+    add_notes(place, [log.noted[number] for number in sorted(log.changed)])
+
+
+def problems(place: Place, version: int | None = None, *, anew: bool = False) -> Iterator[str]:
+    """Yield what is wrong with a table, one sentence for each damaged file; notes what is whole.
+
+    Args:
+        place: Where the table is.
+        version: As in `verify_table`.
+        anew: Read every file, whatever is noted.
+
+    Raises:
+        TableNotFoundError: If there is no table.
+    """
+    try:
+        # The record first: a commit in between makes the log the longer one, never the shorter.
+        head = read_head(place)
+        log = _read_log(place, head, {} if anew else read_notes(place))
+    except TableNotFoundError:
+        raise
+    except TableError as error:
+        yield str(error)
+        return
+    upto = max(log.noted) if version is None else version
+    yield from _file_problems(place, log, upto)
+    add_notes(place, [log.noted[number] for number in sorted(log.changed)])
+
+
+def newest(place: Place) -> int:
+    """Return the newest version that has an entry.
+
+    Raises:
+        TableNotFoundError: If there is no table.
+    """
+    versions = versions_in(place.log)
+    if not versions:
+        raise TableNotFoundError(f"{place.name}: no table at {place.folder}; run any step to create the lake")
+    return versions[-1]
+
+
+def note_commit(place: Place, version: int, digest: str) -> None:
+    """Keep the record of a version that was just committed, and note its files as verified; under the table's lock.
+
+    Raises:
+        TableError: If the new entry cannot be read.
+    """
+    stamp = stamp_of(place.entry(version))
+    entry = read_entry(place, version)
+    before = read_head(place)
+    write_head(place, Head(version, entry.sha256, digest, before.checkpoints if before else {}))
+    if stamp is not None:
+        # Their hashes were made from these very bytes a moment ago.
+        stamps = {each.name: stamp_of(place.folder / each.name) for each in entry.added}
+        add_notes(place, [Noted(entry, stamp, {name: found for name, found in stamps.items() if found})])
+
+
+def note_checkpoint(place: Place, version: int) -> None:
+    """Keep the hash of a checkpoint that was just written, in the record of that version; under the table's lock."""
+    head, name = read_head(place), f"{version:020}.checkpoint.parquet"
+    if head is not None and head.version == version:
+        sha256 = hashlib.sha256((place.log / name).read_bytes()).hexdigest()
+        write_head(place, replace(head, checkpoints={**head.checkpoints, name: sha256}))
+
+
+class _Log:
+    """The entries of a log, verified; `changed` are the versions whose notes are new."""
+
+    def __init__(self) -> None:
+        self.noted: dict[int, Noted] = {}
+        self.changed: set[int] = set()
+
+
+def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted]) -> _Log:
+    versions = versions_in(place.log)
+    if not versions and head is None:
+        raise TableNotFoundError(f"{place.name}: no table at {place.folder}; run any step to create the lake")
+    _refuse_holes(place, versions, head)
+    log = _Log()
+    # Downwards: what an entry says about the one before is believed once it has been verified itself.
+    expected = head.sha256 if head is not None and head.version == versions[-1] else None
+    said_by = str(place.head)
+    for version in reversed(versions):
+        stamp = stamp_of(place.entry(version))
+        noted = notes.get(version)
+        if noted is None or stamp is None or noted.stamp != stamp:
+            entry = read_entry(place, version)
+            noted = Noted(entry, stamp or (0, 0, 0, 0))
+            log.changed.add(version)
+        if head is not None and version == head.version:
+            expected, said_by = head.sha256, str(place.head)
+        if expected is not None and noted.entry.sha256 != expected:
+            raise TableError(
+                f"{place.name}: {place.entry(version)} is damaged: expected SHA-256 {expected}, as {said_by} says, "
+                f"found {noted.entry.sha256}; {MEND}"
+            )
+        log.noted[version] = noted
+        expected, said_by = noted.entry.previous, place.entry(version).name
+    log.changed |= verify_checkpoints(place, log.noted, {} if head is None else head.checkpoints)
+    return log
+
+
+def _refuse_holes(place: Place, versions: Sequence[int], head: Head | None) -> None:
+    last = versions[-1] if versions else -1
+    if head is not None and last < head.version:
+        raise TableError(
+            f"{place.name}: the newest entry of {place.log} is {last}, expected {head.version}, as {place.head} says: "
+            f"commits are lost; put {place.entry(head.version).name} back from a copy of the lake. To go on without "
+            "what they held, remove that record and bring the lost data in again"
+        )
+    missing = sorted(set(range(last + 1)) - set(versions))
+    if missing:
+        raise TableError(f"{place.name}: {place.entry(missing[0])} is missing, and later ones are there; {MEND}")
+
+
+def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
+    # Only a compaction removes files; tables of ours are appended to.
+    gone = {name for version, noted in log.noted.items() if version <= upto for name in noted.entry.removed}
+    for version, noted in sorted(log.noted.items()):
+        if version > upto:
+            continue
+        for fact in noted.entry.added:
+            if fact.name in gone:
+                continue
+            path = place.folder / fact.name
+            stamp = stamp_of(path)
+            if stamp is not None and noted.files.get(fact.name) == stamp:
+                continue
+            found = "no file" if stamp is None else _difference(path, fact, stamp[0])
+            if found:
+                expected = f"{fact.size} bytes" + (f" of SHA-256 {fact.sha256}" if fact.sha256 else "")
+                yield f"{place.name}: {path} is damaged: expected {expected}, found {found}; {MEND}"
+            elif stamp is not None:
+                noted.files[fact.name] = stamp
+                log.changed.add(version)
+
+
+def _difference(path: Path, fact: FileFact, size: int) -> str:
+    """Return how a file differs from what the log says, "" if it does not."""
+    if size != fact.size:
+        return f"{size} bytes"
+    if fact.sha256 is None:
+        return ""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"a file that cannot be read ({error.strerror})"
+    return "" if found == fact.sha256 else f"SHA-256 {found}"
