@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 MAX_THREADS = 8
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from lakehouse.sql.child import main; main()"
-QUIET = {"MALLOC_ARENA_MAX": "2", "TOKIO_WORKER_THREADS": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+QUIET = {"MALLOC_ARENA_MAX": "2", "TOKIO_WORKER_THREADS": "2"}
 """Of the memory of a process with many threads, most would be room that is kept for each of them."""
 
 
@@ -152,12 +152,12 @@ class _Child:
         self._left = limits.timeout_s
         self._late = False
         status, theirs = os.pipe()
-        # Without `site`: what it would add to the path stands in ours, which the process is given.
+        # Our own path: what this process can import, that one can, whatever the environment says.
         here = str(Path(__file__).resolve().parents[2])
         path = [here, *(each or os.getcwd() for each in sys.path if isinstance(each, str))]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", "-E", "-P", "-c", BOOT, str(theirs), json.dumps(path)],
+                [sys.executable, "-E", "-P", "-c", BOOT, str(theirs), json.dumps(path)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, pass_fds=(theirs,),
                 env={**os.environ, **QUIET}, process_group=0,
             )
@@ -180,7 +180,7 @@ class _Child:
             try:
                 return pa.ipc.open_stream(self._process.stdout)
             except (pa.ArrowInvalid, OSError) as error:
-                raise (self._failure() or _cut_short(error)) from error
+                raise (self._failure() or _cut_short(error)) from None
 
     def next(self, reader: Any) -> pa.RecordBatch | None:
         """Wait for a batch; None after the last."""
@@ -195,7 +195,7 @@ class _Child:
                     raise failure from None
                 return None
             except (pa.ArrowInvalid, OSError) as error:
-                raise (self._failure() or _cut_short(error)) from error
+                raise (self._failure() or _cut_short(error)) from None
         return batch
 
     def end(self) -> None:
