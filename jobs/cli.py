@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "score predictions against labels, with a verdict",
     "run": "run a whole pipeline; does only what changed",
     "sql": "ask the lake in SQL",
+    "verify": "look for damage in the whole lake, or in what one dataset stands on",
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
     "doctor": "check what this machine has and lacks",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lakehouse.receipts import Receipt
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
+    from lakehouse.verification.lake import verify
 
 _HOMES = {
     "Config": "lakehouse.config",
@@ -62,6 +63,7 @@ _HOMES = {
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",
+    "verify": "lakehouse.verification.lake",
 }
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "record_opinions",
     "resolve_parked",
     "user_query",
+    "verify",
 ]
 
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deltalake.exceptions import DeltaError
+
 from lakehouse.digest import commit_record, digest_from_metadata
+from lakehouse.errors import TableError, one_line
 from lakehouse.place import require_lake
 from lakehouse.tables import open_table
+from lakehouse.verification.entries import MEND
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_log
 from schemas.tables import TABLES
@@ -45,11 +49,18 @@ def table_status(root: Path) -> list[TableStatus]:
     for table in TABLES:
         verify_log(place_of(root, table))
         handle = open_table(root, table)
-        newest = handle.history(1)[0]
-        metadata = newest.get("userMetadata")
-        digest = digest_from_metadata(metadata, handle.version())
-        rows = handle.count() if digest is None else digest.rows
-        written_at = datetime.fromtimestamp(int(newest["timestamp"]) / 1000, UTC)
+        try:
+            newest = handle.history(1)[0]
+            metadata = newest.get("userMetadata")
+            digest = digest_from_metadata(metadata, handle.version())
+            rows = handle.count() if digest is None else digest.rows
+            written_at = datetime.fromtimestamp(int(newest["timestamp"]) / 1000, UTC)
+        except (DeltaError, LookupError, ValueError, TypeError, OverflowError) as error:
+            # Without the record of the head nothing tells that such an entry is not what was written.
+            entry = place_of(root, table).entry(handle.version())
+            raise TableError(
+                f"{table.name}: {entry} is damaged: it does not say what was written and when ({one_line(error)}); {MEND}"
+            ) from error
         step = commit_record(metadata).get("step")
         found.append(
             TableStatus(table.name, handle.version(), rows, written_at, None if step is None else str(step))

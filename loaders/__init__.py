@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from loaders.mixing.mix import MixedReader, mix
     from loaders.options import ReadOptions, Shard, Shuffle
     from loaders.ordering.sequences import Sequence
+    from loaders.publishing.damage import damages
     from loaders.publishing.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
     from loaders.publishing.publish import Published, find_published, publish
     from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
@@ -90,6 +91,7 @@ _HOME = {
     "mixing.mix": ("MixedReader", "mix"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
     "format.parts": ("plan_parts",),
+    "publishing.damage": ("damages",),
     "publishing.planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
     "publishing.publish": ("Published", "find_published", "publish"),
     "reader": ("Reader", "make_reader"),
@@ -137,6 +139,7 @@ __all__ = [
     "TransformError",
     "Verified",
     "WorkerDiedError",
+    "damages",
     "field_from_json",
     "find_published",
     "make_reader",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lakehouse.digest import relation_digest
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
-from lakehouse.query import fetch, query
+from lakehouse.query import Pins, fetch, query
 from schemas.tables import BATCHES, DATASET_MEMBERS, OPINIONS
 
 # More is right: a killed import, and answers that were parked, add to what a batch had brought.
@@ -47,11 +47,11 @@ def check_batches(lake: Lake, pins: Mapping[str, int]) -> None:
         raise TableError(problem)
 
 
-def lost_members(lake: Lake, dataset_id: str) -> str | None:
+def lost_members(lake: Lake, dataset_id: str, pins: Pins | None = None) -> str | None:
     """Return a sentence if a dataset version has lost members, or has others than when it was built; else None."""
     text = "select name, members, members_digest from gold.datasets where dataset_id = $id"
-    for row in fetch(lake, text, params={"id": dataset_id}):
-        found = relation_digest(lake.engine, query(lake, MEMBERS, params={"id": dataset_id}))
+    for row in fetch(lake, text, params={"id": dataset_id}, pins=pins):
+        found = relation_digest(lake.engine, query(lake, MEMBERS, params={"id": dataset_id}, pins=pins))
         if str(found) != row["members_digest"]:
             return (
                 f"{DATASET_MEMBERS.name}: dataset {row['name']} ({dataset_id}) was built with {row['members']} members "

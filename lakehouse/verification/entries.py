@@ -87,6 +87,8 @@ def read_entry(place: Place, version: int) -> Entry:
     path = place.entry(version)
     try:
         actions = [json.loads(line) for line in data.decode("utf-8").splitlines() if line.strip()]
+        if not all(isinstance(each, dict) and each and all(map(_is_object, each.values())) for each in actions):
+            raise ValueError("a line is no action")
         record = next((commit_record(each["commitInfo"].get("userMetadata")) for each in actions
                        if "commitInfo" in each), {})
         added = [each["add"] for each in actions if "add" in each]
@@ -114,6 +116,10 @@ def read_entry(place: Place, version: int) -> Entry:
 def file_name(action: Mapping[str, object]) -> str:
     """Return the file of an `add` or `remove`: the log has paths relative to the table, percent-encoded."""
     return urllib.parse.unquote(str(action["path"]))
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _bytes(place: Place, version: int) -> bytes:

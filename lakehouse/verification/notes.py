@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakehouse.receipts import write_whole
 from lakehouse.verification.entries import Entry, FileFact, Stamp
 from lakehouse.verification.places import Place
 
@@ -46,16 +47,19 @@ def read_notes(place: Place) -> dict[int, Noted]:
     return noted
 
 
-def add_notes(place: Place, noted: Iterable[Noted]) -> None:
-    """Append; a lake that may not be written to is verified anew each time."""
+def add_notes(place: Place, noted: Iterable[Noted], *, alone: bool = False) -> None:
+    """Append, or with `alone` take the place of all others; a lake that may not be written to is verified each time."""
     lines = []
     for each in noted:
         text = json.dumps(_record(each))
         lines.append(f"{_check(text)} {text}\n")
-    if not lines:
+    if not (lines or alone):
         return
     try:
         place.notes.parent.mkdir(parents=True, exist_ok=True)
+        if alone:
+            write_whole(place.notes, "".join(lines))
+            return
         with place.notes.open("a", encoding="utf-8") as file:
             file.write("".join(lines))
     except OSError:

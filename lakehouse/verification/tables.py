@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def verify_log(place: Place) -> None:
         TableNotFoundError: If there is no table.
         TableError: If an entry is damaged or lost; the message names the file.
     """
-    log = _read_log(place, read_head(place), read_notes(place))
+    log = _read_log(place, read_head(place), read_notes(place), _refuse)
     add_notes(place, [log.noted[number] for number in sorted(log.changed)])
 
 
@@ -58,23 +58,40 @@ def problems(place: Place, version: int | None = None, *, anew: bool = False) ->
     Args:
         place: Where the table is.
         version: As in `verify_table`.
-        anew: Read every file, whatever is noted.
+        anew: Read every file, whatever is noted, and go on where the log is damaged: with all that it still tells.
+            Else such a log is the only problem that is told.
 
     Raises:
         TableNotFoundError: If there is no table.
     """
+    told: list[str] = []
+    notes = {} if anew else read_notes(place)
     try:
         # The record first: a commit in between makes the log the longer one, never the shorter.
-        head = read_head(place)
-        log = _read_log(place, head, {} if anew else read_notes(place))
+        log = _read_log(place, _told_head(place, told) if anew else read_head(place), notes,
+                        told.append if anew else _refuse)
     except TableNotFoundError:
         raise
     except TableError as error:
         yield str(error)
         return
-    upto = max(log.noted) if version is None else version
+    yield from told
+    upto = max(log.noted, default=-1) if version is None else version
     yield from _file_problems(place, log, upto)
-    add_notes(place, [log.noted[number] for number in sorted(log.changed)])
+    # Of all of them, what was just read counts: a file that was noted as whole and is not is read by the next as well.
+    add_notes(place, [log.noted[number] for number in sorted(log.changed)], alone=anew and version is None)
+
+
+def _told_head(place: Place, told: list[str]) -> Head | None:
+    try:
+        return read_head(place)
+    except TableError as error:
+        told.append(str(error))
+        return None
+
+
+def _refuse(problem: str) -> None:
+    raise TableError(problem)
 
 
 def newest(place: Place) -> int:
@@ -121,46 +138,64 @@ class _Log:
         self.changed: set[int] = set()
 
 
-def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted]) -> _Log:
+def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted], tell: Callable[[str], None]) -> _Log:
+    """Return the entries that are whole; `tell` gets a sentence for each that is not, and may raise."""
     versions = versions_in(place.log)
     if not versions and head is None:
         raise TableNotFoundError(f"{place.name}: no table at {place.folder}; run any step to create the lake")
-    _refuse_holes(place, versions, head)
+    told = _tell_holes(place, versions, head, tell)
     log = _Log()
     # Downwards: what an entry says about the one before is believed once it has been verified itself.
-    expected = head.sha256 if head is not None and head.version == versions[-1] else None
+    expected: str | None = None
     said_by = str(place.head)
     for version in reversed(versions):
         stamp = stamp_of(place.entry(version))
         noted = notes.get(version)
         if noted is None or stamp is None or noted.stamp != stamp:
-            entry = read_entry(place, version)
+            try:
+                entry = read_entry(place, version)
+            except TableError as error:
+                tell(str(error))
+                told, expected = True, None
+                continue
             noted = Noted(entry, stamp or (0, 0, 0, 0))
             log.changed.add(version)
         if head is not None and version == head.version:
             expected, said_by = head.sha256, str(place.head)
         if expected is not None and noted.entry.sha256 != expected:
-            raise TableError(
+            tell(
                 f"{place.name}: {place.entry(version)} is damaged: expected SHA-256 {expected}, as {said_by} says, "
                 f"found {noted.entry.sha256}; {MEND}"
             )
+            log.changed.discard(version)
+            told, expected = True, None
+            continue
         log.noted[version] = noted
         expected, said_by = noted.entry.previous, place.entry(version).name
-    log.changed |= verify_checkpoints(place, log.noted, {} if head is None else head.checkpoints)
+        if version - 1 not in versions:
+            expected = None
+    if not told:
+        # A checkpoint is compared with all entries: without one of them every checkpoint would look damaged.
+        try:
+            log.changed |= verify_checkpoints(place, log.noted, {} if head is None else head.checkpoints)
+        except TableError as error:
+            tell(str(error))
     return log
 
 
-def _refuse_holes(place: Place, versions: Sequence[int], head: Head | None) -> None:
+def _tell_holes(place: Place, versions: Sequence[int], head: Head | None, tell: Callable[[str], None]) -> bool:
     last = versions[-1] if versions else -1
-    if head is not None and last < head.version:
-        raise TableError(
+    lost = head is not None and last < head.version
+    if head is not None and lost:
+        tell(
             f"{place.name}: the newest entry of {place.log} is {last}, expected {head.version}, as {place.head} says: "
             f"commits are lost; put {place.entry(head.version).name} back from a copy of the lake. To go on without "
             "what they held, remove that record and bring the lost data in again"
         )
     missing = sorted(set(range(last + 1)) - set(versions))
-    if missing:
-        raise TableError(f"{place.name}: {place.entry(missing[0])} is missing, and later ones are there; {MEND}")
+    for version in missing:
+        tell(f"{place.name}: {place.entry(version)} is missing, and later ones are there; {MEND}")
+    return lost or bool(missing)
 
 
 def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:

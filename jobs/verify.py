@@ -1,0 +1,123 @@
+"""Look for damage: tables, counts, objects and published folders are compared with what was written. Changes nothing.
+
+    petrel verify --lake my_lake
+    petrel verify --lake my_lake --dataset digits
+    petrel verify --lake my_lake --deep
+
+Tables are read whole, objects and published files by name and size; --deep compares every byte. Prints one line for
+each damaged thing, with what to do, and ends with 1 if there is one, with 0 if all is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.common import EXIT_ERROR, main_of
+from jobs.output import say, say_json
+from lakehouse.config import Config
+from lakehouse.errors import TableError, printable
+from lakehouse.lake import Lake
+from lakehouse.progress import progress
+from lakehouse.query import fetch
+from lakehouse.verification.damage import Checked, Damage
+from lakehouse.verification.lake import looking
+from lakehouse.verification.lake import verify as verify_lake
+from loaders import damages, read_dataset
+from schemas.tables import MATERIALISATIONS
+
+Row = dict[str, Any]
+
+PUBLISHED = "select dataset_id, folder, content_digest from gold.materialisations"
+
+AGAIN = "remove the folder {folder} and publish it again: petrel materialise --lake {root} --dataset {dataset_id}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What this command takes."""
+    parser.add_argument("--dataset", metavar="NAME|ID",
+                        help="look only at what this dataset (the version built last) or version stands on")
+    parser.add_argument("--deep", action="store_true",
+                        help="compare every byte of objects, linked files and published files")
+
+
+def execute(config: Config, args: argparse.Namespace) -> int:
+    """Run the command."""
+    checked, damaged = Checked(), 0
+    with looking(config) as lake:
+        for damage in verify(lake, dataset=args.dataset, deep=args.deep, checked=checked):
+            damaged += 1
+            if args.json:
+                say_json(dataclasses.asdict(damage))
+            else:
+                say(printable(str(damage)))
+    if args.json:
+        counts = dict(checked.counts)
+        say_json({"lake": lake.root, "damaged": damaged, "deep": args.deep, "checked": counts, "notes": checked.notes})
+    else:
+        for note in checked.notes:
+            say(printable(note))
+        looked_at = ", ".join(f"{count:,} {kind}" for kind, count in checked.counts.items() if count)
+        verdict = f"{damaged:,} damaged" if damaged else "all whole"
+        say(f"{lake.root}: {verdict}; looked at {looked_at}{'' if args.deep else '; --deep reads every byte'}")
+    return EXIT_ERROR if damaged else 0
+
+
+def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> Iterator[Damage]:
+    """Yield everything that is damaged: what `lakehouse.verify` finds, then what is published; arguments as there.
+
+    Raises:
+        RecipeError: If there is no such dataset.
+    """
+    yield from verify_lake(lake, dataset=dataset, deep=deep, checked=checked)
+    stated, unread = _stated(lake)
+    if unread is not None:
+        yield unread
+    # Beside the versions stands what a killed run had finished, `.staging-...`; it is not published.
+    folders = sorted(each for each in lake.datasets.glob("*/[!.]*") if checked.dataset_id in (None, each.name))
+    with progress("look at published folders", total=len(folders), unit="folders") as advance:
+        for folder in folders:
+            checked.counts["published folders"] += 1
+            yield from _in_folder(lake, folder, stated.get(folder.name), deep=deep)
+            advance(1)
+    for dataset_id, row in stated.items():
+        if checked.dataset_id in (None, dataset_id) and not (lake.root / row["folder"]).exists():
+            checked.notes.append(f"{lake.root / row['folder']} was published and removed since, which is no damage")
+
+
+def _stated(lake: Lake) -> tuple[dict[str, Row], Damage | None]:
+    """Return dataset id -> what was recorded of its publication; with a damage if that cannot be read."""
+    try:
+        return {row["dataset_id"]: row for row in fetch(lake, PUBLISHED)}, None
+    except TableError as error:
+        return {}, Damage("unchecked", MATERIALISATIONS.name, f"records of what was published cannot be read: {error}")
+
+
+def _in_folder(lake: Lake, folder: Path, stated: Row | None, *, deep: bool) -> Iterator[Damage]:
+    name = f"{folder.parent.name}/{folder.name}"
+    mend = AGAIN.format(folder=folder, root=shlex.quote(str(lake.root)), dataset_id=folder.name)
+    try:
+        found = list(damages(folder, deep=deep))
+    except OSError as error:
+        found = [f"{folder} cannot be read ({error.strerror})"]
+    if not found:
+        held = read_dataset(folder)
+        expected = {"dataset": folder.name} | ({"content": stated["content_digest"]} if stated else {})
+        actual = {"dataset": held.dataset_id, "content": str(held.content_digest)}
+        found = [f"{folder}: expected {each} {value}, found {actual[each]}" for each, value in expected.items()
+                 if actual[each] != value]
+    yield from (Damage("published", name, f"{problem}; {mend}") for problem in found)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    return main_of(sys.modules[__name__], argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
