@@ -18,6 +18,7 @@ from pathlib import Path
 from jobs.common import main_of
 from jobs.picture_size import common_size
 from jobs.pipeline import load_pipeline
+from jobs.published import is_whole, note_whole
 from jobs.samples import IMAGE, LAYOUT, of_one_size, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
@@ -37,9 +38,7 @@ from loaders import (
     publish,
     receipts_of,
     run_task_batches,
-    verify,
 )
-from loaders.errors import LoaderError
 from loaders.format.manifest import FORMAT_VERSION
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, MATERIALISATIONS
@@ -75,19 +74,10 @@ def materialise(lake: Lake, name_or_id: str) -> Receipt:
     inputs = {"dataset": version_named(lake, name_or_id), **pin_heads(lake, [DATASETS.name])}
     with step(lake, "materialise", inputs=inputs) as record:
         # A folder can be removed to free its space; the tables do not tell.
-        record.unchanged = record.unchanged and is_published(lake.root / record.details["folder"])
+        record.unchanged = record.unchanged and is_whole(lake.root, lake.root / record.details["folder"])
         if not record.unchanged:
             _materialise(lake, find_dataset(lake, name_or_id), record)
     return record.finished()
-
-
-def is_published(folder: Path) -> bool:
-    """Whether a version stands in `folder`, with all its files."""
-    try:
-        verify(folder, deep=False)
-    except LoaderError:
-        return False
-    return True
 
 
 def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:
@@ -115,6 +105,10 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     # One publisher of a version at a time: they would share the staging folder.
     with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
         published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
+        if published.is_new:
+            note_whole(lake.root, folder)
+        else:
+            is_whole(lake.root, folder)
     row = {
         "dataset_id": version.dataset_id,
         "folder": str(folder.relative_to(lake.root)),

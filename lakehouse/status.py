@@ -59,7 +59,7 @@ def table_status(root: Path) -> list[TableStatus]:
             # Without the record of the head nothing tells that such an entry is not what was written.
             entry = place_of(root, table).entry(handle.version())
             raise TableError(
-                f"{table.name}: {entry} is damaged: it does not say what was written and when ({one_line(error)}); {MEND}"
+                f"{table.name}: {entry} is damaged: it does not say what was written ({one_line(error)}); {MEND}"
             ) from error
         step = commit_record(metadata).get("step")
         found.append(

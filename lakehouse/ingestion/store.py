@@ -195,7 +195,7 @@ def _copy_small(
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
     final = _final(plan.root, sha256)
-    if _held(final, len(data), pending):
+    if _held(final, sha256, len(data), pending):
         return sha256, 0
     descriptor, temporary = _temporary(plan.scratch)
     pending[final] = _Pending(descriptor, temporary)
@@ -217,7 +217,7 @@ def _copy_large(
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
         final = _final(plan.root, sha256)
-        if descriptor < 0 or _held(final, size, pending):
+        if descriptor < 0 or _held(final, sha256, size, pending):
             return sha256, 0
         pending[final] = _Pending(descriptor, temporary)
         descriptor = -1
@@ -272,13 +272,15 @@ def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
         )
 
 
-def _held(final: bytes, size: int, pending: dict[bytes, _Pending]) -> bool:
+def _held(final: bytes, sha256: str, size: int, pending: dict[bytes, _Pending]) -> bool:
     if final in pending:
         return True
     try:
-        # A size that differs is a torn file from outside: it is written again and replaced whole.
-        return os.stat(final).st_size == size
-    except FileNotFoundError:
+        # An object that is damaged is written again and replaced whole: the same bytes are at hand now.
+        with open(final, "rb") as file:
+            return os.fstat(file.fileno()).st_size == size and hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except OSError:
+        # Missing, or no longer readable, which is no fault of the file that is being landed.
         return False
 
 

@@ -47,8 +47,13 @@ def place_of(root: Path, table: Table) -> Place:
         name=table.name,
         folder=root / "tables" / layer / name,
         head=root / HEADS / f"{table.name}.json",
-        notes=root / "_runs" / NOTES / _machine() / f"{table.name}.notes",
+        notes=notes_folder(root) / f"{table.name}.notes",
     )
+
+
+def notes_folder(root: Path) -> Path:
+    """Return the folder of what this machine has verified in a lake."""
+    return root / "_runs" / NOTES / _machine()
 
 
 @cache

@@ -17,6 +17,8 @@ from lakehouse.lake import open_lake
 from lakehouse.locks import writer_lock
 from lakehouse.query import fetch
 from loaders import CorruptionError, make_reader, read_dataset
+from loaders.format.files import sha256_file
+from loaders.publishing import damage
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
 NAMES = ["n0", "n1", "n2", "ä"]
@@ -114,6 +116,33 @@ def test_a_second_run_writes_nothing_and_a_removed_folder_is_published_again(zoo
     (row,) = fetch(zoo, "select dataset_id, folder, rows, size_bytes from gold.materialisations")
     assert row == {"dataset_id": first.details["dataset_id"], "folder": first.details["folder"], "rows": 4,
                    "size_bytes": first.bytes_written}
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_second_run_names_a_published_file_that_was_changed_and_leaves_it_as_it_is(zoo, noted):
+    built(zoo)
+    folder = zoo.root / materialise(zoo, "zoo").details["folder"]
+    if not noted:
+        shutil.rmtree(zoo.root / "_runs" / "verified")
+    part = min(folder.rglob("part-*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(CorruptionError, match=r"part-00000\.parquet is damaged: .*; remove the folder .*zoo/"):
+            materialise(zoo, "zoo")
+    assert part.read_bytes() == data
+    shutil.rmtree(folder)
+    assert materialise(zoo, "zoo").bytes_written > 0
+
+
+def test_a_published_folder_that_nobody_touched_is_not_read_again(zoo, monkeypatch):
+    built(zoo)
+    materialise(zoo, "zoo")
+    hashed = []
+    monkeypatch.setattr(damage, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path))
+    assert not materialise(zoo, "zoo").changed
+    assert set(hashed) == {"_manifest.json"}
 
 
 def test_every_version_has_a_folder_of_its_own_and_is_found_by_its_id(zoo, clock):

@@ -265,3 +265,14 @@ def test_the_library_yields_what_the_command_prints(root: Path) -> None:
         (damage,) = verify(lake)
     assert (damage.kind, damage.what) == ("object", path.name)
     assert str(path) in str(damage)
+
+
+@pytest.mark.parametrize("harm", [flip, cut, lose])
+def test_an_object_is_whole_again_once_its_file_is_touched_and_landed_again(
+    world: Path, root: Path, verified: Callable[..., Verdict], harm: Callable[[Path], None]
+) -> None:
+    harm(an_object(root))
+    for path in (world / "shapes").rglob("*.png"):
+        path.touch()
+    assert main(["land", "--lake", str(root), "--source", "shapes", "--folder", str(world / "shapes")]) == 0
+    assert verified("--deep") == (0, [])
