@@ -62,8 +62,9 @@ def parse(text: str) -> Node:
 
 @lru_cache(maxsize=1)
 def _parser() -> duckdb.DuckDBPyConnection:
-    # Kept: opening a database costs more than parsing. One thread means none besides the caller's.
-    return duckdb.connect(":memory:", config={"threads": 1})
+    # Kept: opening a database costs more than parsing. One thread means none besides the caller's. No files: for IMPORT
+    # DATABASE the parser reads the script that it names.
+    return duckdb.connect(":memory:", config={"threads": 1, "enable_external_access": "false"})
 
 
 def nodes(tree: object) -> Iterator[Node]:
@@ -141,6 +142,8 @@ def _reason(connection: duckdb.DuckDBPyConnection, text: str, answer: Node) -> s
         return f"not a query: {one_line(answer['error_message'])}{place}"
     try:
         kinds = [statement.type.name for statement in connection.extract_statements(text)]
+    except duckdb.PermissionException:
+        return "expected exactly one SELECT, found a statement that reads a file"
     except duckdb.Error as error:
         return f"not a query: {one_line(error)}"
     if kinds == ["CREATE", "SELECT"]:

@@ -50,6 +50,18 @@ def test_what_is_no_query_is_refused_as_such(text: str) -> None:
         check_query(text, known=KNOWN)
 
 
+@pytest.mark.parametrize(
+    "text", ["import database '{}'", "pragma import_database('{}')", "select 1; import database '{}'"]
+)
+def test_looking_at_a_text_reads_no_file(tmp_path: Path, text: str) -> None:
+    # DuckDB's parser itself opens the script that IMPORT DATABASE names, and would say what stands in it.
+    (tmp_path / "schema.sql").write_text("hunter2 is the password", encoding="utf-8")
+    (tmp_path / "load.sql").write_text("", encoding="utf-8")
+    with pytest.raises(QueryRefusedError, match=r"expected exactly one SELECT, found a statement that reads a file$"):
+        check_query(text.format(tmp_path), known=KNOWN)
+    check_query("select 1", known=KNOWN)
+
+
 def test_a_text_without_end_is_refused_before_it_is_parsed() -> None:
     with pytest.raises(QueryRefusedError, match=r"the limit is 65,536"):
         check_query("select " + " " * MAX_CHARACTERS + "1", known=KNOWN)
