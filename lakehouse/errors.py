@@ -8,6 +8,7 @@ PetrelError
 │   ├── VersionUnavailableError (LookupError)
 │   └── ConcurrentWriteError (RuntimeError)
 ├── IngestError (RuntimeError)          a step cannot go on; nothing half-done is visible
+│   ├── DamagedObjectError              an object of the lake has other bytes than it is named by
 │   └── RejectedInputError (ValueError) one input did not pass; carries the rule and the reason
 ├── RecipeError (ValueError)            a dataset recipe cannot be followed
 ├── QueryRefusedError (PermissionError) user SQL that is not one read-only query over known views
@@ -70,6 +71,10 @@ class ConcurrentWriteError(TableError, RuntimeError):
 
 class IngestError(PetrelError, RuntimeError):
     """A step cannot go on."""
+
+
+class DamagedObjectError(IngestError):
+    """An object of the lake has other bytes than those it is named by."""
 
 
 class RejectedInputError(IngestError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -9,9 +10,13 @@ import stat
 import urllib.parse
 from pathlib import Path
 
-from lakehouse.errors import IngestError
+from lakehouse.damage import mark_damaged
+from lakehouse.errors import DamagedObjectError, IngestError
 
 OBJECTS = "objects"
+HEAL = "land the same files again, which writes it anew, or put it back from a copy of the lake"
+"""What to do about an object that is missing or damaged."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,6 +29,15 @@ def object_uri(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"not a SHA-256 in 64 hex digits: {sha256!r}")
     return f"{OBJECTS}/{sha256[:2]}/{sha256}"
+
+
+def object_path(root: str | Path, sha256: str) -> bytes:
+    """Return the path, as bytes, of an object.
+
+    Raises:
+        ValueError: If `sha256` is not 64 hex digits.
+    """
+    return os.path.join(os.fsencode(root), os.fsencode(object_uri(sha256)))
 
 
 def file_uri(path: str | bytes | Path) -> str:
@@ -77,11 +91,13 @@ def read_entity(root: str | Path, place: str) -> bytes:
     """
     uri, _, entity_id = place.rpartition("#")
     data = read_bytes(root, uri)
+    if uri == f"{OBJECTS}/{entity_id[:2]}/{entity_id}":
+        return data  # `read_bytes` has compared them
     found = hashlib.sha256(data).hexdigest()
     if found != entity_id:
         raise IngestError(
-            f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; the storage is damaged, or a linked file "
-            "was changed: put the old bytes back, or leave this entity_id out in the recipe's select.sql"
+            f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; a linked file was changed: put the old "
+            "bytes back, or leave this entity_id out in the recipe's select.sql"
         )
     return data
 
@@ -89,26 +105,48 @@ def read_entity(root: str | Path, place: str) -> bytes:
 def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: int | None = None) -> bytes:
     """Read an object whole, or its beginning.
 
+    The bytes of an object of the lake that is read whole are compared with the SHA-256 it is named by. One that is
+    missing or damaged is marked: landing the same files again heals it.
+
     Args:
         root: Folder of the lake.
         uri: As stored in `object_uri`.
         limit: Refuse to read more bytes than this.
-        most: Read the first so many bytes only.
+        most: Read the first so many bytes only; they are compared with nothing.
 
     Raises:
+        DamagedObjectError: If an object of the lake has other bytes than it is named by.
         IngestError: If the object is missing, not a regular file, or larger than `limit`.
     """
     path = resolve(root, uri)
+    sha256 = None if "://" in uri else uri.rpartition("/")[2]
     try:
         # Not waiting on a FIFO that took the place of a linked file.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise IngestError(f"cannot read {uri} (lake {root}): it is not a regular file any more")
+            raise OSError(errno.EINVAL, "it is not a regular file any more")
         with open(descriptor, "rb") as file:
             size = os.fstat(descriptor).st_size
             if limit is not None and size > limit:
                 raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
-            return file.read() if most is None else file.read(most)
+            data = file.read() if most is None else file.read(most)
     except OSError as error:
-        raise IngestError(f"cannot read {uri} (lake {root}): {error.strerror}; was it moved or removed?") from error
+        what_to_do = "was it moved or removed?"
+        if sha256 is not None:
+            mark_damaged(root, sha256)
+            what_to_do += f" To mend it, {HEAL}"
+        raise IngestError(f"cannot read {uri} (lake {root}): {error.strerror}; {what_to_do}") from error
+    if most is None and sha256 is not None:
+        _check_named_by(sha256, data, root, uri)
+    return data
+
+
+def _check_named_by(sha256: str, data: bytes, root: str | Path, uri: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        mark_damaged(root, sha256)
+        raise DamagedObjectError(
+            f"{uri} (lake {root}) is damaged: {len(data)} bytes of SHA-256 {found}, expected the one it is named by; "
+            f"{HEAL}"
+        )

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -125,10 +125,11 @@ def keep(folder: Path, receipt: Receipt) -> Path:
     return path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file, whole or not at all."""
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file, given in one or several parts, whole or not at all."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    temporary.write_text(text, encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.writelines([text] if isinstance(text, str) else text)
     os.replace(temporary, path)
 
 

@@ -11,11 +11,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.limits import ImageLimits
-from lakehouse.objects import read_bytes, uri_path
+from lakehouse.objects import HEAL, read_bytes, uri_path
 from lakehouse.outputs import insert_outputs, union_batch, union_schema
 from lakehouse.query import count_rows, fetch, query
 from lakehouse.receipts import Receipt
@@ -48,7 +48,7 @@ from outputs where target_table = 'silver.rejected' group by rule order by rule
 
 _LIMITS = {"too_large": "max_bytes", "too_many_pixels": "max_pixels", "too_many_frames": "max_frames"}
 """Rule -> the limit that it rests on."""
-_CIRCUMSTANCES = ("changed_after_landing", "unreadable_now")
+_CIRCUMSTANCES = ("changed_after_landing", "unreadable_now", "damaged_object")
 """Rules that are no fault of the bytes."""
 
 
@@ -136,6 +136,8 @@ def _bytes_of(seen: dict[str, object], root: str) -> bytes:
     uri = str(seen["object_uri"])
     try:
         return read_bytes(root, uri)
+    except DamagedObjectError as error:
+        raise RejectedInputError("damaged_object", f"its bytes are not those it is named by; {HEAL}") from error
     except IngestError as error:
         # An object of the lake that is missing stops the run, and so does a folder that is away, with all it holds.
         if seen["status"] != "linked" or not os.path.isdir(os.path.dirname(uri_path(uri))):

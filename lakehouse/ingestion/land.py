@@ -10,6 +10,14 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from lakehouse.ingestion.healing import (
+    Healing,
+    count_healed,
+    keep_objects,
+    objects_whole,
+    start_healing,
+    to_read_again,
+)
 from lakehouse.ingestion.listing import Listed, list_folder
 from lakehouse.ingestion.patterns import LeftOut
 from lakehouse.ingestion.remarks import count_gone, note_left_out, note_sources
@@ -22,7 +30,7 @@ from lakehouse.progress import progress
 from lakehouse.query import fetch, query
 from lakehouse.receipts import Receipt
 from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import insert, insert_rows
+from lakehouse.tables import head, insert, insert_rows
 from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES, RAW_RECORDS
 
@@ -40,9 +48,12 @@ where l.rule is not null or not exists (
       and b.origin = $origin and b.captured_at is not distinct from l.captured_at
       and b.sidecar_json is not distinct from l.sidecar_json
       and cardinality(b.group_keys) = cardinality(l.group_keys) {same_groups}
-)
+) {or_again}
 """
 """Files that were not seen before with this size, time and description; refused ones are tried again."""
+
+OR_AGAIN = "or exists (select 1 from again a where a.uri = l.uri)"
+"""And those whose objects are damaged."""
 
 SAME_GROUP = "and b.group_keys[$group_{0}] is not distinct from l.group_keys[$group_{0}]"
 """Key by key: Spark does not compare maps."""
@@ -72,7 +83,9 @@ def land(lake: Lake, source: Source) -> Receipt:
     """Bring the files of a source in: bytes become objects, every observation a row of bronze.
 
     A file whose size, time and description (sidecar, licence ...) are as before is not read again, so a second
-    run costs one listing.
+    run costs one listing, and one `stat` of each object. Where the object of such a file is missing, of another size,
+    or was found damaged by whoever read it, the file is read again and the object written anew; so it is where the
+    bytes that a file brings are in the lake already and damaged there.
     Committed every `land.files_per_commit` files: a killed run goes on where it was.
 
     Args:
@@ -82,6 +95,7 @@ def land(lake: Lake, source: Source) -> Receipt:
     Returns:
         Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes. `gone`
         is there where files that were landed from this folder are in it no more; the lake keeps what it has of them.
+        `healed` is there where objects were damaged or missing and were written anew.
         Refused files, by rule, and what looks like a mistake are noted.
 
     Raises:
@@ -99,12 +113,14 @@ def land(lake: Lake, source: Source) -> Receipt:
     }
     with step(lake, "land", inputs=inputs) as record:
         note_left_out(source, left_out, record, seen=seen)
+        record.unchanged = record.unchanged and objects_whole(lake, source, files)
         if not record.unchanged:
-            _land_all(lake, source, sidecars, record)
+            _land_all(lake, source, sidecars, record, files)
     return record.finished()
 
 
-def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord, fingerprint: str) -> None:
+    healing = start_healing(lake, source, fingerprint, before=head(lake.root, LANDED_FILES))
     here = note_sources(lake, source, record)
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
@@ -113,16 +129,21 @@ def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord
     while rows := list(itertools.islice(described, lake.config.land.files_per_commit)):
         listed = pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
         uris += [listed.select(["uri"])] if here else []
-        _land_chunk(lake, source, listed, record)
+        _land_chunk(lake, source, listed, record, healing, known=here > 0)
     balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
     gone = count_gone(lake, source, uris, record) if here else {}
     counts |= gone
     record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]} | gone
+    if healing.healed:
+        counts["healed"] = healing.healed
     # Refused files are tried again: a permission may have been given, which no listing shows.
     record.complete = counts["refused"] == 0
+    keep_objects(lake, healing)
 
 
-def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord) -> None:
+def _land_chunk(
+    lake: Lake, source: Source, listed: pa.Table, record: StepRecord, healing: Healing, *, known: bool
+) -> None:
     params = {
         "source": source.name,
         "drop": source.drop,
@@ -133,8 +154,12 @@ def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord
         **{f"group_{number}": name for number, name in enumerate(source.group_keys)},
     }
     same_groups = " ".join(SAME_GROUP.format(number) for number in range(len(source.group_keys)))
-    text = CHANGED.format(same_groups=same_groups)
-    changed = query(lake, text, inputs={"listed": lake.engine.from_arrow(listed)}, params=params)
+    inputs = {"listed": lake.engine.from_arrow(listed)}
+    again = to_read_again(lake, healing, inputs["listed"]) if known and source.mode == "copy" else {}
+    if again:
+        inputs["again"] = lake.engine.from_arrow(pa.table({"uri": pa.array(again, pa.string())}))
+    text = CHANGED.format(same_groups=same_groups, or_again=OR_AGAIN if again else "")
+    changed = query(lake, text, inputs=inputs, params=params)
     stored = lake.engine.map_batches(
         changed,
         functools.partial(store_batches, plan=_plan(lake, source)),
@@ -146,8 +171,9 @@ def _land_chunk(lake: Lake, source: Source, listed: pa.Table, record: StepRecord
     if outcome["refused"]:
         for row in fetch(lake, REFUSED, inputs={"stored": stored}):
             record.note(row["rule"], row["example"], count=row["files"])
-    known = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
-    new = outcome["distinct_bytes"] - known
+    already = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
+    new = outcome["distinct_bytes"] - already
+    count_healed(lake, healing, stored, again, record, known=already)
     record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
     record.bytes_written += outcome["new_bytes"]
     record.counts["seen"] += listed.num_rows

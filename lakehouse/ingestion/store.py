@@ -17,7 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.objects import below, object_uri, uri_path
+from lakehouse.ingestion.held import is_held
+from lakehouse.objects import below, object_path, object_uri, uri_path
 from schemas.bronze import LANDED_FILES
 from schemas.canonical import content_id, row_hash
 from schemas.model import TIMESTAMP
@@ -41,8 +42,10 @@ LISTED_SCHEMA = pa.schema(
 )
 """One listed file and what its sidecar says."""
 
-STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(), nullable=False))
-"""Rows of bronze.landed_files, and the bytes that this row added to the object store."""
+STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(), nullable=False)).append(
+    pa.field("is_written", pa.bool_(), nullable=False)
+)
+"""Rows of bronze.landed_files, the bytes that this row added to the object store, and whether it wrote an object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,10 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
 
 
 def _store(item: dict[str, object], plan: StorePlan, pending: dict[bytes, _Pending]) -> dict[str, object]:
-    sha256, new_bytes, rule, reason = None, 0, item["rule"], item["reason"]
+    sha256, written, rule, reason = None, None, item["rule"], item["reason"]
     if rule is None:
         try:
-            sha256, new_bytes = _read_once_more_if_changed(str(item["uri"]), plan, pending)
+            sha256, written = _read_once_more_if_changed(str(item["uri"]), plan, pending)
         except RejectedInputError as error:
             rule, reason = error.rule, error.reason
     copied = plan.mode == "copy"
@@ -141,10 +144,12 @@ def _store(item: dict[str, object], plan: StorePlan, pending: dict[bytes, _Pendi
         "landed_at": plan.now,
     }
     row["row_hash"] = row_hash(row, LANDED_FILES)
-    return row | {"new_bytes": new_bytes}
+    return row | {"new_bytes": written or 0, "is_written": written is not None}
 
 
-def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int]:
+def _read_once_more_if_changed(
+    uri: str, plan: StorePlan, pending: dict[bytes, _Pending]
+) -> tuple[str, int | None]:
     try:
         return _read(uri, plan, pending)
     except RejectedInputError as error:
@@ -153,7 +158,8 @@ def _read_once_more_if_changed(uri: str, plan: StorePlan, pending: dict[bytes, _
         return _read(uri, plan, pending)
 
 
-def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int]:
+def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int | None]:
+    """Return the SHA-256 of a file, and how many bytes are written for it; None if none need be."""
     try:
         # Never through a link, unless links are followed, and never waiting on a FIFO that took the file's place.
         nofollow = 0 if plan.allowed_roots else os.O_NOFOLLOW
@@ -189,14 +195,14 @@ def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
 
 def _copy_small(
     source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
-) -> tuple[str, int]:
+) -> tuple[str, int | None]:
     # One read more than the size: a file that grew is noticed.
     data = b"".join(iter(lambda: os.read(source, CHUNK_BYTES), b""))
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
-    final = _final(plan.root, sha256)
-    if _held(final, sha256, len(data), pending):
-        return sha256, 0
+    final = object_path(plan.root, sha256)
+    if final in pending or is_held(final, len(data), sha256, data):
+        return sha256, None
     descriptor, temporary = _temporary(plan.scratch)
     pending[final] = _Pending(descriptor, temporary)
     _write_all(descriptor, data)
@@ -205,7 +211,7 @@ def _copy_small(
 
 def _copy_large(
     source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
-) -> tuple[str, int]:
+) -> tuple[str, int | None]:
     digest, size = hashlib.sha256(), 0
     descriptor, temporary = _temporary(plan.scratch) if plan.mode == "copy" else (-1, b"")
     try:
@@ -216,9 +222,9 @@ def _copy_large(
                 _write_all(descriptor, chunk)
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
-        final = _final(plan.root, sha256)
-        if descriptor < 0 or _held(final, sha256, size, pending):
-            return sha256, 0
+        final = object_path(plan.root, sha256)
+        if descriptor < 0 or final in pending or is_held(final, size, sha256):
+            return sha256, None
         pending[final] = _Pending(descriptor, temporary)
         descriptor = -1
         return sha256, size
@@ -272,18 +278,6 @@ def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
         )
 
 
-def _held(final: bytes, sha256: str, size: int, pending: dict[bytes, _Pending]) -> bool:
-    if final in pending:
-        return True
-    try:
-        # An object that is damaged is written again and replaced whole: the same bytes are at hand now.
-        with open(final, "rb") as file:
-            return os.fstat(file.fileno()).st_size == size and hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError:
-        # Missing, or no longer readable, which is no fault of the file that is being landed.
-        return False
-
-
 def _temporary(scratch: str) -> tuple[int, bytes]:
     path = os.fsencode(Path(scratch) / f"{uuid.uuid4().hex}.object")
     with _writing():
@@ -295,7 +289,3 @@ def _write_all(descriptor: int, chunk: bytes) -> None:
     with _writing():
         while view:
             view = view[os.write(descriptor, view) :]
-
-
-def _final(root: str, sha256: str) -> bytes:
-    return os.path.join(os.fsencode(root), os.fsencode(object_uri(sha256)))

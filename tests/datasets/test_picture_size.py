@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
@@ -15,6 +16,7 @@ from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.objects import object_uri
 from loaders import CenterCrop, make_reader, read_manifest
 from tests.ingestion.files import source
 
@@ -77,9 +79,10 @@ def test_a_dataset_whose_selection_leaves_the_other_sizes_out_has_one_array(lake
 
 
 def test_bytes_that_are_no_pictures_have_no_size_and_a_missing_object_is_an_error_that_names_it(lake, tmp_path):
-    (lake.root / "objects" / "aa").mkdir(parents=True)
-    place = f"objects/aa/{'a' * 64}"
-    (lake.root / place).write_bytes(b"text" * 50_000)
+    data = b"text" * 50_000
+    place = object_uri(hashlib.sha256(data).hexdigest())
+    (lake.root / place).parent.mkdir(parents=True)
+    (lake.root / place).write_bytes(data)
     assert picture_size.common_size(lake, [f"{place}#x"]) is None
     with pytest.raises(IngestError, match=f"cannot read objects/bb/{'b' * 4}"):
         picture_size.common_size(lake, [f"objects/bb/{'b' * 64}#x"])
