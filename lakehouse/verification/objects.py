@@ -12,10 +12,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.damage import mark_damaged
 from lakehouse.engines import Relation
 from lakehouse.errors import PetrelError, TableError
 from lakehouse.lake import Lake
-from lakehouse.objects import resolve
+from lakehouse.objects import HEAL, resolve
 from lakehouse.progress import progress
 from lakehouse.query import Pins, count_rows, fetch
 from lakehouse.verification.damage import Checked, Damage
@@ -128,8 +129,9 @@ def _damage(lake: Lake, row: Mapping[str, Any], difference: str, seen: str, *, d
             f"entity {entity_id}: the linked file {uri} is not what was landed: expected {expected}, found "
             f"{difference}; put the old bytes back there, or leave this entity out in recipes ({seen})",
         )
+    mark_damaged(lake.root, entity_id)
     return Damage(
         "object", entity_id,
-        f"entity {entity_id}: {lake.root / uri} is damaged: expected {expected}, found {difference}; put the object "
-        f"back from a copy of the lake, or touch its file and land it again ({seen})",
+        f"entity {entity_id}: {lake.root / uri} is damaged: expected {expected}, found {difference}; {HEAL} "
+        f"({seen})",
     )
