@@ -15,6 +15,7 @@ from lakehouse.config import Config
 from lakehouse.ending import removed_at_end
 from lakehouse.engines import Engine, open_engine
 from lakehouse.errors import ConfigError
+from lakehouse.leftovers import sweep_runs, sweep_scratch
 from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
 
 Clock = Callable[[], datetime]
@@ -125,6 +126,7 @@ def open_lake(
 @contextmanager
 def _scratch_folder(parent: Path) -> Iterator[Path]:
     _sweep(parent)
+    sweep_runs(parent.parent / "_runs")
     folder = parent / uuid.uuid4().hex
     folder.mkdir()
     descriptor = os.open(folder / "alive.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -145,7 +147,8 @@ def _sweep(parent: Path) -> None:
         try:
             descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            # Killed between mkdir and lock, or being made this instant, or not ours: it harms nobody.
+            # Killed between mkdir and lock, or being made this instant, or not ours.
+            sweep_scratch(folder)
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

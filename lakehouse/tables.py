@@ -26,6 +26,7 @@ from lakehouse.errors import (
     one_line,
 )
 from lakehouse.lake import Lake
+from lakehouse.leftovers import sweep_table
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
 from lakehouse.rules import judge
@@ -232,6 +233,7 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
                 note_commit(place, after, str(total))
                 lake.verified.add((table.name, after))
                 _checkpoint(place, after)
+                sweep_table(place.folder)
                 return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
     raise ConcurrentWriteError(
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
