@@ -30,12 +30,12 @@ from lakehouse.leftovers import sweep_table
 from lakehouse.locks import writer_lock
 from lakehouse.receipts import Inserted
 from lakehouse.rules import judge
-from lakehouse.verification.entries import entry_sha256, versions_in
-from lakehouse.verification.heads import Head, read_head, write_head
+from lakehouse.verification.entries import commit_metadata, entry_sha256, versions_in
+from lakehouse.verification.heads import Head, write_head
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest, note_checkpoint, note_commit, verify_table
 from schemas.canonical import row_hash
-from schemas.digest import Digest, parse_digest
+from schemas.digest import Digest
 from schemas.model import Table
 from schemas.tables import BY_NAME, TABLES
 
@@ -163,15 +163,10 @@ def version_at(root: Path, table: Table, instant: datetime) -> int:
 
 def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     """Return the digest of a table at a version: from its commit, else by reading the rows."""
-    place = place_of(lake.root, table)
-    known = read_head(place)
-    if known is not None and known.version == version and known.sha256 == entry_sha256(place, version):
-        return parse_digest(known.digest)
-    handle = open_table(lake.root, table, version)
-    digest = digest_from_metadata(handle.history(1)[0].get("userMetadata"), version)
+    digest = digest_from_metadata(commit_metadata(place_of(lake.root, table), whole(lake, table, version)), version)
     if digest is not None:
         return digest
-    if not handle.file_uris():
+    if not open_table(lake.root, table, version).file_uris():
         return Digest()
     return relation_digest(lake.engine, lake.engine.scan(table_path(lake.root, table), version))
 
@@ -230,7 +225,7 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
                 # Only a writer that bypasses our lock can cause this.
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             else:
-                note_commit(place, after, str(total))
+                note_commit(place, after)
                 lake.verified.add((table.name, after))
                 _checkpoint(place, after)
                 sweep_table(place.folder)
@@ -301,7 +296,7 @@ def _create(place: Place, table: Table) -> None:
         metadata = {"userMetadata": json.dumps({"petrel": facts}, sort_keys=True)}
         created.alter.add_constraint(missing, commit_properties=CommitProperties(custom_metadata=metadata))
     made = newest(place)
-    write_head(place, Head(made, entry_sha256(place, made), str(Digest())))
+    write_head(place, Head(made, entry_sha256(place, made)))
 
 
 def _checkpoint(place: Place, version: int) -> None:

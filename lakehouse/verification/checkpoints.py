@@ -34,13 +34,18 @@ def verify_checkpoints(place: Place, noted: Mapping[int, Noted], hashes: Mapping
     Raises:
         TableError: If a checkpoint, or the hint which is the newest, says something else.
     """
+    # The hint first: a checkpoint that is written meanwhile is then no hint to one that was not listed.
+    hinted = _read_hint(place)
     found: dict[int, list[Path]] = {}
     for name in sorted(os.listdir(place.log)):
         if match := CHECKPOINT.fullmatch(name):
             found.setdefault(int(match[1]), []).append(place.log / name)
-    _verify_hint(place, set(found))
+    if hinted is not None and hinted not in found:
+        raise TableError(f"{place.name}: {place.log / HINT} names checkpoint {hinted}, which is not there; {MEND}")
     changed = set()
     for version, paths in found.items():
+        if version > max(noted) and place.entry(version).is_file():
+            continue  # Committed since the log was listed: whoever reads that version verifies it.
         if version not in noted:
             raise TableError(f"{place.name}: {paths[0]} is of a version that the log does not have; {MEND}")
         stamps = {path.name: stamp_of(path) for path in paths}
@@ -57,16 +62,14 @@ def verify_checkpoints(place: Place, noted: Mapping[int, Noted], hashes: Mapping
     return changed
 
 
-def _verify_hint(place: Place, versions: set[int]) -> None:
+def _read_hint(place: Place) -> int | None:
     path = place.log / HINT
     try:
-        version = json.loads(path.read_text(encoding="utf-8"))["version"]
+        return int(json.loads(path.read_text(encoding="utf-8"))["version"])
     except FileNotFoundError:
-        return
+        return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{place.name}: {path} is damaged: it is no hint ({error}); {MEND}") from error
-    if version not in versions:
-        raise TableError(f"{place.name}: {path} names checkpoint {version}, which is not there; {MEND}")
 
 
 def _compare_hashes(place: Place, paths: list[Path], hashes: Mapping[str, str]) -> None:

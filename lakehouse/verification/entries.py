@@ -77,6 +77,19 @@ def entry_sha256(place: Place, version: int) -> str:
     return hashlib.sha256(_bytes(place, version)).hexdigest()
 
 
+def commit_metadata(place: Place, version: int) -> str | None:
+    """Return what the writer of a version put into its commit; None if nothing. The log was verified before.
+
+    Raises:
+        TableError: If the entry cannot be read.
+    """
+    path = place.entry(version)
+    try:
+        return _metadata(_actions(_bytes(place, version)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TableError(f"{place.name}: {path} is damaged: it is no log entry ({error}); {MEND}") from error
+
+
 def read_entry(place: Place, version: int) -> Entry:
     """Read one log entry.
 
@@ -86,11 +99,10 @@ def read_entry(place: Place, version: int) -> Entry:
     data = _bytes(place, version)
     path = place.entry(version)
     try:
-        actions = [json.loads(line) for line in data.decode("utf-8").splitlines() if line.strip()]
+        actions = _actions(data)
         if not all(isinstance(each, dict) and each and all(map(_is_object, each.values())) for each in actions):
             raise ValueError("a line is no action")
-        record = next((commit_record(each["commitInfo"].get("userMetadata")) for each in actions
-                       if "commitInfo" in each), {})
+        record = commit_record(_metadata(actions))
         added = [each["add"] for each in actions if "add" in each]
         removed = tuple(file_name(each["remove"]) for each in actions if "remove" in each)
         sizes = {file_name(each): int(each["size"]) for each in added}
@@ -128,6 +140,14 @@ def _bytes(place: Place, version: int) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TableError(f"{place.name}: {path} cannot be read: {error.strerror}; {MEND}") from error
+
+
+def _actions(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.decode("utf-8").splitlines() if line.strip()]
+
+
+def _metadata(actions: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((each["commitInfo"].get("userMetadata") for each in actions if "commitInfo" in each), None)
 
 
 def _facts(record: Mapping[str, object], sizes: Mapping[str, int]) -> tuple[FileFact, ...] | None:

@@ -18,13 +18,11 @@ class Head:
     Attributes:
         version: The version.
         sha256: Hash of its log entry, which names the entry before it, and so on down to the first.
-        digest: Digest of the rows, as text.
         checkpoints: Name -> SHA-256 of the checkpoints that we wrote.
     """
 
     version: int
     sha256: str
-    digest: str
     checkpoints: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -37,7 +35,7 @@ def read_head(place: Place) -> Head | None:
     try:
         found = json.loads(place.head.read_text(encoding="utf-8"))
         checkpoints = {str(name): str(sha256) for name, sha256 in found["checkpoints"].items()}
-        return Head(int(found["version"]), str(found["sha256"]), str(found["digest"]), checkpoints)
+        return Head(int(found["version"]), str(found["sha256"]), checkpoints)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -106,7 +106,7 @@ def newest(place: Place) -> int:
     return versions[-1]
 
 
-def note_commit(place: Place, version: int, digest: str) -> None:
+def note_commit(place: Place, version: int) -> None:
     """Keep the record of a version that was just committed, and note its files as verified; under the table's lock.
 
     Raises:
@@ -115,7 +115,7 @@ def note_commit(place: Place, version: int, digest: str) -> None:
     stamp = stamp_of(place.entry(version))
     entry = read_entry(place, version)
     before = read_head(place)
-    write_head(place, Head(version, entry.sha256, digest, before.checkpoints if before else {}))
+    write_head(place, Head(version, entry.sha256, before.checkpoints if before else {}))
     if stamp is not None:
         # Their hashes were made from these very bytes a moment ago.
         stamps = {each.name: stamp_of(place.folder / each.name) for each in entry.added}
@@ -147,7 +147,7 @@ def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted], tell:
     log = _Log()
     # Downwards: what an entry says about the one before is believed once it has been verified itself.
     expected: str | None = None
-    said_by = str(place.head)
+    said_by = ""
     for version in reversed(versions):
         stamp = stamp_of(place.entry(version))
         noted = notes.get(version)
@@ -161,6 +161,15 @@ def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted], tell:
             noted = Noted(entry, stamp or (0, 0, 0, 0))
             log.changed.add(version)
         if head is not None and version == head.version:
+            if expected not in (None, head.sha256):
+                # Committed after the record was written, and not on top of what it tells: a copy under another name.
+                tell(
+                    f"{place.name}: {place.entry(version + 1)} is damaged: it says that the entry before it has "
+                    f"SHA-256 {expected}, and {place.head} says {head.sha256}; {MEND}, or remove it"
+                )
+                log.noted.pop(version + 1, None)
+                log.changed.discard(version + 1)
+                told = True
             expected, said_by = head.sha256, str(place.head)
         if expected is not None and noted.entry.sha256 != expected:
             tell(

@@ -25,7 +25,7 @@ from lakehouse.query import fetch
 from lakehouse.receipts import Receipt
 from lakehouse.sql.contained import user_query
 from lakehouse.tables import finish_row, head, insert_rows
-from lakehouse.verification.entries import read_entry
+from lakehouse.verification.entries import read_entry, versions_in
 from lakehouse.verification.heads import read_head
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest, problems, verify_table
@@ -198,6 +198,16 @@ def test_a_run_killed_between_commit_and_record_is_continued(filled: Path, copy_
     assert read_head(place).version == newest(place)
 
 
+def test_an_entry_past_the_record_must_name_the_one_that_the_record_tells(tmp_path: Path) -> None:
+    place = many_commits(tmp_path / "lake", 3)
+    extra = place.entry(newest(place) + 1)
+    shutil.copy(place.entry(2), extra)
+    with pytest.raises(TableError, match=rf"{extra.name} is damaged: .*or remove it"):
+        verify_table(place)
+    extra.unlink()
+    verify_table(place)
+
+
 def test_a_lake_without_the_records_of_its_heads_is_read_and_gets_them_with_the_next_write(
     filled: Path, built: Built, copy_of: Copy
 ) -> None:
@@ -212,6 +222,20 @@ def test_a_moved_lake_is_the_same(filled: Path, built: Built, copy_of: Copy, tmp
     root = copy_of(filled).rename(tmp_path / "moved")
     with small_lake(root) as lake:
         assert build(lake, RECIPE).details["dataset_id"] == built[1].details["dataset_id"]
+
+
+def test_no_flipped_bit_in_the_record_of_a_head_gives_other_content(
+    filled: Path, built: Built, copy_of: Copy
+) -> None:
+    root = copy_of(filled)
+    place = place_of(root, ENTITIES)
+    whole = place.head.read_bytes()
+    found = set()
+    for at in range(5, len(whole) - 5, 23):
+        for bit in (0, 1):
+            place.head.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            found.add(outcome(root, built[1]))
+    assert found <= {"error", "same"}
 
 
 def many_commits(root: Path, number: int) -> Place:
@@ -246,6 +270,18 @@ def test_a_checkpoint_must_say_what_the_log_says(tmp_path: Path, monkeypatch: py
             verify_table(place)
     hint.unlink()
     verify_table(place)
+
+
+def test_a_checkpoint_that_is_written_while_the_log_is_read_is_left_to_the_next_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.tables.CHECKPOINT_EVERY", 5)
+    place = many_commits(tmp_path / "lake", 5)
+    assert list(place.log.glob("*.checkpoint.parquet"))
+    listed = [version for version in versions_in(place.log) if version < 5]
+    monkeypatch.setattr("lakehouse.verification.tables.versions_in", lambda log: listed)
+    monkeypatch.setattr("lakehouse.verification.tables.read_head", lambda place: None)
+    assert list(problems(place, 4)) == []
 
 
 def test_what_another_writer_commits_is_taken_and_stands_in_the_chain(tmp_path: Path) -> None:
