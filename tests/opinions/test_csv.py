@@ -52,6 +52,25 @@ def test_a_header_that_names_a_column_twice_is_refused(file):
         items("csv", file)
 
 
+def test_columns_that_nothing_names_are_noted_with_the_roles_that_they_may_have(file):
+    file.write_text("subject,label,votes,split,actor\n1.jpg,cat,50,train,ada\n1.jpg,dog,2,train,bo\n")
+    found = items("csv", file)
+    assert (found[-1].where, found[-1].rule) == ("labels.csv", "columns_not_read")
+    assert found[-1].text == (
+        "columns that no role names are not read: actor, split, votes; if they are what they are called: "
+        "--column actor=actor --column votes=votes"
+    )
+    named = items("csv", file, columns={"votes": "votes", "actor": "actor"}, actor_prefix="human:")
+    assert named[-1].text == "columns that no role names are not read: split"
+
+
+def test_columns_of_classes_and_probabilities_are_read(file):
+    file.write_text("subject,cat,dog\n1.jpg,1,0\n")
+    assert len(items("csv", file, layout="onehot")) == 1
+    file.write_text("subject,label,p_cat,p_dog\n1.jpg,cat,0.9,0.1\n")
+    assert len(items("csv", file, probs_prefix="p_")) == 1
+
+
 def test_a_missing_column_is_named_with_the_nearest_one(file):
     file.write_text("image,label\n1.jpg,cat\n")
     with pytest.raises(IngestError, match=r"no column 'imgae' for subject; did you mean `image`"):

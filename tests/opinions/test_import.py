@@ -224,6 +224,13 @@ def test_too_many_rejected_rows_fail_loudly_and_write_nothing(photos, tmp_path):
     assert versions(photos) == before
 
 
+def test_the_first_rows_that_do_not_pass_are_told_first(photos, tmp_path):
+    rows = "".join(f"{number}.jpg,{'' if number in (1, 9, 10, 11) else 'cat'}\n" for number in range(1, 13))
+    source = csv_source(tmp_path / "a.csv", "subject,label\n" + rows, max_rejected_share=0.3)
+    with pytest.raises(IngestError, match=r"First: a\.csv:2: [^;]*;[^;]*; a\.csv:10: [^;]*;[^;]*; a\.csv:11: "):
+        import_opinions(photos, source)
+
+
 def test_a_question_with_another_meaning_asks_for_a_new_version(photos, tmp_path):
     import_opinions(photos, csv_source(tmp_path / "a.csv", TWO))
     number = csv_source(tmp_path / "b.csv", "subject,label\n1.jpg,3\n", options={"value_kind": "number"})

@@ -26,6 +26,7 @@ KINDS = ("label", "labels", "number", "text", "bool")
 TIME_UNITS = ("iso", "s", "ms", "us")
 TAB = ("\\t", "tab")
 """How a tab is written on a command line."""
+SHOWN_COLUMNS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +134,12 @@ def read_csv(folder: Path, part: str, options: CsvOptions) -> Iterator[Item]:
                 yield reader.item(record)
         else:
             yield reader.item(record)
+    unread = reader.unread() if reader is not None else []
+    if unread:
+        text = f"columns that no role names are not read: {', '.join(unread[:SHOWN_COLUMNS])}"
+        if roles := " ".join(f"--column {name}={name}" for name in unread if name in ROLES):
+            text += f"; if they are what they are called: {roles}"
+        yield Note(path.name, "columns_not_read", text)
 
 
 class _RowReader:
@@ -171,6 +178,11 @@ class _RowReader:
         if len(found) < 2:
             raise IngestError(f"{path}: layout {self._options.layout} needs a column per class, found {list(found)}")
         return {name: places[name] for name in found}
+
+    def unread(self) -> list[str]:
+        """Columns that nothing is read from, sorted."""
+        read = {*self._place.values(), *self._classes.values(), *self._probs.values()}
+        return sorted(name for place, name in enumerate(self._names) if name and place not in read)
 
     def item(self, record: Record) -> Item:
         raw = json.dumps(dict(zip(self._names, record.cells, strict=False)), ensure_ascii=False)
