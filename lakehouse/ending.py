@@ -17,7 +17,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
+SIGNALS = {
+    signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM",
+    signal.SIGHUP: "ended by SIGHUP: its terminal closed",
+}
 GOES_ON = "what was committed stays, run the same command again to go on"
 
 _folders: set[Path] = set()
@@ -34,7 +37,7 @@ def removed_at_end(folder: Path) -> Iterator[None]:
 
 
 def end_on_signals(program: str) -> None:
-    """Let SIGINT and SIGTERM end this process at once, with exit code 128 + signal; call it in the main thread.
+    """Let SIGINT, SIGTERM and SIGHUP end this process at once, with exit code 128 + signal; call it in the main thread.
 
     A signal that is ignored (nohup, a job in the background of a script) stays ignored. A second call does nothing.
 

@@ -19,6 +19,7 @@ WAYS = {
     "unquoted": ("matched_unquoted", "without its percent signs"),
     "case": ("matched_by_case", "in another case"),
     "stem": ("matched_by_stem", "with another ending"),
+    "tail": ("matched_by_tail", "without the folders before it"),
 }
 """How a name was guessed -> rule of the note, and what it says."""
 

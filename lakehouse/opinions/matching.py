@@ -46,7 +46,8 @@ with asking as (
     from keys k join places p on p.uri = k.form where k.key_kind = 'uri'
     union all
     select k.asked, p.entity_id, p.path,
-        case when k.key_kind = 'name' then 1 else {_near("p.path", "k.form")} end as distance
+        case when k.key_kind = 'name' then 1 when {_near("p.path", "k.form")} < 2 then {_near("p.path", "k.form")}
+            when ends_with(p.uri, '/' || k.form) then 2 when {_near("p.path", "k.form")} = 2 then 3 end as distance
     from keys k join places p on p.last_part = k.last_part where k.key_kind in ('path', 'auto', 'name')
     union all
     select k.asked, p.entity_id, p.path, 0 as distance
@@ -55,10 +56,14 @@ with asking as (
 ), closest as (
     select asked, min(distance) as distance from hits group by asked
 )
-select h.asked, h.entity_id, h.path, 'name' as way
+select h.asked, h.entity_id, h.path, case when h.distance = 3 then 'tail' else 'name' end as way
 from hits h join closest c on c.asked = h.asked and c.distance = h.distance
 """
-"""What fits the names as they are written; of each name only what fits best."""
+"""What fits the names as they are written; of each name only what fits best.
+
+A name that begins with folders which nothing landed in (`/home/me/photos/1.png`, `test/1.png` where `1.png` is known)
+fits by its end alone: that is a guess too.
+"""
 
 FOLDED = f"translate(path, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
 

@@ -197,7 +197,7 @@ def test_a_published_folder_that_lost_a_file_is_told_and_not_counted_as_done(zoo
     receipt = materialise(zoo, built(zoo))
     folder = zoo.root / receipt.details["folder"]
     next(folder.glob(f"*/{name}")).unlink()
-    with pytest.raises(CorruptionError, match="damaged.*remove this folder"):
+    with pytest.raises(CorruptionError, match="damaged.*remove the folder"):
         materialise(zoo, "zoo")
     shutil.rmtree(folder)
     again = materialise(zoo, "zoo")
