@@ -19,6 +19,7 @@ from lakehouse.datasets.official import assigned, official_splits, without_colum
 from lakehouse.datasets.own_fields import own_fields, with_values
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
+from lakehouse.datasets.remarks import remark
 from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
 from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
@@ -55,14 +56,14 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
         recipe: From `load_recipe`.
 
     Returns:
-        Receipt with counts considered = members + excluded, members by split, and details dataset_id and
-        members_digest.
+        Receipt with counts considered = members + excluded, members by split, and details dataset_id,
+        members_digest and, where any are, excluded_because (by reason).
 
     Raises:
         RecipeError: If the selection gives no `entity_id`, or columns that cannot be fields, nothing is selected,
             nobody ever asked the question, a label has no number in its label set, no entity has the group key of the
-            split, something is in two official splits, nobody becomes a member, a stratum is short, or members of the
-            version before would change their split.
+            split, something is in two official splits, official splits are the classes, nobody becomes a member, a
+            stratum is short, or members of the version before would change their split.
         QueryRefusedError: If the selection is not one read-only query.
         TableError: If a file of a table that is read or written is missing or damaged.
     """
@@ -119,6 +120,8 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
         "excluded": known["excluded"],
         **{split: count for split, count in json.loads(known["splits_json"]).items() if count},
     }
+    if known["excluded"]:
+        record.details["excluded_because"] = _reasons(lake, dataset_id)
     record.details["members_digest"] = str(known["members_digest"])
 
 
@@ -139,6 +142,7 @@ def _write(
     _check_strata(lake, recipe, members, considered)
     if count_rows(lake, members) == 0:
         raise RecipeError(f"recipe {recipe.name}: no entity becomes a member: {why_empty(lake, recipe, exclusions)}")
+    remark(lake, recipe, members, record)
     check_moves(lake, recipe, members, groups, inputs.pins, record)
     digest = relation_digest(lake.engine, members)
     kept = insert(lake, DATASET_MEMBERS, members, step="build")
@@ -247,6 +251,14 @@ def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:
     text = "select members, excluded, splits_json, members_digest from gold.datasets where dataset_id = $id"
     rows = fetch(lake, text, params={"id": dataset_id})
     return rows[0] if rows else None
+
+
+def _reasons(lake: Lake, dataset_id: str) -> str:
+    text = """
+        select reason, count(*) as n from gold.dataset_exclusions where dataset_id = $id
+        group by reason order by n desc, reason
+    """
+    return " + ".join(f"{row['n']:,} {row['reason']}" for row in fetch(lake, text, params={"id": dataset_id}))
 
 
 def _split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int]:

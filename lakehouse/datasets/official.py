@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from lakehouse.config import nearest
 from lakehouse.datasets.groups import LeakGroups, digest_of_rows, no_such_key, stated
-from lakehouse.datasets.recipe import SPLIT, Recipe, official_place
+from lakehouse.datasets.recipe import Recipe, official_place
+from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
@@ -100,7 +101,7 @@ def assigned(
     strange = sorted(name for name in names if not SPLIT.fullmatch(name))
     if strange:
         raise RecipeError(
-            f"{where}: {strange[0]!r} cannot be the name of a split (letters, digits, _ and -); say which split it "
+            f"{where}: {strange[0]!r} cannot be the name of a split ({SPLIT_HELP}); say under [split] which it "
             f"is: names = {{ {strange[0]!r} = \"train\" }}, or \"\" for none"
         )
     for value in sorted(set(recipe.split.names) - seen):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lakehouse.config import nearest, read_toml
 from lakehouse.datasets.canonical import CODEC, INSTANT, ORDERED, PARAMETERS, fields_of, plain_fields
+from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP, slip
 from lakehouse.errors import RecipeError
 from schemas.opinions import ACTOR_KINDS
 
@@ -25,7 +26,6 @@ RATIO_TOLERANCE = 1e-9
 COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 OFFICIAL = {"column": COLUMN, "folder": re.compile(r"[0-9]{1,3}"), "key": re.compile(r".+")}
 NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,99}")
-SPLIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +178,13 @@ def load_recipe(path: str | Path) -> Recipe:
 
 def parse_recipe(record: Mapping[str, object], *, where: str) -> Recipe:
     """Build a recipe from plain values; see `load_recipe`."""
+    recipe = _checked(record, where)
+    # Not of what a lake recorded once: that is as it is.
+    _check_slips(recipe, where)
+    return recipe
+
+
+def _checked(record: Mapping[str, object], where: str) -> Recipe:
     recipe = _build(Recipe, record, where)
     _check(recipe, where)
     split = record.get("split")
@@ -192,7 +199,7 @@ def recipe_of(canonical: Mapping[str, object], *, where: str) -> Recipe:
     Raises:
         RecipeError: If it has a key that this version does not know.
     """
-    return parse_recipe(fields_of(Recipe, canonical), where=where)
+    return _checked(fields_of(Recipe, canonical), where)
 
 
 T = typing.TypeVar("T")
@@ -280,7 +287,19 @@ def _check_official(recipe: Recipe, where: str) -> None:
         raise RecipeError(f"{where}: split.official = {error}") from error
     for value, name in split.names.items():
         if name and not SPLIT.fullmatch(name):
-            raise RecipeError(f"{where}: split.names has {value!r} = {name!r}; use up to 100 letters, digits, _ and -")
+            raise RecipeError(f"{where}: split.names has {value!r} = {name!r}; {SPLIT_HELP}")
+
+
+def _check_slips(recipe: Recipe, where: str) -> None:
+    """Refuse names of splits that are one slip from a usual one: a misspelt split would be built and never read."""
+    split = recipe.split
+    given = [("split.names", name) for name in split.names.values() if name]
+    if not split.official:
+        given = [("split.ratios", name) for name in split.ratios]
+    for key, name in given:
+        meant = slip(name, [each for _, each in given])
+        if meant is not None:
+            raise RecipeError(f"{where}: {key} has a split {name!r}; did you mean `{meant}`?")
 
 
 def _check(recipe: Recipe, where: str) -> None:
@@ -323,7 +342,7 @@ def _check(recipe: Recipe, where: str) -> None:
     for split in ratios:
         # It becomes the name of a folder.
         if not SPLIT.fullmatch(split):
-            raise RecipeError(f"{where}: split.ratios has {split!r}; use up to 100 letters, digits, _ and -")
+            raise RecipeError(f"{where}: split.ratios has {split!r}; {SPLIT_HELP}")
     if not ratios or any(not 0 <= share <= 1 for share in ratios.values()):
         raise RecipeError(f"{where}: split.ratios must be shares within 0..1, found {dict(ratios)}")
     if not math.isclose(sum(ratios.values()), 1, abs_tol=RATIO_TOLERANCE):

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from lakehouse.datasets.plan import split_ranges
 from lakehouse.datasets.recipe import Recipe, load_recipe, parse_recipe, recipe_of
+from lakehouse.datasets.split_names import SPLIT
 from lakehouse.errors import ConfigError, RecipeError
+from loaders.format.manifest import SPLIT_NAME
 from schemas.canonical import canonical_json
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -122,7 +124,7 @@ def test_everything_can_be_said(tmp_path):
         ('name = "a"\n[split]\nratios = { "it\'s" = 1 }', ["split.ratios", "\"it's\""]),
         ('name = "a"\n[split]\nratios = { "../x" = 1 }', ["split.ratios", "'../x'"]),
         ('name = "a"\n[split]\nratios = { "" = 1 }', ["split.ratios"]),
-        (f'name = "a"\n[split]\nratios = {{ {"a" * 101} = 1 }}', ["split.ratios", "up to 100"]),
+        (f'name = "a"\n[split]\nratios = {{ {"a" * 65} = 1 }}', ["split.ratios", "at most 64"]),
         ('name = "a"\n[as_of]\nvalid_at = "2024-01-01"', ["as_of: valid_at", "time", "'2024-01-01'"]),
         ('name = "a"\n[as_of]\nknown_at = 2024-01-01', ["as_of: known_at", "time"]),
         ('name = "a"\n[as_of]\nknown_at = { a = 1 }', ["as_of: known_at", "time"]),
@@ -209,3 +211,38 @@ def test_split_ranges_cover_every_bucket_once(weights):
     assert ends[-1] == 2**52
     for share, low, high in zip(ratios.values(), [0, *ends], ends, strict=False):
         assert (high - low) / 2**52 == pytest.approx(share, abs=1e-12)
+
+
+# --------------------------------------------------------------------------------- names of splits
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("trian", "train"), ("tran", "train"), ("trains", "train"), ("tst", "test"), ("tets", "test"), ("vla", "val"),
+     ("vaild", "valid"), ("validaton", "validation"), ("hold-out", "holdout"), ("dve", "dev"), ("text", "test")],
+)  # fmt: skip
+def test_a_split_one_slip_from_a_usual_name_is_an_error_that_says_which(name, meant):
+    for split in ({"ratios": {name: 0.7, "other": 0.3}}, {"official": "folder:0", "names": {"x": name}}):
+        with pytest.raises(RecipeError, match=rf"{name!r}; did you mean `{meant}`\?"):
+            parse_recipe({"name": "a", "split": split}, where="x")
+
+
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("train", "eval"), ("test2", "train1"), ("all",), ("a", "b"), ("rest", "test"),
+              ("training", "testing"), ("test", "tests"), ("trainval", "dev"), ("fold0", "fold1")],
+)  # fmt: skip
+def test_other_names_of_splits_are_taken(names):
+    ratios = dict.fromkeys(names, 1 / len(names))
+    assert tuple(parse_recipe({"name": "a", "split": {"ratios": ratios}}, where="x").split.ratios) == names
+
+
+def test_what_a_lake_has_recorded_is_read_back_whatever_its_splits_are_called():
+    ratios = [["trian", 0.7], ["test", 0.3]]
+    assert list(recipe_of({"name": "a", "split": {"ratios": ratios}}, where="x").split.ratios) == ["trian", "test"]
+
+
+def test_a_split_that_could_not_be_published_is_refused_in_the_recipe():
+    assert SPLIT.pattern == SPLIT_NAME.pattern
+    for split in ({"ratios": {"JPEG": 1}}, {"official": "folder:0", "names": {"x": "JPEG"}}):
+        with pytest.raises(RecipeError, match="'JPEG'; use lower-case letters"):
+            parse_recipe({"name": "a", "split": split}, where="x")
