@@ -16,6 +16,8 @@ BY_COLUMN = ("accuracy", "coverage", "log_loss")
 BY_CLASS = ("precision", "recall", "f1")
 """Metrics by class; over all there is their mean, macro_*."""
 MEANS = tuple(f"macro_{name}" for name in BY_CLASS)
+RATES = ("accuracy", "coverage", *BY_CLASS, *MEANS)
+"""Shares of a whole: a limit outside 0..1 would always hold, or never."""
 METRICS = (*BY_COLUMN, *BY_CLASS, *MEANS)
 
 
@@ -42,6 +44,11 @@ class Gate:
             raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
         if not math.isfinite(self.threshold):
             raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
+        if self.metric in RATES and not 0 <= self.threshold <= 1:
+            share = f"; did you mean {self.threshold / 100:g}?" if 1 < self.threshold <= 100 else ""
+            raise ConfigError(
+                f"gate on {self.metric}: threshold {self.threshold:g}, but {self.metric} is a share within 0..1{share}"
+            )
 
     def verdict(self, value: float | None, support: int) -> str:
         """Return pass, fail, or inconclusive where there are too few members to decide."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe, recipe_of
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
@@ -77,7 +78,11 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
     if not rows:
         names = fetch(lake, "select distinct name from gold.datasets order by name")
         known = ", ".join(row["name"] for row in names) or "none yet"
-        raise RecipeError(f"no dataset `{name_or_id}` in {lake.root}; known: {known}; make it with `petrel build`")
+        close = nearest(name_or_id, [row["name"] for row in names])
+        meant = close.rstrip("?") if "did you mean" in close else ""
+        raise RecipeError(
+            f"no dataset `{name_or_id}` in {lake.root}{meant}; known: {known}; make it with `petrel build`"
+        )
     row = rows[0]
     return DatasetVersion(
         row["dataset_id"],

@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from jobs.evaluate import parse_gate
 from lakehouse.datasets.build import build
+from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError, RecipeError
 from lakehouse.evaluation import evaluate
@@ -388,3 +389,15 @@ def test_the_order_of_the_answers_changes_no_number(tmp_path):
             predict(lake, dict.fromkeys(names, "dog"), dict.fromkeys(names, third))
             ids.add(score(lake, dataset_id).details["evaluation_id"])
     assert len(ids) == 1
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "coverage", "recall", "macro_f1"])
+def test_a_limit_on_a_share_that_is_written_as_a_percentage_is_refused(metric):
+    with pytest.raises(ConfigError, match=rf"gate on {metric}: threshold 97, .* within 0\.\.1; did you mean 0\.97\?"):
+        Gate(metric, ">=", 97)
+    assert Gate("log_loss", "<=", 2.5).threshold == 2.5
+
+
+def test_a_dataset_of_a_similar_name_is_named_where_there_is_none(zoo):
+    with pytest.raises(RecipeError, match="no dataset `zooo` in .*; did you mean `zoo`; known: zoo; make it with"):
+        find_dataset(zoo[0], "zooo")
