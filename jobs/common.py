@@ -160,7 +160,7 @@ def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> i
     with open_lake(config, engine=args.engine, create=makes) as lake:
         if new:
             # Said even where nobody asked: a mistyped name makes a lake too.
-            sys.stderr.write(f"petrel: made a new lake at {root}{similar_lake(root)}\n")
+            sys.stderr.write(f"petrel: made a new lake at {root}{similar_lake(root, made=True)}\n")
         result = module.run(lake, args)
         # A step of several parts yields its receipts as they come: long work shows where it is.
         for receipt in [result] if isinstance(result, Receipt) else result:

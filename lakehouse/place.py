@@ -102,14 +102,23 @@ def keep_marker(root: Path) -> None:
     write_whole(root / MARKER, json.dumps(made, indent=1) + "\n")
 
 
-def similar_lake(root: Path) -> str:
-    """Return `; did you mean ...?` for a lake that may have been meant: around, below or beside `root`; else ``."""
+SHORT = 2
+"""Letters of a name that any other of its length is near to, `L2` to `L1`: no slip can be told."""
+
+
+def similar_lake(root: Path, *, made: bool = False) -> str:
+    """Return `; did you mean ...?` for a lake that may have been meant: around, below or beside `root`; else ``.
+
+    Beside a lake that was `made` just now under a name of a letter or two, no other is meant.
+    """
     around = [parent for parent in root.parents if is_lake(parent)]
     below = [folder for folder in _folders(root) if is_lake(folder)]
     beside = {folder.name: folder for folder in _folders(root.parent) if folder != root and is_lake(folder)}
     near = [beside[name] for name in difflib.get_close_matches(root.name, beside, n=1, cutoff=0.5)]
     # The only one is worth naming, whatever it is called.
     only = list(beside.values()) if len(beside) == 1 else []
+    if made and len(root.name) <= SHORT:
+        near, only = [], []
     found = next(iter([*around, *below, *near, *only]), None)
     return "" if found is None else f"; did you mean the lake `{found}`?"
 

@@ -25,7 +25,8 @@ def check_landed(lake: Lake, source: OpinionSource) -> None:
     if source.source in known:
         return
     hint = nearest(source.source, known) if known else "; none has"
+    stop = "" if hint.endswith("?") else "."
     raise ConfigError(
-        f"opinions {source.name}: no source `{source.source}` has landed in this lake{hint}. Name one that has, land "
-        "it first, or let its answers wait for it (--early, early = true)"
+        f"opinions {source.name}: no source `{source.source}` has landed in this lake{hint}{stop} Name one that has, "
+        "land it first, or let its answers wait for it (--early, early = true)"
     )

@@ -201,6 +201,14 @@ def test_a_new_lake_is_said_and_so_is_one_of_a_similar_name(tmp_path, capsys):
     assert "made a new lake" not in capsys.readouterr().err
 
 
+def test_a_new_lake_of_a_short_name_beside_another_is_no_slip(tmp_path, capsys):
+    (tmp_path / "drop").mkdir()
+    assert main(["init", "--lake", str(tmp_path / "L1")]) == 0
+    land = ["land", "--source", "photos", "--folder", str(tmp_path / "drop"), "--lake"]
+    assert main([*land, str(tmp_path / "L2")]) == 0
+    assert "did you mean" not in capsys.readouterr().err
+
+
 def test_no_lake_is_made_for_a_folder_that_is_missing(tmp_path, pipeline, capsys):
     shutil.rmtree(tmp_path / "shapes")
     assert main(["land", "--lake", str(tmp_path / "lake"), "--source", "x", "--folder", str(tmp_path / "no")]) == 1
