@@ -33,7 +33,12 @@ def start(lake: Path, pipeline: Path) -> subprocess.Popen[str]:
     """Start a run in a process group of its own, as a terminal does."""
     command = [sys.executable, "-m", "jobs.cli", "run", "--lake", str(lake), "--pipeline", str(pipeline), "--json"]
     return subprocess.Popen([*command, "--set", "engine.workers=2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, cwd=ROOT, start_new_session=True)
+                            text=True, cwd=ROOT, start_new_session=True, preexec_fn=_as_in_a_terminal)
+
+
+def _as_in_a_terminal() -> None:
+    # Tests that run in the background of a script inherit that Ctrl-C is ignored, and commands leave that as it is.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def living(group: int) -> list[str]:
