@@ -36,6 +36,13 @@ GENERIC_LABELS = (
 )
 """Names of columns that hold labels and tell no question."""
 
+VOTE_NAMES = ("votes", "n_votes", "num_votes", "vote_count", "count", "counts")
+ACTOR_NAMES = (
+    "actor", "annotator", "annotator_id", "annotated_by", "worker", "worker_id", "rater", "labeler", "labeller", "user",
+)
+
+BY_NAME = (("subject", "subject"), ("label", "label"))
+
 MAX_MATCHED = 50
 """Names of a column that are looked up."""
 
@@ -149,11 +156,38 @@ def _guess_columns(path: Path, found: dict[str, object], flags: list[str], match
             flags.append(f"--option layout={layout}")
     if "label" not in columns and not found.get("layout") and not (sample.has_value and "label" not in rest):
         columns["label"] = _label(path, sample, rest)
-    news = {role: name for role, name in columns.items() if before.get(role) != name and role != name}
+    if found["format"] == "csv" and not found.get("layout"):
+        _guess_who_and_how_many(path, sample, columns, found, flags)
+    # A column called subject or label is read by its name.
+    news = {role: name for role, name in columns.items() if before.get(role) != name and (role, name) not in BY_NAME}
     flags += [f"--column {role}={name}" for role, name in news.items()]
     if news or before:
-        found["columns"] = {role: name for role, name in columns.items() if role in before or role != name}
+        found["columns"] = {name: of for name, of in columns.items() if name in before or (name, of) not in BY_NAME}
     return columns.get("label", "")
+
+
+def _guess_who_and_how_many(
+    path: Path, sample: Sample, columns: dict[str, str], found: dict[str, object], flags: list[str]
+) -> None:
+    """Fill in the columns without which every row would be one answer of one actor, and the last of them would hold."""
+    free = [name for name in sample.names if name not in columns.values()]
+    counts = [name for name in free if name.lower() in VOTE_NAMES and _all(sample, name, str.isdecimal)]
+    people = [name for name in free if name.lower() in ACTOR_NAMES and _all(sample, name, bool)]
+    if "actor" in found:
+        people = []
+    for role, names, what in (("votes", counts, "counts equal answers"), ("actor", people, "says who answered")):
+        if role in columns or not names:
+            continue
+        if len(names) > 1:
+            raise _ambiguous(path, role, names, what)
+        columns[role] = names[0]
+        if role == "actor" and "actor_prefix" not in found and not _all(sample, names[0], lambda cell: ":" in cell):
+            found["actor_prefix"] = "human:"
+            flags.append("--option actor_prefix=human:")
+
+
+def _all(sample: Sample, name: str, fits: Callable[[str], bool]) -> bool:
+    return bool(sample.rows) and all(fits(cell.strip()) for cells in sample.cells([name]) for cell in cells)
 
 
 def _is_no_header(sample: Sample, matched: Matched) -> bool:

@@ -42,6 +42,39 @@ def test_columns_are_known_by_their_names_or_by_the_files_that_they_name(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("image,label,count\n1.jpg,a,3\n1.jpg,b,48\n", "--column subject=image --column votes=count"),
+        ("image,label,votes\n1.jpg,a,3\n", "--column subject=image --column votes=votes"),
+        ("image,label,count\n1.jpg,a,3\n1.jpg,b,many\n", "--column subject=image"),  # not a number of votes
+        ("image,label,annotator\n1.jpg,a,ada\n1.jpg,b,bob\n",
+         "--option actor_prefix=human: --column subject=image --column actor=annotator"),
+        ("image,label,worker\n1.jpg,a,human:ada\n", "--column subject=image --column actor=worker"),
+    ],
+)
+def test_who_answered_and_how_many_is_known_by_the_names_of_columns(tmp_path, text, expected):
+    assert " ".join(guessed(tmp_path / "l.csv", text, format="csv", question="q").flags).startswith(expected)
+
+
+def test_a_stated_actor_is_the_one_who_answered(tmp_path):
+    assert flags(tmp_path / "l.csv", "image,label,annotator\n1.jpg,a,ada\n", format="csv") == "--column subject=image"
+
+
+def test_votes_in_a_column_that_nobody_named_are_counted_and_two_annotators_stay_two(photos, tmp_path):
+    (tmp_path / "votes.csv").write_text("image,label,count\ncat/1.jpg,cat,48\ncat/1.jpg,dog,3\n")
+    main_of(job, ["--lake", str(photos.root), "--path", str(tmp_path / "votes.csv"), "--question", "q",
+                  "--actor", "pool:p"], engine="embedded")
+    (tmp_path / "two.csv").write_text("image,label,annotator\ncat/1.jpg,cat,ada\ncat/1.jpg,dog,bob\n")
+    main_of(job, ["--lake", str(photos.root), "--path", str(tmp_path / "two.csv"), "--question", "other"],
+            engine="embedded")
+    text = "select question_id, actor_id, label, votes from current_opinions order by question_id desc, label"
+    assert [tuple(row.values()) for row in fetch(photos, text)] == [
+        ("q", "pool:p", "cat", 48), ("q", "pool:p", "dog", 3),
+        ("other", "human:ada", "cat", 1), ("other", "human:bob", "dog", 1),
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("file,x,z\n1.jpg,a,b\n", "which column holds the labels; say which: --column label=x or --column label=z"),
