@@ -63,6 +63,6 @@ def test_building_again_mends_a_dataset_that_lost_members_and_says_so(
     with small_lake(root) as lake:
         mended = build(lake, RECIPE)
         assert (mended.details, mended.counts) == (built[1].details, built[1].counts)
-        assert [note.rule for note in mended.notes] == ["lost_members_mended"]
+        assert [note.rule for note in mended.notes] == ["class_without_members", "lost_members_mended"]
     with small_lake(root) as lake:
         assert build(lake, RECIPE).notes == ()
