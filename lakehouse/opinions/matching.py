@@ -45,10 +45,13 @@ with asking as (
     select k.asked, p.entity_id, p.path, 0 as distance
     from keys k join places p on p.uri = k.form where k.key_kind = 'uri'
     union all
-    select k.asked, p.entity_id, p.path,
-        case when k.key_kind = 'name' then 1 when {_near("p.path", "k.form")} < 2 then {_near("p.path", "k.form")}
-            when ends_with(p.uri, '/' || k.form) then 2 when {_near("p.path", "k.form")} = 2 then 3 end as distance
-    from keys k join places p on p.last_part = k.last_part where k.key_kind in ('path', 'auto', 'name')
+    select asked, entity_id, path,
+        case when near < 2 then near when in_uri then 2 when near = 2 then 3 end as distance
+    from (
+        select k.asked, p.entity_id, p.path, ends_with(p.uri, '/' || k.form) as in_uri,
+            case when k.key_kind = 'name' then 1 else {_near("p.path", "k.form")} end as near
+        from keys k join places p on p.last_part = k.last_part where k.key_kind in ('path', 'auto', 'name')
+    ) ends
     union all
     select k.asked, p.entity_id, p.path, 0 as distance
     from keys k join places p on regexp_replace(p.last_part, '\.[^.]*$', '') = k.last_part
