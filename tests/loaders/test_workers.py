@@ -34,10 +34,23 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def others():
+    """The children that this process has already, the JVM of the run among them, are no workers of the test."""
+    _others.clear()
+    _others.update(psutil.Process().children())
+
+
+_others = set()  # a process is equal to itself alone: by number and time of its start
+
+
 def workers():
-    """Return the worker processes: this process has other children, the JVM of the run among them."""
+    """Return the worker processes: children that came since the test began, as themselves or as zombies.
+
+    Not those of other children: Spark's start script leaves its JVM a zombie of `bash` that nobody waits for.
+    """
     found = []
-    for child in psutil.Process().children(recursive=True):
+    for child in set(psutil.Process().children()) - _others:
         with contextlib.suppress(psutil.NoSuchProcess):
             try:
                 is_ours = "loaders.workers.worker" in " ".join(child.cmdline())
@@ -45,7 +58,7 @@ def workers():
                 is_ours = True
             if is_ours:
                 found.append(child)
-    return found
+    return sorted(found, key=lambda child: child.pid)
 
 
 def held():
