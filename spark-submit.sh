@@ -20,4 +20,4 @@ if ! "${python:-false}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>
     exit 1
 fi
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
-exec "$python" -m lakehouse.submit "$@"
+exec "$python" -m lakehouse.spark.submit "$@"

@@ -16,7 +16,7 @@ from jobs.pipeline import load_pipeline
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import load_recipe
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
 from lakehouse.ending import GOES_ON, SIGNALS, end_on_signals
 from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError, printable
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from loaders.errors import LoaderError
 
 logger = logging.getLogger("petrel")
@@ -149,7 +149,7 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:
-    from lakehouse.lake import open_lake
+    from lakehouse.opening import open_lake
     from lakehouse.place import is_lake, lake_root, similar_lake
 
     if hasattr(module, "check"):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

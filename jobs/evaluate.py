@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from lakehouse.datasets.find import find_dataset
 from lakehouse.errors import ConfigError
-from lakehouse.evaluation import check_request, evaluate
-from lakehouse.gates import Gate
+from lakehouse.evaluation.evaluate import check_request, evaluate
+from lakehouse.evaluation.gates import Gate
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 GATE = re.compile(
     r"\s*(?P<metric>\w+)\s*(?P<operator>>=|<=)\s*(?P<threshold>(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?:@\s*(?P<slice>.+?)\s*)?"

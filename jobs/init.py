@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from jobs.output import say, say_json
 from lakehouse.config import Config
-from lakehouse.lake import open_lake
+from lakehouse.opening import open_lake
 from lakehouse.place import is_lake, lake_root
 from schemas.tables import TABLES
 

@@ -18,7 +18,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import MODES, Source, check_folder
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 MAKES_LAKE = True
 """The first step of all: a lake that is missing is made."""

@@ -23,11 +23,12 @@ from jobs.samples import IMAGE, LAYOUT, of_one_size, sample_table
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
-from lakehouse.locks import writer_lock
 from lakehouse.objects import read_entity
-from lakehouse.receipts import Receipt
-from lakehouse.steps import StepRecord, step
-from lakehouse.tables import insert_rows, pin_heads
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, step
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.read import pin_heads
 from lakehouse.verification.counts import check_members
 from loaders import (
     RECEIPT_SCHEMA,

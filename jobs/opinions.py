@@ -43,12 +43,12 @@ from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats import FORMATS
 from lakehouse.opinions.formats.options import option_values
-from lakehouse.opinions.guess import guess_source
-from lakehouse.opinions.guess_format import guess_format
-from lakehouse.opinions.source import REPEATS, option_types
+from lakehouse.opinions.matching.subjects import MATCHES
+from lakehouse.opinions.reading.guess import guess_source
+from lakehouse.opinions.reading.guess_format import guess_format
+from lakehouse.opinions.reading.source import REPEATS, option_types
 from lakehouse.opinions.step import OpinionSource, import_all, resolve_parked
-from lakehouse.opinions.subjects import MATCHES
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repeat", "valid_time", "system", "project")
 """Arguments that go to the source as they are."""

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from lakehouse.errors import printable
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 LEAST_COLUMNS = 12
 """Width that a cut column keeps."""

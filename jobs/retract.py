@@ -22,7 +22,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.imports import find_imports, imports_of
 from lakehouse.opinions.retract import retract_import
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

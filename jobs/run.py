@@ -22,7 +22,7 @@ from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import check_folder
 from lakehouse.lake import Lake
 from lakehouse.opinions.step import import_all, resolve_parked
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 MAKES_LAKE = True
 """It begins by landing: a lake that is missing is made."""

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
-from lakehouse.lake import open_lake
+from lakehouse.opening import open_lake
 from lakehouse.showing import Row, Shown, show
 
 VALUES = ("label", "labels", "number", "text", "ranking")

@@ -15,8 +15,8 @@ from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
 from lakehouse.place import lake_root
-from lakehouse.receipts import Receipt, last
 from lakehouse.status import TableStatus, published, table_status
+from lakehouse.steps.receipts import Receipt, last
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -23,8 +23,8 @@ from jobs.output import say, say_json
 from lakehouse.config import Config
 from lakehouse.errors import TableError, printable
 from lakehouse.lake import Lake
-from lakehouse.progress import progress
 from lakehouse.query import fetch
+from lakehouse.steps.progress import progress
 from lakehouse.verification.damage import Checked, Damage
 from lakehouse.verification.lake import looking
 from lakehouse.verification.lake import verify as verify_lake

@@ -21,37 +21,38 @@ if TYPE_CHECKING:
     from lakehouse.datasets.build import build
     from lakehouse.datasets.find import find_dataset
     from lakehouse.datasets.recipe import Recipe, load_recipe
-    from lakehouse.dimensions.registry import Dimension, Extractor
+    from lakehouse.dimensions.extractor import Dimension, Extractor
     from lakehouse.dimensions.step import measure_dimensions
     from lakehouse.errors import PetrelError
-    from lakehouse.evaluation import evaluate
-    from lakehouse.gates import Gate
+    from lakehouse.evaluation.evaluate import evaluate
+    from lakehouse.evaluation.gates import Gate
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
-    from lakehouse.lake import Lake, open_lake
+    from lakehouse.lake import Lake
+    from lakehouse.opening import open_lake
     from lakehouse.opinions.step import OpinionSource, import_opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
-    from lakehouse.receipts import Receipt
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
+    from lakehouse.steps.receipts import Receipt
     from lakehouse.verification.lake import verify
 
 _HOMES = {
     "Config": "lakehouse.config",
-    "Dimension": "lakehouse.dimensions.registry",
-    "Extractor": "lakehouse.dimensions.registry",
-    "Gate": "lakehouse.gates",
+    "Dimension": "lakehouse.dimensions.extractor",
+    "Extractor": "lakehouse.dimensions.extractor",
+    "Gate": "lakehouse.evaluation.gates",
     "Lake": "lakehouse.lake",
     "OpinionSource": "lakehouse.opinions.step",
     "PetrelError": "lakehouse.errors",
-    "Receipt": "lakehouse.receipts",
+    "Receipt": "lakehouse.steps.receipts",
     "Recipe": "lakehouse.datasets.recipe",
     "Source": "lakehouse.ingestion.source",
     "build": "lakehouse.datasets.build",
     "connect": "lakehouse.sql.session",
     "entities": "lakehouse.ingestion.entities",
-    "evaluate": "lakehouse.evaluation",
+    "evaluate": "lakehouse.evaluation.evaluate",
     "fetch": "lakehouse.query",
     "find_dataset": "lakehouse.datasets.find",
     "import_opinions": "lakehouse.opinions.step",
@@ -59,7 +60,7 @@ _HOMES = {
     "load_config": "lakehouse.config",
     "load_recipe": "lakehouse.datasets.recipe",
     "measure_dimensions": "lakehouse.dimensions.step",
-    "open_lake": "lakehouse.lake",
+    "open_lake": "lakehouse.opening",
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lakehouse.engines.pool import usable_cores
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.jars import FETCH_COMMAND, missing_jars
-from lakehouse.java import find_java
+from lakehouse.spark.jars import FETCH_COMMAND, missing_jars
+from lakehouse.spark.java import find_java
 
 DISTRIBUTION = "petrel-lakehouse"
 LOW_DISK_BYTES = 5 << 30

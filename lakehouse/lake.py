@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lakehouse.config import Config
-from lakehouse.ending import removed_at_end
 from lakehouse.engines import Engine, open_engine
-from lakehouse.errors import ConfigError
-from lakehouse.leftovers import sweep_runs, sweep_scratch
-from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
+from lakehouse.place import lake_root
 
 Clock = Callable[[], datetime]
 
@@ -27,7 +19,7 @@ def utc_now() -> datetime:
 
 
 class Lake:
-    """An open lake. Verbs are functions that take it first; use `open_lake` to get one.
+    """An open lake. Verbs are functions that take it first; `lakehouse.opening.open_lake` gives one.
 
     Attributes:
         root: Folder of the lake, absolute.
@@ -74,86 +66,3 @@ class Lake:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-@contextmanager
-def open_lake(
-    config: Config, *, engine: str = "embedded", clock: Clock = utc_now, create: bool = False
-) -> Iterator[Lake]:
-    """Open the lake that `config` names.
-
-    Temporary files that a killed run left behind are removed.
-
-    Args:
-        config: From `load_config`.
-        engine: `embedded` or `spark`.
-        clock: Where time comes from.
-        create: Make the lake if there is none, in a folder that is missing or empty; one that was killed while it
-            was made is completed. Otherwise a missing lake is an error: a mistyped name must not look like a lake
-            in which nothing happened yet.
-
-    Raises:
-        ConfigError: If the root cannot be a folder of ours.
-        TableNotFoundError: If there is no lake; the message names the nearest one.
-        TableError: If the lake lost a table, or was made by another version of Petrel.
-    """
-    from lakehouse.tables import check_tables, create_tables
-
-    root = lake_root(config.lake.root)
-    making = create and not is_lake(root)
-    if making:
-        check_place(root)
-    else:
-        require_lake(root)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        (root / "_tmp").mkdir(exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"lake.root = {root}: cannot be a folder of ours ({error.strerror})") from error
-    with _scratch_folder(root / "_tmp") as scratch:
-        lake = Lake(config, engine=engine, clock=clock, scratch=scratch)
-        try:
-            if making:
-                create_tables(lake)
-                keep_marker(root)
-            else:
-                check_tables(root)
-            yield lake
-        finally:
-            lake.close()
-
-
-@contextmanager
-def _scratch_folder(parent: Path) -> Iterator[Path]:
-    _sweep(parent)
-    sweep_runs(parent.parent / "_runs")
-    folder = parent / uuid.uuid4().hex
-    folder.mkdir()
-    descriptor = os.open(folder / "alive.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    # Held while this process lives, whatever kills it: the sign for others not to sweep the folder away.
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    # Named only now: whoever sweeps never finds the sign before it is locked.
-    os.rename(folder / "alive.new", folder / "alive.lock")
-    try:
-        with removed_at_end(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _sweep(parent: Path) -> None:
-    for folder in parent.iterdir():
-        try:
-            descriptor = os.open(folder / "alive.lock", os.O_RDWR | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            # Killed between mkdir and lock, or being made this instant, or not ours.
-            sweep_scratch(folder)
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)

@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
-from lakehouse.receipts import write_whole
+from lakehouse.steps.receipts import write_whole
 from schemas.canonical import content_id
 from schemas.model import Table
 from schemas.tables import TABLES

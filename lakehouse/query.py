@@ -10,7 +10,7 @@ from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
-from lakehouse.tables import check_columns, head, table_path, whole
+from lakehouse.tables.read import check_columns, head, table_path, whole
 from schemas.tables import BY_NAME
 
 Pins = Mapping[str, int]

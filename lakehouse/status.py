@@ -8,10 +8,10 @@ from pathlib import Path
 
 from deltalake.exceptions import DeltaError
 
-from lakehouse.digest import commit_record, digest_from_metadata
 from lakehouse.errors import TableError, one_line
 from lakehouse.place import require_lake
-from lakehouse.tables import open_table
+from lakehouse.tables.digest import commit_record, digest_from_metadata
+from lakehouse.tables.read import open_table
 from lakehouse.verification.entries import MEND
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_log

@@ -23,8 +23,8 @@ class Column:
         null: What NULL means. None says the column is NOT NULL.
         clock: True for a column that says when *we* learned something; it is left out of `row_hash`,
             so that repeating a run on another day gives the same content.
-        commit: True for a clock column that `lakehouse.tables.insert` fills with the version of the table that first
-            held the row: an age that no wall clock can turn back.
+        commit: True for a clock column that `lakehouse.tables.insert.insert` fills with the version of the table
+            that first held the row: an age that no wall clock can turn back.
     """
 
     name: str

@@ -11,8 +11,9 @@ import pytest
 
 from lakehouse.config import load_config
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.java import find_java
-from lakehouse.lake import Lake, open_lake
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
+from lakehouse.spark.java import find_java
 from tests.making import Clock, small_lake
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def java_17() -> None:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The one Spark session of the run: `local[2]`, 1 GB; tests with `engine="spark"` use it too."""
-    from lakehouse.sparkconf import build_session
+    from lakehouse.spark.session import build_session
 
     settings = {
         "spark.driver.memory": "1g",

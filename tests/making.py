@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakehouse.config import load_config
-from lakehouse.lake import Lake, open_lake
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.questions import question_rows
-from lakehouse.tables import insert_rows
+from lakehouse.tables.insert import insert_rows
 from schemas.canonical import content_id
 from schemas.tables import ACTORS, DIMENSIONS, ENTITIES, LABEL_SETS, OPINIONS, QUESTIONS
 

@@ -15,7 +15,7 @@ from jobs.demo.plan import Plan
 from jobs.demo.report import Outcome, nothing_new, say_report
 from jobs.demo.steps import run_embedded, run_spark
 from jobs.output import say, say_receipt
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 
 RUNNERS = {"spark": run_spark, "embedded": run_embedded}
 

@@ -17,10 +17,11 @@ from jobs.demo.plan import Plan
 from jobs.demo.steps import Say, config_for
 from jobs.evaluate import parse_gate
 from jobs.output import say as say_line
-from lakehouse.evaluation import evaluate
-from lakehouse.lake import Lake, open_lake
+from lakehouse.evaluation.evaluate import evaluate
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.step import record_opinions
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from loaders import ReadOptions, make_reader
 
 MIN_SUPPORT = 30

@@ -13,9 +13,9 @@ from pathlib import Path
 from jobs.demo.plan import Plan
 from lakehouse.config import Config, LakeConfig, load_config
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.java import find_java
-from lakehouse.lake import open_lake
-from lakehouse.receipts import Receipt, from_json
+from lakehouse.opening import open_lake
+from lakehouse.spark.java import find_java
+from lakehouse.steps.receipts import Receipt, from_json
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = ROOT / "spark-submit.sh"

@@ -21,17 +21,18 @@ from lakehouse.datasets.plan import check_strata_columns, choose, consider
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.datasets.remarks import remark
 from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
-from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
 from lakehouse.errors import QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, count_rows, fetch
-from lakehouse.receipts import Receipt
 from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
 from lakehouse.sql.views import view_texts
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, insert, insert_rows, pin_heads
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.digest import relation_digest
+from lakehouse.tables.insert import finish_row, insert, insert_rows
+from lakehouse.tables.read import pin_heads
 from lakehouse.verification.counts import check_batches, check_members, lost_members
 from schemas.canonical import canonical_json, text_json
 from schemas.tables import BATCHES, BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table

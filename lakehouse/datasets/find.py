@@ -12,7 +12,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
-from lakehouse.receipts import newest_first
+from lakehouse.steps.receipts import newest_first
 
 MEMBERS = """
 select m.entity_id, m.split, m.bucket, m.label, m.label_share, m.label_votes, m.weight, m.group_id,

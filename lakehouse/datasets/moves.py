@@ -14,7 +14,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch
-from lakehouse.steps import StepRecord
+from lakehouse.steps.step import StepRecord
 from schemas.tables import ENTITIES
 
 SHOWN = 5

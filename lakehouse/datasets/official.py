@@ -16,7 +16,7 @@ from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
-from lakehouse.steps import StepRecord
+from lakehouse.steps.step import StepRecord
 
 PATHS = "select distinct entity_id, path from silver.entity_sources"
 

@@ -14,7 +14,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakehouse.datasets.recipe import Recipe, official_place
-from lakehouse.dimensions.registry import Extractor, extractors
+from lakehouse.dimensions.extractor import Extractor
+from lakehouse.dimensions.registry import extractors
 from lakehouse.sql import tree as sql_tree
 from lakehouse.sql.views import view_texts
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS

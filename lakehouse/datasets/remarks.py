@@ -10,7 +10,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
-from lakehouse.steps import StepRecord
+from lakehouse.steps.step import StepRecord
 
 FAR = 0.1
 """How far a share may be from its ratio before it is worth a word."""

@@ -9,11 +9,11 @@ from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.official import Official
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
 from lakehouse.datasets.recipe import Recipe
-from lakehouse.digest import relation_digest
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
-from lakehouse.tables import digest_at, pin_heads
+from lakehouse.tables.digest import relation_digest
+from lakehouse.tables.read import digest_at, pin_heads
 from schemas.canonical import content_id, sha256_text, text_json
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 

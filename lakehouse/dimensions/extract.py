@@ -9,16 +9,16 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.dimensions.registry import Extractor, Value
+from lakehouse.dimensions.extractor import Extractor, Value
 from lakehouse.dimensions.rows import Measured, dimension_batch
 from lakehouse.dimensions.values import check_values
 from lakehouse.dimensions.view import EntityView, view_of
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.media.limits import ImageLimits
 from lakehouse.objects import read_bytes
-from lakehouse.outputs import union_batch, union_schema
-from lakehouse.rejects import rejected_row
-from lakehouse.tables import finish_row
+from lakehouse.steps.outputs import union_batch, union_schema
+from lakehouse.steps.rejects import rejected_row
+from lakehouse.tables.insert import finish_row
 from schemas.model import Table
 from schemas.silver import DIMENSIONS, REJECTED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakehouse.dimensions.registry import Dimension, Extractor, Value
+from lakehouse.dimensions.extractor import Dimension, Extractor, Value
 from lakehouse.dimensions.view import ImageView
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lakehouse.dimensions.registry import Dimension, Extractor, Value
-from lakehouse.outputs import TARGET
+from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.steps.outputs import TARGET
 from schemas.canonical import canonical_json
 from schemas.silver import DIMENSIONS
 

@@ -10,18 +10,19 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from lakehouse.dimensions.extract import OUTPUTS, UNREADABLE, extract_batches
-from lakehouse.dimensions.registry import Extractor, check_distinct
+from lakehouse.dimensions.extractor import Extractor
+from lakehouse.dimensions.registry import check_distinct
 from lakehouse.dimensions.registry import extractors as registered
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import RULES, image_limits
 from lakehouse.lake import Lake
 from lakehouse.objects import uri_path
-from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch, query
-from lakehouse.receipts import Receipt
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import head
+from lakehouse.steps.outputs import insert_outputs
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.read import head
 from schemas.tables import DIMENSIONS, ENTITIES, REJECTED
 
 ROWS_PER_TASK = 128

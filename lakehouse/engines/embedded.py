@@ -18,9 +18,9 @@ from lakehouse.engines.commit import append_batches
 from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
 from lakehouse.errors import EnvironmentProblemError, TableError, one_line
-from lakehouse.progress import progress
 from lakehouse.sql.delta import define_view, load_extension, quote
 from lakehouse.sql.dialect import bind
+from lakehouse.steps.progress import progress
 
 logger = logging.getLogger(__name__)
 

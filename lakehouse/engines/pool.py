@@ -31,7 +31,7 @@ from lakehouse.errors import IngestError
 
 PRELOAD = (
     "lakehouse.engines.pool", "lakehouse.ingestion.store", "lakehouse.ingestion.entities",
-    "lakehouse.dimensions.extract", "lakehouse.opinions.items", "lakehouse.opinions.rows",
+    "lakehouse.dimensions.extract", "lakehouse.opinions.reading.answer_rows", "lakehouse.opinions.writing.rows",
     # pyarrow looks for pandas at its first conversion: 0.35 s, here once instead of in every worker. May be missing.
     "pandas",
 )

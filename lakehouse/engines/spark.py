@@ -54,7 +54,7 @@ class SparkEngine:
     name = "spark"
 
     def __init__(self, *, scratch: Path) -> None:
-        from lakehouse.sparkconf import build_session
+        from lakehouse.spark.session import build_session
 
         self._session: SparkSession = build_session("petrel")
         self._scratch = scratch

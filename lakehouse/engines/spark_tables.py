@@ -1,11 +1,10 @@
-"""Reading tables in Spark: one at a version, or all of a lake under the names that DuckDB has too."""
+"""Reading a table at a version in Spark, and its types beside Arrow's."""
 
 from __future__ import annotations
 
 import json
 import re
 import urllib.parse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.sql.delta import guard
-from lakehouse.sql.dialect import bind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -51,43 +49,6 @@ def read_table(session: SparkSession, path: Path, version: int, *, direct_files:
         # A relation that is known to be empty: the optimiser drops whole branches of a query.
         return session.createDataFrame(arrow_schema(schema).empty_table(), schema)
     return session.read.schema(schema).parquet(*files)
-
-
-def register_views(session: SparkSession, root: str | Path, *, pins: Mapping[str, int] | None = None) -> dict[str, str]:
-    """Define temporary views over a lake: the same names that `lakehouse.sql.connect` gives in DuckDB.
-
-    They show the lake as it is now; call again to see later commits.
-
-    Args:
-        session: A session with Delta, for example of `lakehouse.sparkconf.build_session`.
-        root: Folder of the lake.
-        pins: Table name -> Delta version; a table that is not pinned is read as it is now.
-
-    Returns:
-        Name in shared SQL -> name in this session. Views keep theirs (`entities_wide`); a temporary view has no
-        schema, so that the table `silver.entities` is called `silver_entities`.
-
-    Raises:
-        TableNotFoundError: If there is no lake at `root`.
-        VersionUnavailableError: If a pinned version does not exist.
-    """
-    from lakehouse.sql.views import ordered_views
-    from lakehouse.tables import head, open_table, table_path
-    from lakehouse.verification.places import place_of
-    from lakehouse.verification.tables import verify_table
-    from schemas.tables import TABLES
-
-    names: dict[str, str] = {}
-    for table in TABLES:
-        version = head(Path(root), table) if table.name not in (pins or {}) else (pins or {})[table.name]
-        verify_table(place_of(Path(root), table), version)
-        open_table(Path(root), table, version)
-        names[table.name] = table.name.replace(".", "_")
-        read_table(session, table_path(Path(root), table), version).createOrReplaceTempView(names[table.name])
-    for name, text in ordered_views():
-        session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
-        names[name] = name
-    return names
 
 
 def location(path: Path, *, pattern: bool = True) -> str:

@@ -16,12 +16,13 @@ from lakehouse.lake import Lake
 from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.limits import ImageLimits
 from lakehouse.objects import HEAL, read_bytes, uri_path
-from lakehouse.outputs import insert_outputs, union_batch, union_schema
 from lakehouse.query import count_rows, fetch, query
-from lakehouse.receipts import Receipt
-from lakehouse.rejects import rejected_row
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, head
+from lakehouse.steps.outputs import insert_outputs, union_batch, union_schema
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.rejects import rejected_row
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.insert import finish_row
+from lakehouse.tables.read import head
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 
 ROWS_PER_TASK = 128

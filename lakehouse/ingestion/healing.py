@@ -15,8 +15,8 @@ from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.objects import HEAL, file_uri, object_uri
 from lakehouse.query import fetch, query
-from lakehouse.receipts import write_whole
-from lakehouse.steps import StepRecord
+from lakehouse.steps.receipts import write_whole
+from lakehouse.steps.step import StepRecord
 from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES
 

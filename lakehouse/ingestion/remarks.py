@@ -14,7 +14,7 @@ from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.objects import file_uri, uri_path
 from lakehouse.query import fetch
-from lakehouse.steps import StepRecord
+from lakehouse.steps.step import StepRecord
 
 SIMILAR = 0.8
 """Names of sources that are more alike than this may be meant to be one: photo and photos are 0.91."""

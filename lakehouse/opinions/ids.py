@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.opinions.answer import Answer, Region
+from lakehouse.opinions.reading.answer import Answer, Region
 from schemas.canonical import canonical_json, content_id
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from lakehouse.config import nearest
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
-from lakehouse.opinions.batch import RETRACTION, uri_of
-from lakehouse.opinions.waiting import WAITING
+from lakehouse.opinions.matching.waiting import WAITING
+from lakehouse.opinions.writing.batch import RETRACTION, uri_of
 from lakehouse.query import fetch
 
 SHORTEST_ID = 6

@@ -11,17 +11,18 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.opinions.absorb import import_lock, table_outputs
-from lakehouse.opinions.batch import Batch, next_ordinal
-from lakehouse.opinions.settle import settle
-from lakehouse.opinions.subjects import SubjectRule
-from lakehouse.opinions.telling import tell_notes
-from lakehouse.opinions.waiting import ROWS_PER_TASK, WAITING, as_items
-from lakehouse.outputs import insert_outputs
+from lakehouse.opinions.matching.outcome import settle
+from lakehouse.opinions.matching.subjects import SubjectRule
+from lakehouse.opinions.matching.waiting import ROWS_PER_TASK, WAITING, as_items
+from lakehouse.opinions.remarks import tell_notes
+from lakehouse.opinions.writing.batch import Batch, next_ordinal
+from lakehouse.opinions.writing.write import import_lock, table_outputs
 from lakehouse.query import fetch, query
-from lakehouse.receipts import Receipt
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, head, insert
+from lakehouse.steps.outputs import insert_outputs
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.insert import finish_row, insert
+from lakehouse.tables.read import head
 from schemas.tables import ENTITY_SOURCES, OPINIONS, PARKED_OPINIONS, REJECTED
 
 COUNTS = ("waiting", "new", "same", "rejected", "still_parked")

@@ -10,17 +10,17 @@ import pyarrow as pa
 
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.lake import Lake
-from lakehouse.opinions.absorb import Import, absorb, import_lock
 from lakehouse.opinions.actors import Actor, actor_from
-from lakehouse.opinions.answer import Item
-from lakehouse.opinions.batch import Content, next_batch
 from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.formats.jsonl import JsonlOptions, answer_from
-from lakehouse.opinions.items import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.questions import Question, rules_of
-from lakehouse.opinions.subjects import SubjectRule
-from lakehouse.receipts import Receipt
-from lakehouse.steps import step
+from lakehouse.opinions.reading.answer import Item
+from lakehouse.opinions.reading.answer_rows import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.writing.batch import Content, next_batch
+from lakehouse.opinions.writing.write import Import, absorb, import_lock
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import step
 from schemas.canonical import canonical_json
 
 NAMES = {"entity_id": "subject", "probabilities": "probs"}

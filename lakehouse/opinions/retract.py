@@ -10,17 +10,17 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.lake import Lake
-from lakehouse.opinions.absorb import batch_opinions, import_lock
-from lakehouse.opinions.answer import Answer
-from lakehouse.opinions.batch import RETRACTION, Batch, Content, batch_row, next_ordinal
 from lakehouse.opinions.ids import value_hash
 from lakehouse.opinions.imports import Imported, imports_of
-from lakehouse.opinions.rows import opinion_row
-from lakehouse.opinions.waiting import WAITING
+from lakehouse.opinions.matching.waiting import WAITING
+from lakehouse.opinions.reading.answer import Answer
+from lakehouse.opinions.writing.batch import RETRACTION, Batch, Content, batch_row, next_ordinal
+from lakehouse.opinions.writing.rows import opinion_row
+from lakehouse.opinions.writing.write import batch_opinions, import_lock
 from lakehouse.query import fetch, query
-from lakehouse.receipts import Receipt
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import finish_row, insert, insert_rows
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.insert import finish_row, insert, insert_rows
 from schemas.canonical import canonical_json, content_id
 from schemas.tables import BATCHES, OPINIONS, PARKED_OPINIONS
 

@@ -12,21 +12,21 @@ import pyarrow as pa
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
-from lakehouse.opinions.absorb import COUNTS, Import, absorb, import_lock
-from lakehouse.opinions.batch import Content, files_sha256, next_batch, stamps, uri_of
 from lakehouse.opinions.formats import Format, format_named, format_options
-from lakehouse.opinions.items import ITEMS, PARTS, ReadPlan, read_parts
-from lakehouse.opinions.landed import check_landed
-from lakehouse.opinions.merge import merge_votes
+from lakehouse.opinions.matching.landed import check_landed
 from lakehouse.opinions.parked import resolve_parked
-from lakehouse.opinions.place import is_settled, keep_settled, standing_now
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.questions import rules_of
-from lakehouse.opinions.source import OpinionSource, opinion_source_from
-from lakehouse.opinions.telling import tell_notes
+from lakehouse.opinions.reading.answer_rows import ITEMS, PARTS, ReadPlan, read_parts
+from lakehouse.opinions.reading.equal_rows import merge_votes
+from lakehouse.opinions.reading.known_files import is_settled, keep_settled, standing_now
+from lakehouse.opinions.reading.source import OpinionSource, opinion_source_from
+from lakehouse.opinions.remarks import tell_notes
+from lakehouse.opinions.writing.batch import Content, files_sha256, next_batch, stamps, uri_of
+from lakehouse.opinions.writing.write import COUNTS, Import, absorb, import_lock
 from lakehouse.query import fetch, query
-from lakehouse.receipts import Receipt
-from lakehouse.steps import StepRecord, step
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, step
 from schemas.canonical import canonical_json
 
 FILES_PER_TASK = 200

@@ -14,13 +14,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lakehouse.engines.spark_tables import register_views
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
+    from lakehouse.sql.spark_views import register_views
 
 _HOMES = {
     "connect": "lakehouse.sql.session",
-    "register_views": "lakehouse.engines.spark_tables",
+    "register_views": "lakehouse.sql.spark_views",
     "user_query": "lakehouse.sql.contained",
 }
 

@@ -12,7 +12,7 @@ from lakehouse.errors import TableNotFoundError
 from lakehouse.place import require_lake
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.views import ordered_views, view_texts
-from lakehouse.tables import head, open_table, table_path
+from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
 from schemas.tables import BY_NAME, TABLES

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakehouse.digest import relation_digest
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
+from lakehouse.tables.digest import relation_digest
 from schemas.tables import BATCHES, DATASET_MEMBERS, OPINIONS
 
 # More is right: a killed import, and answers that were parked, add to what a batch had brought.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakehouse.digest import commit_record
 from lakehouse.errors import TableError
+from lakehouse.tables.digest import commit_record
 from lakehouse.verification.places import Place
 
 ENTRY_NAME = re.compile(r"(\d{20})\.json")

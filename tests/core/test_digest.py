@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.digest import commit_facts, digest_from_metadata, relation_digest
-from lakehouse.tables import digest_at, head, insert_rows, open_table, table_path
+from lakehouse.tables.digest import commit_facts, digest_from_metadata, relation_digest
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.read import digest_at, head, open_table, table_path
 from schemas.digest import Digest, parse_digest
 from schemas.tables import ACTORS
 from tests.making import small_lake

@@ -11,15 +11,15 @@ import pytest
 
 from lakehouse.config import load_config
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
-from lakehouse.lake import open_lake
-from lakehouse.tables import head, table_path
+from lakehouse.opening import open_lake
+from lakehouse.tables.read import head, table_path
 from schemas.tables import TABLES
 from tests.making import Clock, small_lake
 
 KILLED = """
 import os, signal, sys
 from lakehouse.config import load_config
-from lakehouse.lake import open_lake
+from lakehouse.opening import open_lake
 with open_lake(load_config(overrides=[f'lake.root="{sys.argv[1]}"'], environ={}), create=True) as lake:
     (lake.scratch / "half.object").write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)

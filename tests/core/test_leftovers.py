@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse.leftovers import OLD_S
-from lakehouse.tables import insert_rows, table_path
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.read import table_path
 from schemas.tables import RAW_RECORDS
 from tests.making import small_lake
 

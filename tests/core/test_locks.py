@@ -10,12 +10,12 @@ import threading
 import pytest
 
 from lakehouse.errors import ConcurrentWriteError
-from lakehouse.locks import writer_lock
+from lakehouse.tables.locks import writer_lock
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from lakehouse.locks import writer_lock
+from lakehouse.tables.locks import writer_lock
 with writer_lock(Path(sys.argv[1]), "silver.things", timeout_s=5):
     print("held", flush=True)
     time.sleep(60)

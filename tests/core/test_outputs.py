@@ -5,9 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from lakehouse.outputs import TARGET, insert_outputs, union_batch, union_schema
 from lakehouse.query import fetch
-from lakehouse.tables import finish_row
+from lakehouse.steps.outputs import TARGET, insert_outputs, union_batch, union_schema
+from lakehouse.tables.insert import finish_row
 from schemas.model import Column, Table
 from schemas.tables import ACTORS, REJECTED
 from tests.making import START

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakehouse.receipts import Inserted, Receipt, from_json, keep, last
+from lakehouse.steps.receipts import Inserted, Receipt, from_json, keep, last
 
 WRITE = Inserted("silver.entities", 4, 5, 10, 7, "7-00-00")
 RECEIPT = Receipt(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.rejects import RAW_CHARACTERS, rejected_row
-from lakehouse.tables import insert_rows
+from lakehouse.steps.rejects import RAW_CHARACTERS, rejected_row
+from lakehouse.tables.insert import insert_rows
 from schemas.tables import REJECTED
 
 ERROR = RejectedInputError("truncated", "half of it is missing")

@@ -7,10 +7,11 @@ import shutil
 import pytest
 
 from lakehouse.errors import CheckFailedError
-from lakehouse.fresh import find_note
-from lakehouse.receipts import last
-from lakehouse.steps import StepRecord, balance, step
-from lakehouse.tables import insert_rows, table_path
+from lakehouse.steps.fresh import find_note
+from lakehouse.steps.receipts import last
+from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.read import table_path
 from schemas.tables import ACTORS
 
 INPUTS = {"silver.entities": 3, "options": {"text": "ä", "share": 0.5, "none": None}}

@@ -13,7 +13,7 @@ from lakehouse.datasets.plan import split_ranges
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import QueryRefusedError, RecipeError
 from lakehouse.query import fetch
-from lakehouse.tables import insert_rows
+from lakehouse.tables.insert import insert_rows
 from schemas.canonical import bucket
 from schemas.tables import ENTITY_SOURCES
 from tests.making import START, add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake

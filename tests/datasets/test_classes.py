@@ -16,7 +16,7 @@ from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.step import import_opinions
 from lakehouse.query import fetch
-from lakehouse.tables import insert_rows
+from lakehouse.tables.insert import insert_rows
 from schemas.tables import LABEL_SETS
 from tests.making import add_opinions, entity_id, opinion
 from tests.opinions.making import csv_source, jsonl_source, land

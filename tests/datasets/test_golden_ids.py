@@ -16,7 +16,7 @@ from lakehouse.datasets.reads import tables_read
 from lakehouse.datasets.recipe import Recipe, Strata, load_recipe, parse_recipe
 from lakehouse.datasets.version import Inputs, contracts
 from lakehouse.dimensions import registry
-from lakehouse.dimensions.registry import Dimension, Extractor
+from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.sql import views
 from tests.making import add_dimension, add_entities, add_opinions, opinion
 

@@ -13,9 +13,9 @@ from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
-from lakehouse.lake import open_lake
-from lakehouse.locks import writer_lock
+from lakehouse.opening import open_lake
 from lakehouse.query import fetch
+from lakehouse.tables.locks import writer_lock
 from loaders import CorruptionError, make_reader, read_dataset
 from loaders.format.files import sha256_file
 from loaders.publishing import damage

@@ -17,7 +17,7 @@ from lakehouse.errors import RecipeError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.query import fetch
-from lakehouse.tables import insert_rows
+from lakehouse.tables.insert import insert_rows
 from schemas.canonical import content_id
 from schemas.tables import ENTITY_SOURCES
 from tests.making import add_entities, entity_id, small_lake

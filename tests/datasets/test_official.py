@@ -9,7 +9,7 @@ from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.query import fetch
-from lakehouse.tables import insert_rows
+from lakehouse.tables.insert import insert_rows
 from schemas.canonical import content_id
 from schemas.tables import ENTITY_SOURCES
 from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion

@@ -8,7 +8,7 @@ from lakehouse.datasets.reads import dimensions_read, tables_read
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.datasets.version import contracts
 from lakehouse.dimensions import registry
-from lakehouse.dimensions.registry import Dimension, Extractor
+from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.sql import views
 
 WIDE = "select entity_id from entities_wide"

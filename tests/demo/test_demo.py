@@ -17,8 +17,8 @@ from jobs.demo.card import Settings, find_card, key_of
 from jobs.demo.flow import run_demo, say_agreement
 from jobs.demo.plan import Plan
 from jobs.demo.prepare import prepare_digits
-from lakehouse.receipts import Receipt
 from lakehouse.sql.session import connect
+from lakehouse.steps.receipts import Receipt
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")

@@ -10,8 +10,8 @@ import pytest
 from jobs.demo import steps
 from jobs.demo.plan import Plan
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.java import Java
-from lakehouse.receipts import Receipt
+from lakehouse.spark.java import Java
+from lakehouse.steps.receipts import Receipt
 
 WELL = """#!/bin/sh
 echo "$@" >> {calls}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.dimensions.registry import Dimension, Extractor, Value
+from lakehouse.dimensions.extractor import Dimension, Extractor, Value
 from lakehouse.dimensions.view import EntityView, ImageView
 
 FIRST_BYTE = Dimension("first_byte", "integer", "The first byte.")

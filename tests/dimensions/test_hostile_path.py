@@ -13,8 +13,8 @@ from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
-from lakehouse.lake import open_lake
 from lakehouse.objects import uri_path
+from lakehouse.opening import open_lake
 from lakehouse.query import fetch
 from tests.corpus import DUPLICATE, HOSTILE_SETTINGS, IGNORED, good_images, hostile_inputs
 

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from lakehouse.dimensions.registry import Dimension, all_dimensions, check_distinct, extractors
+from lakehouse.dimensions.extractor import Dimension
+from lakehouse.dimensions.registry import all_dimensions, check_distinct, extractors
 from lakehouse.errors import ConfigError
 from lakehouse.sql.views import view_texts
 from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor

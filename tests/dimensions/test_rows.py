@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.dimensions.extract import OUTPUTS
-from lakehouse.dimensions.registry import Dimension
+from lakehouse.dimensions.extractor import Dimension
 from lakehouse.dimensions.rows import dimension_batch
 from schemas.canonical import row_hash
 from schemas.silver import DIMENSIONS

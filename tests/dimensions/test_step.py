@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from lakehouse.dimensions.registry import Dimension, extractors
+from lakehouse.dimensions.extractor import Dimension
+from lakehouse.dimensions.registry import extractors
 from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.ingestion.entities import entities

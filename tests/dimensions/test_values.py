@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from lakehouse.dimensions.registry import Dimension
+from lakehouse.dimensions.extractor import Dimension
 from lakehouse.dimensions.values import check_values, plain
 from tests.dimensions.samples import extractor
 

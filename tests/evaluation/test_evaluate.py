@@ -14,8 +14,8 @@ from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError, RecipeError
-from lakehouse.evaluation import evaluate
-from lakehouse.gates import Gate
+from lakehouse.evaluation.evaluate import evaluate
+from lakehouse.evaluation.gates import Gate
 from lakehouse.query import fetch
 from tests.making import START, add_dimension, add_entities, add_opinions, opinion, small_lake
 

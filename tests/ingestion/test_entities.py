@@ -13,8 +13,8 @@ from PIL import Image
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.outputs import insert_outputs
 from lakehouse.query import fetch
+from lakehouse.steps.outputs import insert_outputs
 from tests.ingestion.files import png, put, source
 from tests.making import small_lake
 

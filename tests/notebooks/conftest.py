@@ -10,8 +10,8 @@ import pytest
 from jobs.demo.prepare import prepare_digits
 from jobs.demo.steps import config_for, run_embedded
 from lakehouse.datasets.find import find_dataset
-from lakehouse.evaluation import evaluate
-from lakehouse.lake import open_lake
+from lakehouse.evaluation.evaluate import evaluate
+from lakehouse.opening import open_lake
 from lakehouse.opinions.step import record_opinions
 from lakehouse.query import fetch
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.lake import Lake
-from lakehouse.opinions.answer import Answer, Item, Reject
 from lakehouse.opinions.formats import read_answers
+from lakehouse.opinions.reading.answer import Answer, Item, Reject
 from lakehouse.opinions.step import OpinionSource
 from lakehouse.query import fetch
-from lakehouse.tables import head, insert_rows
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.read import head
 from schemas.canonical import content_id
 from schemas.tables import ENTITY_SOURCES, TABLES
 from tests.making import add_entities, entity_id

@@ -12,7 +12,7 @@ from lakehouse.query import fetch
 PROGRAM = """
 import json, sys
 from lakehouse.config import load_config
-from lakehouse.lake import open_lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.step import OpinionSource, import_opinions
 root, path, actor = sys.argv[1:]
 config = load_config(overrides=[f"lake.root={json.dumps(root)}", "engine.workers=1"], environ={})

@@ -12,10 +12,10 @@ from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
-from lakehouse.opinions.answer import Answer, Frame, Region
-from lakehouse.opinions.frames import Picture, fitted
+from lakehouse.opinions.matching.frames import Picture, fitted
+from lakehouse.opinions.matching.turning import turned_back
+from lakehouse.opinions.reading.answer import Answer, Frame, Region
 from lakehouse.opinions.step import import_opinions
-from lakehouse.opinions.turning import turned_back
 from lakehouse.query import fetch
 from tests.making import small_lake
 from tests.opinions.conftest import SETTINGS

@@ -9,7 +9,7 @@ import pytest
 from jobs import opinions as job
 from jobs.common import main_of
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.guess import Guess, guess
+from lakehouse.opinions.reading.guess import Guess, guess
 from lakehouse.query import fetch
 
 LANDED = {"1.jpg", "2.jpg", "3.jpg"}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from lakehouse.opinions.answer import Answer, Frame, Region, answer_record, read_record
 from lakehouse.opinions.ids import content_opinion_id, source_opinion_id, value_hash
+from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LABEL = Answer(actor_id="human:ann", question_id="animal", subject_key="1.jpg", value="cat")

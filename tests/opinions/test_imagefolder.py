@@ -7,7 +7,7 @@ import os
 import pytest
 
 from lakehouse.errors import ConfigError, IngestError
-from lakehouse.opinions.answer import Note
+from lakehouse.opinions.reading.answer import Note
 from lakehouse.opinions.step import import_opinions
 from lakehouse.query import fetch
 from tests.making import entity_id

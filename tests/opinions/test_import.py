@@ -311,7 +311,7 @@ def test_an_import_that_was_killed_before_its_batch_was_written_is_completed(pho
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lakehouse.opinions.absorb.batch_row", killed)
+        patch.setattr("lakehouse.opinions.writing.write.batch_row", killed)
         with pytest.raises(KeyboardInterrupt):
             import_opinions(photos, source)
     assert fetch(photos, "select count(*) as n from silver.batches") == [{"n": 0}]

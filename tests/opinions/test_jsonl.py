@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.answer import Region
+from lakehouse.opinions.reading.answer import Region
 from tests.opinions.making import answers, items, rules
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.label_text import alike, looks_like_list
 from lakehouse.opinions.questions import Question
+from lakehouse.opinions.reading.label_text import alike, looks_like_list
 from lakehouse.opinions.step import import_opinions, record_opinions
 from lakehouse.query import fetch
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, jsonl_source, said
 

@@ -6,14 +6,14 @@ import logging
 
 import pyarrow as pa
 
-from lakehouse.opinions.answer import Answer, Note, Reject
-from lakehouse.opinions.check import noted
-from lakehouse.opinions.items import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.reading.answer import Answer, Note, Reject
+from lakehouse.opinions.reading.answer_rows import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.reading.check import noted
+from lakehouse.opinions.remarks import tell_notes
 from lakehouse.opinions.step import import_opinions
-from lakehouse.opinions.telling import tell_notes
 from lakehouse.query import fetch
-from lakehouse.receipts import Noted, from_json
-from lakehouse.steps import StepRecord
+from lakehouse.steps.receipts import Noted, from_json
+from lakehouse.steps.step import StepRecord
 from tests.opinions.making import SAID, counts, csv_source, jsonl_source, said
 
 FUTURE = (

@@ -9,7 +9,7 @@ import pytest
 from lakehouse.lake import Lake
 from lakehouse.opinions.step import import_all, import_opinions, record_opinions
 from lakehouse.query import fetch
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, jsonl_source, said, versions
 

@@ -12,12 +12,13 @@ from lakehouse.config import load_config
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land as land_drop
 from lakehouse.ingestion.source import Source
-from lakehouse.lake import Lake, open_lake
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.imports import find_imports
 from lakehouse.opinions.retract import retract_import
 from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
 from lakehouse.query import fetch
-from lakehouse.tables import digest_at, head
+from lakehouse.tables.read import digest_at, head
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 from tests.making import Clock, entity_id, small_lake
 from tests.opinions.conftest import SETTINGS

@@ -151,7 +151,7 @@ def test_predictions_are_recorded_without_java_and_spark(asked, tmp_path):
     program = f"""
 import sys
 from lakehouse.config import load_config
-from lakehouse.lake import open_lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.step import record_opinions
 with open_lake(load_config(overrides=['lake.root={json.dumps(str(asked.root))}'])) as lake:
     print(record_opinions(lake, {ROWS!r}, source="cnn", question="animal", actor="model:cnn@1").counts["new"])

@@ -12,7 +12,7 @@ from lakehouse.opinions.imports import find_imports, imports_of
 from lakehouse.opinions.retract import retract_import
 from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
 from lakehouse.query import fetch
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, jsonl_source, land, said, versions
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import ConfigError, IngestError
-from lakehouse.opinions.answer import Tally
+from lakehouse.opinions.reading.answer import Tally
 from tests.opinions.making import answers, items, rules
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.opinions.answer import Answer
+from lakehouse.opinions.reading.answer import Answer
 from tests.opinions.making import answers, items, rules
 from tests.opinions.test_voc import box, voc
 

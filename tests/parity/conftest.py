@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from tests.parity.world import STEPS, World, go, make_world
 
 

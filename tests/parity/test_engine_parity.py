@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.engines import spark as spark_engine
-from lakehouse.tables import head, table_path
+from lakehouse.tables.read import head, table_path
 from schemas.tables import TABLES
 from tests.parity.conftest import Made
 from tests.parity.world import MAJORITY, PLAIN, STEPS, World, counts, digests, go, rehashed

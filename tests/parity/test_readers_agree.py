@@ -15,7 +15,7 @@ import lakehouse.sql
 from lakehouse.sql.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
 from lakehouse.sql.views import DOCS, ordered_views, view_texts
-from lakehouse.tables import head
+from lakehouse.tables.read import head
 from schemas.tables import BY_NAME, ENTITIES, OPINIONS
 from tests.parity.conftest import Made
 

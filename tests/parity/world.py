@@ -20,10 +20,11 @@ from lakehouse.dimensions.step import measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
-from lakehouse.lake import Lake, open_lake
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.step import OpinionSource, import_opinions
-from lakehouse.receipts import Receipt
-from lakehouse.tables import digest_at, head, table_path
+from lakehouse.steps.receipts import Receipt
+from lakehouse.tables.read import digest_at, head, table_path
 from schemas.canonical import row_hash
 from schemas.digest import Digest
 from schemas.tables import TABLES

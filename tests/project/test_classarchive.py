@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import classarchive
-from lakehouse.cache import cache_root, remove_unused
-from lakehouse.classarchive import RECORD_VARIABLE, archive_options
 from lakehouse.errors import EnvironmentProblemError
+from lakehouse.spark import classarchive
+from lakehouse.spark.cache import cache_root, remove_unused
+from lakehouse.spark.classarchive import RECORD_VARIABLE, archive_options
 
 
 def test_the_cache_is_named_by_petrel_else_by_xdg_else_in_the_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_a_recording_that_failed_leaves_nothing_and_says_what_to_run(
     monkeypatch.setattr(classarchive, "archive_path", lambda jars: tmp_path / "classes" / "a.jsa")
     monkeypatch.setattr(classarchive, "RECORDING", "raise SystemExit('no memory')")
 
-    with pytest.raises(EnvironmentProblemError, match="no memory; to try again, run: python -m lakehouse.classarchive"):
+    with pytest.raises(EnvironmentProblemError, match=r"no memory; .* run: python -m lakehouse.spark.classarchive"):
         classarchive.make_archive()
 
     assert list((tmp_path / "classes").iterdir()) == []

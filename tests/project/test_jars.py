@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import ivy, jars
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.jars import Jar, jar_paths, missing_jars, read_lock
+from lakehouse.spark import ivy, jars
+from lakehouse.spark.jars import Jar, jar_paths, missing_jars, read_lock
 
 GOOD = b"bytes of an archive"
 LOCKED = f"delta io.example:thing:1.0 {hashlib.sha256(GOOD).hexdigest()}\n"
@@ -77,7 +77,7 @@ def test_bytes_that_are_not_the_locked_ones_are_refused_and_not_kept(
     with pytest.raises(EnvironmentProblemError, match="io.example:thing:1.0 has SHA-256 .*, jars.lock says") as caught:
         jar_paths(lock=lock)
 
-    assert str(caught.value).endswith(f"run: {sys.executable} -m lakehouse.jars --profile delta")
+    assert str(caught.value).endswith(f"run: {sys.executable} -m lakehouse.spark.jars --profile delta")
     assert list(cache.rglob("*.jar")) == []
 
 
@@ -103,7 +103,8 @@ def test_without_a_network_the_error_names_the_archive_the_cause_and_one_command
     assert str(caught.value) == (
         "Delta's Java archives could not be fetched: io.example:thing:1.0 is missing"
         " (java.net.UnknownHostException: repo); nothing was kept. With a network or a mirror"
-        f" (PETREL_IVY_SETTINGS=/path/to/ivysettings.xml), run: {sys.executable} -m lakehouse.jars --profile delta"
+        f" (PETREL_IVY_SETTINGS=/path/to/ivysettings.xml), run: {sys.executable} -m"
+        " lakehouse.spark.jars --profile delta"
     )
     assert [path for path in cache.rglob("*") if path.name.startswith(".fetch-")] == []
 
@@ -123,7 +124,7 @@ def test_a_cache_that_cannot_be_written_gives_the_command_with_another_place(
 ) -> None:
     cache.write_text("a file where a folder should be")
 
-    with pytest.raises(EnvironmentProblemError, match="run: PETREL_CACHE=<writable folder> .* -m lakehouse.jars"):
+    with pytest.raises(EnvironmentProblemError, match="run: PETREL_CACHE=<writable folder> .* -m lakehouse.spark.jars"):
         jar_paths(lock=lock)
 
 

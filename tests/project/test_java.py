@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import java
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.java import find_java, install_command, parse_major
+from lakehouse.spark import java
+from lakehouse.spark.java import find_java, install_command, parse_major
 
 
 def fake_java(folder: Path, version: str) -> Path:

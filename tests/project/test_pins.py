@@ -11,8 +11,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from lakehouse import submit
-from lakehouse.jars import read_lock
+from lakehouse.spark import submit
+from lakehouse.spark.jars import read_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lakehouse import sparkconf
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.sparkconf import build_session, in_one_process, on_this_machine, prepare_environment, spark_settings
+from lakehouse.spark import session as sparkconf
+from lakehouse.spark.session import build_session, in_one_process, on_this_machine, prepare_environment, spark_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

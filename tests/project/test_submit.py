@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import pack, submit
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.pack import pack_code
-from lakehouse.submit import parse
+from lakehouse.spark import pack, submit
+from lakehouse.spark.pack import pack_code
+from lakehouse.spark.submit import parse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPT = str(REPOSITORY / "spark-submit.sh")
@@ -21,7 +21,7 @@ SCRIPT = str(REPOSITORY / "spark-submit.sh")
 JOB = """
 import sys
 import pyarrow as pa
-from lakehouse.sparkconf import build_session
+from lakehouse.spark.session import build_session
 
 spark = build_session("job")
 
@@ -117,7 +117,7 @@ def test_the_zip_holds_all_packages_with_their_files_and_is_made_once(
         names = archive.namelist()
     assert first == second
     assert {name.split("/")[0] for name in names} == set(pack.PACKAGES)
-    assert {"lakehouse/jars.lock", "lakehouse/py.typed", "jobs/land.py"} <= set(names)
+    assert {"lakehouse/spark/jars.lock", "lakehouse/py.typed", "jobs/land.py"} <= set(names)
     assert [name for name in names if "__pycache__" in name] == []
     assert len(names) == len(set(names))
 

@@ -18,9 +18,9 @@ from deltalake import DeltaTable
 from PIL import Image
 
 from lakehouse.config import load_config
-from lakehouse.lake import open_lake
 from lakehouse.objects import file_uri
-from lakehouse.tables import table_path
+from lakehouse.opening import open_lake
+from lakehouse.tables.read import table_path
 from schemas.model import Table
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED
 from tests.recovery.victim import bring_in

@@ -14,7 +14,8 @@ from lakehouse.config import load_config
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
-from lakehouse.lake import Lake, open_lake
+from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 
 FILES_PER_COMMIT = 16
 

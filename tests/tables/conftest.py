@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.tables import insert
+from lakehouse.tables.insert import insert
 from tests.making import small_lake
 from tests.tables.making import TABLES, arrow_rows
 

@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 import lakehouse.sql
 from lakehouse.engines.spark_tables import read_table
 from lakehouse.sql.delta import READER_FEATURES
-from lakehouse.tables import head, table_path
+from lakehouse.tables.read import head, table_path
 from schemas.model import Table
 from tests.tables.making import TABLES, arrow_rows, plain_rows, plain_types
 

@@ -11,8 +11,8 @@ import pytest
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
-from lakehouse.tables import insert_rows
+from lakehouse.steps.receipts import Receipt
+from lakehouse.tables.insert import insert_rows
 from schemas.tables import BATCHES, ENTITY_SOURCES
 from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake
 

@@ -11,9 +11,9 @@ import pytest
 from jobs.materialise import materialise
 from lakehouse.datasets.build import build
 from lakehouse.errors import TableError
-from lakehouse.evaluation import evaluate
+from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.lake import Lake
-from lakehouse.receipts import Receipt
+from lakehouse.steps.receipts import Receipt
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import newest
 from schemas.model import Table

@@ -22,9 +22,10 @@ from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset, read_members
 from lakehouse.errors import TableError
 from lakehouse.query import fetch
-from lakehouse.receipts import Receipt
 from lakehouse.sql.contained import user_query
-from lakehouse.tables import finish_row, head, insert_rows
+from lakehouse.steps.receipts import Receipt
+from lakehouse.tables.insert import finish_row, insert_rows
+from lakehouse.tables.read import head
 from lakehouse.verification.entries import read_entry, versions_in
 from lakehouse.verification.heads import read_head
 from lakehouse.verification.places import Place, place_of
@@ -246,7 +247,7 @@ def many_commits(root: Path, number: int) -> Place:
 
 
 def test_a_checkpoint_must_say_what_the_log_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse.tables.CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr("lakehouse.tables.insert.CHECKPOINT_EVERY", 5)
     place = many_commits(tmp_path / "lake", 7)
     (checkpoint,) = place.log.glob("*.checkpoint.parquet")
     hint = place.log / "_last_checkpoint"
@@ -275,7 +276,7 @@ def test_a_checkpoint_must_say_what_the_log_says(tmp_path: Path, monkeypatch: py
 def test_a_checkpoint_that_is_written_while_the_log_is_read_is_left_to_the_next_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.tables.CHECKPOINT_EVERY", 5)
+    monkeypatch.setattr("lakehouse.tables.insert.CHECKPOINT_EVERY", 5)
     place = many_commits(tmp_path / "lake", 5)
     assert list(place.log.glob("*.checkpoint.parquet"))
     listed = [version for version in versions_in(place.log) if version < 5]

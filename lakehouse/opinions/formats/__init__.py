@@ -10,13 +10,13 @@ from typing import Any
 
 from lakehouse.config import nearest
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.answer import Item
 from lakehouse.opinions.formats.common import plain_files
 from lakehouse.opinions.formats.csv import CsvOptions, read_csv
 from lakehouse.opinions.formats.imagefolder import ImageFolderOptions, read_imagefolder
 from lakehouse.opinions.formats.jsonl import JsonlOptions, read_jsonl
 from lakehouse.opinions.formats.options import read_options
 from lakehouse.opinions.formats.voc import VocOptions, judge_voc, read_voc, voc_files
+from lakehouse.opinions.reading.answer import Item
 
 
 @dataclass(frozen=True, slots=True)

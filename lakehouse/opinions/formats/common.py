@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse.errors import IngestError
-from lakehouse.opinions.answer import Reject
+from lakehouse.opinions.reading.answer import Reject
 
 Line = tuple[int, bytes | None]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
-from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Item, Note, Reject, Value
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.csv_hot import LAYOUTS, hot_value
 from lakehouse.opinions.formats.csv_records import Dialect, Record, records
+from lakehouse.opinions.reading import values as parse
+from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Value
 
 ROLES = (
     "subject", "label", "actor", "question", "votes", "time", "confidence", "slot", "op", "target", "reason",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.opinions.answer import Value
+from lakehouse.opinions.reading.answer import Value
 
 LAYOUTS = ("", "onehot", "multihot")
 _HOT = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}

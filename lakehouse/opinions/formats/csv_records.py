@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.opinions.answer import Note, Reject
 from lakehouse.opinions.formats.common import Line, Lines, reject
+from lakehouse.opinions.reading.answer import Note, Reject
 
 MAX_RECORD_LINES = 1_000
 """A field with more lines than this is taken for a quote that was never closed."""

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.media.sniff import HEAD_BYTES, claimed, sniff
-from lakehouse.opinions.answer import Answer, Item, Note
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.splits import Guess, class_depth, split_like
-from lakehouse.opinions.parse import check_text, label_id
+from lakehouse.opinions.reading.answer import Answer, Item, Note
+from lakehouse.opinions.reading.values import check_text, label_id
 
 KINDS = ("image", "audio", "video")
 

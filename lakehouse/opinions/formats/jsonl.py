@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, RejectedInputError
-from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Frame, Item, Note, Region, Value, most_probable
 from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
-from lakehouse.opinions.strict_json import clean_texts, strict_loads
+from lakehouse.opinions.reading import values as parse
+from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value, most_probable
+from lakehouse.opinions.reading.strict_json import clean_texts, strict_loads
 from schemas.opinions import REGION
 
 MAX_LINE_BYTES = 1 << 20

@@ -12,7 +12,7 @@ from lakehouse.opinions.formats.common import Lines, plain_files
 from lakehouse.opinions.formats.csv import TAB
 from lakehouse.opinions.formats.csv_records import Dialect, Record, records
 from lakehouse.opinions.formats.jsonl import KNOWN, MAX_LINE_BYTES, VALUES, key_value
-from lakehouse.opinions.strict_json import strict_loads
+from lakehouse.opinions.reading.strict_json import strict_loads
 
 ROWS = 200
 

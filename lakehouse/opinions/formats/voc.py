@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
-from lakehouse.opinions import parse
-from lakehouse.opinions.answer import Answer, Frame, Item, Region, Tally
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.voc_layout import BOX, MAX_SHOWN, check_layout
-from lakehouse.opinions.xml_text import shown_text
-from lakehouse.opinions.xml_tree import MAX_BYTES, Element, read_xml
+from lakehouse.opinions.reading import values as parse
+from lakehouse.opinions.reading.answer import Answer, Frame, Item, Region, Tally
+from lakehouse.opinions.reading.xml_text import shown_text
+from lakehouse.opinions.reading.xml_tree import MAX_BYTES, Element, read_xml
 
 ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
 SUBJECTS = ("filename", "file")

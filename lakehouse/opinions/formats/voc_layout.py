@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.opinions.xml_tree import Element
+from lakehouse.opinions.reading.xml_tree import Element
 
 BOX = ("xmin", "ymin", "xmax", "ymax")
 

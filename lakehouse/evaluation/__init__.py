@@ -1,0 +1,1 @@
+"""Predictions beside reference answers: metrics on slices, and the gates over them."""

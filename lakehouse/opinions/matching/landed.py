@@ -1,0 +1,32 @@
+"""Whether the source that answers are about is one that has landed: a mistyped name would park them all."""
+
+from __future__ import annotations
+
+from lakehouse.config import nearest
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.opinions.reading.source import OpinionSource
+from lakehouse.query import fetch
+
+KNOWN = """
+select distinct source from bronze.landed_files union select distinct source from silver.entity_sources
+"""
+
+
+def check_landed(lake: Lake, source: OpinionSource) -> None:
+    """Refuse a source whose landed source nobody knows, unless it says that it comes early.
+
+    Raises:
+        ConfigError: With the nearest name and the names there are.
+    """
+    if not source.source or source.early:
+        return
+    known = sorted(row["source"] for row in fetch(lake, KNOWN))
+    if source.source in known:
+        return
+    hint = nearest(source.source, known) if known else "; none has"
+    stop = "" if hint.endswith("?") else "."
+    raise ConfigError(
+        f"opinions {source.name}: no source `{source.source}` has landed in this lake{hint}{stop} Name one that has, "
+        "land it first, or let its answers wait for it (--early, early = true)"
+    )

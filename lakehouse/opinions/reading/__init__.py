@@ -1,0 +1,1 @@
+"""From files and rows of memory to answers: formats' parts, guesses, checks."""

@@ -1,0 +1,1 @@
+"""From settled answers to rows of the tables."""

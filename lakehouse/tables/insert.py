@@ -1,0 +1,156 @@
+"""The one way to write: append the rows whose key a table does not hold yet."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from lakehouse.engines import Commit, Relation
+from lakehouse.errors import ConcurrentWriteError, TableError, one_line
+from lakehouse.lake import Lake
+from lakehouse.leftovers import sweep_table
+from lakehouse.steps.receipts import Inserted
+from lakehouse.tables.digest import commit_facts
+from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.read import check_columns, digest_at, head, whole
+from lakehouse.tables.rules import judge
+from lakehouse.verification.entries import entry_sha256
+from lakehouse.verification.places import Place, place_of
+from lakehouse.verification.tables import note_checkpoint, note_commit
+from schemas.canonical import row_hash
+from schemas.digest import Digest
+from schemas.model import Table
+
+logger = logging.getLogger(__name__)
+
+CHECKPOINT_EVERY = 100
+"""Commits from one checkpoint to the next; readers replay at most so many entries."""
+
+
+def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
+    """Append the rows whose key the table does not hold yet. The one way to write.
+
+    Of rows with equal keys the one with the smallest hash is kept, so the outcome does not depend on order.
+    No new row, no commit. Runs under the table's lock; the transaction id is derived from the new rows. Commit
+    columns get the version that the rows become part of, whatever they held.
+
+    Args:
+        lake: The lake.
+        table: Definition of the table.
+        rows: Must have every column of the table; evaluated once.
+        step: Name of the step, kept in the commit.
+
+    Raises:
+        ConcurrentWriteError: If the table stayed busy, or every attempt met another commit.
+        TableError: If a row breaks a constraint.
+    """
+    engine = lake.engine
+    place = place_of(lake.root, table)
+    offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
+    all_offered, all_broken = judge(engine, offered, table)
+    with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
+        for attempt in range(lake.config.engine.commit_attempts):
+            before = whole(lake, table, head(lake.root, table))
+            held = digest_at(lake, table, before)
+            fresh, added, broken = offered, all_offered, all_broken
+            if held.rows and added.rows:
+                known = engine.scan(place.folder, before)
+                check_columns(table, known)
+                fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
+                fresh = engine.stage(fresh)
+                added, broken = judge(engine, fresh, table)
+            elif table.commit_columns:
+                fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
+            if broken:
+                raise TableError(f"{table.name}: rows refused: {'; '.join(broken)}; nothing was written")
+            if added.rows == 0:
+                return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
+            total = held + added
+            commit = Commit(
+                app_id=_transaction_id(table, step, added),
+                facts=commit_facts(
+                    step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1,
+                    previous=entry_sha256(place, before),
+                ),
+                schema=table.arrow_schema,
+                read_version=before,
+            )
+            try:
+                after = engine.append(place.folder, fresh, commit)
+            except ConcurrentWriteError:
+                # Only a writer that bypasses our lock can cause this.
+                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+            else:
+                note_commit(place, after)
+                lake.verified.add((table.name, after))
+                _checkpoint(place, after)
+                sweep_table(place.folder)
+                return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
+    raise ConcurrentWriteError(
+        f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
+        f"take our lock; stop it and run again ({place.folder})"
+    )
+
+
+def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], *, step: str) -> Inserted:
+    """`insert` for a few rows made in this process; fills clock columns and `row_hash` where they are missing."""
+    now = lake.clock()
+    complete = [finish_row(row, table, now) for row in rows]
+    data = pa.Table.from_pylist(complete, schema=table.arrow_schema)
+    return insert(lake, table, lake.engine.from_arrow(data), step=step)
+
+
+def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[str, object]:
+    """Return the row with every column, timestamp clock columns and `row_hash` filled in."""
+    complete = {name: row.get(name) for name in table.column_names}
+    for column in table.columns:
+        if column.clock and complete[column.name] is None and pa.types.is_timestamp(column.type):
+            complete[column.name] = now
+        if column.commit:
+            complete[column.name] = 0  # `insert` knows it, under the table's lock.
+    if table.has_row_hash:
+        complete["row_hash"] = row_hash(complete, table)
+    return complete
+
+
+def _checkpoint(place: Place, version: int) -> None:
+    if version % CHECKPOINT_EVERY:
+        return
+    try:
+        DeltaTable(place.folder, version=version).create_checkpoint()
+        note_checkpoint(place, version)
+    except (DeltaError, OSError) as error:
+        # The commit stands; readers replay more entries until the next one.
+        logger.warning("checkpoint not written table=%s version=%d reason=%s", place.name, version, one_line(error))
+
+
+def _first_per_key(table: Table) -> str:
+    key = ", ".join(table.key)
+    columns = ", ".join(table.column_names)
+    return (
+        f"select {columns} from offered "
+        f"qualify row_number() over (partition by {key} order by row_hash) = 1"
+    )
+
+
+def _not_held(table: Table) -> str:
+    match = " and ".join(f"h.{name} = o.{name}" for name in table.key)
+    return f"{_stamped(table)} where not exists (select 1 from held h where {match})"
+
+
+def _stamped(table: Table) -> str:
+    version = "cast($version as bigint) as"
+    columns = (f"{version} {name}" if name in table.commit_columns else f"o.{name}" for name in table.column_names)
+    return f"select {', '.join(columns)} from offered o"
+
+
+def _transaction_id(table: Table, step: str, added: Digest) -> str:
+    return "petrel-" + hashlib.sha256(f"{table.name}|{step}|{added}".encode()).hexdigest()[:32]
