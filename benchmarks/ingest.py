@@ -138,7 +138,7 @@ def _sync_folder(place: Path) -> None:
 def ingest(folder: Path, out: Path, engine: str) -> dict[str, Any]:
     """Bring the folder into a lake; returns the seconds of each step."""
     from lakehouse.config import load_config
-    from lakehouse.dimensions.step import measure_dimensions
+    from lakehouse.dimensions.step import dimensions as measure_dimensions
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source

@@ -25,7 +25,6 @@ from lakehouse.config import Config, load_config
 from lakehouse.ending import GOES_ON, SIGNALS, end_on_signals
 from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError, printable
 from lakehouse.steps.receipts import Receipt
-from loaders.errors import LoaderError
 
 logger = logging.getLogger("petrel")
 
@@ -98,7 +97,7 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
     """Run `work() -> exit code`; what goes wrong on purpose is told in one line."""
     try:
         return work()
-    except (PetrelError, LoaderError) as error:
+    except PetrelError as error:
         if verbose:
             logger.exception("failed")
         # One line, whatever names of files are in it: they are other people's.

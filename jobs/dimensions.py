@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from jobs.common import main_of
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions
 from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
-    return measure_dimensions(lake)
+    return dimensions(lake)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

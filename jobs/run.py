@@ -16,7 +16,7 @@ from jobs.common import main_of
 from jobs.materialise import materialise
 from jobs.pipeline import load_pipeline
 from lakehouse.datasets.build import build
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import check_folder
@@ -45,7 +45,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     for source in pipeline.sources:
         yield land(lake, source)
     yield entities(lake)
-    yield measure_dimensions(lake)
+    yield dimensions(lake)
     yield from import_all(lake, pipeline.opinions)
     # Answers that came before their file did.
     yield resolve_parked(lake)

@@ -5,7 +5,7 @@
     with lh.open_lake(lh.load_config(), create=True) as lake:
         lh.land(lake, lh.Source(name="photos", folder="drops/photos"))
         lh.entities(lake)
-        lh.measure_dimensions(lake)
+        lh.dimensions(lake)
         print(lh.build(lake, lh.load_recipe("conf/datasets/photos.toml")))
 
 Names are imported at their first use: `import lakehouse` loads neither pyspark nor torch nor DuckDB.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lakehouse.datasets.find import find_dataset
     from lakehouse.datasets.recipe import Recipe, load_recipe
     from lakehouse.dimensions.extractor import Dimension, Extractor
-    from lakehouse.dimensions.step import measure_dimensions
+    from lakehouse.dimensions.step import dimensions
     from lakehouse.errors import PetrelError
     from lakehouse.evaluation.evaluate import evaluate
     from lakehouse.evaluation.gates import Gate
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lakehouse.ingestion.source import Source
     from lakehouse.lake import Lake
     from lakehouse.opening import open_lake
-    from lakehouse.opinions.step import OpinionSource, import_opinions, record_opinions, resolve_parked
+    from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
@@ -55,17 +55,18 @@ _HOMES = {
     "evaluate": "lakehouse.evaluation.evaluate",
     "fetch": "lakehouse.query",
     "find_dataset": "lakehouse.datasets.find",
-    "import_opinions": "lakehouse.opinions.step",
     "land": "lakehouse.ingestion.land",
     "load_config": "lakehouse.config",
     "load_recipe": "lakehouse.datasets.recipe",
-    "measure_dimensions": "lakehouse.dimensions.step",
     "open_lake": "lakehouse.opening",
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",
     "verify": "lakehouse.verification.lake",
 }
+
+_COMMANDS = ("dimensions", "opinions")
+"""Packages that are called like the command they hold."""
 
 __all__ = [
     "Config",
@@ -80,16 +81,16 @@ __all__ = [
     "Source",
     "build",
     "connect",
+    "dimensions",
     "entities",
     "evaluate",
     "fetch",
     "find_dataset",
-    "import_opinions",
     "land",
     "load_config",
     "load_recipe",
-    "measure_dimensions",
     "open_lake",
+    "opinions",
     "record_opinions",
     "resolve_parked",
     "user_query",
@@ -98,6 +99,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _COMMANDS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

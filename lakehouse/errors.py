@@ -1,6 +1,7 @@
 """Everything the lakehouse raises on purpose.
 
-PetrelError
+PetrelError (schemas.errors)
+├── LoaderError                         everything that reading and publishing datasets raises: loaders/errors.py
 ├── ConfigError (ValueError)            a setting is unknown, of the wrong type or out of range
 ├── EnvironmentProblemError (RuntimeError)   Java, jars, disk: the message ends with the command that fixes it
 ├── TableError
@@ -19,6 +20,27 @@ PetrelError
 from __future__ import annotations
 
 import unicodedata
+
+from schemas.errors import PetrelError
+
+__all__ = [
+    "CheckFailedError",
+    "ConcurrentWriteError",
+    "ConfigError",
+    "DamagedObjectError",
+    "EnvironmentProblemError",
+    "IngestError",
+    "PetrelError",
+    "QueryFailedError",
+    "QueryRefusedError",
+    "RecipeError",
+    "RejectedInputError",
+    "TableError",
+    "TableNotFoundError",
+    "VersionUnavailableError",
+    "one_line",
+    "printable",
+]
 
 
 def one_line(error: object, *, limit: int = 300) -> str:
@@ -39,10 +61,6 @@ def printable(text: str) -> str:
 def _controls(character: str) -> bool:
     kind = unicodedata.category(character)
     return kind[0] == "C" or kind in ("Zl", "Zp")
-
-
-class PetrelError(Exception):
-    """Root of every error of the lakehouse."""
 
 
 class ConfigError(PetrelError, ValueError):

@@ -1,16 +1,17 @@
 """Everything the loaders raise on purpose.
 
-LoaderError
-├── FormatError (ValueError)             a folder, schema or argument is not what the format allows
-├── StateMismatchError (ValueError)      a saved state belongs to other data, another seed or another layout
-├── RankMismatchError (ValueError)       the ranks of a run are about to read different things
-├── CorruptionError (OSError)            bytes differ from what was published
-├── StorageError (OSError)               the storage refuses or cannot be reached
-├── DecodeError (ValueError)             the bytes are as published, but are no image or array
-├── TransformError (RuntimeError)        the caller's transform raised
-├── DeadlineError (TimeoutError)         a batch did not come in time
-├── WorkerDiedError (RuntimeError)       a worker process died, and died again when its work was repeated
-└── AlreadyPublishedError (FileExistsError)  the target holds other content
+PetrelError (schemas.errors)             the root of the library's errors too
+└── LoaderError
+    ├── FormatError (ValueError)             a folder, schema or argument is not what the format allows
+    ├── StateMismatchError (ValueError)      a saved state belongs to other data, another seed or another layout
+    ├── RankMismatchError (ValueError)       the ranks of a run are about to read different things
+    ├── CorruptionError (OSError)            bytes differ from what was published
+    ├── StorageError (OSError)               the storage refuses or cannot be reached
+    ├── DecodeError (ValueError)             the bytes are as published, but are no image or array
+    ├── TransformError (RuntimeError)        the caller's transform raised
+    ├── DeadlineError (TimeoutError)         a batch did not come in time
+    ├── WorkerDiedError (RuntimeError)       a worker process died, and died again when its work was repeated
+    └── AlreadyPublishedError (FileExistsError)  the target holds other content
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.errors import PetrelError
 
-class LoaderError(Exception):
+
+class LoaderError(PetrelError):
     """Root of every error of the loaders."""
 
 

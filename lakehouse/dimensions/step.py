@@ -63,7 +63,7 @@ WANTED: Mapping[str, pa.DataType] = {
 }
 
 
-def measure_dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> Receipt:
+def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> Receipt:
     """Measure what is missing: every (entity, extractor, version) pair that was neither measured nor rejected.
 
     A second run finds no pair and reads no bytes. Pairs whose bytes could not be read are tried again.

@@ -31,10 +31,10 @@ from schemas.canonical import canonical_json
 
 FILES_PER_TASK = 200
 
-__all__ = ["OpinionSource", "import_all", "import_opinions", "opinion_source_from", "record_opinions", "resolve_parked"]
+__all__ = ["OpinionSource", "import_all", "opinion_source_from", "opinions", "record_opinions", "resolve_parked"]
 
 
-def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = ()) -> Receipt:
+def opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = ()) -> Receipt:
     """Read annotation files and write what they say as opinions; append-only.
 
     Importing the same files again adds nothing. Importing changed ones adds what differs: an answer with the
@@ -86,7 +86,7 @@ def import_opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[
 def import_all(lake: Lake, sources: Sequence[OpinionSource]) -> Iterator[Receipt]:
     """Import several sources in their order, a later one correcting an earlier; yields the receipt of each."""
     for place, source in enumerate(sources):
-        yield import_opinions(lake, source, followed_by=[each.path for each in sources[place + 1 :]])
+        yield opinions(lake, source, followed_by=[each.path for each in sources[place + 1 :]])
 
 
 def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content, record: StepRecord) -> None:

@@ -7,7 +7,14 @@ import pickle
 
 import pytest
 
+import schemas.errors
 from lakehouse import errors
+from loaders.errors import LoaderError
+
+
+def test_one_except_catches_what_the_library_and_the_loaders_raise():
+    assert issubclass(LoaderError, errors.PetrelError)
+    assert errors.PetrelError is schemas.errors.PetrelError
 
 
 def leaves():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import shutil
 import subprocess
@@ -9,9 +11,12 @@ import sys
 
 import pytest
 
+import lakehouse as lh
 from lakehouse.config import load_config
+from lakehouse.dimensions.step import dimensions
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
 from lakehouse.opening import open_lake
+from lakehouse.opinions.step import opinions
 from lakehouse.tables.read import head, table_path
 from schemas.tables import TABLES
 from tests.making import Clock, small_lake
@@ -209,3 +214,10 @@ def test_a_lake_with_other_tables_than_todays_is_named_as_one_of_another_version
     marker.write_text("{")
     with pytest.raises(TableError, match=r"_lake.json: cannot be read"):
         opened(tmp_path / "lake")
+
+
+def test_packages_are_called_like_the_commands_they_hold(lake):
+    assert lh.dimensions(lake).step == "dimensions"
+    assert importlib.import_module("lakehouse.dimensions") is lh.dimensions
+    assert inspect.signature(lh.dimensions) == inspect.signature(dimensions)
+    assert inspect.signature(lh.opinions) == inspect.signature(opinions)

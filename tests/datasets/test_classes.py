@@ -14,7 +14,7 @@ from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError, IngestError, RecipeError, TableError
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
 from schemas.tables import LABEL_SETS

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.config import load_config
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source

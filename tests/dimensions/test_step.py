@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.dimensions.extractor import Dimension
 from lakehouse.dimensions.registry import extractors
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land

@@ -13,7 +13,7 @@ PROGRAM = """
 import json, sys
 from lakehouse.config import load_config
 from lakehouse.opening import open_lake
-from lakehouse.opinions.step import OpinionSource, import_opinions
+from lakehouse.opinions.step import OpinionSource, opinions as import_opinions
 root, path, actor = sys.argv[1:]
 config = load_config(overrides=[f"lake.root={json.dumps(root)}", "engine.workers=1"], environ={})
 source = OpinionSource(format="csv", path=path, source="photos", question="animal", actor="human:ann", name=actor)

@@ -8,14 +8,14 @@ import logging
 import pytest
 from PIL import Image, ImageOps
 
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
 from lakehouse.opinions.matching.frames import Picture, fitted
 from lakehouse.opinions.matching.turning import turned_back
 from lakehouse.opinions.reading.answer import Answer, Frame, Region
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from tests.making import small_lake
 from tests.opinions.conftest import SETTINGS

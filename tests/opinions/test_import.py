@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.errors import ConfigError, IngestError
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, jsonl_source, said, versions

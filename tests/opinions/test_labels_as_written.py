@@ -7,7 +7,8 @@ import pytest
 from lakehouse.errors import ConfigError
 from lakehouse.opinions.questions import Question
 from lakehouse.opinions.reading.label_text import alike, looks_like_list
-from lakehouse.opinions.step import import_opinions, record_opinions
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import record_opinions
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id

@@ -10,7 +10,7 @@ from lakehouse.opinions.reading.answer import Answer, Note, Reject
 from lakehouse.opinions.reading.answer_rows import ITEMS, ReadPlan, item_batches
 from lakehouse.opinions.reading.check import noted
 from lakehouse.opinions.remarks import tell_notes
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import Noted, from_json
 from lakehouse.steps.step import StepRecord

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.lake import Lake
-from lakehouse.opinions.step import import_all, import_opinions, record_opinions
+from lakehouse.opinions.step import import_all, record_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id

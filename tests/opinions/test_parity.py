@@ -16,7 +16,8 @@ from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.opinions.imports import find_imports
 from lakehouse.opinions.retract import retract_import
-from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import record_opinions, resolve_parked
 from lakehouse.query import fetch
 from lakehouse.tables.read import digest_at, head
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED

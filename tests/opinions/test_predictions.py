@@ -15,7 +15,8 @@ import pytest
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.opinions.actors import Actor
 from lakehouse.opinions.questions import Question
-from lakehouse.opinions.step import import_opinions, record_opinions
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import record_opinions
 from lakehouse.query import fetch
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, versions

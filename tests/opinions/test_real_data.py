@@ -13,7 +13,8 @@ from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
-from lakehouse.opinions.step import OpinionSource, import_opinions
+from lakehouse.opinions.step import OpinionSource
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from tests.opinions.making import answers, counts, versions
 

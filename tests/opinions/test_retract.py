@@ -10,7 +10,8 @@ from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
 from lakehouse.opinions.imports import find_imports, imports_of
 from lakehouse.opinions.retract import retract_import
-from lakehouse.opinions.step import import_opinions, record_opinions, resolve_parked
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import record_opinions, resolve_parked
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import Receipt
 from tests.making import entity_id

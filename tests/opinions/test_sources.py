@@ -13,7 +13,8 @@ from lakehouse.errors import ConfigError
 from lakehouse.ingestion.land import land as land_drop
 from lakehouse.ingestion.source import Source
 from lakehouse.opinions.reading.source import OpinionSource, opinion_source_from
-from lakehouse.opinions.step import import_opinions, resolve_parked
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import resolve_parked
 from lakehouse.query import fetch
 from tests.opinions.making import counts, csv_source, land, said, versions
 

@@ -7,7 +7,8 @@ import unicodedata
 import pytest
 
 from lakehouse.opinions.matching.subjects import key_forms
-from lakehouse.opinions.step import import_opinions, resolve_parked
+from lakehouse.opinions.step import opinions as import_opinions
+from lakehouse.opinions.step import resolve_parked
 from lakehouse.query import fetch
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, land, said

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.lake import Lake
-from lakehouse.opinions.step import import_opinions
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.opinions.views import VIEWS, current_opinions_sql
 from lakehouse.query import fetch, query
 from schemas.opinions import OPINIONS

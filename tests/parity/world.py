@@ -16,13 +16,14 @@ from jobs.materialise import materialise
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import Label, Recipe, Select, Split, Strata
-from lakehouse.dimensions.step import measure_dimensions
+from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
-from lakehouse.opinions.step import OpinionSource, import_opinions
+from lakehouse.opinions.step import OpinionSource
+from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.steps.receipts import Receipt
 from lakehouse.tables.read import digest_at, head, table_path
 from schemas.canonical import row_hash

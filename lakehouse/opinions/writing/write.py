@@ -62,7 +62,7 @@ class Import:
 
 def import_lock(lake: Lake) -> AbstractContextManager[None]:
     """Hold it from looking what is known until the batch is written: imports go one after the other."""
-    return writer_lock(lake.locks, "import_opinions", timeout_s=lake.config.engine.lock_timeout_s)
+    return writer_lock(lake.locks, "opinions", timeout_s=lake.config.engine.lock_timeout_s)
 
 
 def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None:
