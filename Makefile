@@ -19,7 +19,7 @@ $(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loa
 	@touch $@
 
 demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder)
-	@$(BIN)/python -m jobs.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
+	@$(BIN)/python -m examples.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
 
 test: $(READY) ## all tests (ARGS='-k jars' is handed to pytest)
 	@$(BIN)/python -m pytest $(ARGS)

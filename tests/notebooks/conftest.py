@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.demo.prepare import prepare_digits
-from jobs.demo.steps import config_for, run_embedded
+from examples.demo.prepare import prepare_digits
+from examples.demo.steps import config_for, run_embedded
 from lakehouse.datasets.find import find_dataset
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.opening import open_lake

@@ -38,7 +38,7 @@ def test_pre_commit_runs_what_ci_runs() -> None:
 def test_make_demo_hands_its_variables_on() -> None:
     line = make("--dry-run", "--assume-old=.venv/petrel-ready", "demo", "DATA=my drop", "ENGINE=spark", "LAKE=here")
 
-    assert line.split(" ", 1)[1].strip() == "-m jobs.demo --data 'my drop' --engine 'spark' --lake 'here'"
+    assert line.split(" ", 1)[1].strip() == "-m examples.demo --data 'my drop' --engine 'spark' --lake 'here'"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The whole path on real files: land, measure, label, build, materialise, train, predict, evaluate.
 
-    python -m jobs.demo                              scikit-learn's handwritten digits, below .demo/digits
-    python -m jobs.demo --data ../photos             your folder: ImageFolder, images + CSV of opinions, Pascal VOC
-    python -m jobs.demo --engine embedded            without Spark; spark: with Spark only
+    python -m examples.demo                              scikit-learn's handwritten digits, below .demo/digits
+    python -m examples.demo --data ../photos             your folder: ImageFolder, images + CSV of opinions, Pascal VOC
+    python -m examples.demo --engine embedded            without Spark; spark: with Spark only
 
 With Java 17 and pyspark every step first runs as a spark-submit job into one lake, then in this process on the
 embedded engine into a second one, and the two must agree. A second run finds nothing to do, and says so.
@@ -18,12 +18,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from examples.demo.digits import NUM_DIGITS
+from examples.demo.flow import run_demo
+from examples.demo.plan import DEMO_FOLDER, Plan
+from examples.demo.prepare import name_of, prepare_digits, prepare_folder
+from examples.demo.steps import why_no_spark
 from jobs.common import guarded
-from jobs.demo.digits import NUM_DIGITS
-from jobs.demo.flow import run_demo
-from jobs.demo.plan import DEMO_FOLDER, Plan
-from jobs.demo.prepare import name_of, prepare_digits, prepare_folder
-from jobs.demo.steps import why_no_spark
 from jobs.output import say
 from lakehouse.errors import EnvironmentProblemError
 
@@ -33,7 +33,7 @@ ENGINES = ("embedded", "spark", "both")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run as a program."""
     parser = argparse.ArgumentParser(
-        prog="python -m jobs.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m examples.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", metavar="FOLDER", help="a folder of images (default: the digits)")
     parser.add_argument("--engine", choices=ENGINES, help="default: both where Java 17 and pyspark are, else embedded")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.demo.prepare import prepare_folder
-from jobs.demo.steps import run_embedded
+from examples.demo.prepare import prepare_folder
+from examples.demo.steps import run_embedded
 from lakehouse.sql.session import connect
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs.demo.card import PREDICTIONS, Card, find_card, folder_of, key_of
-from jobs.demo.plan import Plan
-from jobs.demo.steps import Say, config_for
+from examples.demo.card import PREDICTIONS, Card, find_card, folder_of, key_of
+from examples.demo.plan import Plan
+from examples.demo.steps import Say, config_for
 from jobs.evaluate import parse_gate
 from jobs.output import say as say_line
 from lakehouse.evaluation.evaluate import evaluate
@@ -64,7 +64,7 @@ def learn(plan: Plan, lake_folder: Path, dataset_id: str, *, say: Say) -> Learnt
         card = find_card(models, key_of(dataset_id, plan.settings))
         trained = card is None
         if card is None:
-            from jobs.demo.train import train
+            from examples.demo.train import train
 
             card = train(lake.datasets / plan.name / dataset_id, models, plan.settings)
             say_line(f"train: {card.actor}, {plan.settings.epochs} epochs; {card.seconds:.1f} s")

@@ -6,7 +6,7 @@
     labels/crowd.csv               anonymous votes, counted, about every third image
     leftovers/                     a copy of an image, a cut one, an empty one and a web page called .png
 
-The same bytes on every machine; see `jobs.demo.annotators` for how the answers are simulated.
+The same bytes on every machine; see `examples.demo.annotators` for how the answers are simulated.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from jobs.demo.annotators import APPRENTICE, answer_of, answers_of_people, votes_of_crowd
-from jobs.demo.png import encode_grey
+from examples.demo.annotators import APPRENTICE, answer_of, answers_of_people, votes_of_crowd
+from examples.demo.png import encode_grey
 from lakehouse.errors import EnvironmentProblemError
 
 NUM_DIGITS = 1797

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo.card import Settings, find_card, key_of
+from examples.demo.flow import run_demo, say_agreement
+from examples.demo.plan import Plan
+from examples.demo.prepare import prepare_digits
 from jobs import sql
-from jobs.demo.card import Settings, find_card, key_of
-from jobs.demo.flow import run_demo, say_agreement
-from jobs.demo.plan import Plan
-from jobs.demo.prepare import prepare_digits
 from lakehouse.sql.session import connect
 from lakehouse.steps.receipts import Receipt
 

@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs.demo.facts import Contents, Facts
-from jobs.demo.plan import Plan
+from examples.demo.facts import Contents, Facts
+from examples.demo.plan import Plan
 from jobs.output import say, say_table
 
 REJECTED = """

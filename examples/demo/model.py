@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from jobs.demo.card import Card
+from examples.demo.card import Card
 
 
 class SmallCnn(nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jobs.demo.card import Settings
+from examples.demo.card import Settings
 from lakehouse.errors import IngestError
 
 DEMO_FOLDER = Path(".demo")

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from jobs.demo.card import PREDICTIONS, WEIGHTS, Card, Settings, key_of, next_actor, publish
-from jobs.demo.model import SmallCnn, as_input, save_weights
-from jobs.demo.pixels import input_form, squares
+from examples.demo.card import PREDICTIONS, WEIGHTS, Card, Settings, key_of, next_actor, publish
+from examples.demo.model import SmallCnn, as_input, save_weights
+from examples.demo.pixels import input_form, squares
 from lakehouse.opinions.reading.answer import most_probable
 from lakehouse.steps.progress import progress
 from loaders import FormatError, Manifest, ReadOptions, Shuffle, make_reader, read_dataset, read_manifest

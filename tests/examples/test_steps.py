@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.demo import steps
-from jobs.demo.plan import Plan
+from examples.demo import steps
+from examples.demo.plan import Plan
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.spark.java import Java
 from lakehouse.steps.receipts import Receipt

@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from examples.demo.contact_sheet import write_contact_sheet
+from examples.demo.facts import Facts, contents_of, facts_of
+from examples.demo.gallery import labelled_sections, region_sections
+from examples.demo.learn import Learnt, learn, loader_speed, why_no_training
+from examples.demo.plan import Plan
+from examples.demo.report import Outcome, nothing_new, say_report
+from examples.demo.steps import run_embedded, run_spark
 from jobs.common import EXIT_ERROR, EXIT_GATE_FAILED
-from jobs.demo.contact_sheet import write_contact_sheet
-from jobs.demo.facts import Facts, contents_of, facts_of
-from jobs.demo.gallery import labelled_sections, region_sections
-from jobs.demo.learn import Learnt, learn, loader_speed, why_no_training
-from jobs.demo.plan import Plan
-from jobs.demo.report import Outcome, nothing_new, say_report
-from jobs.demo.steps import run_embedded, run_spark
 from jobs.output import say, say_receipt
 from lakehouse.steps.receipts import Receipt
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from jobs.demo.card import Settings
-from jobs.demo.detect import ImageFolder, Layout, OpinionsCsv, detect
-from jobs.demo.digits import NUM_DIGITS, write_digits
-from jobs.demo.plan import Plan, toml_text, write_if_other
+from examples.demo.card import Settings
+from examples.demo.detect import ImageFolder, Layout, OpinionsCsv, detect
+from examples.demo.digits import NUM_DIGITS, write_digits
+from examples.demo.plan import Plan, toml_text, write_if_other
 from lakehouse.config import read_toml
 from lakehouse.errors import ConfigError
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.demo.annotators import PEOPLE, answer_of, votes_of_crowd
-from jobs.demo.digits import NUM_DIGITS, load_digits, write_digits
-from jobs.demo.png import encode_grey
+from examples.demo.annotators import PEOPLE, answer_of, votes_of_crowd
+from examples.demo.digits import NUM_DIGITS, load_digits, write_digits
+from examples.demo.png import encode_grey
 
 pytest.importorskip("sklearn")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.demo.detect import ImageFolder, OpinionsCsv, Voc, detect
-from jobs.demo.prepare import name_of, prepare_folder
+from examples.demo.detect import ImageFolder, OpinionsCsv, Voc, detect
+from examples.demo.prepare import name_of, prepare_folder
 from lakehouse.errors import ConfigError, IngestError
 
 

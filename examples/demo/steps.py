@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from jobs.demo.plan import Plan
+from examples.demo.plan import Plan
 from lakehouse.config import Config, LakeConfig, load_config
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.opening import open_lake
@@ -98,5 +98,5 @@ def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
             end = "".join(deque(stream, LOG_LINES_SHOWN))
         raise EnvironmentProblemError(
             f"spark-submit.sh jobs/{step}.py ended with exit code {code}; its log is {log} and ends with:\n{end}"
-            "To go on without Spark: python -m jobs.demo --engine embedded"
+            "To go on without Spark: python -m examples.demo --engine embedded"
         )

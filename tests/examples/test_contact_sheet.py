@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs.demo.contact_sheet import COLUMNS, TILE_PX, Section, Tile, draw_sheet, html_sheet, thumbnail
-from jobs.demo.contact_sheet import write_contact_sheet as write
+from examples.demo.contact_sheet import COLUMNS, TILE_PX, Section, Tile, draw_sheet, html_sheet, thumbnail
+from examples.demo.contact_sheet import write_contact_sheet as write
 
 
 def picture(width: int = 8, height: int = 8, mode: str = "L") -> bytes:

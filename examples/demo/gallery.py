@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from jobs.demo.contact_sheet import Section, Tile
-from jobs.demo.facts import Facts
+from examples.demo.contact_sheet import Section, Tile
+from examples.demo.facts import Facts
 from lakehouse.objects import read_bytes
 
 PER_CLASS = 12

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.demo.prepare import CONF, prepare_digits
+from examples.demo.prepare import CONF, prepare_digits
 from jobs.pipeline import load_pipeline
 from lakehouse.datasets.recipe import load_recipe
 

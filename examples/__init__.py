@@ -1,0 +1,1 @@
+"""What can be built with Petrel, run from a clone: `python -m examples.demo`."""
