@@ -87,7 +87,7 @@ def _help() -> str:
 
 
 def _nearest(name: str) -> str:
-    from lakehouse.config import nearest
+    from lakehouse.names import nearest
 
     return nearest(name, COMMANDS)
 

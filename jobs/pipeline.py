@@ -22,11 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lakehouse.config import nearest, read_toml
 from lakehouse.datasets.recipe import Recipe, load_recipe
 from lakehouse.errors import ConfigError
 from lakehouse.ingestion.source import Source, source_from
+from lakehouse.names import nearest
 from lakehouse.opinions.step import OpinionSource, opinion_source_from
+from lakehouse.typed import fill, read_toml
 
 SECTIONS = ("sources", "opinions", "datasets")
 
@@ -38,6 +39,13 @@ class Pipeline:
     sources: tuple[Source, ...]
     opinions: tuple[OpinionSource, ...]
     recipes: tuple[Recipe, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dataset:
+    """An entry of [[datasets]]: the path of a recipe file."""
+
+    recipe: str
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
@@ -57,7 +65,10 @@ def load_pipeline(path: str | Path) -> Pipeline:
     return Pipeline(
         tuple(source_from(entry, where=where) for where, entry in _entries(path, content, "sources", "folder")),
         tuple(opinion_source_from(entry, where=where) for where, entry in _entries(path, content, "opinions", "path")),
-        tuple(_recipe(entry, where) for where, entry in _entries(path, content, "datasets", "recipe")),
+        tuple(
+            load_recipe(fill(_Dataset, entry, where=where).recipe)
+            for where, entry in _entries(path, content, "datasets", "recipe")
+        ),
     )
 
 
@@ -86,12 +97,3 @@ def _entries(
         if isinstance(entry.get("links_roots"), list):
             resolved["links_roots"] = [str(path.parent / str(root)) for root in entry["links_roots"]]
         yield f"{path}: [[{section}]] {number}", resolved
-
-
-def _recipe(entry: Mapping[str, Any], where: str) -> Recipe:
-    for key in entry:
-        if key != "recipe":
-            raise ConfigError(f"{where}: unknown key `{key}`{nearest(key, ['recipe'])}")
-    if not isinstance(entry.get("recipe"), str):
-        raise ConfigError(f"{where}: `recipe` is missing: the path of a recipe file")
-    return load_recipe(entry["recipe"])

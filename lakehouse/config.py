@@ -8,7 +8,6 @@ present, whatever its value: False and 0 override too. Secrets never stand here;
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 import tomllib
@@ -18,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
+from lakehouse.typed import read_toml, typed
 
 ENV_PREFIX = "PETREL__"
 MAX_WORKERS = 1024
@@ -138,29 +139,6 @@ def load_config(
     return _check(config)
 
 
-def read_toml(path: str | Path) -> dict[str, typing.Any]:
-    """Read one TOML file.
-
-    Raises:
-        ConfigError: If it does not exist or is not TOML; the message names file and place.
-    """
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; give the path of a TOML file that exists") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
-
-
-def nearest(name: str, known: typing.Iterable[str]) -> str:
-    """Return `; did you mean ...?` for the closest known name, or the list of known names."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
-
-
 def _section_types() -> dict[str, type]:
     return typing.get_type_hints(Config)
 
@@ -176,15 +154,7 @@ def _merge(values: dict[str, dict[str, object]], layer: Mapping[str, object], or
         for key, value in given.items():
             if key not in types:
                 raise ConfigError(f"{origin}: unknown key {section}.{key}{nearest(key, types)}")
-            values.setdefault(section, {})[key] = _typed(value, types[key], f"{origin}: {section}.{key}")
-
-
-def _typed(value: object, expected: type, where: str) -> object:
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not expected:
-        raise ConfigError(f"{where}: expected {expected.__name__}, found {type(value).__name__} {value!r}")
-    return value
+            values.setdefault(section, {})[key] = typed(value, types[key], where=f"{origin}: {section}.{key}")
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, object]]:

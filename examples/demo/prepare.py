@@ -10,8 +10,8 @@ from examples.demo.card import Settings
 from examples.demo.detect import ImageFolder, Layout, OpinionsCsv, detect
 from examples.demo.digits import NUM_DIGITS, write_digits
 from examples.demo.plan import Plan, toml_text, write_if_other
-from lakehouse.config import read_toml
 from lakehouse.errors import ConfigError
+from lakehouse.typed import read_toml
 
 CONF = Path(__file__).parents[2] / "conf"
 QUESTION = "class"

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError, TableError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.opinions.questions import CLOSED
 from lakehouse.query import Pins, fetch
 

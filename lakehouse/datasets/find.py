@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe, recipe_of
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import fetch, query
 from lakehouse.steps.receipts import newest_first
 

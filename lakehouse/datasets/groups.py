@@ -14,12 +14,12 @@ from json.encoder import encode_basestring
 
 import pyarrow as pa
 
-from lakehouse.config import nearest
 from lakehouse.datasets.components import Statement, components
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import Pins, fetch, query
 
 STATED = """

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lakehouse.config import nearest
 from lakehouse.datasets.groups import LeakGroups, digest_of_rows, no_such_key, stated
 from lakehouse.datasets.recipe import Recipe, official_place
 from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import Pins, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps.step import StepRecord

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lakehouse.config import nearest
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import BUCKET_BITS

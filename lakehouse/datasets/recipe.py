@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from lakehouse.config import nearest, read_toml
 from lakehouse.datasets.canonical import CODEC, INSTANT, ORDERED, PARAMETERS, fields_of, plain_fields
 from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP, slip
 from lakehouse.errors import RecipeError
+from lakehouse.names import nearest
+from lakehouse.typed import fill, read_toml
 from schemas.opinions import ACTOR_KINDS
 
 POLICIES = ("majority", "soft")
@@ -185,7 +184,7 @@ def parse_recipe(record: Mapping[str, object], *, where: str) -> Recipe:
 
 
 def _checked(record: Mapping[str, object], where: str) -> Recipe:
-    recipe = _build(Recipe, record, where)
+    recipe = fill(Recipe, record, where=where, error=RecipeError)
     _check(recipe, where)
     split = record.get("split")
     if recipe.split.official and isinstance(split, Mapping) and "ratios" in split:
@@ -200,65 +199,6 @@ def recipe_of(canonical: Mapping[str, object], *, where: str) -> Recipe:
         RecipeError: If it has a key that this version does not know.
     """
     return _checked(fields_of(Recipe, canonical), where)
-
-
-T = typing.TypeVar("T")
-
-
-def _build(cls: type[T], record: Mapping[str, object], where: str) -> T:
-    types = typing.get_type_hints(cls)
-    values: dict[str, object] = {}
-    for key, value in record.items():
-        if key not in types:
-            raise RecipeError(f"{where}: unknown key `{key}`{nearest(key, types)}")
-        values[key] = _value(types[key], value, f"{where}: {key}")
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise RecipeError(f"{where}: `name` is missing; a recipe needs at least a name") from error
-
-
-def _value(expected: typing.Any, value: object, where: str) -> object:
-    origin = typing.get_origin(expected)
-    if dataclasses.is_dataclass(expected) or origin is Mapping:
-        if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: expected a table, found {value!r}")
-        if origin is None:
-            return _build(typing.cast("type[object]", expected), value, where)
-        inner = typing.get_args(expected)[1]
-        return {key: _value(inner, item, f"{where}.{key}") for key, item in value.items()}
-    if origin is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise RecipeError(f"{where}: expected a list of texts, found {value!r}")
-        return tuple(value)
-    if expected is object:
-        return _parameter(value, where)
-    if expected == datetime | None:
-        if not isinstance(value, datetime):
-            raise RecipeError(f"{where}: expected a time like 2024-01-31T12:00:00Z (without quotes), found {value!r}")
-        return _utc(value)
-    if expected is float and type(value) is int:
-        return float(value)
-    if type(value) is not expected:
-        raise RecipeError(f"{where}: expected {expected.__name__}, found {type(value).__name__} {value!r}")
-    return value
-
-
-def _parameter(value: object, where: str) -> object:
-    """Return a value that SQL can take as a literal: text, number, boolean, time, or a list of these."""
-    if isinstance(value, list | tuple):
-        if any(isinstance(item, list | tuple) for item in value):
-            raise RecipeError(f"{where}: a list of lists is no value of a parameter: {value!r}")
-        return [_parameter(item, where) for item in value]
-    if isinstance(value, datetime):
-        return _utc(value)
-    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
-        raise RecipeError(f"{where}: expected text, number, boolean, date and time, or a list of them, found {value}")
-    return value
-
-
-def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def official_place(text: str) -> tuple[str, str]:

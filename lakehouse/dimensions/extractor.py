@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, get_args
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
 from schemas.silver import ENTITIES
 
 Kind: TypeAlias = Literal["integer", "number", "text", "boolean", "timestamp"]

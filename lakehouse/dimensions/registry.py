@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
-from lakehouse.config import nearest
 from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.dimensions.image_header import IMAGE_HEADER
 from lakehouse.dimensions.image_pixels import IMAGE_PIXELS
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
 
 ENTRY_POINTS = "petrel.extractors"
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakehouse.config import nearest
 from lakehouse.datasets.find import find_dataset
 from lakehouse.dimensions.extractor import KINDS as DIMENSION_KINDS
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.gates import Gate, check_gates, check_values
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import fetch, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps.receipts import Receipt

@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
 
 OPERATORS = (">=", "<=")
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lakehouse.config import nearest
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.source import PER_FILE, Source
+from lakehouse.names import nearest
 from lakehouse.objects import file_uri
 
 FIELD_CHARACTERS = 128 << 10

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, IngestError
+from lakehouse.names import nearest
 from lakehouse.place import is_lake
+from lakehouse.typed import fill
 
 RECORD_FILES = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.xml", "*.toml", "*.yaml", "*.yml", "*.md", "*.txt",
                 "LICENSE*", "README*")
@@ -105,31 +105,6 @@ def source_from(record: Mapping[str, object], *, where: str) -> Source:
     """Read a source from a TOML table.
 
     Raises:
-        ConfigError: If a key is unknown or a value has the wrong type.
+        ConfigError: If a key is unknown or missing, or a value has the wrong type.
     """
-    known = {f.name: f for f in dataclasses.fields(Source)}
-    for key in record:
-        if key not in known:
-            raise ConfigError(f"{where}: unknown key `{key}`{nearest(key, known)}")
-    values: dict[str, object] = {}
-    for key, value in record.items():
-        if key in ("include", "exclude", "links_roots"):
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise ConfigError(f"{where}: {key} must be a list of texts, found {value!r}")
-            values[key] = tuple(value)
-        elif key == "follow_links":
-            if not isinstance(value, bool):
-                raise ConfigError(f"{where}: {key} must be true or false, found {value!r}")
-            values[key] = value
-        elif key == "group_keys":
-            if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
-                raise ConfigError(f"{where}: group_keys must map a name to a sidecar column, found {value!r}")
-            values[key] = dict(value)
-        elif not isinstance(value, str):
-            raise ConfigError(f"{where}: {key} must be text, found {value!r}")
-        else:
-            values[key] = value
-    for key in ("name", "folder"):
-        if key not in values:
-            raise ConfigError(f"{where}: `{key}` is missing")
-    return Source(**values)  # type: ignore[arg-type]
+    return fill(Source, record, where=where)

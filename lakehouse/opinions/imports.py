@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from lakehouse.config import nearest
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.opinions.matching.waiting import WAITING
 from lakehouse.opinions.writing.batch import RETRACTION, uri_of
 from lakehouse.query import fetch

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.names import slip_of
 from lakehouse.opinions.questions import Question, QuestionKey, rules_of
 from lakehouse.opinions.reading.label_text import alike, looks_like_list, shown
-from lakehouse.opinions.similar import slip_of
 from lakehouse.query import fetch, query
 from lakehouse.steps.step import StepRecord
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from lakehouse.config import nearest
 from lakehouse.errors import QueryRefusedError
+from lakehouse.names import nearest
 from lakehouse.sql.functions import FUNCTIONS, SESSION_VALUES, TABLE_FUNCTIONS
 from lakehouse.sql.tree import Node, free_tables, nodes, parse, table_name
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from lakehouse.config import nearest
 from lakehouse.errors import TableNotFoundError
+from lakehouse.names import nearest
 from lakehouse.place import require_lake
 from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.views import ordered_views, view_texts

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.config import Config, load_config, nearest, read_toml
+from lakehouse.config import Config, load_config
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
+from lakehouse.typed import read_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -125,7 +125,7 @@ def test_roots_without_following_and_roots_that_are_missing_are_errors(tmp_path)
         source(tmp_path / "drop", links_roots=("/x",))
     with pytest.raises(IngestError, match="no folder .*/cache for links to lead into"):
         rules(tmp_path / "drop", follow_links=True, links_roots=(str(tmp_path / "cache"),))
-    with pytest.raises(ConfigError, match="follow_links must be true or false, found 'yes'"):
+    with pytest.raises(ConfigError, match="follow_links: expected bool, found str 'yes'"):
         source_from({"name": "s", "folder": "f", "follow_links": "yes"}, where="p.toml")
     made = source_from({"name": "s", "folder": "f", "follow_links": True, "links_roots": ["c"]}, where="p.toml")
     assert made.links_roots == ("c",)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.config import read_toml
 from lakehouse.errors import ConfigError
 from lakehouse.ingestion.source import Source, source_from
+from lakehouse.typed import read_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -36,11 +36,11 @@ def test_what_is_not_said_has_a_default():
         ({"name": "a", "folder": "b", "licnce": "x"}, ["here", "`licnce`", "`licence`"]),
         ({"name": "a", "folder": "b", "mode": "lnk"}, ["source a", "`lnk`", "`link`"]),
         ({"name": "a", "folder": "b", "origin": "fake"}, ["source a", "real, synthetic or augmented", "fake"]),
-        ({"name": "a", "folder": 3}, ["here", "folder must be text", "3"]),
-        ({"name": "a", "folder": "b", "include": "*.png"}, ["here", "include must be a list", "'*.png'"]),
-        ({"name": "a", "folder": "b", "exclude": [1]}, ["here", "exclude must be a list"]),
-        ({"name": "a", "folder": "b", "group_keys": ["x"]}, ["here", "group_keys must map"]),
-        ({"name": "a", "folder": "b", "group_keys": {"x": 1}}, ["here", "group_keys must map"]),
+        ({"name": "a", "folder": 3}, ["here", "folder: expected str", "3"]),
+        ({"name": "a", "folder": "b", "include": "*.png"}, ["here", "include: expected a list", "'*.png'"]),
+        ({"name": "a", "folder": "b", "exclude": [1]}, ["here", "exclude: expected a list"]),
+        ({"name": "a", "folder": "b", "group_keys": ["x"]}, ["here", "group_keys: expected a table"]),
+        ({"name": "a", "folder": "b", "group_keys": {"x": 1}}, ["here", "group_keys.x: expected str"]),
     ],
 )
 def test_a_mistake_says_where_and_what_was_expected(record, parts):

@@ -41,7 +41,7 @@ def test_relative_paths_count_from_the_file(pipeline):
     [
         ("[[source]]\nname = 'x'", ConfigError, "did you mean `sources`?"),
         ("[sources]\nname = 'x'", ConfigError, r"write \[\[sources\]\], once for every entry"),
-        ("[[sources]]\nname = 'x'", ConfigError, r"\[\[sources\]\] 1: `folder` is missing"),
+        ("[[sources]]\nname = 'x'", ConfigError, r"\[\[sources\]\] 1: key `folder` is missing"),
         ("[[sources]]\nname = 'x'\nfolder = 'f'\nmodus = 'copy'", ConfigError, "did you mean `mode`?"),
         ("[[datasets]]\nfile = 'x'", ConfigError, "unknown key `file`"),
         ("[[datasets]]\nrecipe = 'absent.toml'", ConfigError, "absent.toml: no such file"),

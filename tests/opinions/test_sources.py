@@ -50,7 +50,7 @@ def test_options_of_the_format_stand_beside_those_of_the_source():
         ('format = "csv"\nqestion = "q"', r"unknown key `qestion`; did you mean `question`"),
         ('format = "csv"\nvoc_origin = 1', r"unknown key `voc_origin`"),
         ('format = "csv"\npath = "a"\nquestion = "q"', r"option `actor` is missing"),
-        ('format = "csv"\npath = "a"\nquestion = "q"\nactor = "human:a"\nlabels = "cat"', r"labels: must be a list"),
+        ('format = "csv"\npath = "a"\nquestion = "q"\nactor = "human:a"\nlabels = "cat"', r"labels: expected a list"),
         ('format = "csv"\npath = "a"\nquestion = "q"\nactor = "human:a"\nmatch = "nmae"', r"did you mean `name`"),
         ('format = "csv"\npath = "a"\nquestion = "q"\nactor = "human:a"\nrepeat = "once"', r"repeat = 'once'"),
         ('format = "csv"\npath = "a"\nquestion = "q"\nactor = "human:a"\nvalid_time = "soon"', r"must be a time"),

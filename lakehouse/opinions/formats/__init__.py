@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import plain_files
 from lakehouse.opinions.formats.csv import CsvOptions, read_csv
 from lakehouse.opinions.formats.imagefolder import ImageFolderOptions, read_imagefolder
 from lakehouse.opinions.formats.jsonl import JsonlOptions, read_jsonl
-from lakehouse.opinions.formats.options import read_options
 from lakehouse.opinions.formats.voc import VocOptions, judge_voc, read_voc, voc_files
 from lakehouse.opinions.reading.answer import Item
+from lakehouse.typed import fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def format_options(name: str, options: Mapping[str, object]) -> Any:
     Raises:
         ConfigError: If the format or an option is unknown, missing or of the wrong type.
     """
-    return read_options(format_named(name).options, options, where=f"opinions format {name}")
+    return fill(format_named(name).options, options, where=f"opinions format {name}", word="option")
 
 
 def read_answers(name: str, path: str | Path, options: Mapping[str, object]) -> Iterator[Item]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
+from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.csv_hot import LAYOUTS, hot_value
 from lakehouse.opinions.formats.csv_records import Dialect, Record, records

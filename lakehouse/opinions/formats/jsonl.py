@@ -19,8 +19,8 @@ from typing import Any, TypeVar, cast
 
 import pyarrow as pa
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, RejectedInputError
+from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value, most_probable

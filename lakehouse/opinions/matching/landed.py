@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.opinions.reading.source import OpinionSource
 from lakehouse.query import fetch
 

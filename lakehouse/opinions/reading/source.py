@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from lakehouse.config import nearest
 from lakehouse.errors import ConfigError, RejectedInputError
+from lakehouse.names import nearest
 from lakehouse.opinions.formats import format_named, format_options
-from lakehouse.opinions.formats.options import read_options
 from lakehouse.opinions.matching.subjects import MATCHES, SubjectRule
 from lakehouse.opinions.questions import Question
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.label_text import MISSING
+from lakehouse.typed import fill
 from schemas.opinions import VALUE_COLUMNS
 
 REPEATS = ("", "event", "duplicate", "votes")
@@ -158,12 +158,8 @@ def opinion_source_from(record: Mapping[str, object], *, where: str) -> OpinionS
     stated = {key: value for key, value in record.items() if key in own}
     if "valid_time" in stated:
         stated["valid_time"] = _instant(stated["valid_time"], where)
-    values = {key: value for key, value in stated.items() if key != "valid_time"}
-    read = read_options(OpinionSource, values, where=where)
-    options = {key: value for key, value in record.items() if key not in own}
-    return dataclasses.replace(
-        read, valid_time=stated.get("valid_time"), options=options  # type: ignore[arg-type]
-    )
+    read = fill(OpinionSource, stated, where=where, word="option")
+    return dataclasses.replace(read, options={key: value for key, value in record.items() if key not in own})
 
 
 def option_types(format_name: str) -> dict[str, Any]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 
 SHORTEST = 5
 """Characters from which on one slip rarely makes another word."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean ...?` for the closest known name, or the list of known names."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean `{close[0]}`?" if close else f"; known: {', '.join(known)}"
 
 
 def slip_of(name: str, known: Iterable[str], *, shortest: int = SHORTEST) -> str | None:
