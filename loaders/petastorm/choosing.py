@@ -9,10 +9,10 @@ from loaders.ordering.filters import Filter
 from loaders.petastorm.errors import NoDataAvailableError
 from loaders.petastorm.etl.rowgroup_indexing import get_row_group_indexes
 from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.rowgroups.folder import ParquetFolder
+from loaders.petastorm.rowgroups.order import Unit, equal_shares
 from loaders.petastorm.selectors import RowGroupSelectorBase
 from loaders.petastorm.unischema import Unischema
-from loaders.rowgroups.folder import ParquetFolder
-from loaders.rowgroups.order import Unit, equal_shares
 
 
 def choose_units(

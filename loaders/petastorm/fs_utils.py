@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import ParseResult, urlparse, urlunparse
 
-from loaders.rowgroups.folder import ParquetFolder, open_folder
+from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
 from loaders.stores.filesystem_source import open_filesystem
 from loaders.stores.storage import StorageOptions
 

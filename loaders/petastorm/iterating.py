@@ -23,6 +23,11 @@ from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 from loaders.petastorm.making import Plan, Recipe, RowGroupMaker
 from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.rowgroups.ahead import Ahead, Threads, Workers
+from loaders.petastorm.rowgroups.folder import ParquetFolder
+from loaders.petastorm.rowgroups.passes import tasks_of_pass
+from loaders.petastorm.rowgroups.processes import Processes
+from loaders.petastorm.rowgroups.work import Rows
 from loaders.petastorm.selectors import RowGroupSelectorBase
 from loaders.petastorm.shipping import Shipped
 from loaders.petastorm.transform import TransformSpec, transform_schema
@@ -30,11 +35,6 @@ from loaders.petastorm.unischema import Unischema, is_structure
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
 from loaders.petastorm.workers_pool.process_pool import ProcessPool
 from loaders.petastorm.workers_pool.thread_pool import ThreadPool
-from loaders.rowgroups.ahead import Ahead, Threads, Workers
-from loaders.rowgroups.folder import ParquetFolder
-from loaders.rowgroups.passes import tasks_of_pass
-from loaders.rowgroups.processes import Processes
-from loaders.rowgroups.work import Rows
 
 DEADLINE_S = 600.0
 """Seconds in which the next rows come. Petastorm has no such limit; a row group of a slow store may take minutes."""

@@ -19,14 +19,14 @@ from loaders.petastorm.columns import batch_column, decode_column, rows_of
 from loaders.petastorm.frames import columns_of_frame, frame_of
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase, included
+from loaders.petastorm.rowgroups.folder import ParquetFolder, Piece, reopen
+from loaders.petastorm.rowgroups.order import all_rows, rows_in_order
+from loaders.petastorm.rowgroups.work import Loaded, Made, Maker, Rows, Task
 from loaders.petastorm.shipping import Shipped, digest_of
 from loaders.petastorm.sizes import decoded_bytes
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema
 from loaders.petastorm.utils import DecodeFieldError
-from loaders.rowgroups.folder import ParquetFolder, Piece, reopen
-from loaders.rowgroups.order import all_rows, rows_in_order
-from loaders.rowgroups.work import Loaded, Made, Maker, Rows, Task
 from schemas.canonical import canonical_json
 
 PIECE_BYTES = 2 << 20

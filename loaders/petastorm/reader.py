@@ -13,12 +13,12 @@ from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.iterating import DEADLINE_S, Reader
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.rowgroups.folder import ParquetFolder
 from loaders.petastorm.selectors import RowGroupSelectorBase
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
 from loaders.petastorm.workers_pool.process_pool import ProcessPool
 from loaders.petastorm.workers_pool.thread_pool import ThreadPool
-from loaders.rowgroups.folder import ParquetFolder
 
 __all__ = ["LOCAL_DISK_CACHE", "NULL_CACHE", "Reader", "make_batch_reader", "make_reader"]
 

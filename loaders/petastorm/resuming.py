@@ -9,9 +9,9 @@ from loaders.errors import StateMismatchError
 from loaders.petastorm.making import Recipe
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
+from loaders.petastorm.rowgroups.folder import ParquetFolder
+from loaders.petastorm.rowgroups.order import Unit
 from loaders.petastorm.shipping import digest_of
-from loaders.rowgroups.folder import ParquetFolder
-from loaders.rowgroups.order import Unit
 from schemas.canonical import canonical_json, sha256_text
 
 FORMAT = "petrel-row-groups-1"

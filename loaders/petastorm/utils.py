@@ -14,7 +14,7 @@ from loaders.errors import PlacedError
 from loaders.petastorm.codecs import single
 
 if TYPE_CHECKING:
-    from loaders.rowgroups.folder import ParquetFolder
+    from loaders.petastorm.rowgroups.folder import ParquetFolder
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from loaders.errors import DeadlineError
-from loaders.rowgroups import ahead as ahead_module
-from loaders.rowgroups.ahead import Ahead, Threads
-from loaders.rowgroups.order import Unit
-from loaders.rowgroups.work import Made, Rows, Task
+from loaders.petastorm.rowgroups import ahead as ahead_module
+from loaders.petastorm.rowgroups.ahead import Ahead, Threads
+from loaders.petastorm.rowgroups.order import Unit
+from loaders.petastorm.rowgroups.work import Made, Rows, Task
 
 
 class FakeMaker:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.errors import FormatError
-from loaders.rowgroups.folder import open_folder
+from loaders.petastorm.rowgroups.folder import open_folder
 
 UTC = datetime.UTC
 START = datetime.datetime(2024, 1, 1)

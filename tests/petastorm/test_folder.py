@@ -21,8 +21,8 @@ from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from loaders import write_dataset
 from loaders.errors import CorruptionError, FormatError, StorageError
-from loaders.rowgroups.claims import _longest_of, _longest_short_word
-from loaders.rowgroups.folder import Piece, open_folder, reopen
+from loaders.petastorm.rowgroups.claims import _longest_of, _longest_short_word
+from loaders.petastorm.rowgroups.folder import Piece, open_folder, reopen
 from loaders.stores.storage import StorageOptions
 from tests.loaders.s3 import serving
 from tests.loaders.samples import FIELDS, SMALL, rows_of
@@ -344,7 +344,7 @@ def test_damage_is_named_by_file_row_group_and_column(tmp_path):
 READ_DAMAGED = """
 import pathlib, random, sys
 from loaders.errors import LoaderError
-from loaders.rowgroups.folder import open_folder
+from loaders.petastorm.rowgroups.folder import open_folder
 random.seed(5)
 path = pathlib.Path(sys.argv[1])
 raw = path.read_bytes()
@@ -409,7 +409,7 @@ def bombs(folder):
 
 READ_BOMBS = """
 import json, pathlib, resource, sys
-from loaders.rowgroups.folder import open_folder
+from loaders.petastorm.rowgroups.folder import open_folder
 told = {}
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):

@@ -20,8 +20,8 @@ from loaders.petastorm.etl._index_pickle import index_pickle
 from loaders.petastorm.etl.legacy import read_indexes
 from loaders.petastorm.etl.rowgroup_indexers import FieldNotNullIndexer, SingleFieldIndexer
 from loaders.petastorm.etl.rowgroup_indexing import ROWGROUPS_INDEX_KEY, build_rowgroup_index, get_row_group_indexes
+from loaders.petastorm.rowgroups.folder import open_folder
 from loaders.petastorm.utils import DecodeFieldError
-from loaders.rowgroups.folder import open_folder
 from tests.conftest import missing
 
 ROWGROUPS = Path(__file__).parent / "data" / "rowgroups"

@@ -20,8 +20,8 @@ from loaders.petastorm.etl.dataset_metadata import (
     infer_or_load_unischema,
     load_row_groups,
 )
+from loaders.petastorm.rowgroups.folder import open_folder
 from loaders.petastorm.utils import add_to_dataset_metadata
-from loaders.rowgroups.folder import open_folder
 
 DATA = Path(__file__).parent / "data"
 

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.errors import CorruptionError
-from loaders.rowgroups import folder as folders
-from loaders.rowgroups.folder import open_folder
+from loaders.petastorm.rowgroups import folder as folders
+from loaders.petastorm.rowgroups.folder import open_folder
 
 KINDS = [pa.int32(), pa.int64(), pa.float32(), pa.float64()]
 

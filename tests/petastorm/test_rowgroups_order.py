@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loaders.rowgroups.order import Unit, equal_shares, rows_in_order, units_in_order
+from loaders.petastorm.rowgroups.order import Unit, equal_shares, rows_in_order, units_in_order
 
 
 def test_the_order_is_the_one_that_was_given_before():

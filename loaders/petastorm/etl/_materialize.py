@@ -17,8 +17,8 @@ from loaders.errors import StorageError
 from loaders.petastorm.errors import PetastormMetadataGenerationError
 from loaders.petastorm.etl._storing import Place
 from loaders.petastorm.etl.stored_schema import unischema_bytes
+from loaders.petastorm.rowgroups.listing import list_files
 from loaders.petastorm.unischema import Unischema
-from loaders.rowgroups.listing import list_files
 from loaders.stores.storage import StorageOptions
 
 if TYPE_CHECKING:

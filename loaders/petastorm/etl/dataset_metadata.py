@@ -10,8 +10,8 @@ from typing import Any
 from loaders.petastorm.errors import PetastormMetadataError, PetastormMetadataGenerationError
 from loaders.petastorm.etl._materialize import ROW_GROUPS_PER_FILE_KEY, UNISCHEMA_KEY, materialize_dataset
 from loaders.petastorm.etl.legacy import read_unischema
+from loaders.petastorm.rowgroups.folder import ParquetFolder, Piece
 from loaders.petastorm.unischema import Unischema
-from loaders.rowgroups.folder import ParquetFolder, Piece
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from loaders.petastorm.etl.dataset_metadata import get_schema
 from loaders.petastorm.etl.rowgroup_indexing import get_row_group_indexes
-from loaders.rowgroups.folder import ParquetFolder, open_folder
+from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:

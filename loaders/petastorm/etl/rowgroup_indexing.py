@@ -20,10 +20,10 @@ from loaders.petastorm.etl.dataset_metadata import ROW_GROUPS_PER_FILE_KEY, infe
 from loaders.petastorm.etl.legacy import StoredIndex, read_indexes
 from loaders.petastorm.etl.rowgroup_indexers import FieldNotNullIndexer, SingleFieldIndexer
 from loaders.petastorm.fs_utils import open_dataset
+from loaders.petastorm.rowgroups.discovery import Known
+from loaders.petastorm.rowgroups.folder import ParquetFolder, reopen
 from loaders.petastorm.unischema import UnischemaField
 from loaders.petastorm.utils import put_metadata
-from loaders.rowgroups.discovery import Known
-from loaders.rowgroups.folder import ParquetFolder, reopen
 
 __all__ = ["ROWGROUPS_INDEX_KEY", "build_rowgroup_index", "get_row_group_indexes"]
 

@@ -24,8 +24,8 @@ from urllib.parse import quote, urlsplit
 from loaders.petastorm import spark_types
 from loaders.petastorm.etl import _storing
 from loaders.petastorm.reader import make_batch_reader
+from loaders.petastorm.rowgroups.folder import open_folder
 from loaders.petastorm.spark_utils import quoted
-from loaders.rowgroups.folder import open_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.errors import CorruptionError, FormatError
+from loaders.petastorm.rowgroups.listing import Entry
 from loaders.reading.pages import PageError
 from loaders.reading.row_group import check_chunks
-from loaders.rowgroups.listing import Entry
 from loaders.stores.storage import Files
 
 MAGIC = b"PAR1"

@@ -17,16 +17,16 @@ from loaders.decoding.arrow import one_chunk
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.ordering.bounds import Bounds
 from loaders.ordering.filters import Column, Filter, Mask
+from loaders.petastorm.rowgroups.claims import check_rows, check_width, claim_of, limit_of, settle
+from loaders.petastorm.rowgroups.discovery import Known, find_out, open_listed
+from loaders.petastorm.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
+from loaders.petastorm.rowgroups.footers import Footer, Footers
+from loaders.petastorm.rowgroups.partitions import Value, partitions_of
+from loaders.petastorm.rowgroups.schemas import united
 from loaders.reading.pages import PageError
 from loaders.reading.plain_numbers import is_plain, read_numbers
 from loaders.reading.ranges import Ranges
 from loaders.reading.row_group import decode, decode_in_steps, fetch
-from loaders.rowgroups.claims import check_rows, check_width, claim_of, limit_of, settle
-from loaders.rowgroups.discovery import Known, find_out, open_listed
-from loaders.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
-from loaders.rowgroups.footers import Footer, Footers
-from loaders.rowgroups.partitions import Value, partitions_of
-from loaders.rowgroups.schemas import united
 from loaders.stores.storage import StorageOptions
 
 _GAP_LOCAL, _GAP_REMOTE = 32 << 10, 1 << 20

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from loaders.ordering.bounds import Bounds, bounds_of
 from loaders.ordering.filters import Column, Filter, parse_filter
-from loaders.rowgroups.partitions import Value
+from loaders.petastorm.rowgroups.partitions import Value
 
 _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}

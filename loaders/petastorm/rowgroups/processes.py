@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from loaders.engine.wire import Writer, restored
-from loaders.rowgroups.order import Unit
-from loaders.rowgroups.work import Loaded, Maker, Rows, Task
+from loaders.petastorm.rowgroups.order import Unit
+from loaders.petastorm.rowgroups.work import Loaded, Maker, Rows, Task
 from loaders.workers.pool import ProcessPool
 from loaders.workers.threads import Inline
 
@@ -24,7 +24,7 @@ class Plan(Protocol):
 
 
 class Processes:
-    """Reads and decodes in worker processes, a unit at a time; the face of `loaders.rowgroups.ahead.Threads`."""
+    """Reads and decodes in worker processes, a unit at a time; the face of `ahead.Threads`."""
 
     def __init__(self, plan: Plan, *, workers: int, deadline_s: float) -> None:
         """Start the processes in the background.

@@ -87,7 +87,7 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
         listing = _local_folder(paths[0]) if is_folder else _local_files(paths)
         listing = replace(listing, is_local=True)
     else:
-        from loaders.rowgroups.remote_listing import list_remote
+        from loaders.petastorm.rowgroups.remote_listing import list_remote
 
         listing = list_remote([str(url) for url in urls], options)
     _refuse_tables(listing)

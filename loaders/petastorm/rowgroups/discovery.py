@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.errors import CorruptionError, FormatError
+from loaders.petastorm.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_footer
+from loaders.petastorm.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
 from loaders.reading.pages import PageError
 from loaders.reading.row_group import check_chunks
-from loaders.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_footer
-from loaders.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
 from loaders.stores.storage import Files, LocalFiles, StorageOptions, open_files
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from loaders.errors import DeadlineError, FormatError, LoaderError, StorageError
-from loaders.rowgroups.listing import Entry, Listing, named, sorted_out
+from loaders.petastorm.rowgroups.listing import Entry, Listing, named, sorted_out
 from loaders.stores.filesystem_source import open_filesystem, path_in, without_secrets
 from loaders.stores.storage import StorageOptions, open_files
 

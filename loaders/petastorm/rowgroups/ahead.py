@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from loaders.errors import DeadlineError
-from loaders.rowgroups.work import Loaded, Maker, Rows, Task
+from loaders.petastorm.rowgroups.work import Loaded, Maker, Rows, Task
 from loaders.workers.threads import Inline, NotInTimeError, Pool, result_or_closed
 
 T = TypeVar("T")

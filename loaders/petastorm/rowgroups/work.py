@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from loaders.rowgroups.order import Unit
+from loaders.petastorm.rowgroups.order import Unit
 
 
 @dataclass(slots=True)

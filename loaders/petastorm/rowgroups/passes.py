@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loaders.rowgroups.order import Unit, units_in_order
-from loaders.rowgroups.work import Task
+from loaders.petastorm.rowgroups.order import Unit, units_in_order
+from loaders.petastorm.rowgroups.work import Task
 
 
 def tasks_of_pass(
