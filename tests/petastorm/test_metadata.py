@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.errors import FormatError
-from loaders.format.pickles import UnsafePickleError
 from loaders.petastorm.etl.dataset_metadata import (
     ROW_GROUPS_PER_FILE_KEY,
     UNISCHEMA_KEY,
@@ -20,6 +19,7 @@ from loaders.petastorm.etl.dataset_metadata import (
     infer_or_load_unischema,
     load_row_groups,
 )
+from loaders.petastorm.etl.pickles import UnsafePickleError
 from loaders.petastorm.rowgroups.folder import open_folder
 from loaders.petastorm.utils import add_to_dataset_metadata
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from loaders.errors import FormatError
-from loaders.format.pickles import Limits, Record, UnsafePickleError, read_pickle
 from loaders.petastorm.codecs import CompressedImageCodec, NdarrayCodec, ScalarCodec
 from loaders.petastorm.etl.legacy import INDEX_NAMES, SCHEMA_NAMES, StoredIndex, read_indexes, read_unischema
+from loaders.petastorm.etl.pickles import Limits, Record, UnsafePickleError, read_pickle
 from loaders.petastorm.etl.stored_schema import unischema_bytes
 from loaders.petastorm.spark_types import SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField

@@ -1,7 +1,7 @@
 """Schemas and row group indexes that Petastorm stored as pickles: read as data, checked, made our own.
 
 Every version of Petastorm, Python and numpy is understood, with neither of them needed. What is read is exactly what
-`SCHEMA_NAMES` and `INDEX_NAMES` list; see `loaders.format.pickles` for why nothing else can happen.
+`SCHEMA_NAMES` and `INDEX_NAMES` list; see `loaders.petastorm.etl.pickles` for why nothing else can happen.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from loaders.errors import FormatError
-from loaders.format.pickles import DICT, SET, Limits, Name, Record, Symbol, read_pickle, shown
 from loaders.petastorm import codecs
+from loaders.petastorm.etl.pickles import DICT, SET, Limits, Name, Record, Symbol, read_pickle, shown
 from loaders.petastorm.spark_types import TYPE_NAMES, SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
 
