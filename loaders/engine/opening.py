@@ -20,7 +20,7 @@ from loaders.reading.expansion import EXPANSION, FREE_BYTES
 from loaders.reading.layout import Column, columns_of
 from loaders.reading.loading import direct_pages
 from loaders.reading.source import Split
-from loaders.stores.storage import open_files
+from loaders.stores.schemes import open_files
 
 
 def open_reading(

@@ -23,7 +23,8 @@ from loaders.format.fields import Field
 from loaders.options import ReadOptions
 from loaders.reading.arena import ArenaShape, make_arena
 from loaders.reading.pages import row_reader
-from loaders.stores.storage import LocalFiles, StorageOptions
+from loaders.stores.local import LocalFiles
+from loaders.stores.storage import StorageOptions
 from loaders.workers.pool import ProcessPool
 from loaders.workers.shared import Shared
 from loaders.workers.threads import result_or_closed

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from loaders.errors import CorruptionError, FormatError
 from loaders.format.fields import Field, check_fields, field_from_json, schema_id
-from loaders.stores.storage import Files, open_files
+from loaders.stores.schemes import open_files
+from loaders.stores.storage import Files
 from schemas.canonical import canonical_json, sha256_text
 from schemas.digest import Digest, parse_digest
 

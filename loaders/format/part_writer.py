@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from loaders.errors import FormatError
 from loaders.format.digest import row_hashes
 from loaders.format.fields import Field, arrow_schema, check_fields, is_number_list, numpy_dtype
-from loaders.format.files import TEMPORARY_PREFIX, sha256_file, sync_file, sync_folder
 from loaders.format.manifest import PART_NAME, PartReceipt
+from loaders.stores.files import TEMPORARY_PREFIX, sha256_file, sync_file, sync_folder
 from schemas.digest import Digest, digest_of
 
 LARGE_VALUE_BYTES = 256 << 10

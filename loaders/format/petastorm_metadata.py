@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.format.fields import Field, arrow_schema
-from loaders.format.files import TEMPORARY_PREFIX, sync_file
 from loaders.format.manifest import COMMON_METADATA, PartReceipt
+from loaders.stores.files import TEMPORARY_PREFIX, sync_file
 
 _UNISCHEMA = b"dataset-toolkit.unischema.v1"
 _ROW_GROUPS = b"dataset-toolkit.num_row_groups_per_file.v1"

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import ParseResult, urlparse, urlunparse
 
 from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
-from loaders.stores.filesystem_source import open_filesystem
+from loaders.stores.filesystems import open_filesystem
 from loaders.stores.storage import StorageOptions
 
 Url = str | Path
@@ -19,6 +19,10 @@ _ONE_SLASH = re.compile(r"^file:/(?!/)", re.IGNORECASE)  # as Hadoop writes it
 _S3_NAMES = {
     "key": "access_key", "secret": "secret_key", "token": "session_token", "anon": "anonymous",
     "endpoint_url": "endpoint_override", "region_name": "region",
+}  # fmt: skip
+_OBSTORE_NAMES = {
+    "key": "access_key_id", "secret": "secret_access_key", "token": "session_token", "anon": "skip_signature",
+    "endpoint_url": "endpoint", "region_name": "region",
 }  # fmt: skip
 
 
@@ -157,8 +161,8 @@ def open_dataset(
         for url in urls:
             if not os.path.isabs(url) and not os.path.exists(url):
                 raise ValueError(_scheme_less(url))
-    if filesystem is None and (scheme == "hdfs" or (storage_options and scheme not in ("", "file"))):
-        filesystem = FilesystemResolver(urls[0], storage_options=storage_options).filesystem()
+    if filesystem is None and (scheme in ("hdfs", "memory") or (storage_options and scheme not in ("", "file"))):
+        filesystem = _to_read(urls[0], storage_options)
     options = StorageOptions(filesystem=filesystem)
     return open_folder(urls if isinstance(normalized, list) else urls[0], options=options)
 
@@ -227,6 +231,18 @@ def _by_fsspec(url: ParseResult, storage_options: dict[str, Any]) -> Any:
             raise
         return _by_arrow(url, storage_options)
     return kind(**{**kind._get_kwargs_from_urls(urlunparse(url)), **storage_options})
+
+
+def _to_read(url: str, storage_options: Mapping[str, Any] | None) -> Any:
+    """Return the file system of a URL; of a bucket without s3fs, a store of obstore: pyarrow's client is not sound."""
+    made = FilesystemResolver(url, storage_options=storage_options).filesystem()
+    if type(made).__name__ != "S3FileSystem" or not type(made).__module__.startswith("pyarrow"):
+        return made
+    from obstore.store import S3Store
+
+    given = {**(storage_options or {}), **(storage_options or {}).get("client_kwargs", {})}
+    config = {ours: given[name] for name, ours in _OBSTORE_NAMES.items() if name in given}
+    return S3Store(urlparse(url).netloc, config=config, client_options={"allow_http": True})
 
 
 def _by_arrow(url: ParseResult, storage_options: dict[str, Any]) -> Any:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loaders.errors import LoaderError
 from loaders.format.digest import row_hashes
-from loaders.format.files import sha256_file
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, Dataset, Manifest, read_dataset, read_manifest
 from loaders.reading.source import Split
+from loaders.stores.files import sha256_file
 from schemas.digest import Digest, digest_of
 
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.errors import AlreadyPublishedError, CorruptionError, FormatError
-from loaders.format.files import (
+from loaders.format.manifest import DATASET, MANIFEST, Dataset, Manifest, PartReceipt, SplitEntry, read_dataset
+from loaders.format.petastorm_metadata import write_common_metadata
+from loaders.publishing.planning import DatasetPlan
+from loaders.publishing.tasks import RECEIPTS
+from loaders.publishing.verification import verify
+from loaders.stores.files import (
     TEMPORARY_PREFIX,
     rename_folder_no_replace,
     sha256_file,
     sync_folder,
     write_text_durably,
 )
-from loaders.format.manifest import DATASET, MANIFEST, Dataset, Manifest, PartReceipt, SplitEntry, read_dataset
-from loaders.format.petastorm_metadata import write_common_metadata
-from loaders.publishing.planning import DatasetPlan
-from loaders.publishing.tasks import RECEIPTS
-from loaders.publishing.verification import verify
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from loaders.errors import FormatError
 from loaders.format.fields import Field, arrow_schema
-from loaders.format.files import sha256_file, write_text_durably
 from loaders.format.manifest import PartReceipt
 from loaders.format.part_writer import write_part
 from loaders.publishing.planning import PartTask
+from loaders.stores.files import sha256_file, write_text_durably
 
 ReadObject = Callable[[str], bytes]
 """Returns the bytes behind one URI; picklable if the tasks run elsewhere."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loaders.errors import CorruptionError, FormatError
 from loaders.format.digest import row_hashes
-from loaders.format.files import sha256_file
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, read_dataset
 from loaders.reading.source import Split
+from loaders.stores.files import sha256_file
 from schemas.digest import Digest, digest_of
 
 

@@ -18,7 +18,8 @@ from loaders.format.fields import Field, arrow_schema
 from loaders.format.manifest import Manifest, PartReceipt, read_manifest
 from loaders.reading.expansion import check_expansion
 from loaders.reading.row_group import decode, fetch
-from loaders.stores.storage import Files, LocalFiles
+from loaders.stores.local import LocalFiles
+from loaders.stores.storage import Files
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from loaders.errors import StorageError
-from loaders.stores.storage import Files, fill, flat
+from loaders.stores.local import fill
+from loaders.stores.storage import Files, flat
 
 try:
     from isal.isal_zlib import crc32

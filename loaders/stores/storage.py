@@ -1,52 +1,43 @@
-"""The files of one split folder, wherever they lie: read whole ranges, exactly or with an error.
+"""What a storage is: the files below one folder or prefix, wherever they lie.
 
-`open_files` gives `LocalFiles` for a folder of this machine and `RemoteFiles` for a URL, the latter behind
-`CachedFiles` where a cache folder is named.
+`Files` is what a reader needs, `Storage` all that a storage does. `loaders.stores.schemes` says which implementation a
+URL has.
 """
 
 from __future__ import annotations
 
-import os
-import stat
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
-from loaders.errors import CorruptionError, FormatError, StorageError
+from loaders.errors import FormatError, StorageError
 
-_KEPT_OPEN = 128
-"""File handles that a `LocalFiles` keeps: with files of 256 MiB, those of 32 GiB of data."""
-
-_MOST_PARTS = 1024
-"""IOV_MAX of Linux: memory areas that one `preadv` fills."""
+Content = bytes | bytearray | memoryview | Path
+"""What is written: bytes in memory, or those of a local file."""
 
 _SECRETS = ("access_key", "secret_key", "session_token", "key", "secret", "password")
 
 
 @dataclass(frozen=True, slots=True)
 class StorageOptions:
-    """How to read from a URL; a local folder needs none of these.
+    """How to reach a URL; a local folder needs none of these.
 
     Attributes:
-        deadline_s: Seconds in which a read gets its next `part_bytes`, or ends with an error; retries included.
-        tries: How often a request is sent before its error is raised; 5xx, 429, timeouts and cut answers are tried
-            again, after a growing pause.
-        hedge_after_s: A request that takes longer than this, and longer than 4 times the median of the last ones, is
+        deadline_s: Seconds in which a request gets its `part_bytes`, or ends with an error; retries included.
+        tries: How often a request is sent before its error is raised; 5xx, 429, timeouts and cut or short answers are
+            tried again, after a growing pause.
+        hedge_after_s: A read that takes longer than this, and longer than 4 times the median of the last ones, is
             sent once more on another connection; the first answer counts.
         part_bytes: A longer read is split into requests of this size (2 MiB).
         parallel: Requests under way at once; `parallel * part_bytes` bytes are in flight at most.
         cache_folder: Local folder in which ranges that were read are kept, shared by all processes of the host; None
             keeps nothing.
         cache_bytes: Size of the cache folder at most (32 GiB).
-        filesystem: A file system of `pyarrow.fs` or `fsspec` to use instead of one made from the URL; the URL is then
-            the path in it.
-        options: Arguments for the file system that is made from the URL (`endpoint_override`, `region`, `scheme`,
-            `anonymous` ...). Keys and passwords come from the environment only.
+        filesystem: A file system of `pyarrow.fs` or `fsspec` to use instead of the storage of the URL; the URL is then
+            the path in it. It is read only.
+        options: Settings of the storage of the URL (`endpoint_override`, `region`, `scheme`, `anonymous` ...). Keys
+            and passwords come from the environment, a profile or a role only.
     """
 
     deadline_s: float = 30.0
@@ -70,21 +61,34 @@ class StorageOptions:
             raise FormatError(f"cache_bytes must be positive, found {self.cache_bytes}")
         if secrets := sorted(set(self.options) & set(_SECRETS)):
             raise FormatError(
-                f"options of a file system must not hold {', '.join(secrets)}; keys come from the environment "
-                "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY ...), or hand in a ready `filesystem`"
+                f"options of a storage must not hold {', '.join(secrets)}; keys come from the environment "
+                "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY ...), a profile or a role, or hand in a ready `filesystem`"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A file of a storage.
+
+    Attributes:
+        name: Path below the folder, steps divided by `/`.
+        size: Bytes.
+        version: ETag, generation or time of change: differs for another content; "" where the storage tells none.
+    """
+
+    name: str
+    size: int
+    version: str
 
 
 class Files(Protocol):
     """The files of one split folder. Safe to use from several threads."""
 
-    @property
-    def root(self) -> str:
-        """Where they lie, for messages: a URL without user, password and query."""
+    root: str
+    """Where they lie, for messages: a URL without user, password and query."""
 
-    @property
-    def is_local(self) -> bool:
-        """Whether small reads are cheap; if not, a request costs tens of milliseconds."""
+    is_local: bool
+    """Whether small reads are cheap; if not, a request costs tens of milliseconds."""
 
     def size(self, name: str) -> int:
         """Return the bytes of a file.
@@ -98,6 +102,9 @@ class Files(Protocol):
 
     def read(self, name: str, start: int, length: int) -> bytes:
         """Return exactly `length` bytes from `start` on; raises like `read_into`."""
+        data = bytearray(length)
+        self.read_into(name, start, [memoryview(data)])
+        return bytes(data)
 
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
         """Fill `parts`, one after the other, with the bytes from `start` on.
@@ -111,24 +118,58 @@ class Files(Protocol):
         """Give back handles and threads; a read under way ends with its bytes or with an error."""
 
 
-def open_files(url: str | Path, options: StorageOptions | None = None) -> Files:
-    """Open a split folder: a path, `file://`, `s3://`, `gs://`, `https://` or what else pyarrow and fsspec know.
+class Storage(Files, Protocol):
+    """The files below one folder or prefix, to read, list and write. A class that inherits it is read-only at first.
 
-    Raises:
-        FormatError: If no file system knows the URL.
-        StorageError: If the file system cannot be made.
+    Every write is whole or not at all: readers see the old bytes, the new ones, or no file. All raise StorageError if
+    the storage refuses, and DeadlineError if it does not answer in time.
     """
-    options = options or StorageOptions()
-    if options.filesystem is None and (folder := local_folder(url)) is not None:
-        return LocalFiles(folder)
-    from loaders.stores.remote import open_remote  # not for local folders: it brings pyarrow's file systems or fsspec
 
-    files = open_remote(str(url), options)
-    if options.cache_folder is None:
-        return files
-    from loaders.stores.disk_cache import CachedFiles, DiskCache
+    def stat(self, name: str) -> Stat:
+        """Return size and version of a file; raises like `size`."""
+        ...
 
-    return CachedFiles(files, DiskCache(options.cache_folder, options.cache_bytes))
+    def size(self, name: str) -> int:
+        """Return the bytes of a file; raises like `Files.size`."""
+        return self.stat(name).size
+
+    def read_whole(self, name: str) -> bytes:
+        """Return all bytes of a file; raises like `read_into`."""
+        return self.read(name, 0, self.size(name))
+
+    def list(self, folder: str = "") -> Iterator[Stat]:
+        """Yield the files below a folder, and below its folders, sorted by name; none if there is no such folder."""
+        raise self._refusal("lists nothing")
+
+    def put(self, name: str, content: Content) -> None:
+        """Write a file, in place of one that is there."""
+        raise self._refusal("is read-only")
+
+    def put_if_absent(self, name: str, content: Content) -> None:
+        """Write a file that is not there yet, in one step that of several writers one alone wins.
+
+        Over a network a lost answer is asked for again: whoever must know that it was he who won writes content that
+        nobody else writes.
+
+        Raises:
+            FileExistsError: If it is there; nothing was changed.
+        """
+        raise self._refusal("is read-only")
+
+    def delete(self, name: str) -> None:
+        """Delete a file; nothing happens if there is none."""
+        raise self._refusal("is read-only")
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy a file within the storage, in place of one that is there.
+
+        Raises:
+            FileNotFoundError: If there is none of this name.
+        """
+        raise self._refusal("is read-only")
+
+    def _refusal(self, what: str) -> StorageError:
+        return StorageError(f"{self.root} {what}: its storage knows no such request; use a bucket or a local folder")
 
 
 def forget(files: Files, name: str, start: int, length: int) -> bool:
@@ -141,162 +182,6 @@ def forget(files: Files, name: str, start: int, length: int) -> bool:
     return not files.is_local
 
 
-def local_folder(url: str | Path) -> Path | None:
-    """Return the local folder that a path or a `file://` URL names, None for any other URL."""
-    if isinstance(url, Path) or "://" not in url:
-        return Path(url)
-    found = urlsplit(url)
-    if found.scheme.lower() != "file":
-        return None
-    if found.netloc not in ("", "localhost"):
-        raise FormatError(f"{url} names the host {found.netloc!r}; a local folder is file:///path")
-    return Path(unquote(found.path))
-
-
-class LocalFiles:
-    """A folder of this machine, read without mapping: a file that is cut while mapped would kill the process."""
-
-    is_local = True
-
-    def __init__(self, folder: str | Path, *, kept_open: int = _KEPT_OPEN) -> None:
-        self.root = str(folder)
-        self._folder = Path(folder)
-        self._kept_open = kept_open
-        self._lock = threading.Lock()
-        self._handles: OrderedDict[str, _Handle] = OrderedDict()
-        self._is_closed = False
-
-    def size(self, name: str) -> int:
-        with self._borrowed(name) as handle:
-            return handle.size
-
-    def read(self, name: str, start: int, length: int) -> bytes:
-        data = bytearray(length)
-        self.read_into(name, start, [memoryview(data)])
-        return bytes(data)
-
-    def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
-        length = sum(part.nbytes for part in parts)
-        with self._borrowed(name) as handle:
-            try:
-                count = fill(handle.fd, start, parts)
-            except OSError as error:
-                raise self._corrupt(name, f"cannot be read: {error.strerror}") from error
-            if count < length:
-                problem = f"ends at byte {start + count:,}, expected {start + length:,} or more{_change(handle)}"
-                raise self._corrupt(name, problem)
-
-    def close(self) -> None:
-        with self._lock:
-            self._is_closed = True
-            dropped = [self._handles.popitem()[1] for _ in range(len(self._handles))]
-            for handle in dropped:
-                handle.drop()
-
-    @contextmanager
-    def _borrowed(self, name: str) -> Iterator[_Handle]:
-        handle = self._take(name)
-        try:
-            yield handle
-        finally:
-            with self._lock:
-                handle.give_back()
-
-    def _take(self, name: str) -> _Handle:
-        with self._lock:
-            self._check_open()
-            if (handle := self._handles.get(name)) is not None:
-                self._handles.move_to_end(name)
-                handle.users += 1
-                return handle
-        opened = self._open(name)  # without the lock: a network file system may take its time
-        with self._lock:
-            try:
-                self._check_open()
-            except RuntimeError:
-                opened.drop()
-                raise
-            handle = self._handles.setdefault(name, opened)
-            handle.users += 1
-            if handle is not opened:
-                opened.drop()
-            elif len(self._handles) > self._kept_open:
-                self._handles.popitem(last=False)[1].drop()
-            return handle
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise RuntimeError(f"the files of {self.root} are closed")
-
-    def _open(self, name: str) -> _Handle:
-        path = self._folder / name
-        try:
-            # O_NONBLOCK: opening a FIFO would wait for a writer.
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise StorageError(f"{path} cannot be opened: {error.strerror}") from error
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(fd)
-            raise self._corrupt(name, "is not a regular file")
-        return _Handle(fd, found.st_size)
-
-    def _corrupt(self, name: str, problem: str) -> CorruptionError:
-        path = str(self._folder / name)
-        return CorruptionError(f"{path} {problem}; copy the file again or publish the dataset again", file=path)
-
-
-@dataclass(slots=True)
-class _Handle:
-    """An open file, closed when it is dropped and nobody reads from it; guarded by the lock of its owner."""
-
-    fd: int
-    size: int
-    users: int = 0
-    is_dropped: bool = False
-
-    def drop(self) -> None:
-        self.is_dropped = True
-        self._close_unused()
-
-    def give_back(self) -> None:
-        self.users -= 1
-        self._close_unused()
-
-    def _close_unused(self) -> None:
-        if self.is_dropped and not self.users:
-            os.close(self.fd)
-
-
-def fill(fd: int, start: int, parts: Sequence[memoryview]) -> int:
-    """Fill `parts` from an open file, one after the other; return how many bytes there were, fewer at its end."""
-    left = flat(parts)
-    at = start
-    while left:
-        count = os.preadv(fd, left[:_MOST_PARTS], at)
-        if not count:
-            break
-        at += count
-        left = _after(left, count)
-    return at - start
-
-
 def flat(parts: Sequence[memoryview]) -> list[memoryview]:
     """Return the same memory as views over bytes, without the empty ones."""
     return [part if part.format == "B" and part.ndim == 1 else part.cast("B") for part in parts if part.nbytes]
-
-
-def _after(parts: list[memoryview], count: int) -> list[memoryview]:
-    """Return what of `parts` is still to be filled after `count` bytes."""
-    for at, part in enumerate(parts):
-        if count < part.nbytes:
-            return [part[count:], *parts[at + 1 :]]
-        count -= part.nbytes
-    return []
-
-
-def _change(handle: _Handle) -> str:
-    now = os.fstat(handle.fd).st_size
-    return "" if now == handle.size else f" (it had {handle.size:,} bytes when it was opened, now {now:,})"

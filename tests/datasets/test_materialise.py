@@ -17,8 +17,8 @@ from lakehouse.opening import open_lake
 from lakehouse.query import fetch
 from lakehouse.tables.locks import writer_lock
 from loaders import CorruptionError, make_reader, read_dataset
-from loaders.format.files import sha256_file
 from loaders.publishing import damage
+from loaders.stores.files import sha256_file
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
 NAMES = ["n0", "n1", "n2", "ä"]

@@ -1,4 +1,4 @@
-"""A small object store on loopback that misbehaves on demand: the part of S3 that readers need, GET and HEAD.
+"""A small object store on loopback that misbehaves on demand: the part of S3 that reads, lists and writes objects.
 
     with serving(folder) as store:          # keys are paths below `folder`, the first step is the bucket
         store.latency_s = 0.02              # added to every answer
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape, unescape
 
 from loaders.stores.storage import StorageOptions
 
@@ -51,6 +53,9 @@ class Store:
     requests: list[str] = field(default_factory=list)
     port: int = 0
     sent_bytes: int = 0
+    connections: int = 0
+    authorizations: list[str] = field(default_factory=list)
+    open_now: set[socket.socket] = field(default_factory=set)
     ended: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -59,6 +64,12 @@ class Store:
         mine = {"endpoint_override": f"127.0.0.1:{self.port}", "scheme": "http", "region": "us-east-1",
                 "anonymous": True}  # fmt: skip
         return StorageOptions(options=mine, **settings)  # type: ignore[arg-type]
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does with those that were idle for long."""
+        with self.lock:
+            for connection in self.open_now:
+                connection.shutdown(socket.SHUT_RDWR)
 
     def next_fault(self, method: str, path: str) -> Kind | None:
         with self.lock:
@@ -102,8 +113,72 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
+    def setup(self) -> None:
+        super().setup()
+        with self.store.lock:
+            self.store.connections += 1
+            self.store.open_now.add(self.connection)
+
+    def finish(self) -> None:
+        with self.store.lock:
+            self.store.open_now.discard(self.connection)
+        super().finish()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.store.folder / unquote(urlsplit(self.path).path).lstrip("/")
+        fault = self.store.next_fault(self.command, str(path))
+        if fault is not None and fault.isdigit():
+            self._refuse(int(fault))
+            return
+        with self.store.lock:
+            if self.headers.get("If-None-Match") == "*" and path.exists():
+                self._refuse(412)
+                return
+            if source := self.headers.get("x-amz-copy-source"):
+                origin = self.store.folder / unquote(source).lstrip("/")
+                if not origin.exists():
+                    self._refuse(404)
+                    return
+                body = origin.read_bytes()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        if fault == "reset":  # written, and nobody is told
+            self.close_connection = True
+            return
+        self._say("<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else "", ETag=f'"{len(body)}"')
+
+    def do_POST(self) -> None:
+        """Delete the objects that a body names."""
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        bucket, keys = urlsplit(self.path).path, [unescape(key) for key in re.findall("<Key>(.*?)</Key>", body)]
+        for key in keys:
+            (self.store.folder / unquote(bucket).strip("/") / key).unlink(missing_ok=True)
+        self._say("".join(["<DeleteResult>", *(f"<Deleted><Key>{escape(key)}</Key></Deleted>" for key in keys),
+                           "</DeleteResult>"]))  # fmt: skip
+
+    def _list(self, asked: dict[str, list[str]]) -> None:
+        bucket = self.store.folder / urlsplit(self.path).path.strip("/")
+        prefix = asked.get("prefix", [""])[0]
+        found = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
+        found = [key for key in found if key.startswith(prefix)]
+        told = [
+            f"<Contents><Key>{escape(key)}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
+            f"<ETag>&quot;e&quot;</ETag><Size>{(bucket / key).stat().st_size}</Size></Contents>"
+            for key in found
+        ]
+        self._say(f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(told)}</ListBucketResult>")
+
+    def _say(self, text: str, **headers: str) -> None:
+        self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -113,6 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, *, with_body: bool) -> None:
         store, path = self.store, unquote(urlsplit(self.path).path)
+        store.authorizations.append(self.headers.get("Authorization", ""))
         fault = store.next_fault(self.command, path)
         store.ended.wait(store.latency_s + (3.0 if fault == "slow" else 0.0))
         if fault == "dead":
@@ -123,6 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.isdigit():
             self._refuse(int(fault))
             return
+        if "list-type" in (asked := parse_qs(urlsplit(self.path).query)):
+            self._list(asked)
+            return
         try:
             with open(store.folder / path.lstrip("/"), "rb") as stream:
                 self._send(stream.fileno(), fault, with_body=with_body)
@@ -130,7 +209,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404)
 
     def _refuse(self, status: int) -> None:
-        codes = {503: "SlowDown", 429: "TooManyRequests", 500: "InternalError", 403: "AccessDenied", 404: "NoSuchKey"}
+        codes = {503: "SlowDown", 429: "TooManyRequests", 500: "InternalError", 403: "AccessDenied", 404: "NoSuchKey",
+                 412: "PreconditionFailed"}  # fmt: skip
         text = f'<?xml version="1.0"?><Error><Code>{codes.get(status, "Other")}</Code></Error>'.encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")

@@ -20,7 +20,7 @@ from loaders import (
     per_sample,
     write_dataset,
 )
-from loaders.stores.storage import LocalFiles
+from loaders.stores.local import LocalFiles
 from tests.loaders.samples import FIELDS, numbers_of, rows_of
 
 NUMBERS = ["number", "label_index"]

@@ -15,7 +15,7 @@ import pytest
 from loaders import CorruptionError, DecodeError, Field, FormatError, LoaderError, ReadOptions, Shuffle, make_reader
 from loaders import write_dataset as write
 from loaders.decoding.arrays import npy_header
-from loaders.stores.storage import LocalFiles
+from loaders.stores.local import LocalFiles
 from tests.loaders.everything import FIELDS, flip, places, write_everything, wrong_cells
 
 ROWS = 23

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from loaders.errors import CorruptionError, FormatError, StorageError
-from loaders.stores.storage import LocalFiles, StorageOptions, local_folder, open_files
+from loaders.stores.local import LocalFiles, local_folder
+from loaders.stores.schemes import open_files
+from loaders.stores.storage import StorageOptions
 
 DATA = bytes(range(256)) * 40
 

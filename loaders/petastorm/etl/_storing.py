@@ -9,9 +9,9 @@ from typing import Any
 
 from pyarrow.fs import FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem
 
-from loaders.format.files import TEMPORARY_PREFIX, sync_file, sync_folder
 from loaders.petastorm.rowgroups.listing import local_path
-from loaders.stores.filesystem_source import open_filesystem
+from loaders.stores.files import TEMPORARY_PREFIX, sync_file, sync_folder
+from loaders.stores.filesystems import open_filesystem
 from loaders.stores.storage import StorageOptions
 
 

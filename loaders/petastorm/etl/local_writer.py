@@ -22,13 +22,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from loaders.format.files import TEMPORARY_PREFIX, rename_folder_no_replace
 from loaders.petastorm import spark_types
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, ScalarCodec
 from loaders.petastorm.etl._materialize import write_metadata
 from loaders.petastorm.etl._storing import Place
 from loaders.petastorm.etl.stored_schema import unischema_bytes
 from loaders.petastorm.unischema import Unischema, UnischemaField, encode_row
+from loaders.stores.files import TEMPORARY_PREFIX, rename_folder_no_replace
 
 _DEFAULT_ROW_GROUP_MB = 32
 """Row groups are what is shuffled, shared among ranks and held in memory by a reader."""

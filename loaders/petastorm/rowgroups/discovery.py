@@ -17,7 +17,9 @@ from loaders.petastorm.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_
 from loaders.petastorm.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
 from loaders.reading.pages import PageError
 from loaders.reading.row_group import check_chunks
-from loaders.stores.storage import Files, LocalFiles, StorageOptions, open_files
+from loaders.stores.local import LocalFiles
+from loaders.stores.schemes import open_files
+from loaders.stores.storage import Files, StorageOptions
 
 logger = logging.getLogger(__name__)
 

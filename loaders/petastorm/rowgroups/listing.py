@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from loaders.errors import FormatError, StorageError
-from loaders.stores.storage import StorageOptions, local_folder
+from loaders.stores.local import local_folder
+from loaders.stores.storage import StorageOptions
 
 COMMON_METADATA, METADATA = "_common_metadata", "_metadata"
 _MANIFEST, _DATASET, _DELTA = "_manifest.json", "_dataset.json", "_delta_log"

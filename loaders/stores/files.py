@@ -1,4 +1,4 @@
-"""The few file operations the format relies on: whole or not at all, durable, and never over another's work."""
+"""The few file operations that storage rests on: whole or not at all, durable, and never over another's work."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def sync_file(path: Path) -> None:
 def sync_folder(path: Path) -> None:
     """Make the names in a folder survive a power cut."""
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing; their names survive a power cut."""
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
 
 
 def write_text_durably(path: Path, text: str) -> None:

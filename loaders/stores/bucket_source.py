@@ -1,0 +1,105 @@
+"""One request at a time to a bucket or web server, through obstore: what it answers, or an error without secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import obstore
+
+from loaders.errors import CorruptionError, StorageError
+from loaders.stores.saying import TransientError, failure
+from loaders.stores.storage import Content, Stat
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutMode
+    from obstore.store import ObjectStore
+
+_ONE_REQUEST_BYTES = 64 << 20
+"""Larger content is sent in parts, which cannot be made conditional on the name being free."""
+
+
+class BucketSource:
+    """The objects below a prefix; each call is one request (a listing: one for each thousand), without tries of its
+    own. It raises TransientError for what may pass; FileNotFoundError, CorruptionError, StorageError for what does not.
+    """
+
+    def __init__(self, store: ObjectStore, prefix: str, root: str, *, is_web: bool = False) -> None:
+        """Args: the bucket; the folder in it, without slashes at its ends; what to call it; whether it cannot list."""
+        self.root = root
+        self._store, self._prefix, self._is_web = store, f"{prefix}/" if prefix else "", is_web
+
+    def close(self) -> None:
+        """Let go of the connections that nobody uses."""
+        del self._store
+
+    async def stat(self, name: str) -> Stat:
+        """Return size and version of an object."""
+        try:
+            return self._told(await obstore.head_async(self._store, self._prefix + name))
+        except Exception as error:
+            raise self._failed(error, name) from None
+
+    async def fetch(self, name: str, start: int, length: int) -> memoryview:
+        """Return exactly this range."""
+        place = f"{self.root}/{name}"
+        try:
+            data = await obstore.get_range_async(self._store, self._prefix + name, start=start, length=length)
+        except Exception as error:
+            raise self._failed(error, name) from None
+        if len(data) == length:
+            return memoryview(data)
+        size = (await self.stat(name)).size
+        if size < start + length:
+            raise CorruptionError(
+                f"{place} ends at byte {size:,}, expected {start + length:,} or more; publish it again", file=place
+            )
+        raise TransientError(f"{len(data):,} bytes came instead of {length:,}")
+
+    async def list(self, folder: str) -> tuple[Stat, ...]:
+        """Return all objects below a folder."""
+        if self._is_web:
+            raise StorageError(f"{self.root}: a web server does not list folders")
+        try:
+            found = await obstore.list(self._store, f"{self._prefix}{folder}" or None).collect_async()
+        except Exception as error:
+            raise self._failed(error, folder) from None
+        return tuple(self._told(each) for each in found)
+
+    async def put(self, name: str, content: Content, *, is_new: bool) -> None:
+        """Write an object; FileExistsError if it must be new and is not."""
+        if self._is_web:
+            raise StorageError(f"{self.root} is read-only: a web server takes no files; use a bucket")
+        size = content.stat().st_size if hasattr(content, "stat") else memoryview(content).nbytes
+        mode: PutMode = "create" if is_new else "overwrite"
+        at_once = is_new or size <= _ONE_REQUEST_BYTES
+        try:
+            await obstore.put_async(
+                self._store, self._prefix + name, content, mode=mode, use_multipart=False if at_once else None
+            )
+        except Exception as error:
+            if type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
+                raise FileExistsError(f"{self.root}/{name} is there already") from None
+            raise self._failed(error, name) from None
+
+    async def delete(self, name: str) -> None:
+        """Delete an object."""
+        try:
+            await obstore.delete_async(self._store, self._prefix + name)
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            raise self._failed(error, name) from None
+
+    async def copy(self, name: str, to: str) -> None:
+        """Copy an object."""
+        try:
+            await obstore.copy_async(self._store, self._prefix + name, self._prefix + to)
+        except Exception as error:
+            raise self._failed(error, name) from None
+
+    def _told(self, found: ObjectMeta) -> Stat:
+        version = str(found["e_tag"] or found["version"] or found["last_modified"].isoformat())
+        return Stat(found["path"].removeprefix(self._prefix), found["size"], version)
+
+    def _failed(self, error: Exception, name: str) -> Exception:
+        return failure(error, f"{self.root}/{name}")
