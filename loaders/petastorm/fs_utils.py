@@ -241,8 +241,8 @@ def _to_read(url: str, storage_options: Mapping[str, Any] | None) -> Any:
     from obstore.store import S3Store
 
     given = {**(storage_options or {}), **(storage_options or {}).get("client_kwargs", {})}
-    config = {ours: given[name] for name, ours in _OBSTORE_NAMES.items() if name in given}
-    return S3Store(urlparse(url).netloc, config=config, client_options={"allow_http": True})
+    config: dict[str, Any] = {ours: given[name] for name, ours in _OBSTORE_NAMES.items() if name in given}
+    return S3Store(urlparse(url).netloc, **config, client_options={"allow_http": True})
 
 
 def _by_arrow(url: ParseResult, storage_options: dict[str, Any]) -> Any:
