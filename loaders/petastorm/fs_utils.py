@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import ParseResult, urlparse, urlunparse
 
 from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
-from loaders.stores.filesystems import open_filesystem
 from loaders.stores.storage import StorageOptions
 
 Url = str | Path
@@ -248,7 +247,9 @@ def _to_read(url: str, storage_options: Mapping[str, Any] | None) -> Any:
 def _by_arrow(url: ParseResult, storage_options: dict[str, Any]) -> Any:
     """Return pyarrow's file system, where the driver of fsspec is not installed."""
     if url.scheme not in ("s3", "s3a"):
-        return open_filesystem(urlunparse(url), StorageOptions(options=storage_options))[0]
+        from pyarrow.fs import GcsFileSystem
+
+        return GcsFileSystem(**storage_options)
     from pyarrow.fs import S3FileSystem
 
     given = {**storage_options, **storage_options.get("client_kwargs", {})}

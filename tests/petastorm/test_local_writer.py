@@ -16,7 +16,9 @@ from loaders.petastorm.errors import PetastormMetadataGenerationError
 from loaders.petastorm.etl.dataset_metadata import get_schema_from_dataset_url, materialize_dataset
 from loaders.petastorm.etl.local_writer import arrow_schema, write_rows
 from loaders.petastorm.etl.petastorm_generate_metadata import generate_petastorm_metadata, main
+from loaders.petastorm.reader import make_reader
 from loaders.petastorm.unischema import Unischema, UnischemaField
+from tests.loaders.s3 import Fault, serving
 from tests.petastorm.every_codec import SCHEMA, read_back, row, scalar
 from tests.petastorm.read_with_petastorm import described, read_with_petastorm
 
@@ -199,3 +201,21 @@ def test_other_file_systems_are_written_to_as_well(tmp_path):
     assert sorted(names) == ["_common_metadata", "part-00000.parquet"]
     with memory.open("/sets/one/_common_metadata") as stream:
         assert b"dataset-toolkit.unischema.v1" in pq.read_metadata(stream).metadata
+
+
+def test_a_dataset_is_written_into_a_bucket_and_read_from_it(tmp_path, monkeypatch):
+    (tmp_path / "bucket").mkdir()
+    with serving(tmp_path) as store:
+        for name, value in {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{store.port}", "AWS_ACCESS_KEY_ID": "k",
+                            "AWS_SECRET_ACCESS_KEY": "s"}.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        write_rows("s3://bucket/sets/one", SMALL, small_rows(5))
+        store.faults.append(Fault("short", times=3))
+        with make_reader("s3://bucket/sets/one", reader_pool_type="dummy", shuffle_row_groups=False) as reader:
+            assert len(list(reader)) == 5
+        with pytest.raises(FileExistsError):
+            write_rows("s3://bucket/sets/one", SMALL, small_rows(5))
+        write_rows("s3://bucket/sets/one", SMALL, small_rows(2), overwrite=True)
+    assert sorted(path.name for path in (tmp_path / "bucket" / "sets" / "one").iterdir()) == [
+        "_common_metadata", "part-00000.parquet",
+    ]  # fmt: skip

@@ -10,9 +10,13 @@ from typing import Any
 from pyarrow.fs import FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from loaders.petastorm.rowgroups.listing import local_path
+from loaders.stores.as_arrow import as_arrow
 from loaders.stores.files import TEMPORARY_PREFIX, sync_file, sync_folder
 from loaders.stores.filesystems import open_filesystem
+from loaders.stores.schemes import open_storage
 from loaders.stores.storage import StorageOptions
+
+_BUCKETS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 
 
 class Place:
@@ -28,6 +32,9 @@ class Place:
         folder = local_path(url, options)
         if folder is not None:
             self.store, self.path = LocalFileSystem(), folder
+        elif filesystem is None and str(url).split("://")[0] in _BUCKETS:
+            bucket, _, path = str(url).partition("://")[2].partition("/")
+            self.store, self.path = as_arrow(open_storage(f"{str(url).split('://')[0]}://{bucket}", options)), path
         else:
             found, path = open_filesystem(str(url), options)
             self.store, self.path = _as_arrow(found), path.rstrip("/")
