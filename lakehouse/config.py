@@ -42,6 +42,8 @@ class EngineConfig:
     """Processes of the embedded engine; 0 means one per core that we may use."""
     memory_limit_mb: int = 0
     """Memory for DuckDB, MB; 0 leaves DuckDB's own default (80 % of the machine)."""
+    driver_mb: int = 64
+    """Spark: tables and results up to so many MB are worked on by the driver itself; 0 leaves all to Spark."""
     lock_timeout_s: float = 600.0
     """How long a writer waits for another writer of the same table."""
     commit_attempts: int = 8
@@ -220,8 +222,8 @@ def _check(config: Config) -> Config:
         raise ConfigError(f"sql.memory_mb: at least {MIN_SQL_MB}, found {config.sql.memory_mb}")
     if config.engine.workers > MAX_WORKERS:
         raise ConfigError(f"engine.workers: at most {MAX_WORKERS}, found {config.engine.workers}; 0 takes all cores")
-    if config.engine.workers < 0 or config.engine.memory_limit_mb < 0:
-        raise ConfigError("engine.workers and engine.memory_limit_mb must be 0 (automatic) or more")
+    if min(config.engine.workers, config.engine.memory_limit_mb, config.engine.driver_mb) < 0:
+        raise ConfigError("engine.workers, engine.memory_limit_mb and engine.driver_mb must be 0 or more")
     if not 0 <= config.opinions.max_rejected_share <= 1:
         raise ConfigError(f"opinions.max_rejected_share: must be 0..1, found {config.opinions.max_rejected_share}")
     return config

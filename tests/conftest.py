@@ -103,7 +103,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture
 def spark_lake(spark: SparkSession, tmp_path: Path) -> Iterator[Lake]:
-    """An empty lake on the Spark engine."""
-    config = load_config(overrides=[f'lake.root="{tmp_path / "spark_lake"}"', "engine.workers=2"], environ={})
+    """An empty lake on the Spark engine, which does all the work itself."""
+    settings = [f'lake.root="{tmp_path / "spark_lake"}"', "engine.workers=2", "engine.driver_mb=0"]
+    config = load_config(overrides=settings, environ={})
     with open_lake(config, engine="spark", create=True) as lake:
         yield lake

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lakehouse.config import EngineConfig
@@ -9,6 +10,8 @@ from lakehouse.engines.protocol import Commit, Engine, Relation
 from lakehouse.errors import ConfigError
 
 ENGINES = ("embedded", "spark")
+DRIVER_MEMORY_MB = 2048
+"""Memory of DuckDB in the driver of Spark, where no limit is set."""
 
 
 def open_engine(name: str, *, config: EngineConfig, scratch: Path) -> Engine:
@@ -24,19 +27,29 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path) -> Engine:
         EnvironmentProblemError: If Spark is asked for and Java, pyspark or the jars are missing.
     """
     if name == "embedded":
-        from lakehouse.engines.pool import BatchPool
-
-        # First the processes, then our own imports: what workers need is loaded meanwhile on another core.
-        pool = BatchPool(config.workers)
-        pool.warm()
-        from lakehouse.engines.embedded import EmbeddedEngine
-
-        return EmbeddedEngine(config=config, scratch=scratch, pool=pool)
+        return _embedded(config, scratch)
     if name == "spark":
+        from lakehouse.engines.driver import DriverFirstEngine
         from lakehouse.engines.spark import SparkEngine
 
-        return SparkEngine(scratch=scratch)
+        cluster = SparkEngine(scratch=scratch)
+        if not config.driver_mb:
+            return cluster
+        # The JVM has its share of the machine; what comes here is small.
+        beside = replace(config, memory_limit_mb=config.memory_limit_mb or DRIVER_MEMORY_MB)
+        return DriverFirstEngine(_embedded(beside, scratch / "driver"), cluster, limit=config.driver_mb << 20)
     raise ConfigError(f"unknown engine `{name}`; known: {', '.join(ENGINES)}")
+
+
+def _embedded(config: EngineConfig, scratch: Path) -> Engine:
+    from lakehouse.engines.pool import BatchPool
+
+    # First the processes, then our own imports: what workers need is loaded meanwhile on another core.
+    pool = BatchPool(config.workers)
+    pool.warm()
+    from lakehouse.engines.embedded import EmbeddedEngine
+
+    return EmbeddedEngine(config=config, scratch=scratch, pool=pool)
 
 
 __all__ = ["ENGINES", "Commit", "Engine", "Relation", "open_engine"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-SMALL_BYTES = 1 << 20
+SMALL_BYTES = 64 << 20
 """Up to so many staged bytes are written by the driver itself, which takes no job of Spark's."""
 
 FILE_BYTES = 128 << 20

@@ -12,24 +12,42 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
 from lakehouse.config import EngineConfig
 from lakehouse.engines import Engine, open_engine
+from lakehouse.engines.driver import DriverFirstEngine
 from lakehouse.errors import ConfigError, IngestError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 MARKED = pa.schema([("number", pa.int64()), ("batch", pa.int64())])
 NUMBERS = pa.table({"number": pa.array(range(100), pa.int64())})
 
 
-@pytest.fixture(params=["embedded", pytest.param("spark", marks=pytest.mark.spark)])
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("spark", marks=pytest.mark.spark),
+        pytest.param("driver", marks=pytest.mark.spark),
+        pytest.param("crossing", marks=pytest.mark.spark),
+    ]
+)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """Either engine."""
-    if request.param == "spark":
+    """Either engine; Spark's alone, with small relations on the driver, and with the border amid those of a test."""
+    scratch = tmp_path / "scratch"
+    if request.param == "embedded":
+        opened = open_engine("embedded", config=EngineConfig(workers=2), scratch=scratch)
+    else:
         request.getfixturevalue("spark")
-    opened = open_engine(request.param, config=EngineConfig(workers=2), scratch=tmp_path / "scratch")
+        config = EngineConfig(workers=2, driver_mb=0 if request.param == "spark" else 64)
+        opened = open_engine("spark", config=config, scratch=scratch)
+    if isinstance(opened, DriverFirstEngine) and request.param == "crossing":
+        opened._limit = NUMBERS.nbytes
     yield opened
     opened.close()
 
@@ -159,3 +177,23 @@ def test_idle_workers_end_with_a_killed_parent() -> None:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(victim.pid, signal.SIGKILL)
+
+
+@pytest.mark.spark
+def test_small_relations_start_no_job_and_large_ones_do(spark: SparkSession, tmp_path: Path) -> None:
+    tracker = spark.sparkContext.statusTracker()
+    config = EngineConfig(workers=1, driver_mb=1)
+    engine = open_engine("spark", config=config, scratch=tmp_path / "scratch")
+    before = len(tracker.getJobIdsForGroup())
+    small = engine.stage(engine.sql("select number + 1 as number from t", {"t": engine.from_arrow(NUMBERS)}, {}))
+    assert engine.arrow(small)["number"].to_pylist() == list(range(1, 101))
+    assert len(tracker.getJobIdsForGroup()) == before
+
+    large = engine.from_arrow(pa.table({"number": pa.array(range(200_000), pa.int64())}))
+    joined = engine.stage(engine.sql("select l.number from large l join small using (number)",
+                                     {"large": large, "small": small}, {}))
+    assert len(tracker.getJobIdsForGroup()) > before
+    after = len(tracker.getJobIdsForGroup())
+    assert sorted(engine.arrow(engine.stage(joined))["number"].to_pylist()) == list(range(1, 101))
+    assert len(tracker.getJobIdsForGroup()) == after  # few rows came out: they are on the driver again
+    engine.close()

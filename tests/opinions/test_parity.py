@@ -103,19 +103,21 @@ def test_both_engines_and_a_mix_of_them_write_equal_rows(spark, landed, tmp_path
     files = tmp_path / "files"
     files.mkdir()
     # Between them the mixed lakes take every step on Spark once.
-    for name, engines in (("embedded", "e"), ("embedded first", "es"), ("spark first", "se")):
+    for name, engines in (("embedded", "e"), ("embedded first", "es"), ("spark first", "se"), ("driver", "d")):
         root = tmp_path / name
         shutil.copytree(landed, root)
         for place, engine in enumerate(engines):
             part = slice(None) if len(engines) == 1 else (slice(0, 3), slice(3, None))[place]
-            config = load_config(overrides=[f'lake.root="{root}"', *SETTINGS], environ={})
+            driver = f"engine.driver_mb={64 if engine == 'd' else 0}"
+            config = load_config(overrides=[f'lake.root="{root}"', *SETTINGS, driver], environ={})
             clock = Clock()
             clock.forward(days=1 + place)
-            with open_lake(config, engine={"e": "embedded", "s": "spark"}[engine], clock=clock, create=True) as lake:
+            with open_lake(config, engine="embedded" if engine == "e" else "spark", clock=clock) as lake:
                 tell_everything(lake, files, part=part)
                 found[name] = contents(lake)
     assert found["embedded first"] == found["embedded"]
     assert found["spark first"] == found["embedded"]
+    assert found["driver"] == found["embedded"]
     with small_lake(tmp_path / "spark first", *SETTINGS) as lake:
         rows = fetch(lake, "select label, votes from current_opinions where value_kind = 'label' order by label, votes")
     assert [(row["label"], row["votes"]) for row in rows] == [
@@ -130,7 +132,8 @@ def test_both_engines_match_names_that_are_near_and_turn_boxes_alike(spark, land
         root = tmp_path / engine
         shutil.copytree(landed, root)
         with open_lake(
-            load_config(overrides=[f'lake.root="{root}"', *SETTINGS], environ={}), engine=engine, clock=Clock()
+            load_config(overrides=[f'lake.root="{root}"', *SETTINGS, "engine.driver_mb=0"], environ={}),
+            engine=engine, clock=Clock(),
         ) as lake:
             told[engine] = tell_boxes(lake, tmp_path)
             held[engine] = contents(lake)

@@ -26,6 +26,7 @@ PLANS = {
     "spark alone": dict.fromkeys(STEPS, "spark"),
     "embedded first": alternating("embedded"),
     "spark first": alternating("spark"),
+    "driver alone": dict.fromkeys(STEPS, "driver"),
 }
 
 

@@ -118,9 +118,12 @@ STEPS: Mapping[str, Callable[[Lake, World], Receipt]] = {
 
 @contextmanager
 def opened(root: Path, engine: str) -> Iterator[Lake]:
-    """A lake whose clock stands still."""
-    config = load_config(overrides=[f'lake.root="{root}"', "engine.workers=2"], environ={})
-    with open_lake(config, engine=engine, clock=Clock(NOW), create=True) as lake:
+    """A lake whose clock stands still, on `embedded`, `spark` alone, or Spark with small relations on the `driver`."""
+    driver_mb = 64 if engine == "driver" else 0
+    settings = [f'lake.root="{root}"', "engine.workers=2", f"engine.driver_mb={driver_mb}"]
+    config = load_config(overrides=settings, environ={})
+    name = "spark" if engine == "driver" else engine
+    with open_lake(config, engine=name, clock=Clock(NOW), create=True) as lake:
         yield lake
 
 
