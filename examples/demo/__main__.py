@@ -4,8 +4,9 @@
     python -m examples.demo --data ../photos             your folder: ImageFolder, images + CSV of opinions, Pascal VOC
     python -m examples.demo --engine embedded            without Spark; spark: with Spark only
 
-With Java 17 and pyspark every step first runs as a spark-submit job into one lake, then in this process on the
-embedded engine into a second one, and the two must agree. A second run finds nothing to do, and says so.
+Every step runs in this process on the embedded engine, up to the model and its report. With Java 17 and pyspark they
+then run as one spark-submit job into a second lake, and the two must agree. A second run finds nothing to do, and says
+so.
 
 Exit code 0: done, and the model passed its gates; 3: it did not; 1: something went wrong.
 """
@@ -55,10 +56,10 @@ def _demo(args: argparse.Namespace) -> int:
     if missing is not None and args.engine is not None:
         raise EnvironmentProblemError(missing)
     if missing is not None:
-        say(f"Left out the run as spark-submit jobs: {missing}")
+        say(f"Left out the run on Spark: {missing}")
     engine = args.engine or ("embedded" if missing else "both")
     lakes = {"embedded": {"embedded": lake}, "spark": {"spark": spark_lake}}
-    return run_demo(plan, lakes.get(engine, lakes["spark"] | lakes["embedded"]), started=started)
+    return run_demo(plan, lakes.get(engine, lakes["embedded"] | lakes["spark"]), started=started)
 
 
 def _plan(args: argparse.Namespace) -> Plan:

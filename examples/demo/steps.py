@@ -1,12 +1,15 @@
-"""The steps of the demo, on either engine: as spark-submit jobs, or in this process."""
+"""The steps of the demo, on either engine: in this process, or as one spark-submit job."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import subprocess
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,13 +18,11 @@ from lakehouse.config import Config, LakeConfig, load_config
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.opening import open_lake
 from lakehouse.spark.java import find_java
+from lakehouse.steps.progress import progress
 from lakehouse.steps.receipts import Receipt, from_json
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = ROOT / "spark-submit.sh"
-
-STEPS = ("land", "entities", "dimensions", "opinions", "build", "materialise")
-TAKE_PIPELINE = ("land", "opinions", "build", "materialise")
 
 LOG_LINES_SHOWN = 15
 
@@ -29,7 +30,7 @@ Say = Callable[[Receipt], None]
 
 
 def why_no_spark() -> str | None:
-    """Return why the steps cannot run as spark-submit jobs here; None if they can."""
+    """Return why the steps cannot run as a spark-submit job here; None if they can."""
     if find_spec("pyspark") is None or find_spec("delta") is None:
         return "pyspark and delta-spark are not installed; run: pip install 'petrel-lakehouse[spark]'"
     try:
@@ -52,18 +53,17 @@ def run_embedded(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
 
 
 def run_spark(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
-    """Run every step as a job of its own through spark-submit.sh and return the receipts.
+    """Run every step in one job through spark-submit.sh, one session for all, and return the receipts.
 
-    What a job writes to stderr (Spark's log) goes to `logs/<step>.log` in the folder of the demo.
+    What the job writes to stderr (Spark's log) goes to `logs/spark.log` in the folder of the demo.
 
     Raises:
-        EnvironmentProblemError: If a job fails; the message shows the end of its log.
+        EnvironmentProblemError: If the job fails; the message shows the end of its log.
     """
     receipts = []
-    for step in STEPS:
-        for receipt in _submitted(plan, lake_folder, step):
-            say(receipt)
-            receipts.append(receipt)
+    for receipt in _submitted(plan, lake_folder):
+        say(receipt)
+        receipts.append(receipt)
     return receipts
 
 
@@ -72,23 +72,18 @@ def config_for(lake_folder: Path) -> Config:
     return dataclasses.replace(load_config(), lake=LakeConfig(root=str(lake_folder)))
 
 
-def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
+def _submitted(plan: Plan, lake_folder: Path) -> Iterator[Receipt]:
     # Absolute: a job's working directory is Spark's affair.
-    command = [str(SUBMIT), str(ROOT / "jobs" / f"{step}.py"), "--lake", str(lake_folder.absolute())]
-    command += ["--engine", "spark", "--json"]
-    if step in TAKE_PIPELINE:
-        command += ["--pipeline", str(plan.pipeline.absolute())]
-    log = plan.home / "logs" / f"{step}.log"
+    command = [str(SUBMIT), str(ROOT / "jobs" / "run.py"), "--lake", str(lake_folder.absolute())]
+    command += ["--engine", "spark", "--json", "--pipeline", str(plan.pipeline.absolute())]
+    log = plan.home / "logs" / "spark.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("w", encoding="utf-8") as stderr,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         try:
-            for line in process.stdout or ():
-                # Spark and its Ivy write to stdout too; a receipt is one line of JSON.
-                if line.startswith("{"):
-                    yield from_json(line)
+            yield from _receipts(process.stdout or ())
             code = process.wait()
         except BaseException:
             process.terminate()
@@ -97,6 +92,36 @@ def _submitted(plan: Plan, lake_folder: Path, step: str) -> Iterator[Receipt]:
         with log.open(encoding="utf-8", errors="replace") as stream:
             end = "".join(deque(stream, LOG_LINES_SHOWN))
         raise EnvironmentProblemError(
-            f"spark-submit.sh jobs/{step}.py ended with exit code {code}; its log is {log} and ends with:\n{end}"
+            f"spark-submit.sh jobs/run.py ended with exit code {code}; its log is {log} and ends with:\n{end}"
             "To go on without Spark: python -m examples.demo --engine embedded"
         )
+
+
+def _receipts(lines: Iterable[str]) -> Iterator[Receipt]:
+    """Give the receipts as the job says them, and show a person at a terminal that it is at work until then."""
+    # Spark and its Ivy write to stdout too; a receipt is one line of JSON.
+    said = (line for line in lines if line.startswith("{"))
+    for number in itertools.count(1):
+        with _seconds_shown("start Spark, step 1" if number == 1 else f"step {number}"):
+            line = next(said, None)
+        if line is None:
+            return
+        yield from_json(line)
+
+
+@contextmanager
+def _seconds_shown(label: str) -> Iterator[None]:
+    ended = threading.Event()
+    with progress(label, total=None, unit="s") as advance:
+
+        def tick() -> None:
+            while not ended.wait(1.0):
+                advance(1)
+
+        ticking = threading.Thread(target=tick, daemon=True)
+        ticking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            ticking.join()

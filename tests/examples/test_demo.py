@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.demo import flow
 from examples.demo.card import Settings, find_card, key_of
 from examples.demo.flow import run_demo, say_agreement
 from examples.demo.plan import Plan
@@ -68,11 +70,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(plan, home / "lake", run(plan), run(plan))
 
 
-def run(plan: Plan) -> Run:
+def run(plan: Plan, **others: Path) -> Run:
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", _Lines(said.append))
-        code = run_demo(plan, {"embedded": plan.home / "lake"}, started=time.monotonic())
+        code = run_demo(plan, {"embedded": plan.home / "lake"} | others, started=time.monotonic())
     return Run(code, "".join(said))
 
 
@@ -178,6 +180,19 @@ def test_gates_that_all_hold_are_the_exit_code_0(demo: Demo) -> None:
     again = run(dataclasses.replace(demo.plan, gates=GATES[:1]))
     assert again.code == 0
     assert "Nothing was new" not in again.text
+
+
+def test_the_report_comes_before_the_second_engine_which_must_agree(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(flow.RUNNERS, "spark", flow.run_embedded)
+    other = Path(shutil.copytree(demo.lake, tmp_path / "other"))
+    text = run(demo.plan, spark=other).text
+    said = ["embedded engine", "on the test split", "Wall time", f"spark engine, lake {other}", "The engines agree",
+            "0 new rows in every table of 2 lakes", "Wall time of all engines"]  # fmt: skip
+    places = [text.find(each) for each in said]
+    assert -1 not in places
+    assert places == sorted(places)
 
 
 def test_engines_that_built_different_datasets_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:

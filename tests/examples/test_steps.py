@@ -1,7 +1,8 @@
-"""Steps as spark-submit jobs: their arguments, receipts and failures. A script stands in for spark-submit.sh."""
+"""Steps as a spark-submit job: its arguments, receipts and failures. A script stands in for spark-submit.sh."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,13 @@ echo "$@" >> {calls}
 echo ":: loading settings ::"
 echo '{receipt}'
 echo "WARN: something" >&2
+echo '{receipt}'
 """
 
 BADLY = """#!/bin/sh
-case "$1" in */entities.py) echo "no jars for you" >&2; exit 7 ;; esac
 echo '{receipt}'
+echo "no jars for you" >&2
+exit 7
 """
 
 
@@ -42,25 +45,22 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Pa
     return calls
 
 
-def test_every_step_is_submitted_in_order_and_says_its_receipt(
+def test_all_steps_are_one_job_that_says_its_receipts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan
 ) -> None:
     calls = stand_in(tmp_path, monkeypatch, WELL)
     said: list[Receipt] = []
     receipts = steps.run_spark(plan, tmp_path / "a lake", say=said.append)
-    lines = calls.read_text(encoding="utf-8").splitlines()
-    assert [Path(line.split()[0]).stem for line in lines] == list(steps.STEPS)
-    assert all(f"--lake {tmp_path}/a lake --engine spark --json" in line for line in lines)
-    with_pipeline = [Path(line.split()[0]).stem for line in lines if f"--pipeline {plan.pipeline}" in line]
-    assert with_pipeline == ["land", "opinions", "build", "materialise"]
+    (line,) = calls.read_text(encoding="utf-8").splitlines()
+    assert line == f"{steps.ROOT}/jobs/run.py --lake {tmp_path}/a lake --engine spark --json --pipeline {plan.pipeline}"
     assert said == receipts
-    assert [receipt.counts for receipt in receipts] == [{"seen": 3}] * len(steps.STEPS)
+    assert [receipt.counts for receipt in receipts] == [{"seen": 3}] * 2
 
 
-def test_the_log_of_a_job_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
+def test_the_log_of_the_job_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan) -> None:
     stand_in(tmp_path, monkeypatch, WELL)
     steps.run_spark(plan, tmp_path / "lake", say=lambda _: None)
-    assert (plan.home / "logs/build.log").read_text(encoding="utf-8") == "WARN: something\n"
+    assert (plan.home / "logs/spark.log").read_text(encoding="utf-8") == "WARN: something\n"
 
 
 def test_a_job_that_fails_stops_the_run_and_shows_the_end_of_its_log(
@@ -68,9 +68,17 @@ def test_a_job_that_fails_stops_the_run_and_shows_the_end_of_its_log(
 ) -> None:
     stand_in(tmp_path, monkeypatch, BADLY)
     said: list[Receipt] = []
-    with pytest.raises(EnvironmentProblemError, match=r"(?s)jobs/entities.py ended with exit code 7.*no jars for you"):
+    with pytest.raises(EnvironmentProblemError, match=r"(?s)jobs/run.py ended with exit code 7.*no jars for you"):
         steps.run_spark(plan, tmp_path / "lake", say=said.append)
     assert len(said) == 1
+
+
+def test_a_terminal_shows_for_how_long_a_step_is_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+        with steps._seconds_shown("step 2"):
+            time.sleep(1.2)
+    assert "step 2: 1 s" in capsys.readouterr().err
 
 
 def test_without_pyspark_there_is_one_line_on_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
