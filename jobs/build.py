@@ -10,13 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from jobs.pipeline import load_pipeline
-from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import load_recipe
-from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run the step."""
+    from jobs.pipeline import load_pipeline
+    from lakehouse.datasets.build import build
+    from lakehouse.datasets.recipe import load_recipe
+
     recipes = load_pipeline(args.pipeline).recipes if args.pipeline else (load_recipe(args.recipe),)
     for recipe in recipes:
         yield build(lake, recipe)

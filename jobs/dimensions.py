@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from lakehouse.dimensions.step import dimensions
-from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
+    from lakehouse.dimensions.step import dimensions
+
     return dimensions(lake)
 
 

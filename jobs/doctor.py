@@ -11,12 +11,15 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import EXIT_ERROR, main_of
 from jobs.output import say_json, say_table
 from lakehouse.config import Config
-from lakehouse.doctor import Check, examine
 from lakehouse.place import lake_root
+
+if TYPE_CHECKING:
+    from lakehouse.doctor import Check
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    from lakehouse.doctor import examine
+
     checks = examine(lake_root(config.lake.root))
     if args.json:
         say_json({"checks": [dataclasses.asdict(each) for each in checks]})

@@ -15,14 +15,15 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from lakehouse.datasets.find import find_dataset
 from lakehouse.errors import ConfigError
-from lakehouse.evaluation.evaluate import check_request, evaluate
-from lakehouse.evaluation.gates import Gate
-from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.evaluation.gates import Gate
+    from lakehouse.lake import Lake
 
 GATE = re.compile(
     r"\s*(?P<metric>\w+)\s*(?P<operator>>=|<=)\s*(?P<threshold>(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?:@\s*(?P<slice>.+?)\s*)?"
@@ -43,11 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse slices and gates that cannot be, before any work."""
+    from lakehouse.evaluation.evaluate import check_request
+
     check_request(args.slice, _gates(args))
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
+    from lakehouse.datasets.find import find_dataset
+    from lakehouse.evaluation.evaluate import evaluate
+
     return evaluate(
         lake,
         dataset_id=find_dataset(lake, args.dataset).dataset_id,
@@ -69,6 +75,8 @@ def parse_gate(text: str, *, min_support: int) -> Gate:
     Raises:
         ConfigError: If the text has another form.
     """
+    from lakehouse.evaluation.gates import Gate
+
     found = GATE.fullmatch(text)
     if found is None:
         raise ConfigError(f"--gate {text}: expected METRIC>=VALUE or METRIC<=VALUE, then @SLICE if not over all")

@@ -16,9 +16,7 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from jobs.output import say, say_json
 from lakehouse.config import Config
-from lakehouse.opening import open_lake
 from lakehouse.place import is_lake, lake_root
-from schemas.tables import TABLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    from lakehouse.opening import open_lake
+    from schemas.tables import TABLES
+
     root = lake_root(config.lake.root)
     new = not is_lake(root)
     with open_lake(config, create=True):

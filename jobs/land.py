@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
-from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import MODES, Source, check_folder
-from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 MAKES_LAKE = True
 """The first step of all: a lake that is missing is made."""
@@ -47,12 +48,16 @@ def check(args: argparse.Namespace) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Land one folder, or the sources of a pipeline."""
+    from lakehouse.ingestion.land import land
+
     for source in _sources(args):
         yield land(lake, source)
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
     if args.pipeline:
+        from jobs.pipeline import chosen, load_pipeline
+
         return chosen(args.pipeline, load_pipeline(args.pipeline).sources, args.source, kind="source")
     if not (args.source and args.folder):
         raise ConfigError("give --source NAME and --folder FOLDER, or --pipeline FILE")

@@ -36,19 +36,17 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of, pairs
-from jobs.pipeline import chosen, load_pipeline
 from lakehouse.errors import ConfigError
-from lakehouse.lake import Lake
 from lakehouse.opinions.formats import FORMATS
-from lakehouse.opinions.formats.options import option_values
-from lakehouse.opinions.matching.subjects import MATCHES
-from lakehouse.opinions.reading.guess import guess_source
-from lakehouse.opinions.reading.guess_format import guess_format
-from lakehouse.opinions.reading.source import REPEATS, option_types
-from lakehouse.opinions.step import OpinionSource, import_all, resolve_parked
+from lakehouse.opinions.words import MATCHES, REPEATS
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
+    from lakehouse.opinions.reading.source import OpinionSource
 
 TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repeat", "valid_time", "system", "project")
 """Arguments that go to the source as they are."""
@@ -90,11 +88,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Import one set of annotations, those of a pipeline, or what had been parked."""
+    from lakehouse.opinions.step import import_all, resolve_parked
+
     yield from import_all(lake, [] if args.resolve else _sources(lake, args))
     yield resolve_parked(lake)
 
 
 def _sources(lake: Lake, args: argparse.Namespace) -> Sequence[OpinionSource]:
+    from jobs.pipeline import chosen, load_pipeline
+    from lakehouse.opinions.formats.options import option_values
+    from lakehouse.opinions.reading.guess import guess_source
+    from lakehouse.opinions.reading.guess_format import guess_format
+    from lakehouse.opinions.reading.source import option_types
+
     if args.pipeline:
         return chosen(args.pipeline, load_pipeline(args.pipeline).opinions, args.name, kind="opinions")
     if not args.path:

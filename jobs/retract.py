@@ -15,14 +15,15 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json
 from lakehouse.errors import ConfigError
-from lakehouse.lake import Lake
-from lakehouse.opinions.imports import find_imports, imports_of
-from lakehouse.opinions.retract import retract_import
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Take one import back, or show them all."""
+    from lakehouse.opinions.imports import find_imports, imports_of
+    from lakehouse.opinions.retract import retract_import
+
     if args.list:
         for each in imports_of(lake):
             if args.json:

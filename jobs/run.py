@@ -11,18 +11,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from jobs.materialise import materialise
-from jobs.pipeline import load_pipeline
-from lakehouse.datasets.build import build
-from lakehouse.dimensions.step import dimensions
-from lakehouse.ingestion.entities import entities
-from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import check_folder
-from lakehouse.lake import Lake
-from lakehouse.opinions.step import import_all, resolve_parked
 from lakehouse.steps.receipts import Receipt
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 MAKES_LAKE = True
 """It begins by landing: a lake that is missing is made."""
@@ -35,12 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse what cannot be landed before a lake is made for it."""
+    from jobs.pipeline import load_pipeline
+    from lakehouse.ingestion.source import check_folder
+
     for source in load_pipeline(args.pipeline).sources:
         check_folder(source)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run every step, in order; yields the receipt of each."""
+    from jobs.materialise import materialise
+    from jobs.pipeline import load_pipeline
+    from lakehouse.datasets.build import build
+    from lakehouse.dimensions.step import dimensions
+    from lakehouse.ingestion.entities import entities
+    from lakehouse.ingestion.land import land
+    from lakehouse.opinions.step import import_all, resolve_parked
+
     pipeline = load_pipeline(args.pipeline)
     for source in pipeline.sources:
         yield land(lake, source)

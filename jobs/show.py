@@ -14,12 +14,14 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
-from lakehouse.opening import open_lake
-from lakehouse.showing import Row, Shown, show
+
+if TYPE_CHECKING:
+    from lakehouse.showing import Row, Shown
 
 VALUES = ("label", "labels", "number", "text", "ranking")
 
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    from lakehouse.opening import open_lake
+    from lakehouse.showing import show
+
     # A few questions: no other process is worth starting for them.
     alone = dataclasses.replace(config, engine=dataclasses.replace(config.engine, workers=1))
     with open_lake(alone) as lake:

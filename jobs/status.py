@@ -10,13 +10,16 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
 from lakehouse.place import lake_root
-from lakehouse.status import TableStatus, published, table_status
 from lakehouse.steps.receipts import Receipt, last
+
+if TYPE_CHECKING:
+    from lakehouse.status import TableStatus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    from lakehouse.status import published, table_status
+
     root = lake_root(config.lake.root)
     tables, folders, runs = table_status(root), published(root), last(root / "_runs", limit=args.runs)
     if args.json:

@@ -16,20 +16,17 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.common import EXIT_ERROR, main_of
 from jobs.output import say, say_json
 from lakehouse.config import Config
 from lakehouse.errors import TableError, printable
-from lakehouse.lake import Lake
-from lakehouse.query import fetch
 from lakehouse.steps.progress import progress
 from lakehouse.verification.damage import Checked, Damage
-from lakehouse.verification.lake import looking
-from lakehouse.verification.lake import verify as verify_lake
-from loaders import damages, read_dataset
-from schemas.tables import MATERIALISATIONS
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 Row = dict[str, Any]
 
@@ -48,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    from lakehouse.verification.lake import looking
+
     checked, damaged = Checked(), 0
     with looking(config) as lake:
         for damage in verify(lake, dataset=args.dataset, deep=args.deep, checked=checked):
@@ -74,6 +73,8 @@ def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> 
     Raises:
         RecipeError: If there is no such dataset.
     """
+    from lakehouse.verification.lake import verify as verify_lake
+
     yield from verify_lake(lake, dataset=dataset, deep=deep, checked=checked)
     stated, unread = _stated(lake)
     if unread is not None:
@@ -92,6 +93,9 @@ def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> 
 
 def _stated(lake: Lake) -> tuple[dict[str, Row], Damage | None]:
     """Return dataset id -> what was recorded of its publication; with a damage if that cannot be read."""
+    from lakehouse.query import fetch
+    from schemas.tables import MATERIALISATIONS
+
     try:
         return {row["dataset_id"]: row for row in fetch(lake, PUBLISHED)}, None
     except TableError as error:
@@ -99,6 +103,8 @@ def _stated(lake: Lake) -> tuple[dict[str, Row], Damage | None]:
 
 
 def _in_folder(lake: Lake, folder: Path, stated: Row | None, *, deep: bool) -> Iterator[Damage]:
+    from loaders import damages, read_dataset
+
     name = f"{folder.parent.name}/{folder.name}"
     mend = AGAIN.format(folder=folder, root=shlex.quote(str(lake.root)), dataset_id=folder.name)
     try:

@@ -11,12 +11,14 @@ import json
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
 from lakehouse.steps.receipts import write_whole
 from schemas.canonical import content_id
-from schemas.model import Table
-from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    from schemas.model import Table
 
 MARKER = "_lake.json"
 FORMAT = 1
@@ -68,7 +70,7 @@ def require_lake(root: Path) -> None:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TableError(f"{root / MARKER}: cannot be read ({error}); put it back from a copy of the lake") from error
-    today = {table.name: _definition(table) for table in TABLES}
+    today = _definitions()
     others = sorted(name for name in today.keys() | defined.keys() if today.get(name) != defined.get(name))
     if others or made.get("format") != FORMAT:
         raise TableError(
@@ -98,7 +100,7 @@ def check_place(root: Path) -> None:
 
 def keep_marker(root: Path) -> None:
     """Write `_lake.json`: from now on the folder is a lake."""
-    made = {"format": FORMAT, "tables": {table.name: _definition(table) for table in TABLES}}
+    made = {"format": FORMAT, "tables": _definitions()}
     write_whole(root / MARKER, json.dumps(made, indent=1) + "\n")
 
 
@@ -134,6 +136,12 @@ def _found_instead(root: Path) -> str:
     if {"tables", "_runs"} <= names:
         return f"the folder has tables and no {MARKER}, as lakes of earlier versions"
     return "the lake was not finished" if "_tmp" in names and names <= UNFINISHED else "the folder holds other things"
+
+
+def _definitions() -> dict[str, str]:
+    from schemas.tables import TABLES
+
+    return {table.name: _definition(table) for table in TABLES}
 
 
 def _definition(table: Table) -> str:

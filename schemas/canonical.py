@@ -13,8 +13,10 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from schemas.model import Table
+if TYPE_CHECKING:
+    from schemas.model import Table
 
 BUCKET_BITS = 52
 """Buckets are integers in [0, 2**52): 13 hex digits, exact in a double and in a 64-bit integer."""

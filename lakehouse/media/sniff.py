@@ -6,8 +6,6 @@ import mmap
 import re
 from typing import TypeAlias
 
-from loaders.decoding.verdict import format_of
-
 Data: TypeAlias = bytes | mmap.mmap
 """A whole file, in memory or mapped."""
 
@@ -116,6 +114,9 @@ def sniff(data: Data) -> str | None:
 
     Only the container is named: that the rest fits is for the decoder to say.
     """
+    # Here, for what only asks what names claim does not need the decoders.
+    from loaders.decoding.verdict import format_of
+
     head = bytes(data[:HEAD_BYTES])
     picture = format_of(head)
     if picture is not None:

@@ -166,7 +166,7 @@ def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch, capsys):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
 
     assert main(["init", "--lake", str(tmp_path / "lake")]) == 0
-    monkeypatch.setattr("jobs.entities.entities", full)
+    monkeypatch.setattr("lakehouse.ingestion.entities.entities", full)
     assert main(["entities", "--lake", str(tmp_path / "lake")]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1

@@ -17,15 +17,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import pyarrow as pa
-
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value, most_probable
 from lakehouse.opinions.reading.strict_json import clean_texts, strict_loads
-from schemas.opinions import REGION
 
 MAX_LINE_BYTES = 1 << 20
 VALUES = ("label", "labels", "number", "text", "bool", "regions", "spans", "ranking")
@@ -214,6 +211,10 @@ def _value(fields: Mapping[str, object]) -> tuple[str, Value]:
 
 
 def _region(value: object) -> Region:
+    import pyarrow as pa
+
+    from schemas.opinions import REGION
+
     record = {name: item for name, item in _typed(value, dict, "region").items() if item is not None}
     for name in record:
         if REGION.get_field_index(name) < 0:

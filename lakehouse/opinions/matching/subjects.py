@@ -19,7 +19,6 @@ from lakehouse.ingestion.listing import plain_path
 from lakehouse.media.sniff import claimed
 from schemas.canonical import canonical_json
 
-MATCHES = ("auto", "path", "name", "stem", "sha256", "uri")
 MEDIA = ("image/", "audio/", "video/")
 _FOLD = {upper: lower for upper, lower in zip(map(ord, string.ascii_uppercase), string.ascii_lowercase, strict=True)}
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")

@@ -12,14 +12,13 @@ from typing import Any
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats import format_named, format_options
-from lakehouse.opinions.matching.subjects import MATCHES, SubjectRule
+from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.questions import Question
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.label_text import MISSING
+from lakehouse.opinions.words import MATCHES, REPEATS
 from lakehouse.typed import fill
 from schemas.opinions import VALUE_COLUMNS
-
-REPEATS = ("", "event", "duplicate", "votes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
