@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -61,6 +62,48 @@ def test_set_up_without_a_fitting_python_says_what_to_run(python: str, message: 
 
     assert done.returncode == 1
     assert done.stderr == f"set-up: {message}; run: make setup PYTHON=/path/to/python3.11\n"
+
+
+STAND_IN = """#!/bin/sh
+echo "${0##*/} $*" >>calls
+case "$*" in
+*version_info\\[:3\\]* | *join*) echo 3.11.7 ;;
+*"-m venv .venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+*"pip install"*.venv/uv.lock) [ -e no-uv ] && exit 1; cp "$0" .venv/bin/uv ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("there_is_uv", [True, False])
+def test_set_up_has_pip_fetch_the_locked_uv_which_does_the_rest(there_is_uv: bool, tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    for name in (".ci/setup", "requirements.lock"):
+        shutil.copy(REPOSITORY / name, tmp_path / name)
+    python = tmp_path / "python3"
+    python.write_text(STAND_IN)
+    python.chmod(0o755)
+    if not there_is_uv:
+        (tmp_path / "no-uv").touch()
+
+    tools = tmp_path / "tools"  # no uv among them, whatever this machine has
+    tools.mkdir()
+    for tool in ("sh", "awk", "cp", "date", "dirname", "mkdir", "rm"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
+
+    environment = {"PATH": str(tools), "PYTHON": str(python)}
+    done = subprocess.run([".ci/setup"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    installs = [line for line in (tmp_path / "calls").read_text().splitlines() if "pip install" in line]
+    by_pip = "python -m pip install --quiet --disable-pip-version-check"
+    rest = "uv pip install --quiet" if there_is_uv else by_pip
+    assert installs == [
+        f"{by_pip} --require-hashes -r .venv/uv.lock",
+        f"{rest} --require-hashes -r requirements.lock",
+        f"{rest} --no-deps --no-build-isolation --editable .",
+    ]
+    assert ("pip found no uv for this machine" in done.stderr) != there_is_uv
+    locked = (tmp_path / ".venv" / "uv.lock").read_text()
+    assert re.fullmatch(r"uv==[0-9.]+ \\\n(    --hash=sha256:[0-9a-f]{64}( \\)?\n)+", locked)
 
 
 @pytest.mark.parametrize("script", ["spark-submit.sh", ".ci/run", ".ci/setup", ".ci/lock"])
