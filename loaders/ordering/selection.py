@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from loaders.format.fields import Field
 from loaders.ordering import sequences
 from loaders.ordering.bounds import Bounds
 from loaders.ordering.filters import Filter, Mask, parse_filter
+from loaders.ordering.sequences import Spread
 from schemas.canonical import canonical_json, sha256_text
 
 Ints = npt.NDArray[np.int64]
@@ -27,12 +28,6 @@ class Rows(Protocol):
     def rows(self) -> Ints:
         """Return the rows of each sample within the row group; shape (samples, length)."""
         ...
-
-
-class Spread(Protocol):
-    """`map`, or the `map` of an executor: results in order."""
-
-    def __call__(self, function: Callable[[int], Any], groups: Iterable[int], /) -> Iterable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import collections.abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,18 @@ from loaders.errors import FormatError
 from loaders.format.fields import Field, arrow_schema
 from loaders.ordering.filters import Mask, scalar_field
 
-if TYPE_CHECKING:
-    from loaders.ordering.selection import Spread
-
+T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 
 _DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class Spread(Protocol):
+    """`map`, or the `map` of an executor: results in order."""
+
+    def __call__(self, function: Callable[[int], T], groups: Iterable[int], /) -> Iterable[T]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
