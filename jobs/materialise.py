@@ -20,6 +20,7 @@ from jobs.picture_size import common_size
 from jobs.pipeline import load_pipeline
 from jobs.published import is_whole, note_whole
 from jobs.samples import IMAGE, LAYOUT, of_one_size, sample_table
+from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
@@ -29,7 +30,6 @@ from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.locks import writer_lock
 from lakehouse.tables.read import pin_heads
-from lakehouse.verification.counts import check_members
 from loaders import (
     RECEIPT_SCHEMA,
     DatasetPlan,

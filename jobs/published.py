@@ -6,7 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
-from lakehouse.steps.receipts import write_whole
+from lakehouse.files import write_whole
 from lakehouse.verification.entries import Stamp, stamp_of
 from lakehouse.verification.places import notes_folder
 from loaders import CorruptionError, damages

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.common import EXIT_ERROR, main_of
 from jobs.output import say, say_json
+from lakehouse.audit.damage import Checked, Damage
 from lakehouse.config import Config
 from lakehouse.errors import TableError, printable
-from lakehouse.steps.progress import progress
-from lakehouse.verification.damage import Checked, Damage
+from lakehouse.progress import progress
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    from lakehouse.verification.lake import looking
+    from lakehouse.audit.verify import looking
 
     checked, damaged = Checked(), 0
     with looking(config) as lake:
@@ -73,7 +73,7 @@ def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> 
     Raises:
         RecipeError: If there is no such dataset.
     """
-    from lakehouse.verification.lake import verify as verify_lake
+    from lakehouse.audit.verify import verify as verify_lake
 
     yield from verify_lake(lake, dataset=dataset, deep=deep, checked=checked)
     stated, unread = _stated(lake)

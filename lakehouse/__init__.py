@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakehouse.audit.verify import verify
     from lakehouse.config import Config, load_config
     from lakehouse.datasets.build import build
     from lakehouse.datasets.find import find_dataset
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
     from lakehouse.steps.receipts import Receipt
-    from lakehouse.verification.lake import verify
 
 _HOMES = {
     "Config": "lakehouse.config",
@@ -62,7 +62,7 @@ _HOMES = {
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",
-    "verify": "lakehouse.verification.lake",
+    "verify": "lakehouse.audit.verify",
 }
 
 _COMMANDS = ("dimensions", "opinions")

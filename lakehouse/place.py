@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
-from lakehouse.steps.receipts import write_whole
+from lakehouse.files import write_whole
 from schemas.canonical import content_id
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse.engines import Relation
+from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
-from lakehouse.sql.dialect import table_names
 from lakehouse.sql.views import view_texts
 from lakehouse.tables.read import check_columns, head, table_path, whole
 from schemas.tables import BY_NAME

@@ -10,9 +10,9 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.errors import TableError, one_line
 from lakehouse.place import require_lake
-from lakehouse.tables.digest import commit_record, digest_from_metadata
 from lakehouse.tables.read import open_table
 from lakehouse.verification.entries import MEND
+from lakehouse.verification.facts import commit_record, digest_from_metadata
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_log
 from schemas.tables import TABLES

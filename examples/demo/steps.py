@@ -17,8 +17,8 @@ from examples.demo.plan import Plan
 from lakehouse.config import Config, LakeConfig, load_config
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.opening import open_lake
+from lakehouse.progress import progress
 from lakehouse.spark.java import find_java
-from lakehouse.steps.progress import progress
 from lakehouse.steps.receipts import Receipt, from_json
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from examples.demo.card import PREDICTIONS, WEIGHTS, Card, Settings, key_of, nex
 from examples.demo.model import SmallCnn, as_input, save_weights
 from examples.demo.pixels import input_form, squares
 from lakehouse.opinions.reading.answer import most_probable
-from lakehouse.steps.progress import progress
+from lakehouse.progress import progress
 from loaders import FormatError, Manifest, ReadOptions, Shuffle, make_reader, read_dataset, read_manifest
 from loaders.torch import tensors
 

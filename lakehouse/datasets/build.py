@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.classes import classes_of
+from lakehouse.datasets.counts import check_batches, check_members, lost_members
 from lakehouse.datasets.empty import why_empty
 from lakehouse.datasets.groups import LeakGroups, leak_groups
 from lakehouse.datasets.labels import heard_opinions, tally
@@ -33,7 +34,6 @@ from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.insert import finish_row, insert, insert_rows
 from lakehouse.tables.read import pin_heads
-from lakehouse.verification.counts import check_batches, check_members, lost_members
 from schemas.canonical import canonical_json, text_json
 from schemas.tables import BATCHES, BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table
 

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 
 from lakehouse.config import EngineConfig
 from lakehouse.engines.commit import append_batches
+from lakehouse.engines.delta import define_view, load_extension, quote
+from lakehouse.engines.dialect import bind
 from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
 from lakehouse.errors import EnvironmentProblemError, TableError, one_line
-from lakehouse.sql.delta import define_view, load_extension, quote
-from lakehouse.sql.dialect import bind
-from lakehouse.steps.progress import progress
+from lakehouse.progress import progress
 
 logger = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from lakehouse.engines.commit import append_batches, append_files
+from lakehouse.engines.dialect import bind
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
 from lakehouse.engines.spark_tables import arrow_schema, location, read_table, schema_of
-from lakehouse.sql.dialect import bind
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

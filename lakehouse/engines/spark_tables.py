@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse.sql.delta import guard
+from lakehouse.engines.delta import guard
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

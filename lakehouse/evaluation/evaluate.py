@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import find_dataset
 from lakehouse.dimensions.extractor import KINDS as DIMENSION_KINDS
 from lakehouse.errors import ConfigError
@@ -20,7 +21,6 @@ from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import pin_heads
-from lakehouse.verification.counts import check_members
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from lakehouse.damage import marked_damaged, unmark
 from lakehouse.engines import Relation
+from lakehouse.files import write_whole
 from lakehouse.ingestion.held import not_whole
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.objects import HEAL, file_uri, object_uri
 from lakehouse.query import fetch, query
-from lakehouse.steps.receipts import write_whole
 from lakehouse.steps.step import StepRecord
 from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES

@@ -26,8 +26,8 @@ from lakehouse.ingestion.source import Source
 from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
 from lakehouse.lake import Lake
 from lakehouse.objects import file_uri
+from lakehouse.progress import progress
 from lakehouse.query import fetch, query
-from lakehouse.steps.progress import progress
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.insert import insert, insert_rows

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import duckdb
 
 from lakehouse.dimensions.registry import all_dimensions
+from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.names import nearest
-from lakehouse.sql.dialect import table_names
 from lakehouse.sql.session import define_views
 from lakehouse.sql.views import view_docs, view_texts
 from schemas.tables import BY_NAME, TABLES

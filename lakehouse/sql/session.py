@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from lakehouse.engines.delta import define_view, load_extension
 from lakehouse.errors import TableNotFoundError
 from lakehouse.names import nearest
 from lakehouse.place import require_lake
-from lakehouse.sql.delta import define_view, load_extension
 from lakehouse.sql.views import ordered_views, view_texts
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
@@ -97,7 +97,7 @@ def define_views(connection: Connection, wanted: Set[str]) -> None:
     if not wanted & view_texts().keys():
         return
     # Here: it costs a tenth of a second, which a query of tables alone needs not pay.
-    from lakehouse.sql.dialect import bind, table_names
+    from lakehouse.engines.dialect import bind, table_names
 
     for name, text in ordered_views():
         if name in wanted:
@@ -109,7 +109,7 @@ def _with_what_they_read(names: Collection[str]) -> set[str]:
     texts, found, waiting = view_texts(), set(names), [name for name in names if name in view_texts()]
     if not waiting:
         return found
-    from lakehouse.sql.dialect import table_names
+    from lakehouse.engines.dialect import table_names
 
     while waiting:
         text = texts.get(waiting.pop())

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakehouse.engines.dialect import bind
 from lakehouse.engines.spark_tables import read_table
-from lakehouse.sql.dialect import bind
 from lakehouse.sql.views import ordered_views
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of

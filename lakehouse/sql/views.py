@@ -72,7 +72,7 @@ def view_docs() -> dict[str, str]:
 
 def ordered_views() -> list[tuple[str, str]]:
     """Return (view name, text) of every view, each after the views that it reads."""
-    from lakehouse.sql.dialect import table_names
+    from lakehouse.engines.dialect import table_names
 
     texts = view_texts()
     ordered: dict[str, str] = {}

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import TableError
+from lakehouse.files import write_whole
 from lakehouse.lake import Lake
-from lakehouse.steps.receipts import Inserted, write_whole
+from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.read import pin_heads
 from schemas.canonical import content_id
 

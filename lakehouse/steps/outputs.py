@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.steps.receipts import Inserted
 from lakehouse.tables.insert import insert
+from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.read import digest_at, head
 from schemas.model import Table
 

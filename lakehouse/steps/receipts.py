@@ -6,26 +6,16 @@ import dataclasses
 import itertools
 import json
 import logging
-import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from lakehouse.files import write_whole
+from lakehouse.tables.inserted import Inserted
+
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Inserted:
-    """What one write changed in one table."""
-
-    table: str
-    version_before: int
-    version_after: int
-    rows_offered: int
-    rows_new: int
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +113,6 @@ def keep(folder: Path, receipt: Receipt) -> Path:
     path = folder / f"{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
     write_whole(path, receipt.to_json() + "\n")
     return path
-
-
-def write_whole(path: Path, text: str | Iterable[str]) -> None:
-    """Write a file, given in one or several parts, whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.writelines([text] if isinstance(text, str) else text)
-    os.replace(temporary, path)
 
 
 def newest_first(folder: Path, *, step: str = "*") -> Iterator[Receipt]:

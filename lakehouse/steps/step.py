@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from lakehouse.errors import CheckFailedError
 from lakehouse.lake import Lake
 from lakehouse.steps.fresh import find_note, keep_note
-from lakehouse.steps.receipts import Inserted, Noted, Receipt, keep
+from lakehouse.steps.receipts import Noted, Receipt, keep
+from lakehouse.tables.inserted import Inserted
 
 logger = logging.getLogger(__name__)
 

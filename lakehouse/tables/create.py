@@ -9,10 +9,10 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.errors import TableError, one_line
 from lakehouse.lake import Lake
-from lakehouse.tables.digest import commit_facts
 from lakehouse.tables.locks import writer_lock
 from lakehouse.tables.read import log_exists
 from lakehouse.verification.entries import entry_sha256
+from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.heads import Head, write_head
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest

@@ -1,13 +1,12 @@
-"""The digest of a table, and how commits carry it."""
+"""The digest of rows, computed by the engine that holds them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from lakehouse.engines.protocol import Engine, Relation
-from schemas.digest import MODULUS, Digest, parse_digest
+from schemas.digest import MODULUS, Digest
 
 SUMS = "count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high"
 """Number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""
@@ -25,42 +24,3 @@ def digest_from_sums(found: Mapping[str, Any]) -> Digest:
     # Sums of no rows are NULL; sums of many come as decimals.
     low, high = (int(found[half] or 0) % MODULUS for half in ("low", "high"))
     return Digest(found["n"], low, high)
-
-
-def commit_facts(
-    *, step: str, engine: str, added: int, digest: Digest, version: int, previous: str
-) -> dict[str, object]:
-    """Return what every commit of ours carries, beside its files: the committer adds them.
-
-    Args:
-        step: Name of the step.
-        engine: Name of the engine.
-        added: Rows that this commit adds.
-        digest: Digest of the table after it.
-        version: Version that it is meant to become.
-        previous: SHA-256 of the log entry of the version before.
-    """
-    return {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version,
-            "previous": previous}
-
-
-def digest_from_metadata(text: str | None, version: int) -> Digest | None:
-    """Return the digest that the commit of `version` carries.
-
-    None if the commit is not one of ours, or became another version than it was meant to: then somebody who
-    does not take our lock committed in between, and the sum leaves their rows out.
-    """
-    record = commit_record(text)
-    try:
-        return parse_digest(record["digest"]) if record["version"] == version else None
-    except (ValueError, KeyError):
-        return None
-
-
-def commit_record(text: str | None) -> Mapping[str, object]:
-    """Return what `commit_facts` made and the committer put into a commit; empty if the commit is not one of ours."""
-    try:
-        record = json.loads(text or "")["petrel"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return record if isinstance(record, dict) else {}

@@ -17,12 +17,12 @@ from lakehouse.engines import Commit, Relation
 from lakehouse.errors import ConcurrentWriteError, TableError, one_line
 from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
-from lakehouse.steps.receipts import Inserted
-from lakehouse.tables.digest import commit_facts
+from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.locks import writer_lock
 from lakehouse.tables.read import check_columns, digest_at, head, whole
 from lakehouse.tables.rules import judge
 from lakehouse.verification.entries import entry_sha256
+from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import note_checkpoint, note_commit
 from schemas.canonical import row_hash

@@ -11,8 +11,9 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from lakehouse.engines import Relation
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError, one_line
 from lakehouse.lake import Lake
-from lakehouse.tables.digest import digest_from_metadata, relation_digest
+from lakehouse.tables.digest import relation_digest
 from lakehouse.verification.entries import commit_metadata, versions_in
+from lakehouse.verification.facts import digest_from_metadata
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import newest, verify_table
 from schemas.digest import Digest

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import TableError
-from lakehouse.tables.digest import commit_record
+from lakehouse.verification.facts import commit_record
 from lakehouse.verification.places import Place
 
 ENTRY_NAME = re.compile(r"(\d{20})\.json")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from lakehouse.errors import TableError
-from lakehouse.steps.receipts import write_whole
+from lakehouse.files import write_whole
 from lakehouse.verification.places import Place
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakehouse.steps.receipts import write_whole
+from lakehouse.files import write_whole
 from lakehouse.verification.entries import Entry, FileFact, Stamp
 from lakehouse.verification.places import Place
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.tables.digest import commit_facts, digest_from_metadata, relation_digest
+from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import digest_at, head, open_table, table_path
+from lakehouse.verification.facts import commit_facts, digest_from_metadata
 from schemas.digest import Digest, parse_digest
 from schemas.tables import ACTORS
 from tests.making import small_lake

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from lakehouse.steps.progress import progress
+from lakehouse.progress import progress
 
 
 def test_one_line_tells_what_was_done(caplog, capsys):
@@ -39,7 +39,7 @@ def test_on_a_terminal_there_is_a_bar(capsys, monkeypatch):
 
 def test_a_terminal_that_says_it_has_no_columns_has_a_bar_too():
     ours, theirs = pty.openpty()
-    code = "from lakehouse.steps.progress import progress\n"
+    code = "from lakehouse.progress import progress\n"
     code += "with progress('land', total=2, unit='files') as step: step(2)"
     subprocess.run([sys.executable, "-c", code], stderr=theirs, check=True)
     os.close(theirs)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lakehouse.steps.receipts import Inserted, Receipt, from_json, keep, last
+from lakehouse.steps.receipts import Receipt, from_json, keep, last
+from lakehouse.tables.inserted import Inserted
 
 WRITE = Inserted("silver.entities", 4, 5, 10, 7, "7-00-00")
 RECEIPT = Receipt(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lakehouse.sql
-from lakehouse.sql.dialect import bind, table_names
+from lakehouse.engines.dialect import bind, table_names
 from lakehouse.sql.gate import check_query
 from lakehouse.sql.views import DOCS, ordered_views, view_texts
 from lakehouse.tables.read import head

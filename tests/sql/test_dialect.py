@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 
-from lakehouse.sql.dialect import bind, literal, table_names
+from lakehouse.engines.dialect import bind, literal, table_names
 from schemas.canonical import bucket
 
 if TYPE_CHECKING:

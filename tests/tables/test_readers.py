@@ -10,8 +10,8 @@ import pytest
 from deltalake import DeltaTable
 
 import lakehouse.sql
+from lakehouse.engines.delta import READER_FEATURES
 from lakehouse.engines.spark_tables import read_table
-from lakehouse.sql.delta import READER_FEATURES
 from lakehouse.tables.read import head, table_path
 from schemas.model import Table
 from tests.tables.making import TABLES, arrow_rows, plain_rows, plain_types

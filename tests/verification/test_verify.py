@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from jobs.cli import main
-from lakehouse.verification.lake import verify
+from lakehouse.audit.verify import verify
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import newest
 from schemas.tables import BY_NAME, ENTITIES, OPINIONS

@@ -14,7 +14,7 @@ from lakehouse.lake import Lake
 from lakehouse.opinions.writing.batch import RETRACTION, Content
 from lakehouse.query import fetch
 from lakehouse.steps.fresh import Note, find_note, keep_note
-from lakehouse.steps.receipts import Inserted
+from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.read import head
 from schemas.canonical import canonical_json
 from schemas.tables import BATCHES, ENTITY_SOURCES, OPINIONS

@@ -21,9 +21,9 @@ from lakehouse.opinions.writing.batch import Batch, Content, batch_row
 from lakehouse.opinions.writing.rows import OUTPUTS, RowPlan, table_rows
 from lakehouse.query import fetch, query
 from lakehouse.steps.outputs import insert_outputs
-from lakehouse.steps.receipts import Inserted
 from lakehouse.steps.step import StepRecord, balance
 from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.locks import writer_lock
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 

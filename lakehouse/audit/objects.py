@@ -12,14 +12,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.audit.damage import Checked, Damage
 from lakehouse.damage import mark_damaged
 from lakehouse.engines import Relation
 from lakehouse.errors import PetrelError, TableError
 from lakehouse.lake import Lake
 from lakehouse.objects import HEAL, resolve
+from lakehouse.progress import progress
 from lakehouse.query import Pins, count_rows, fetch
-from lakehouse.steps.progress import progress
-from lakehouse.verification.damage import Checked, Damage
 from schemas.tables import ENTITY_SOURCES
 
 THREADS = 8

@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lakehouse.audit.damage import Checked, Damage
+from lakehouse.audit.objects import object_damages
 from lakehouse.config import Config
+from lakehouse.datasets.counts import lost_members, short_batches
 from lakehouse.datasets.find import find_dataset, version_named
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import TableError, TableNotFoundError
 from lakehouse.lake import Lake, utc_now
 from lakehouse.place import is_lake, lake_root, require_lake
 from lakehouse.query import fetch, query
-from lakehouse.verification.counts import lost_members, short_batches
-from lakehouse.verification.damage import Checked, Damage
-from lakehouse.verification.objects import object_damages
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest, problems
 from schemas.tables import (

@@ -1,0 +1,1 @@
+"""petrel verify: everything that can be damaged or lost, looked at and told."""
