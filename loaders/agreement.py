@@ -235,7 +235,7 @@ def _check_present(present: Sequence[_Note]) -> None:
 
 def _read_note(path: Path) -> _Note | None:
     try:
-        entry: Any = json.loads(path.read_bytes())
+        entry: dict[str, Any] = json.loads(path.read_bytes())
         return _Note(**{**entry, "seen": tuple(entry["seen"])})
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # removed meanwhile, or not ours
         return None

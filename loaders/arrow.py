@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from loaders.axes import Array
 from loaders.decoding.values import Batch, dense_dtype
 from loaders.errors import FormatError
 from loaders.format.fields import Field, is_number_list
@@ -46,7 +46,7 @@ def to_record_batch(batch: Batch, fields: Sequence[Field]) -> pa.RecordBatch:
     )
 
 
-def _column(name: str, value: Any, field: Field | None) -> pa.Array:
+def _column(name: str, value: Array | Sequence[Any], field: Field | None) -> pa.Array:
     try:
         if isinstance(value, np.ndarray):
             return _tensors(value) if value.ndim > 1 else _numbers(value, field)
@@ -59,19 +59,19 @@ def _column(name: str, value: Any, field: Field | None) -> pa.Array:
         raise FormatError(f"column {name} has no Arrow form: {error}") from error
 
 
-def _numbers(value: NDArray[Any], field: Field | None) -> pa.Array:
+def _numbers(value: Array, field: Field | None) -> pa.Array:
     """Return (N,) as an array, of the field's type if it still is of its dtype."""
     is_stored = field is not None and field.codec == "raw" and dense_dtype(field) == value.dtype
     mask = np.ma.getmaskarray(value) if np.ma.is_masked(value) else None
     return pa.array(np.ma.getdata(value), type=field.type if is_stored and field is not None else None, mask=mask)
 
 
-def _tensors(value: NDArray[Any]) -> pa.Array:
+def _tensors(value: Array) -> pa.Array:
     """Return (N, ...) as a fixed-shape tensor array; a row of which nothing but masked elements is left is null."""
     shape = value.shape[1:]
     nulls = None
     if np.ma.is_masked(value):
-        nulls = pa.array(np.ma.getmaskarray(value).reshape(len(value), -1).all(axis=1))
+        nulls = pa.array(np.ma.getmaskarray(value).reshape(len(value), -1).all(axis=1))  # over elements of a row
     flat = pa.array(np.ascontiguousarray(np.ma.getdata(value)).reshape(-1))
     storage = pa.FixedSizeListArray.from_arrays(flat, int(np.prod(shape)), mask=nulls)
     return pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(flat.type, shape), storage)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from loaders.axes import Octets
 from loaders.errors import FormatError
 from loaders.stores.storage import StorageOptions
 
@@ -102,7 +103,7 @@ class ReadOptions:
     max_pixels: int = 64_000_000
     sample_seeds: bool = False
     worker_memory_bytes: int | None = None
-    allocate: Callable[[int], Any] | None = field(default=None, compare=False)
+    allocate: Callable[[int], Octets] | None = field(default=None, compare=False)
     storage: StorageOptions = field(default_factory=StorageOptions)
 
     def __post_init__(self) -> None:

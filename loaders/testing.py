@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 STATE_LIMIT_BYTES = 1024
 
@@ -21,7 +24,7 @@ STATE_LIMIT_BYTES = 1024
 class Resumable(Protocol):
     """What can be checked: a `Reader`, or a wrapper of one."""
 
-    def __iter__(self) -> Iterator[Any]: ...
+    def __iter__(self) -> Iterator[object]: ...
 
     def state_dict(self) -> dict[str, object]: ...
 
@@ -104,13 +107,13 @@ def _assert_same_tensor(found: Any, wanted: Any, where: str) -> None:
     assert bool(is_same.all()), f"{where}: {int((~is_same).sum())} values differ, in rows {rows[:5]}"
 
 
-def _assert_same_arrow(found: Any, wanted: Any, where: str) -> None:
+def _assert_same_arrow(found: pa.Table, wanted: pa.Table, where: str) -> None:
     kinds = [getattr(each, "schema", None) or each.type for each in (found, wanted)]
     assert kinds[0] == kinds[1], f"{where}: found {kinds[0]}, expected {kinds[1]}"
     assert_same_batch(found.to_pylist(), wanted.to_pylist(), where=where)
 
 
-def _assert_same_array(found: Any, wanted: Any, where: str) -> None:
+def _assert_same_array(found: object, wanted: object, where: str) -> None:
     found, wanted = (each if isinstance(each, np.ma.MaskedArray) else np.asarray(each) for each in (found, wanted))
     mask_found, mask_wanted = np.ma.getmaskarray(found), np.ma.getmaskarray(wanted)
     one, other = np.ma.getdata(found), np.ma.getdata(wanted)
@@ -123,7 +126,7 @@ def _assert_same_array(found: Any, wanted: Any, where: str) -> None:
         assert one.dtype.hasobject, f"{where}: the sign of a zero or the bits of a NaN differ"
 
 
-def _read(reader: Resumable, state: Mapping[str, object] | None) -> tuple[list[dict[str, object]], list[Any]]:
+def _read(reader: Resumable, state: Mapping[str, object] | None) -> tuple[list[dict[str, object]], list[object]]:
     """Return the states before the first and after each batch, and the batches."""
     try:
         if state is not None:
@@ -155,7 +158,7 @@ def _assert_end(make: Callable[[], R], state: Mapping[str, object]) -> None:
         assert_same_batch(found, wanted, where=f"{where}, batch {at} of the next one")
 
 
-def _assert_chain(make: Callable[[], R], states: list[dict[str, object]], batches: list[Any]) -> None:
+def _assert_chain(make: Callable[[], R], states: list[dict[str, object]], batches: list[object]) -> None:
     state = states[0]
     for at, wanted in enumerate(batches):
         reader = make()

@@ -41,9 +41,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
+from loaders.axes import Array, Octets
 from loaders.decoding.values import Batch
 from loaders.errors import FormatError
 from loaders.options import Shard
@@ -52,6 +52,9 @@ from loaders.tensors.conversion import Conversion, Joined, Nulls, Ragged
 
 Tensors: TypeAlias = "dict[str, Any]"
 """{column: tensor of shape (rows, ...), list of tensors, or what is no tensor as the reader gave it}."""
+
+_Event: TypeAlias = Any
+"""torch.cuda.Event, whose methods have no types."""
 
 
 def tensors(
@@ -205,14 +208,14 @@ def shard(group: dist.ProcessGroup | None = None) -> Shard:
     return Shard(int(rank), int(world))
 
 
-def pinned(size: int) -> NDArray[np.uint8]:
+def pinned(size: int) -> Octets:
     """Return `size` bytes of page-locked memory, for `ReadOptions(allocate=pinned)`.
 
     Raises:
         FormatError: If torch sees no CUDA device.
     """
     _check_cuda("pinned memory")
-    array: NDArray[np.uint8] = torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()
+    array: Octets = torch.empty(size, dtype=torch.uint8, pin_memory=True).numpy()
     return array
 
 
@@ -236,7 +239,7 @@ class _Copy:
 
     batch: Tensors
     leaves: Sequence[torch.Tensor] = ()
-    done: Any = None
+    done: _Event = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +284,8 @@ class _CudaCopies:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._sources: deque[tuple[Any, list[torch.Tensor]]] = deque()
+        self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._sources: deque[tuple[_Event, list[torch.Tensor]]] = deque()
 
     def start(self, batch: Tensors) -> _Copy:
         while self._sources and (len(self._sources) > 1 or self._sources[0][0].query()):
@@ -342,6 +345,7 @@ def _as_tensors(batch: Batch, channels_first: frozenset[str], lists: frozenset[s
 
 def _laid_out(tensor: torch.Tensor, is_channels_first: bool, axes: int) -> torch.Tensor:
     """Return pictures (..., H, W, C) as (..., C, H, W), torch's channels_last, if that is wanted; no copy."""
+    # (..., height, width, channels) to (..., channels, height, width)
     return tensor.movedim(-1, -3) if is_channels_first and tensor.ndim == axes else tensor
 
 
@@ -350,7 +354,7 @@ def _mapped(batch: Tensors, place: Callable[[torch.Tensor], torch.Tensor]) -> Te
     return {name: _placed(value, place) for name, value in batch.items()}
 
 
-def _placed(value: Any, place: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+def _placed(value: object, place: Callable[[torch.Tensor], torch.Tensor]) -> object:
     if isinstance(value, torch.Tensor):
         return place(value)
     if isinstance(value, _Jagged):
@@ -364,7 +368,7 @@ def _pinned(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.is_pinned() else tensor.pin_memory()
 
 
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
+def _tensor(array: Array) -> torch.Tensor:
     """Return a tensor over the array; over a copy, if torch could not write to it or not step through it."""
     if not array.flags.writeable or any(stride < 0 for stride in array.strides):
         array = array.copy()

@@ -12,18 +12,17 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from isal import isal_zlib
-from numpy.typing import NDArray
 
+from loaders.axes import Array, DType, Ints, Octets
 from loaders.errors import DecodeError
 
 T = TypeVar("T")
 Raw = bytes | memoryview
-Array = NDArray[Any]
 
 MAX_ARRAY_BYTES = 1 << 30
 """A compressed array that claims to be larger is refused before memory is taken."""
@@ -42,7 +41,7 @@ _ZIP_FILE = struct.Struct("<4s22xHH")  # magic, lengths of its name and of more
 _STORED, _DEFLATED = 0, 8
 _Damaged: type[Exception] = isal_zlib.IsalError  # type: ignore[assignment]  # an instance, its stub says
 
-Header = tuple[np.dtype[Any], bool, tuple[int, ...], int]
+Header = tuple[DType, bool, tuple[int, ...], int]
 """dtype, whether in Fortran's order, shape, first byte of the values."""
 
 
@@ -66,7 +65,7 @@ def npy_header(raw: Raw) -> Header:
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed_header(header: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:
+def _parsed_header(header: bytes) -> tuple[DType, bool, tuple[int, ...]]:
     text = header.decode("latin-1")
     found = {name: (kind, order, shape) for name, kind, order, shape in _NPY_ENTRY.findall(text)}
     is_whole = len(found) == 3 and found["descr"][0] and found["fortran_order"][1]
@@ -133,7 +132,7 @@ def dense_npy(values: pa.Array) -> Array | list[Array]:
     data, offsets = blobs(values)
     sizes = np.diff(offsets)
     if len(sizes) and (sizes == sizes[0]).all():
-        block = data[int(offsets[0]) : int(offsets[-1])].reshape(len(sizes), int(sizes[0]))
+        block = data[int(offsets[0]) : int(offsets[-1])].reshape(len(sizes), int(sizes[0]))  # (rows, bytes of each)
         found = _of_equal_headers(block)
         if found is not None:
             return found
@@ -170,7 +169,7 @@ def each(values: pa.Array, read: Callable[[memoryview], T]) -> list[T]:
     return out
 
 
-def blobs(values: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+def blobs(values: pa.Array) -> tuple[Octets, Ints]:
     """Return the bytes of binary values, none of them null, and where each begins and the last ends."""
     kind = values.type
     if pa.types.is_fixed_size_binary(kind) or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
@@ -183,7 +182,7 @@ def blobs(values: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]
     return np.frombuffer(data if data is not None else b"", dtype=np.uint8), places if len(places) else empty
 
 
-def _of_equal_headers(block: NDArray[np.uint8]) -> Array | None:
+def _of_equal_headers(block: Octets) -> Array | None:
     """Return files of one size, (n, bytes), as one array; None if their headers differ."""
     raw = memoryview(block[0])
     try:

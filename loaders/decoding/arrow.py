@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+
+from loaders.axes import Array, DType, Ints, Mask
 
 
-def numbers(values: pa.Array) -> NDArray[Any]:
+def numbers(values: pa.Array) -> Array:
     """Return numbers, booleans, or moments as their numbers; (n,). What stands for a null is undefined.
 
     A view where that is possible; it can be written to if the memory is nobody else's.
@@ -25,7 +24,7 @@ def numbers(values: pa.Array) -> NDArray[Any]:
     return np.frombuffer(data, dtype=_dtype(kind))[values.offset :][: len(values)]
 
 
-def validity(values: pa.Array) -> NDArray[np.bool_]:
+def validity(values: pa.Array) -> Mask:
     """Return which values are no nulls; bool (n,)."""
     bits = values.buffers()[0]
     if bits is None or not values.null_count:
@@ -34,7 +33,7 @@ def validity(values: pa.Array) -> NDArray[np.bool_]:
     return whole[values.offset :][: len(values)].view(np.bool_)
 
 
-def indices(rows: NDArray[np.integer[Any]]) -> pa.Array:
+def indices(rows: Ints) -> pa.Array:
     """Return numbers of rows for `Array.take`."""
     places = np.ascontiguousarray(rows, dtype=np.int64)
     return pa.Array.from_buffers(pa.int64(), len(places), [None, pa.py_buffer(places)])
@@ -50,8 +49,8 @@ def expanded(values: pa.Array) -> pa.Array:
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
-def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+def _dtype(kind: pa.DataType) -> DType:
     if pa.types.is_temporal(kind):
         return np.dtype(f"i{kind.bit_width // 8}")
-    found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    found: DType = np.dtype(kind.to_pandas_dtype())
     return found

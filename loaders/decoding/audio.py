@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from loaders.errors import DecodeError, FormatError
 from loaders.format.fields import Field
+
+if TYPE_CHECKING:
+    import soundfile
 
 MAX_SAMPLES = 30_000_000
 """Frames x channels: 31 minutes at 16 kHz, one channel; 120 MB."""
@@ -49,7 +53,7 @@ def decode_audio(raw: bytes | memoryview, field: Field, max_samples: int = MAX_S
     return samples[:, 0] if field.shape is not None and len(field.shape) == 1 else samples
 
 
-def _check(data: bytes, file: Any, field: Field, max_samples: int) -> None:
+def _check(data: bytes, file: soundfile.SoundFile, field: Field, max_samples: int) -> None:
     if file.format not in _FORMATS:
         raise DecodeError(f"a recording is one of {', '.join(_FORMATS)}, found {file.format}")
     if file.frames * file.channels > max_samples:
@@ -83,9 +87,10 @@ def _is_cut(data: bytes, kind: str) -> bool:
     return True
 
 
-def _soundfile() -> Any:
+def _soundfile() -> ModuleType:
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: without libsndfile
         raise FormatError("codec audio needs soundfile; pip install 'petrel-lakehouse[audio]'") from error
-    return soundfile
+    module: ModuleType = soundfile
+    return module

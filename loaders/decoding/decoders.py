@@ -11,11 +11,12 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from types import ModuleType
+from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from loaders.axes import Array, DType
 from loaders.decoding.pictures import Box, Pixels, cut, decode_box, decode_new, jpeg_header
 from loaders.errors import DecodeError, FormatError
 
@@ -37,10 +38,10 @@ class Decoder(Protocol):
         """Shape of what a value becomes."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> DType:
         """Its element type."""
 
-    def into(self, raw: memoryview, out: npt.NDArray[Any], *, seed: int, max_pixels: int) -> None:
+    def into(self, raw: memoryview, out: Array, *, seed: int, max_pixels: int) -> None:
         """Decode one value.
 
         Args:
@@ -93,7 +94,7 @@ class RandomResizedCrop:
     exact: bool = True
     interpolation: Interpolation = "linear"
     shape: tuple[int, ...] = field(init=False)
-    dtype: np.dtype[Any] = field(init=False, default=np.dtype("uint8"))
+    dtype: DType = field(init=False, default=np.dtype("uint8"))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (*_two(self.size), 3))
@@ -170,7 +171,7 @@ class CenterCrop:
     resize: int | None = None
     interpolation: Interpolation = "linear"
     shape: tuple[int, ...] = field(init=False)
-    dtype: np.dtype[Any] = field(init=False, default=np.dtype("uint8"))
+    dtype: DType = field(init=False, default=np.dtype("uint8"))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", (*_two(self.size), 3))
@@ -205,7 +206,7 @@ class CenterCrop:
 
 
 @functools.cache
-def opencv() -> Any:
+def opencv() -> ModuleType:
     """Import OpenCV; from then on it starts no threads of its own in this process.
 
     Raises:

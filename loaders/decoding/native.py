@@ -15,12 +15,12 @@ reduced.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ImageFile, TiffImagePlugin
 
+from loaders.axes import Array, DType
 from loaders.decoding.containers import Raw, av1_depth, format_of
 from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import deep_png_header, read_deep_png
@@ -68,7 +68,7 @@ def is_deep(raw: Raw, name: str) -> bool:
     return False
 
 
-def stored_dtype(image: ImageFile.ImageFile) -> np.dtype[Any]:
+def stored_dtype(image: ImageFile.ImageFile) -> DType:
     """Return the type of the values of an image that Pillow opened; uint8 for all that has at most 8 bits.
 
     Raises:
@@ -91,7 +91,7 @@ def stored_dtype(image: ImageFile.ImageFile) -> np.dtype[Any]:
     return UINT8
 
 
-def decode_deep(raw: Raw, *, max_pixels: int) -> NDArray[Any] | None:
+def decode_deep(raw: Raw, *, max_pixels: int) -> Array | None:
     """Return the pixels of a picture that is deeper than 8 bits, None if it is not.
 
     Raises:
@@ -113,7 +113,7 @@ def decode_deep(raw: Raw, *, max_pixels: int) -> NDArray[Any] | None:
         return _typed(image, dtype)
 
 
-def _typed(image: ImageFile.ImageFile, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _typed(image: ImageFile.ImageFile, dtype: DType) -> Array:
     found = np.array(image)
     if found.dtype.itemsize == dtype.itemsize:
         return found.astype(found.dtype.newbyteorder("="), copy=False).view(dtype)
@@ -129,7 +129,7 @@ def raster_of(raw: Raw) -> Raster | None:
     return Raster(kind, width, height, most, found.end())
 
 
-def _deep_png(raw: Raw, max_pixels: int) -> NDArray[Any]:
+def _deep_png(raw: Raw, max_pixels: int) -> Array:
     header = deep_png_header(raw)
     check_pixels(header.width, header.height, max_pixels)
     shape = (header.height, header.width, header.channels)[: 2 if header.channels == 1 else 3]
@@ -138,7 +138,7 @@ def _deep_png(raw: Raw, max_pixels: int) -> NDArray[Any]:
     return out
 
 
-def _deep_raster(raw: Raw, max_pixels: int) -> NDArray[Any]:
+def _deep_raster(raw: Raw, max_pixels: int) -> Array:
     raster = cast("Raster", raster_of(raw))
     check_pixels(raster.width, raster.height, max_pixels)
     channels = 3 if raster.kind in (3, 6) else 1
@@ -154,7 +154,7 @@ def _deep_raster(raw: Raw, max_pixels: int) -> NDArray[Any]:
         values = np.frombuffer(raw, dtype=">u2", offset=raster.start, count=min(count, (len(raw) - raster.start) // 2))
     if len(values) < count:
         raise DecodeError(f"truncated: {count:,} values are expected, found {len(values):,}", rule="truncated")
-    found: NDArray[Any] = values.reshape((raster.height, raster.width, channels)[: 2 if channels == 1 else 3])
+    found: Array = values.reshape((raster.height, raster.width, channels)[: 2 if channels == 1 else 3])
     return found.astype(np.uint16)
 
 

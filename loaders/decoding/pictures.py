@@ -11,24 +11,24 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin
 
+from loaders.axes import Array, DType, Octets
 from loaders.decoding.containers import Raw, format_of, jpeg_step, missing_components
 from loaders.decoding.native import decode_deep, is_deep, raster_of, stored_dtype
 from loaders.decoding.opening import UNLIMITED, check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import PngHeader, deep_png_header, is_read_here, png_header, read_deep_png, read_png
 from loaders.errors import DecodeError
 
-_native: Any = None
+_native: ModuleType | None = None
 with suppress(ImportError):  # not compiled, or there is no libjpeg-turbo here
     _native = importlib.import_module("loaders.decoding._jpeg")
 
-Pixels = npt.NDArray[np.uint8]
+Pixels = Octets
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _TO_RGB = frozenset(("1", "L", "LA", "P", "RGB", "RGBA", "CMYK"))
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -58,7 +58,7 @@ class StoredForm(NamedTuple):
 
     shape: tuple[int, ...]
     """(H, W), or (H, W, 3)."""
-    dtype: np.dtype[Any]
+    dtype: DType
     """uint8, or uint16 if it is deeper."""
     header: JpegHeader | PngHeader | None
     """None: Pillow is to decode."""
@@ -158,7 +158,7 @@ def decode_new(raw: Raw, channels: int, *, max_pixels: int) -> Pixels:
     return out
 
 
-def decode_native(raw: Raw, *, max_pixels: int) -> NDArray[Any]:
+def decode_native(raw: Raw, *, max_pixels: int) -> Array:
     """Decode a picture into a new array of the type that its values have: see `native` for what is deeper than 8 bits.
 
     Returns:
@@ -251,7 +251,7 @@ def stored_form(raw: Raw) -> StoredForm:
         return StoredForm(shape, _UINT16 if image.mode in _DEEP_MODES else _UINT8, None)
 
 
-def decode_stored(raw: Raw, form: StoredForm, out: NDArray[Any], *, max_pixels: int) -> None:
+def decode_stored(raw: Raw, form: StoredForm, out: Array, *, max_pixels: int) -> None:
     """Decode a picture as it is stored.
 
     Args:
@@ -291,7 +291,7 @@ def _png_of(raw: Raw, channels: int) -> PngHeader | None:
     return header if header is not None and header.bits == 8 and header.channels == channels else None
 
 
-def _by_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+def _by_png(raw: Raw, header: PngHeader, out: Array) -> None:
     if header.bits == 16:
         read_deep_png(raw, header, out)
         return

@@ -13,15 +13,16 @@ import struct
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 from isal import isal_zlib
-from numpy.typing import NDArray
 
+from loaders.axes import Array, Ints, Octets
 from loaders.errors import DecodeError
 
-_native: Any = None
+_native: ModuleType | None = None
 with suppress(ImportError):  # not compiled
     _native = importlib.import_module("loaders.decoding._png")
 
@@ -89,7 +90,7 @@ def deep_png_header(raw: Raw) -> PngHeader:
     return PngHeader(height, width, _DEEP_CHANNELS[colour], bits, _FIRST_CHUNK)
 
 
-def read_deep_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+def read_deep_png(raw: Raw, header: PngHeader, out: Array) -> None:
     """Read the pixels of a PNG of 16 bits, interlaced or not.
 
     Args:
@@ -126,7 +127,7 @@ def is_read_here(header: PngHeader) -> bool:
     return _native is not None or (header.bits == 16 and header.channels == 3)
 
 
-def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
+def read_png(raw: Raw, header: PngHeader, out: Array) -> None:
     """Read the pixels of a PNG.
 
     Args:
@@ -142,7 +143,7 @@ def read_png(raw: Raw, header: PngHeader, out: NDArray[Any]) -> None:
     _undo_filters(rows, out, pixel_bytes)
 
 
-def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
+def are_alike(data: Octets, places: Ints) -> bool:
     """Return whether files are PNGs that begin as the first one does, up to the end of the chunk with their form.
 
     Args:
@@ -156,7 +157,7 @@ def are_alike(data: NDArray[np.uint8], places: NDArray[np.int64]) -> bool:
     return starts.startswith(_START) and starts == starts[:_FIRST_CHUNK] * (len(places) - 1)
 
 
-def read_pngs(data: NDArray[np.uint8], places: NDArray[np.int64], header: PngHeader, out: NDArray[Any]) -> int:
+def read_pngs(data: Octets, places: Ints, header: PngHeader, out: Array) -> int:
     """Read files that are alike, up to the first that only `read_png` or Pillow can read or refuse.
 
     Args:
@@ -230,7 +231,7 @@ def _inflated(parts: list[memoryview], size: int) -> bytes:
     return content
 
 
-def _undo_filters(rows: Any, out: NDArray[Any], pixel_bytes: int) -> None:
+def _undo_filters(rows: bytes | Octets, out: Array, pixel_bytes: int) -> None:
     unfilter = _unfilter if _native is None else _native.unfilter
     try:
         unfilter(rows, out, out.shape[1] * pixel_bytes, pixel_bytes)
@@ -240,7 +241,7 @@ def _undo_filters(rows: Any, out: NDArray[Any], pixel_bytes: int) -> None:
         out.byteswap(inplace=True)
 
 
-def _unfilter(filtered: Any, out: NDArray[Any], row_bytes: int, pixel_bytes: int) -> None:
+def _unfilter(filtered: bytes | Octets, out: Array, row_bytes: int, pixel_bytes: int) -> None:
     """Undo the filters as the compiled module does, some hundred times slower."""
     rows = np.frombuffer(filtered, np.uint8)[: len(out) * (1 + row_bytes)].reshape(len(out), 1 + row_bytes)
     # above, row: (pixels and one of zeros before them, bytes of a pixel)
@@ -264,8 +265,8 @@ def _unfilter(filtered: Any, out: NDArray[Any], row_bytes: int, pixel_bytes: int
         above = row
 
 
-def _nearest(left: NDArray[Any], up: NDArray[Any], corner: NDArray[Any]) -> NDArray[Any]:
+def _nearest(left: Array, up: Array, corner: Array) -> Array:
     """Return of three neighbours the one nearest to left + up - corner; the first of equals."""
     distances = np.abs([up - corner, left - corner, left + up - 2 * corner])
-    nearest: NDArray[Any] = np.choose(distances.argmin(axis=0), [left, up, corner])
+    nearest: Array = np.choose(distances.argmin(axis=0), [left, up, corner])
     return nearest

@@ -7,12 +7,11 @@ directory that says so, with the same strips or tiles; what was stored as differ
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
+from loaders.axes import Array
 from loaders.decoding.containers import Raw
 from loaders.errors import DecodeError
 
@@ -61,7 +60,7 @@ def as_grey(raw: Raw, image: TiffImagePlugin.TiffImageFile) -> bytes:
     return data[:4] + struct.pack(f"{order}I", len(data)) + data[8:] + directory
 
 
-def as_colour(grey: NDArray[Any], image: TiffImagePlugin.TiffImageFile) -> NDArray[Any]:
+def as_colour(grey: Array, image: TiffImagePlugin.TiffImageFile) -> Array:
     """Return the pixels (H, W, samples) of what `as_grey` made."""
     found = grey.reshape(image.height, image.width, int(image.tag_v2[_SAMPLES]))
     if image.tag_v2.get(_PREDICTOR, 1) == 1:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from loaders.axes import Array, DType, Mask
 from loaders.decoding.arrays import npy_header, npy_values
 from loaders.errors import DecodeError
 from loaders.format.fields import Field, is_number_list, numpy_dtype
@@ -27,17 +28,17 @@ def dense_shape(field: Field) -> tuple[int, ...] | None:
     return field.fixed_shape
 
 
-def dense_dtype(field: Field) -> np.dtype[Any] | None:
+def dense_dtype(field: Field) -> DType | None:
     """Return the element type in which a column is delivered, None for a list of Python values."""
     if field.codec == "image":
         return np.dtype("uint8")
     if field.dtype is not None:
         return np.dtype(field.dtype)
-    element: Any = field.type
+    element: pa.DataType = field.type
     return numpy_dtype(element.value_type if is_number_list(field.type) else element)
 
 
-def fill_dense(out: Any, values: Any, field: Field) -> None:
+def fill_dense(out: Array, values: pa.Array, field: Field) -> None:
     """Write an Arrow column into an array; nulls become zeros.
 
     Args:
@@ -48,23 +49,24 @@ def fill_dense(out: Any, values: Any, field: Field) -> None:
     Raises:
         ValueError: If a value has another size.
     """
-    rows: Any = slice(None)
+    rows: slice | Mask = slice(None)
     if values.null_count:
-        rows = values.is_valid().to_numpy(zero_copy_only=False)
-        out[~rows] = np.zeros((), dtype=out.dtype)
+        valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
+        rows = valid
+        out[~valid] = np.zeros((), dtype=out.dtype)
         values = values.drop_null()
     shape = out.shape[1:]
     if field.codec == "ndarray":
         out[rows] = _fixed_bytes(values, out.dtype.newbyteorder("<"), shape)
     elif is_number_list(field.type):
-        out[rows] = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), *shape)
+        out[rows] = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), *shape)  # (rows, *shape)
     elif pa.types.is_timestamp(field.type):
         out[rows] = values.cast(pa.int64()).to_numpy(zero_copy_only=False).view("datetime64[us]")
     else:
         out[rows] = values.to_numpy(zero_copy_only=False)
 
 
-def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Any:
+def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | bytes:
     """Decode one value of a column whose shapes vary: a picture, a `.npy` file, a recording, or bytes as they are.
 
     Raises:
@@ -106,7 +108,7 @@ def check_size(wanted: tuple[int | None, ...], found: tuple[int, int]) -> None:
         raise DecodeError(f"expected shape {wanted}, found height {found[0]} and width {found[1]}")
 
 
-def blank(field: Field) -> Any:
+def blank(field: Field) -> object:
     """Return what stands for a value of a list column that could not be read."""
     if field.codec in ("image", "native_image"):
         shape = field.shape or (1, 1, 3)
@@ -122,17 +124,17 @@ def blank(field: Field) -> Any:
     return b"" if pa.types.is_binary(field.type) else ""
 
 
-def python_values(values: Any, field: Field) -> list[Any]:
+def python_values(values: pa.Array, field: Field) -> list[object]:
     """Return the values of a text, list or map column: str, array or list, dict; None for a null."""
     if pa.types.is_map(field.type):
         return [None if value is None else dict(value) for value in values.to_pylist()]
     if is_number_list(field.type):
         return [value.values.to_numpy(zero_copy_only=False) if value.is_valid else None for value in values]
-    found: list[Any] = values.to_pylist()
+    found: list[object] = values.to_pylist()
     return found
 
 
-def _npy(raw: memoryview, field: Field) -> Any:
+def _npy(raw: memoryview, field: Field) -> Array:
     header = npy_header(raw)
     dtype, _, found, _ = header
     if dtype != np.dtype(field.dtype):
@@ -145,7 +147,7 @@ def _npy(raw: memoryview, field: Field) -> Any:
     return npy_values(raw, header)
 
 
-def _fixed_bytes(values: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+def _fixed_bytes(values: pa.Array, dtype: DType, shape: tuple[int, ...]) -> Array:
     """View fixed-size binary values, without nulls, as one array."""
     size = math.prod(shape) * dtype.itemsize
     _, offsets, data = values.buffers()

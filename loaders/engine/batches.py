@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from loaders.axes import Array, DType, Ints, Mask, Octets, Seeds
 from loaders.decoding.decoders import Decoder
 from loaders.decoding.values import Batch, blank, channels_of, check_size, decode_blob, dense_dtype, dense_shape
 from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
@@ -53,12 +54,12 @@ class Job:
     epoch: int
     step: int
     ends: tuple[int, ...]
-    index: Any
+    index: Ints
     length: int = 1
-    pad: Any = None
-    seeds: Any = None
+    pad: Mask | None = None
+    seeds: Seeds | None = None
     direct: Mapping[str, list[tuple[str, int, int]]] = field(default_factory=dict)
-    others: Mapping[str, list[Any]] = field(default_factory=dict)
+    others: Mapping[str, list[object]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -104,11 +105,11 @@ class _Filling:
     """A job while its rows are filled in."""
 
     job: Job
-    dense: dict[str, Any]
-    valid: dict[str, Any]
-    lists: dict[str, list[Any]]
+    dense: dict[str, Array]
+    valid: dict[str, Mask]
+    lists: dict[str, list[object]]
     failures: list[Failure] = field(default_factory=list)
-    blocks: list[Any] = field(default_factory=list)
+    blocks: list[Array] = field(default_factory=list)
 
 
 class Assembler:
@@ -131,7 +132,7 @@ class Assembler:
             (record.fields[str(block[0])][1] if record.fields else 0, block) for block in blocks_of(self.columns)
         ]
 
-    def assemble(self, job: Job, memory: Any) -> Made:
+    def assemble(self, job: Job, memory: Octets) -> Made:
         """Make the batches of a job in a piece of memory.
 
         Raises:
@@ -140,14 +141,14 @@ class Assembler:
         started, used = time.perf_counter(), time.thread_time()
         filling = self._begin(job, memory)
         if self._arena.records is not None:
-            self._fill_packed(filling)
+            self._fill_packed(filling, self._arena.records)
         for column in self.columns:
             out = filling.dense.get(column.name)
             if column.is_packed:
                 continue
             if column.is_direct:
                 self._fill_direct(column, filling)
-            elif column.kind == "dense":
+            elif column.kind == "dense" and out is not None:
                 _gather(self._arena.values[column.name], job.index, _flat(out, job.length))
                 if column.has_mask:
                     _gather(self._arena.valid[column.name], job.index, _flat(filling.valid[column.name], job.length))
@@ -163,7 +164,7 @@ class Assembler:
         cpu_s = time.thread_time() - used
         return Made(batches, filling.failures, decoded - started, time.perf_counter() - decoded, cpu_s)
 
-    def _begin(self, job: Job, memory: Any) -> _Filling:
+    def _begin(self, job: Job, memory: Octets) -> _Filling:
         """Lay the arrays of a job over a piece of memory."""
         parts = output_parts(self._outputs, job.rows, job.length)
         filling = _Filling(job, {}, {}, {})
@@ -175,13 +176,13 @@ class Assembler:
                 continue
             filling.blocks.append(array)
             for at, row in zip(next(blocks)[1], array, strict=True):
-                filling.dense[self.columns[at].name] = row.reshape(lead)
+                filling.dense[self.columns[at].name] = row.reshape(lead)  # (samples,) or (samples, length)
         for column in self.columns:
             if column.name not in filling.dense:
                 filling.lists[column.name] = list(job.others.get(column.name, [None] * (job.rows * job.length)))
         return filling
 
-    def _marked(self, filling: _Filling) -> Any:
+    def _marked(self, filling: _Filling) -> Mask | None:
         """Blank the rows that could not be read; return which rows are padding, None if none is."""
         pad = filling.job.pad
         if filling.failures and self._options.on_error == "skip":
@@ -191,9 +192,9 @@ class Assembler:
             self._blank(filling)
         return pad
 
-    def _fill_packed(self, filling: _Filling) -> None:
+    def _fill_packed(self, filling: _Filling, records: Array) -> None:
         """Gather whole records, and deal them out to their columns while they are in the cache."""
-        job, records = filling.job, self._arena.records
+        job = filling.job
         tile = np.empty(min(_TILE_ROWS, len(job.index)), dtype=records.dtype)
         singles = [(name, _flat(array, job.length)) for name, array in self._packed_arrays(filling)]
         for begin in range(0, len(job.index), _TILE_ROWS):
@@ -203,12 +204,13 @@ class Assembler:
             _gather(records, index, some)
             for block, (first, _) in zip(filling.blocks, self._blocks, strict=True):
                 width = len(block) * block.itemsize
+                # raw: (rows, bytes of the block); block: (columns of the block, samples * length).
                 raw = some.view(np.uint8).reshape(len(index), records.itemsize)[:, first : first + width]
                 block[:, begin:end] = raw.view(block.dtype).T  # one copy for all: each call takes and gives the GIL
             for name, target in singles:
                 target[begin:end] = some[name]
 
-    def _packed_arrays(self, filling: _Filling) -> Iterator[tuple[str, Any]]:
+    def _packed_arrays(self, filling: _Filling) -> Iterator[tuple[str, Array]]:
         """Yield (field of the record, where it goes) of what is not copied as a block."""
         in_blocks = {at for _, block in self._blocks for at in block}
         for at, column in enumerate(self.columns):
@@ -259,7 +261,7 @@ class Assembler:
         if name in filling.valid:
             _flat(filling.valid[name], job.length)[:] = [length >= 0 for _, length in spans]
 
-    def _picture_into(self, raw: memoryview, out: Any, column: Column) -> None:
+    def _picture_into(self, raw: memoryview, out: Octets, column: Column) -> None:
         from loaders.decoding.pictures import (  # Pillow and libjpeg load with the first picture
             decode_into,
             picture_size,
@@ -271,7 +273,7 @@ class Assembler:
     def _blank(self, filling: _Filling) -> None:
         """Make rows blank that could not be read; filler keeps the rows that it repeats."""
         job = filling.job
-        is_lost = (job.index < 0).reshape(job.rows, job.length).any(axis=1)
+        is_lost: Mask = np.any((job.index < 0).reshape(job.rows, job.length), axis=1)  # (samples, length)
         is_lost[[failure.row for failure in filling.failures]] = True
         if not is_lost.any():
             return
@@ -284,7 +286,7 @@ class Assembler:
             for row in np.flatnonzero(np.repeat(is_lost, job.length)).tolist():
                 values[row] = blank(fields[name])
 
-    def _cut(self, filling: _Filling, pad: Any, begin: int, end: int) -> Batch:
+    def _cut(self, filling: _Filling, pad: Mask | None, begin: int, end: int) -> Batch:
         job, options = filling.job, self._options
         batch: Batch = {}
         keep = None
@@ -300,6 +302,7 @@ class Assembler:
             if name in filling.valid:
                 valid = filling.valid[name][begin:end]
                 valid = valid if keep is None else valid[keep]
+                # (samples, length or none, 1 for each axis of a value)
                 mask = ~valid.reshape(*valid.shape, *[1] * (values.ndim - valid.ndim))
                 if mask.shape != values.shape:  # a view that cannot be written to, instead of a byte for each pixel
                     mask = np.broadcast_to(mask, values.shape)
@@ -325,7 +328,7 @@ class Assembler:
         return result
 
 
-Output = tuple[str, str, tuple[int, ...], np.dtype[Any]]
+Output = tuple[str, str, tuple[int, ...], DType]
 """(column, what, shape of one value, dtype) of an array of a batch."""
 
 
@@ -359,7 +362,7 @@ def output_parts(outputs: list[Output], rows: int, length: int) -> list[Output]:
 
 def delivered(
     column: Column, decoders: Mapping[str, Decoder]
-) -> tuple[tuple[int, ...] | None, np.dtype[Any] | None]:
+) -> tuple[tuple[int, ...] | None, DType | None]:
     """Return shape and dtype of one value as it is delivered; (None, None) for columns that come as lists."""
     decoder = decoders.get(column.name)
     if decoder is not None:
@@ -370,18 +373,18 @@ def delivered(
     return (None, None) if shape is None or dtype is None else (shape, dtype)
 
 
-def _gather(source: Any, index: Any, out: Any) -> None:
+def _gather(source: Array, index: Ints, out: Array) -> None:
     # "clip" writes straight into `out`; "raise", the default, would go through a copy. Places were checked before.
     np.take(source, index, axis=0, out=out, mode="clip")
 
 
-def _flat(array: Any, length: int) -> Any:
-    """Join the axes of samples and of their rows."""
+def _flat(array: Array, length: int) -> Array:
+    """Join the axes of samples and of their rows: (samples, length, ...) to (samples * length, ...)."""
     return array if length == 1 else array.reshape(-1, *array.shape[2:])
 
 
-def _listed(values: list[Any], length: int, begin: int, end: int, keep: Any) -> list[Any]:
-    found = values[begin:end] if length == 1 else [
+def _listed(values: list[object], length: int, begin: int, end: int, keep: Mask | None) -> list[object]:
+    found: list[object] = values[begin:end] if length == 1 else [
         values[row * length : (row + 1) * length] for row in range(begin, end)
     ]  # fmt: skip
     return found if keep is None else [value for value, ok in zip(found, keep, strict=True) if ok]

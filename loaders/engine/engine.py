@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from loaders.axes import Array, Ints, Mask
 from loaders.decoding.decoders import Decoder
 from loaders.decoding.values import Batch, python_values
 from loaders.engine.batches import Assembler, Failure, Job, Made, Transform
@@ -31,7 +31,7 @@ from loaders.reading.arena import make_arena
 from loaders.reading.layout import Column
 from loaders.reading.loading import GroupLoader, direct_pages
 from loaders.reading.pages import row_reader
-from loaders.reading.residents import Residents
+from loaders.reading.residents import Hold, Residents
 from loaders.reading.source import Split
 from loaders.workers.shared import Shared
 from loaders.workers.threads import Inline, Pool, result_or_closed
@@ -89,9 +89,9 @@ class Engine:
         self._samples = tuple(count for count in reading.selection.samples_by_group if count)
         self._chosen = _ChosenRows(reading.selection)
         self._epoch: tuple[int, RankRows] | None = None
-        self._ahead: dict[tuple[int, int, int], Any] = {}
+        self._ahead: dict[tuple[int, int, int], Hold] = {}
         self._broken: dict[int, CorruptionError] = {}
-        self._direct: dict[tuple[int, str], Any] = {}
+        self._direct: dict[tuple[int, str], Array | None] = {}
         memory = Shared(max(1, sizes.arena.bytes)) if options.pool == "processes" else None
         self._arena = make_arena(sizes.arena, anonymous if memory is None else lambda _: memory.array)
         self._loader = GroupLoader(reading.split, self._arena)
@@ -166,7 +166,7 @@ class Engine:
         self.decoding_pool.close(patience_s=patience_s)
         self.reading_pool.close(patience_s=patience_s)
 
-    def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Any) -> list[Delivery]:
+    def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Hold | None) -> list[Delivery]:
         for loaded in hold.loaded if hold is not None else ():
             result_or_closed(loaded, self.decoding_pool.closed)  # first of all: the manifest only claims what is there
         stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
@@ -178,18 +178,18 @@ class Engine:
     def _plan(self, epoch: int, step: int, stretch: Stretch) -> _Plan:
         """Turn samples into rows of the arena; call it once their row groups are there."""
         reading, split = self.reading, self.reading.split
-        groups = self._groups[stretch.groups]
-        rows = self._chosen.rows(groups, stretch.samples)
+        groups = self._groups[stretch.groups]  # (samples,)
+        rows = self._chosen.rows(groups, stretch.samples)  # (samples, length)
         length = reading.selection.length
-        index = (self._residents.base[groups][:, None] + rows).reshape(-1)
-        flat_groups = groups if length == 1 else np.repeat(groups, length)
-        flat_rows = rows.reshape(-1)
+        index = (self._residents.base[groups][:, None] + rows).reshape(-1)  # (samples * length,)
+        flat_groups = groups if length == 1 else np.repeat(groups, length)  # (samples * length,)
+        flat_rows = rows.reshape(-1)  # (samples * length,)
         direct = {  # before the next lines: it may find row groups broken
             column.name: self._places(column, flat_groups, flat_rows) for column in reading.columns if column.is_direct
         }
         pad, broken = stretch.filler, None
         if self._broken:
-            broken = np.isin(groups, list(self._broken))
+            broken = np.isin(groups, list(self._broken))  # (samples,)
             index[np.repeat(broken, length)] = -1
             pad = broken if pad is None else pad | broken
         seeds = None
@@ -271,7 +271,7 @@ class Engine:
             self._broken[group] = error
         self._stats.add(read_s=time.perf_counter() - started, read_bytes=self.reading.split.bytes_by_group[group])
 
-    def _places(self, column: Column, groups: Any, rows: Any) -> list[tuple[str, int, int]]:
+    def _places(self, column: Column, groups: Ints, rows: Ints) -> list[tuple[str, int, int]]:
         """Return where each row of a direct column lies."""
         split = self.reading.split
         found = []
@@ -283,7 +283,7 @@ class Engine:
             found.append(("", 0, 0) if pages is None else (split.file(group), int(pages[row, 0]), int(pages[row, 1])))
         return found
 
-    def _pages(self, group: int, column: Column) -> Any:
+    def _pages(self, group: int, column: Column) -> Array | None:
         split = self.reading.split
         try:
             pages = direct_pages(split, group, column)
@@ -296,9 +296,9 @@ class Engine:
             return None
         return pages
 
-    def _values(self, column: Column, groups: Any, index: Any) -> list[Any]:
+    def _values(self, column: Column, groups: Ints, index: Ints) -> list[object]:
         """Return the values of a text, list or map column."""
-        found: list[Any] = [None] * len(index)
+        found: list[object] = [None] * len(index)
         order = np.argsort(groups, kind="stable")
         bounds = np.flatnonzero(np.diff(groups[order], prepend=-1, append=-1))
         height = self._arena.rows
@@ -319,10 +319,10 @@ class _Plan:
     """A job, and what its failures are named by: row group and rows of each sample, filler, broken row groups."""
 
     job: Job
-    groups: Any
-    rows: Any
-    filler: Any
-    broken: Any
+    groups: Ints  # (samples,)
+    rows: Ints  # (samples, length)
+    filler: Mask | None  # (samples,)
+    broken: Mask | None  # (samples,)
 
 
 class _ChosenRows:
@@ -337,10 +337,11 @@ class _ChosenRows:
             parts = [selection.rows(group) for group in range(len(counts)) if counts[group]]
             self._rows = np.concatenate(parts).astype(np.int64)
 
-    def rows(self, groups: Any, samples: Any) -> Any:
-        """Return the rows within their row groups: int64 (n, length)."""
+    def rows(self, groups: Ints, samples: Ints) -> Ints:
+        """Return the rows within their row groups: (samples, length); `groups` and `samples` are (samples,)."""
         if self._is_all:
             return samples[:, None]
-        return self._rows[self._starts[groups] + samples]
+        rows: Ints = self._rows[self._starts[groups] + samples]
+        return rows
 
 

@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
+from loaders.axes import Array, Octets
 from loaders.decoding.decoders import Decoder
 from loaders.decoding.values import python_values
 from loaders.engine.batches import Assembler, Failure, Job, Made, Transform
@@ -25,9 +26,11 @@ from loaders.reading.arena import ArenaShape, make_arena
 from loaders.reading.pages import row_reader
 from loaders.stores.local import LocalFiles
 from loaders.stores.storage import StorageOptions
+from loaders.workers.messages import Json
 from loaders.workers.pool import ProcessPool
 from loaders.workers.shared import Shared
 from loaders.workers.threads import result_or_closed
+from loaders.workers.worker import Handle
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +112,11 @@ class Remote:
         """End the processes."""
         self._pool.close(patience_s=patience_s)
 
-    def give_back(self, memory: Any) -> None:
+    def give_back(self, memory: Octets) -> None:
         """Take memory back; called by its lease."""
         self._free.append(memory)
 
-    def _take(self) -> Any:
+    def _take(self) -> Octets:
         while not self._pool.closed.is_set():
             try:
                 return self._free.popleft()
@@ -122,7 +125,7 @@ class Remote:
         raise CancelledError
 
 
-def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
+def build_worker(spec: WorkerSpec, arrays: tuple[Octets, ...]) -> Handle:
     """Return what a worker process does with a job; called once in each."""
     _calm_opencv()
     assembler = Assembler(
@@ -131,7 +134,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
     )  # fmt: skip
     fields = {column.name: column.field for column in spec.arena.columns}
 
-    def handle(told: dict[str, Any], payload: bytes) -> tuple[Any, bytes]:
+    def handle(told: dict[str, Json], payload: bytes) -> tuple[Json, bytes]:
         watch = _Watch()
         answer = work(told, payload, np.asarray(Lease(arrays[1 + told["slot"]], watch)))
         if not watch.is_over:
@@ -143,7 +146,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Any, ...]) -> Any:
             )
         return answer
 
-    def work(told: dict[str, Any], payload: bytes, memory: Any) -> tuple[Any, bytes]:
+    def work(told: dict[str, Json], payload: bytes, memory: Octets) -> tuple[Json, bytes]:
         made = assembler.assemble(_job(told, payload, fields), memory)
         writer = Writer(memory, spec.output_bytes)
         answer = {
@@ -163,12 +166,12 @@ class _Watch:
 
     is_over = False
 
-    def give_back(self, memory: Any) -> None:
+    def give_back(self, memory: Octets) -> None:
         """Called by the lease of that memory."""
         self.is_over = True
 
 
-def _told(job: Job, texts: Mapping[str, Field]) -> tuple[dict[str, Any], bytes]:
+def _told(job: Job, texts: Mapping[str, Field]) -> tuple[dict[str, Json], bytes]:
     """Return a job as JSON and bytes: its arrays, then text, lists and maps as an Arrow stream."""
     arrays = {"index": job.index, "pad": job.pad, "seeds": job.seeds}
     parts = [np.ascontiguousarray(array).tobytes() for array in arrays.values() if array is not None]
@@ -189,19 +192,20 @@ def _told(job: Job, texts: Mapping[str, Field]) -> tuple[dict[str, Any], bytes]:
     return told, b"".join(parts)
 
 
-def _arrow(values: Sequence[Any], field: Field) -> pa.Array:
+def _arrow(values: Sequence[object], field: Field) -> pa.Array:
     if pa.types.is_map(field.type):
-        return pa.array([None if value is None else list(value.items()) for value in values], field.type)
+        maps = cast("Sequence[Mapping[str, object] | None]", values)
+        return pa.array([None if value is None else list(value.items()) for value in maps], field.type)
     return pa.array(values, field.type)
 
 
-def _job(told: dict[str, Any], payload: bytes, fields: Mapping[str, Field]) -> Job:
-    arrays: dict[str, Any] = {}
+def _job(told: dict[str, Json], payload: bytes, fields: Mapping[str, Field]) -> Job:
+    arrays: dict[str, Array] = {}
     at = 0
     for name, dtype, count in told["arrays"]:
         arrays[name] = np.frombuffer(payload, dtype=dtype, count=count, offset=at)
         at += arrays[name].nbytes
-    others: dict[str, list[Any]] = {}
+    others: dict[str, list[object]] = {}
     if at < len(payload):
         with pa.ipc.open_stream(pa.py_buffer(payload)[at:]) as stream:
             table = stream.read_all().combine_chunks()

@@ -17,7 +17,7 @@ Sample = dict[str, Any]
 class PerSample:
     """Calls a function with each sample and puts the results together. Make one with `per_sample`."""
 
-    function: Callable[[Sample], Mapping[str, Any]]
+    function: Callable[[Sample], Mapping[str, object]]
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch of what the function made of each sample; padding and seeds stay as they are."""
@@ -28,7 +28,7 @@ class PerSample:
         return {**_collated(results), **kept}
 
 
-def per_sample(function: Callable[[Sample], Mapping[str, Any]]) -> PerSample:
+def per_sample(function: Callable[[Sample], Mapping[str, object]]) -> PerSample:
     """Make a transform of batches from a function of samples.
 
     Args:

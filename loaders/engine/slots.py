@@ -9,14 +9,16 @@ from __future__ import annotations
 import mmap
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+
+from loaders.axes import Octets
 
 _HUGE_PAGE_FROM = 4 << 20
 
 
-def anonymous(size: int) -> Any:
+def anonymous(size: int) -> Octets:
     """Return `size` zeroed bytes as a uint8 array, in huge pages where the system has them."""
     if not size:
         return np.zeros(0, dtype=np.uint8)
@@ -32,11 +34,11 @@ def anonymous(size: int) -> Any:
 class Slots:
     """A pool of equal pieces of memory. Never blocks: beyond `keep` it makes pieces that are not kept."""
 
-    def __init__(self, size: int, *, keep: int, allocate: Callable[[int], Any] = anonymous) -> None:
+    def __init__(self, size: int, *, keep: int, allocate: Callable[[int], Octets] = anonymous) -> None:
         self._size = size
         self._keep = keep
         self._allocate = allocate
-        self._free: list[Any] = []
+        self._free: list[Octets] = []
         self._lock = threading.Lock()
         self._made = 0
 
@@ -50,7 +52,7 @@ class Slots:
             memory = self._allocate(self._size)
         return Lease(memory, self if is_kept else None)
 
-    def give_back(self, memory: Any) -> None:
+    def give_back(self, memory: Octets) -> None:
         """Take a piece back; called by its lease, from whichever thread drops the last array."""
         self._free.append(memory)  # no lock: this may run in the middle of `take`, when garbage is collected there
 
@@ -58,7 +60,7 @@ class Slots:
 class Home(Protocol):
     """Where memory comes from."""
 
-    def give_back(self, memory: Any) -> None:
+    def give_back(self, memory: Octets) -> None:
         """Take memory back."""
 
 
@@ -67,7 +69,7 @@ class Lease:
 
     __slots__ = ("__array_interface__", "_home", "_memory")
 
-    def __init__(self, memory: Any, home: Home | None) -> None:
+    def __init__(self, memory: Octets, home: Home | None) -> None:
         self._memory = memory
         self._home = home
         self.__array_interface__ = memory.__array_interface__

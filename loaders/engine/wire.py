@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from loaders.axes import Array, Octets
 from loaders.errors import TransformError
+from loaders.workers.messages import Json
 
 _ALIGN = 64
 
-_KINDS: dict[type, tuple[str, Any]] = {
+_KINDS: dict[type, tuple[str, Callable[[str], object]]] = {
     Decimal: ("decimal", Decimal),
     datetime.datetime: ("datetime", datetime.datetime.fromisoformat),
     datetime.date: ("date", datetime.date.fromisoformat),
@@ -25,7 +27,7 @@ _RESTORE = dict(_KINDS.values())
 class Writer:
     """Describes values as JSON, and puts the bytes of their arrays into shared memory where they are not there yet."""
 
-    def __init__(self, memory: Any, used: int) -> None:
+    def __init__(self, memory: Octets, used: int) -> None:
         """Write behind the first `used` bytes of `memory`, a uint8 array."""
         self._memory = memory
         self._start = memory.__array_interface__["data"][0]
@@ -39,7 +41,7 @@ class Writer:
         """Bytes of the memory, from its beginning, that hold anything."""
         return self._at
 
-    def describe(self, value: Any, where: str = "the transform") -> Any:
+    def describe(self, value: Any, where: str = "the transform") -> Json:
         """Return the JSON for a value.
 
         Raises:
@@ -82,7 +84,7 @@ class Writer:
             "and lists and dicts of them"
         )
 
-    def _array(self, array: Any) -> dict[str, Any]:
+    def _array(self, array: Array) -> dict[str, Json]:
         facts = {"dtype": array.dtype.str, "shape": list(array.shape)}
         address = array.__array_interface__["data"][0] - self._start
         if array.flags.c_contiguous and 0 <= address and address + array.nbytes <= self._memory.nbytes:
@@ -98,7 +100,7 @@ class Writer:
         return {"over": self._overflow_bytes - array.nbytes, **facts}
 
 
-def restored(told: Any, memory: Any, overflow: bytes) -> Any:
+def restored(told: Json, memory: Octets, overflow: bytes) -> Any:
     """Return the value that `Writer.describe` told of.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,14 +26,14 @@ def row_hashes(data: pa.Table | pa.RecordBatch, fields: Sequence[Field]) -> list
     return [hashlib.sha256(start + b"".join(cells)).digest() for cells in zip(*columns, strict=True)]
 
 
-def one_array(column: Any) -> Any:
+def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return an Arrow column, chunked or not, as one array."""
     if isinstance(column, pa.ChunkedArray):
         return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     return column
 
 
-def _cells(values: Any, kind: Any) -> list[bytes]:
+def _cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
     if _is_number(kind):
         return _number_cells(values, kind)
     if is_number_list(kind):
@@ -44,7 +43,7 @@ def _cells(values: Any, kind: Any) -> list[bytes]:
     return [_cell(value) for value in values.to_pylist()]
 
 
-def _number_cells(values: Any, kind: pa.DataType) -> list[bytes]:
+def _number_cells(values: pa.Array, kind: pa.DataType) -> list[bytes]:
     packed = _packed(values, kind)
     cells = [_NUMBER + packed[at : at + 8] for at in range(0, len(packed), 8)]
     if values.null_count:
@@ -52,13 +51,13 @@ def _number_cells(values: Any, kind: pa.DataType) -> list[bytes]:
     return cells
 
 
-def _number_list(values: Any, kind: Any) -> bytes:
+def _number_list(values: pa.Array, kind: pa.DataType) -> bytes:
     if values.null_count:
         return _LIST + struct.pack("<Q", len(values)) + b"".join(_number_cells(values, kind))
     return _NUMBERS + struct.pack("<Q", len(values)) + _packed(values, kind)
 
 
-def _packed(values: Any, kind: pa.DataType) -> bytes:
+def _packed(values: pa.Array, kind: pa.DataType) -> bytes:
     """Return eight little-endian bytes for each value; what stands for a null is zero and is not used."""
     if pa.types.is_floating(kind):
         numbers = values.fill_null(0).to_numpy(zero_copy_only=False).astype("<f8") + 0.0  # -0.0 + 0.0 is 0.0

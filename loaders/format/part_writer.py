@@ -8,7 +8,6 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,7 +80,7 @@ def _write(
     # Only text repeats enough for a dictionary. Statistics of binary values are bytes nobody reads. A column of a row
     # group is one page, so that its values lie side by side; large arrays have a page each, so that one can be read.
     has_large = any(_array_bytes(field) >= LARGE_VALUE_BYTES for field in fields)
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "compression": "none",
         "use_dictionary": texts or False,
         "write_statistics": texts + numbers or False,
@@ -160,7 +159,7 @@ def _checked(batch: pa.RecordBatch, fields: tuple[Field, ...], schema: pa.Schema
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _check_values(values: Any, field: Field) -> None:
+def _check_values(values: pa.Array, field: Field) -> None:
     """Refuse what would not fit into one array of the declared shape, or into 32-bit offsets."""
     if is_number_list(field.type) and values.flatten().null_count:
         raise FormatError(f"column {field.name}: a list of numbers holds nulls; use NaN or a nullable field")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from loaders.axes import Ints
 from loaders.errors import FormatError
 
 ROW_GROUP_BYTES = 8 << 20
@@ -46,7 +46,7 @@ def part_name(index: int) -> str:
 
 
 def plan_parts(
-    sizes_by_row: Sequence[int] | npt.NDArray[np.int64],
+    sizes_by_row: Sequence[int] | Ints,
     *,
     row_group_bytes: int = ROW_GROUP_BYTES,
     part_bytes: int = PART_BYTES,
@@ -92,7 +92,7 @@ def plan_parts(
     ]
 
 
-def _cuts(ends: npt.NDArray[np.int64], limit: int, borders: npt.NDArray[np.int64] | None = None) -> list[int]:
+def _cuts(ends: Ints, limit: int, borders: Ints | None = None) -> list[int]:
     """Return 0 and one past the last item of each greedy run whose sizes add up to at most `limit`.
 
     A run ends at one of `borders` (ascending) if one lies in it, else where it is full.

@@ -17,11 +17,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 
 from loaders.agreement import check_agreement
+from loaders.axes import Array, Ints
 from loaders.decoding.values import Batch
 from loaders.errors import FormatError, LoaderError, StateMismatchError
 from loaders.format.fields import Field
@@ -282,7 +283,7 @@ class MixedReader(Iterator[Batch]):
         self._steps_per_epoch = self._steps if self._stop is None else self._steps_until(self._stop)
         self._is_placed = self._has_agreed = False
 
-    def _restore(self, readers: Mapping[str, Any], lanes: int) -> None:
+    def _restore(self, readers: Mapping[str, Mapping[str, object]], lanes: int) -> None:
         for name, reader in self._readers.items():
             try:
                 reader.load_state_dict(readers[name])
@@ -320,7 +321,7 @@ class MixedReader(Iterator[Batch]):
                     f"{_described(part, names[0])}; choose columns, decoders or a transform that make them equal"
                 )
 
-    def _checked(self, state: object) -> tuple[Mapping[str, Any], int, int, int]:
+    def _checked(self, state: object) -> tuple[Mapping[str, Mapping[str, object]], int, int, int]:
         """Return the readers' states, epoch, step and lanes of a state that fits."""
         if not isinstance(state, Mapping) or (state.get("version"), state.get("contract")) != (VERSION, CONTRACT):
             raise StateMismatchError(
@@ -336,7 +337,7 @@ class MixedReader(Iterator[Batch]):
         if not is_right or any(type(number) is not int or number < 0 for number in numbers):
             raise StateMismatchError("state of a mixture: it is incomplete or was edited")
         epoch, step, lanes = (int(str(number)) for number in numbers)
-        return cast("Mapping[str, Any]", readers), epoch, step, lanes
+        return cast("Mapping[str, Mapping[str, object]]", readers), epoch, step, lanes
 
 
 def _check_classes(readers: Mapping[str, Source]) -> None:
@@ -370,26 +371,26 @@ def _described(part: Part, column: str) -> str:
     return "no such column" if found is None else " ".join(str(each) for each in found)
 
 
-def _rows_of(positions: Any, each: int) -> Any:
+def _rows_of(positions: Ints, each: int) -> Ints:
     """Return the batch rows of units at some positions, `each` rows a unit."""
-    return (positions[:, None] * each + np.arange(each)).ravel()
+    return (positions[:, None] * each + np.arange(each)).ravel()  # (positions, each) to (positions * each,)
 
 
-def _joined(columns: Mapping[str, tuple[object, ...]], takes: list[tuple[Rows, Any]], rows: int) -> Batch:
+def _joined(columns: Mapping[str, tuple[object, ...]], takes: list[tuple[Rows, Ints]], rows: int) -> Batch:
     """Return one batch; each take has its rows and where they go."""
     joined: Batch = {}
     for name, (kind, *_) in columns.items():
         pieces = [piece for taken, _ in takes for piece in taken.of(name)]
         places = [place for taken, to in takes for place in taken.split(to)]
         if kind == "list":
-            values: list[Any] = [None] * rows
+            values: list[object] = [None] * rows
             for (source, index), place in zip(pieces, places, strict=True):
                 for at, to in zip(index.tolist(), place.tolist(), strict=True):
                     values[to] = source[at]
             joined[name] = values
             continue
         like = pieces[0][0]
-        whole: Any = np.empty((rows, *like.shape[1:]), dtype=like.dtype)
+        whole: Array = np.empty((rows, *like.shape[1:]), dtype=like.dtype)
         if kind == "masked":
             whole = np.ma.MaskedArray(whole, mask=np.zeros(whole.shape, dtype=bool))
         for (source, index), place in zip(pieces, places, strict=True):

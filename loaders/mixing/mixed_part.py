@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from loaders.axes import Array, Ints
 from loaders.decoding.values import Batch
 from loaders.engine.batches import IS_PAD
 from loaders.errors import FormatError
@@ -52,13 +53,13 @@ class Rows:
         pieces: (batch, which of its rows), nowhere empty.
     """
 
-    pieces: tuple[tuple[Batch, Any], ...]
+    pieces: tuple[tuple[Batch, Ints], ...]
 
-    def of(self, column: str) -> list[tuple[Any, Any]]:
+    def of(self, column: str) -> list[tuple[Array, Ints]]:
         """Return (values of the batch, which of them) of a column."""
         return [(batch[column], index) for batch, index in self.pieces]
 
-    def split(self, places: Any) -> list[Any]:
+    def split(self, places: Ints) -> list[Ints]:
         """Cut what belongs to the rows as they are cut into pieces."""
         edges = np.cumsum([len(index) for _, index in self.pieces])[:-1]
         return np.split(places, edges) if self.pieces else []

@@ -15,11 +15,9 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from loaders.axes import Ints
 from loaders.errors import FormatError
-
-Ints = npt.NDArray[np.int64]
 
 MOST_PARTS = 100_000
 """Parts of all weights together: the table of one period has an entry for each."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Typed(Protocol):
         """Its Arrow type."""
 
 
-def bounds_of(statistics: Any, field: Typed, rows: int) -> Bounds:
+def bounds_of(statistics: pq.Statistics, field: Typed, rows: int) -> Bounds:
     """Read the statistics of a scalar column in one row group.
 
     Args:

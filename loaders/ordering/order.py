@@ -12,12 +12,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from loaders.axes import Ints, Seeds
 from loaders.errors import FormatError
 
 CONTRACT = "petrel-lanes-1"
 """Name of these rules; another order is another name."""
 
-Ints = npt.NDArray[np.int64]
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -30,7 +30,7 @@ def stream_key(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def random_words(key: int, counters: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+def random_words(key: int, counters: npt.ArrayLike) -> Seeds:
     """Return the words of stream `key` at some counters: SplitMix64 addressed by number, so order is free."""
     words = np.array(counters, dtype=np.uint64)  # ours: each step writes into it, which is twice as fast as new arrays
     with np.errstate(over="ignore"):
@@ -62,7 +62,7 @@ def permutation(key: int, count: int) -> Ints:
     return order
 
 
-def _settle(order: Ints, words: npt.NDArray[np.uint64]) -> None:
+def _settle(order: Ints, words: Seeds) -> None:
     """Sort what is sorted but for a few neighbours."""
     while len(wrong := np.flatnonzero(words[:-1] > words[1:])):
         for at in wrong.tolist():
@@ -183,7 +183,7 @@ class EpochOrder:
 
 def sample_seeds(
     fingerprint: str, seed: int | None, epoch: int, row_numbers: npt.ArrayLike
-) -> npt.NDArray[np.uint64]:
+) -> Seeds:
     """Return one seed for each sample, for augmentation: free of lanes, ranks, workers and batch size."""
     name = "none" if seed is None else seed
     return random_words(stream_key(fingerprint, name, epoch, "samples"), row_numbers)

@@ -6,10 +6,10 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from loaders.axes import Array, Mask
 from loaders.ordering.order import EpochOrder, Window
 
 GROUP_BITS = 32
@@ -26,17 +26,17 @@ class Stretch:
         ends: Where each batch ends in these arrays.
     """
 
-    codes: Any
-    filler: Any
+    codes: Array
+    filler: Mask | None
     ends: tuple[int, ...]
 
     @property
-    def groups(self) -> Any:
+    def groups(self) -> Array:
         """int64 (n,): row group of each sample, as the order numbers them."""
         return self.codes >> GROUP_BITS
 
     @property
-    def samples(self) -> Any:
+    def samples(self) -> Array:
         """int64 (n,): number of each sample in its row group."""
         return self.codes & _SAMPLE_MASK
 
@@ -58,7 +58,7 @@ class RankRows:
         self._rows_per_lane = rows_per_lane
         self._margin = margin * rows_per_lane
         self._windows: dict[int, list[Window]] = {}
-        self._codes: dict[tuple[int, int], Any] = {}
+        self._codes: dict[tuple[int, int], Array] = {}
         self._lock = threading.Lock()
 
     def needs(self, first: int, last: int) -> set[int]:
@@ -100,7 +100,7 @@ class RankRows:
                 done += some
         self._forget(begin - self._margin)
         if real is not None and not fill:
-            counts = real.reshape(last - first, -1).sum(axis=1)
+            counts = real.reshape(last - first, -1).sum(axis=1)  # (batches, samples of each)
             return Stretch(codes[real], None, tuple(np.cumsum(counts).tolist()))
         ends = tuple(range(size * count, height * count + 1, size * count))
         return Stretch(codes.reshape(-1), None if real is None else ~real.reshape(-1), ends)
@@ -120,7 +120,7 @@ class RankRows:
             if position >= windows[at].start + windows[at].rows // 2 and at + 1 < len(windows):
                 yield (lane, at + 1), _groups_of(windows[at + 1])
 
-    def _copy(self, lane: int, start: int, out: Any) -> None:
+    def _copy(self, lane: int, start: int, out: Array) -> None:
         """Fill the rows of a lane from `start` on."""
         windows = self._windows_of(lane)
         done, at = 0, _at(windows, start)
@@ -131,7 +131,7 @@ class RankRows:
             out[done : done + some] = self._codes_of(window)[begin : begin + some]
             done, at = done + some, at + 1
 
-    def _codes_of(self, window: Window) -> Any:
+    def _codes_of(self, window: Window) -> Array:
         key = (window.lane, window.index)
         with self._lock:
             if key not in self._codes:

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from loaders.axes import Ints, Octets
 from loaders.errors import FormatError
 from loaders.format.fields import Field
 from loaders.ordering import sequences
@@ -18,8 +18,6 @@ from loaders.ordering.bounds import Bounds
 from loaders.ordering.filters import Filter, Mask, parse_filter
 from loaders.ordering.sequences import Spread
 from schemas.canonical import canonical_json, sha256_text
-
-Ints = npt.NDArray[np.int64]
 
 
 class Rows(Protocol):
@@ -66,7 +64,7 @@ class Selection:
 class _Picked:
     """The rows that a filter leaves, one bit for each row of the group: 12 MB for a hundred million."""
 
-    bits: npt.NDArray[np.uint8]
+    bits: Octets
     count: int
 
     @classmethod

@@ -13,18 +13,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from loaders.axes import Array, Ints
 from loaders.errors import FormatError
 from loaders.format.fields import Field, arrow_schema
 from loaders.ordering.filters import Mask, scalar_field
 
 T = TypeVar("T")
-Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
 
 _DAY = timedelta(days=1)
@@ -102,7 +102,7 @@ class Columns:
     """
 
     series: Ints
-    order: npt.NDArray[Any]
+    order: Array
     max_gap: float | None
     ends: Ints
 
@@ -123,7 +123,7 @@ class Windows:
 
     def rows(self) -> Ints:
         """Return the rows of each sequence within the row group; shape (sequences, length)."""
-        found: Ints = self.placed[self.starts[:, None] + self.offsets].astype(np.int64)
+        found: Ints = self.placed[self.starts[:, None] + self.offsets].astype(np.int64)  # (samples, length)
         return found
 
 
@@ -172,7 +172,7 @@ def read(
     order, is_valid = _order_values(data.column(sequence.order).combine_chunks())
     series = np.zeros(len(order), dtype=np.int64)
     if sequence.by is not None:
-        codes: Any = data.column(sequence.by).combine_chunks().dictionary_encode().indices
+        codes: pa.Array = data.column(sequence.by).combine_chunks().dictionary_encode().indices
         series = codes.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     ends = np.cumsum([table.num_rows for table in tables])
     gap = sequence.max_gap
@@ -223,7 +223,7 @@ def windows(sequence: Sequence, columns: Columns, masks: Mapping[int, Mask]) -> 
     return Found(tuple(found), cut)
 
 
-def _starts(sequence: Sequence, series: Ints, order: npt.NDArray[Any], max_gap: float | None) -> Ints:
+def _starts(sequence: Sequence, series: Ints, order: Array, max_gap: float | None) -> Ints:
     """Return where sequences begin in the rows sorted by series and order, filter and row groups left aside."""
     count = len(series)
     if not count:
@@ -245,7 +245,7 @@ def _starts(sequence: Sequence, series: Ints, order: npt.NDArray[Any], max_gap: 
     return np.flatnonzero((place % sequence.stride == 0) & (left >= sequence.span))
 
 
-def _order_values(values: Any) -> tuple[npt.NDArray[Any], Mask]:
+def _order_values(values: pa.Array) -> tuple[Array, Mask]:
     """Return an order column as int64, uint64 or float64 (days or microseconds for clocks), and which rows have one."""
     is_valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
     kind = values.type
@@ -262,7 +262,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _differences(order: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _differences(order: Array) -> Array:
     """Return the differences of neighbours that stand in ascending order."""
     if order.dtype.kind == "f":
         with np.errstate(invalid="ignore"):

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from loaders.format.manifest import SPLIT_NAME
 from loaders.format.parts import PART_BYTES, ROW_GROUP_BYTES, PartPlan, plan_parts
 from schemas.canonical import bucket, content_id
 
-_BINARY: Any = pa.binary()
+_BINARY: pa.DataType = pa.binary()
 TASK_SCHEMA = pa.schema([("task", pa.string()), ("payload", _BINARY)])
 
 _ROW_BYTES = 64
@@ -188,13 +187,13 @@ def plan_dataset(
     """
     fields, objects, layout = check_fields(fields), dict(objects or {}), layout or Layout()
     _check_columns(rows, fields, objects, layout)
-    ids: list[Any] = rows.column(layout.id_column).cast(pa.string()).to_pylist()
-    splits: list[Any] = rows.column(layout.split_column).cast(pa.string()).to_pylist()
+    ids: list[str] = rows.column(layout.id_column).cast(pa.string()).to_pylist()
+    splits: list[str] = rows.column(layout.split_column).cast(pa.string()).to_pylist()
     if len(set(ids)) != len(ids) or None in ids:
         raise FormatError(f"column {layout.id_column}: every row needs an id of its own")
     sizes = np.full(len(ids), _ROW_BYTES, dtype=np.int64)
     if layout.size_column:
-        weights: Any = rows.column(layout.size_column).cast(pa.int64())
+        weights: pa.ChunkedArray = rows.column(layout.size_column).cast(pa.int64())
         sizes += np.asarray(weights.fill_null(0), dtype=np.int64)
     # Without sequences every row is one of its own.
     series, places_in = _sequences(rows, layout) if layout.order_by else (ids, ids)
@@ -218,7 +217,7 @@ def plan_dataset(
     return DatasetPlan(dataset_id, seed, fields, tuple(tasks), layout.order_by)
 
 
-def _sequences(rows: pa.Table, layout: Layout) -> tuple[list[Any], list[Any]]:
+def _sequences(rows: pa.Table, layout: Layout) -> tuple[list[str], list[int | float]]:
     """Return the sequence of each row, as text, and its place in it, as a number that can be sorted."""
     column, order = (rows.column(name) for name in layout.order_by)
     if pa.types.is_date(order.type) or pa.types.is_timestamp(order.type):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -56,7 +55,7 @@ def run_task_batches(
         One record batch of `RECEIPT_SCHEMA` for each part.
     """
     for batch in batches:
-        payloads: list[Any] = batch.column("payload").to_pylist()
+        payloads: list[bytes] = batch.column("payload").to_pylist()
         for payload in payloads:
             task = PartTask.from_bytes(payload)
             receipt = run_task(task, staging=staging, read_object=read_object)
@@ -70,8 +69,8 @@ def receipts_of(table: pa.Table) -> dict[str, PartReceipt]:
     Raises:
         FormatError: If a row is no receipt.
     """
-    names: list[Any] = table.column("task").to_pylist()
-    texts: list[Any] = table.column("receipt").to_pylist()
+    names: list[str] = table.column("task").to_pylist()
+    texts: list[str] = table.column("receipt").to_pylist()
     return {name: PartReceipt.from_json(json.loads(text)) for name, text in zip(names, texts, strict=True)}
 
 
@@ -96,7 +95,7 @@ def _batches(task: PartTask, read_object: ReadObject | None) -> Iterable[pa.Reco
         yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(task.fields))
 
 
-def _column(rows: pa.Table, field: Field, objects: Mapping[str, str], read_object: ReadObject | None) -> Any:
+def _column(rows: pa.Table, field: Field, objects: Mapping[str, str], read_object: ReadObject | None) -> pa.Array:
     if field.name not in objects or read_object is None:
         return rows.column(field.name).combine_chunks()
     values = []

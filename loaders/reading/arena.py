@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from loaders.axes import Array, DType, Ints, Mask, Octets
 from loaders.reading.layout import Column, record_dtype
 
 _ALIGN = 64
 
-Allocate = Callable[[int], Any]
+Allocate = Callable[[int], Octets]
 """Returns that many bytes as a writable uint8 array."""
 
 
@@ -37,9 +38,9 @@ class ArenaShape:
     rows: int
     chunk_bytes: dict[str, int]
 
-    def parts(self) -> list[tuple[str, str, tuple[int, ...], np.dtype[Any]]]:
+    def parts(self) -> list[tuple[str, str, tuple[int, ...], DType]]:
         """Return (column, what, shape, dtype) of each array."""
-        found: list[tuple[str, str, tuple[int, ...], np.dtype[Any]]] = []
+        found: list[tuple[str, str, tuple[int, ...], DType]] = []
         height = self.slots * self.rows
         for column in self.columns:
             if column.is_direct or column.is_packed:
@@ -77,12 +78,12 @@ class Arena:
     """
 
     shape: ArenaShape
-    values: dict[str, Any] = field(default_factory=dict)
-    valid: dict[str, Any] = field(default_factory=dict)
-    blobs: dict[str, Any] = field(default_factory=dict)
-    spans: dict[str, Any] = field(default_factory=dict)
-    records: Any = None
-    others: list[dict[str, Any]] = field(default_factory=list)
+    values: dict[str, Array] = field(default_factory=dict)
+    valid: dict[str, Mask] = field(default_factory=dict)
+    blobs: dict[str, Octets] = field(default_factory=dict)
+    spans: dict[str, Ints] = field(default_factory=dict)
+    records: Array | None = None
+    others: list[dict[str, pa.Array]] = field(default_factory=list)
 
     @property
     def rows(self) -> int:
@@ -100,14 +101,14 @@ def make_arena(shape: ArenaShape, allocate: Allocate) -> Arena:
         else:
             homes[what][name] = array
     for at, column in enumerate(shape.columns):
-        if column.is_packed:
+        if column.is_packed and arena.records is not None:
             arena.values[column.name] = arena.records[str(at)]
             if column.has_mask:
                 arena.valid[column.name] = arena.records[f"m{at}"]
     return arena
 
 
-def carve(memory: Any, parts: Sequence[tuple[str, str, tuple[int, ...], np.dtype[Any]]]) -> list[Any]:
+def carve(memory: Octets, parts: Sequence[tuple[str, str, tuple[int, ...], DType]]) -> list[Array]:
     """Cut a uint8 array into arrays that lie one after the other, each at a multiple of 64 bytes."""
     arrays, at = [], 0
     for _, _, shape, dtype in parts:
@@ -117,6 +118,6 @@ def carve(memory: Any, parts: Sequence[tuple[str, str, tuple[int, ...], np.dtype
     return arrays
 
 
-def _padded(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def _padded(shape: tuple[int, ...], dtype: DType) -> int:
     size = math.prod(shape) * dtype.itemsize
     return -(-size // _ALIGN) * _ALIGN

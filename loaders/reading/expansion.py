@@ -5,9 +5,12 @@ Sizes in footers and manifests are only claims, so the pages themselves are coun
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from loaders.reading.pages import PageError, walk
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 EXPANSION = 4
 """A column chunk may become this many times its size in the file (the format does not compress) ..."""
@@ -19,7 +22,7 @@ FREE_BYTES = 64 << 20
 """... or 64 MiB, whichever is more: text that repeats one word expands much more."""
 
 
-def check_expansion(column: Any, raw: memoryview, *, rows: int, is_text: bool) -> None:
+def check_expansion(column: pq.ColumnChunkMetaData, raw: memoryview, *, rows: int, is_text: bool) -> None:
     """Compare what the pages of a column chunk claim with their size.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
+from loaders.axes import DType
 from loaders.decoding.values import dense_dtype, dense_shape
 from loaders.format.fields import Field
 from loaders.format.part_writer import LARGE_VALUE_BYTES
@@ -39,7 +40,7 @@ class Column:
     field: Field
     kind: Kind
     shape: tuple[int, ...] = ()
-    dtype: np.dtype[Any] | None = None
+    dtype: DType | None = None
     has_mask: bool = False
     is_direct: bool = False
     is_packed: bool = False
@@ -64,13 +65,13 @@ def columns_of(fields: Sequence[Field], is_local: bool, decoders: Mapping[str, o
     return tuple(replace(column, is_packed=column.name in small) for column in columns)
 
 
-def record_dtype(columns: Sequence[Column]) -> np.dtype[Any]:
+def record_dtype(columns: Sequence[Column]) -> DType:
     """Return the record of the packed columns.
 
     Field i is column i, field mi whether it has a value; fields of plain numbers stand side by side, by type, so that
     `blocks_of` can copy them together.
     """
-    fields: list[Any] = []
+    fields: list[tuple[str, DType | None] | tuple[str, DType | None, tuple[int, ...]]] = []
     for block in blocks_of(columns):
         fields += [(str(at), columns[at].dtype) for at in block]
     together = {at for block in blocks_of(columns) for at in block}

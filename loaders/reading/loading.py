@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.axes import Array
 from loaders.decoding.values import fill_dense
 from loaders.format.digest import one_array
 from loaders.reading.arena import Arena
@@ -34,7 +34,7 @@ class _Part:
     column: Column
     chunk: Chunk
     header: bytearray
-    target: Any
+    target: Array
 
 
 class GroupLoader:
@@ -191,7 +191,7 @@ class GroupLoader:
                 self._check_text(group, column, values)
                 self._arena.others[slot][column.name] = values
 
-    def _copy_blobs(self, group: int, slot: int, rows: int, column: Column, values: Any) -> None:
+    def _copy_blobs(self, group: int, slot: int, rows: int, column: Column, values: pa.Array) -> None:
         home = self._arena.blobs[column.name]
         _, offsets, data = values.buffers()
         ends = np.frombuffer(offsets, dtype="<i4")[values.offset : values.offset + rows + 1].astype(np.int64)
@@ -204,7 +204,7 @@ class GroupLoader:
         spans[:, 0] = slot * home.shape[1] + ends[:-1] - ends[0]
         spans[:, 1] = np.where(values.is_valid().to_numpy(zero_copy_only=False), np.diff(ends), -1)
 
-    def _check_text(self, group: int, column: Column, values: Any) -> None:
+    def _check_text(self, group: int, column: Column, values: pa.Array) -> None:
         """Refuse a dictionary whose words, written out, would fill the memory."""
         if not pa.types.is_dictionary(values.type):
             return
@@ -226,7 +226,7 @@ class BadSum(PageError):
     """A checksum differs: what the page says of itself is not the reason to read it in another way."""
 
 
-def direct_pages(split: Split, group: int, column: Column) -> Any:
+def direct_pages(split: Split, group: int, column: Column) -> Array | None:
     """Find the values of a direct column in the file: each in a page of its own.
 
     Returns:

@@ -8,9 +8,11 @@ of columns without nulls. The page header is a Thrift structure in the compact p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from loaders.axes import Array, Ints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ try:
 except ImportError:  # pragma: no cover - the same sum, at a fifth of the speed
     from zlib import crc32 as _crc32
 
-crc32: Callable[[Any], int] = _crc32
+crc32: Callable[[bytes | memoryview], int] = _crc32
 """CRC-32 of bytes (the polynomial of zlib, as Parquet has it); releases the GIL."""
 
 HEADER_LIMIT = 256
@@ -34,6 +36,10 @@ _DICTIONARY = 2
 _DESCRIBED = {_DATA_PAGE: (5, 2), _DICTIONARY: (7, 2), 3: (8, 4)}
 _LONGEST_HEADER = 64 << 10  # with statistics of long text
 _BOOLEANS, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _LISTS, _STRUCT = (1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12
+
+
+_Thrift: TypeAlias = Any
+"""A value of a header: a number, bytes, or {number of a field: value}."""
 
 
 class PageError(ValueError):
@@ -147,7 +153,7 @@ def row_reader(files: Files) -> Callable[[str, int, int, memoryview], None]:
     return read
 
 
-def check(page: Page, values: Any) -> None:
+def check(page: Page, values: bytes | memoryview) -> None:
     """Compare the values of a page with its checksum.
 
     Raises:
@@ -158,7 +164,7 @@ def check(page: Page, values: Any) -> None:
         raise PageError(f"CRC-32 is {found:08x}, the page header says {page.crc:08x}")
 
 
-def byte_array_spans(raw: memoryview, start: int, count: int, out: Any) -> int:
+def byte_array_spans(raw: memoryview, start: int, count: int, out: Ints) -> int:
     """Find `count` values, each a 32-bit length and its bytes.
 
     Args:
@@ -185,10 +191,10 @@ def byte_array_spans(raw: memoryview, start: int, count: int, out: Any) -> int:
     return at
 
 
-def _struct(raw: bytes | memoryview, at: int, depth: int) -> tuple[dict[int, Any], int]:
+def _struct(raw: bytes | memoryview, at: int, depth: int) -> tuple[dict[int, _Thrift], int]:
     if depth > 4:
         raise PageError("structures too deep")
-    fields: dict[int, Any] = {}
+    fields: dict[int, _Thrift] = {}
     number = 0
     while True:
         head = raw[at]
@@ -207,7 +213,7 @@ def _struct(raw: bytes | memoryview, at: int, depth: int) -> tuple[dict[int, Any
             fields[number], at = _value(raw, at, kind, depth)
 
 
-def _value(raw: bytes | memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _value(raw: bytes | memoryview, at: int, kind: int, depth: int) -> tuple[_Thrift, int]:
     if kind in _BOOLEANS:
         return kind == 1, at
     if kind == _BYTE:
@@ -243,6 +249,6 @@ def _varint(raw: bytes | memoryview, at: int) -> tuple[int, int]:
     raise PageError("a number of more than 64 bits in a page header")
 
 
-def as_bytes(array: Any) -> memoryview:
+def as_bytes(array: Array) -> memoryview:
     """Return the memory of a C-contiguous array as writable bytes."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

@@ -7,11 +7,10 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-Submit = Callable[..., "Future[Any]"]
+Submit = Callable[..., "Future[object]"]
 
 
 @dataclass(eq=False, slots=True)

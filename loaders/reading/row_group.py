@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +13,7 @@ from loaders.reading.ranges import Ranges
 from loaders.stores.storage import Files
 
 
-def check_chunks(footer: Any, at: int, columns: Sequence[str], size: int) -> None:
+def check_chunks(footer: pq.FileMetaData, at: int, columns: Sequence[str], size: int) -> None:
     """Look whether pyarrow can describe the chunks of columns, before it is asked to.
 
     Asked for the description of a chunk that is damaged in the footer, pyarrow 26 ends the process; on the way to
@@ -32,7 +31,7 @@ def check_chunks(footer: Any, at: int, columns: Sequence[str], size: int) -> Non
 
 
 def fetch(
-    files: Files, name: str, size: int, chunks: Sequence[Any], *, gap: int | None = None
+    files: Files, name: str, size: int, chunks: Sequence[pq.ColumnChunkMetaData], *, gap: int | None = None
 ) -> tuple[Ranges, list[memoryview]]:
     """Read column chunks; return them at their places in the file, and one by one.
 
@@ -55,7 +54,7 @@ def fetch(
 
 
 def decode(
-    ranges: Ranges, footer: Any, at: int, columns: Sequence[str], *, dictionaries: Collection[str] = ()
+    ranges: Ranges, footer: pq.FileMetaData, at: int, columns: Sequence[str], *, dictionaries: Collection[str] = ()
 ) -> pa.Table:
     """Make columns of a row group from the chunks that were fetched; `dictionaries` name leaves that are kept as such.
 
@@ -68,7 +67,9 @@ def decode(
     return data
 
 
-def decode_in_steps(ranges: Ranges, footer: Any, at: int, column: str, step: int) -> Iterator[pa.RecordBatch]:
+def decode_in_steps(
+    ranges: Ranges, footer: pq.FileMetaData, at: int, column: str, step: int
+) -> Iterator[pa.RecordBatch]:
     """Make one column, `step` rows at a time; raises like `decode`."""
     with _opened(ranges, footer, ()) as file:
         for batch in file.iter_batches(step, row_groups=[at], columns=[column], use_threads=False):
@@ -77,8 +78,8 @@ def decode_in_steps(ranges: Ranges, footer: Any, at: int, column: str, step: int
 
 
 @contextmanager
-def _opened(ranges: Ranges, footer: Any, dictionaries: Collection[str]) -> Iterator[Any]:
-    settings: dict[str, Any] = {
+def _opened(ranges: Ranges, footer: pq.FileMetaData, dictionaries: Collection[str]) -> Iterator[pq.ParquetFile]:
+    settings: dict[str, object] = {
         "metadata": footer,
         "page_checksum_verification": True,
         "read_dictionary": list(dictionaries),
@@ -88,7 +89,7 @@ def _opened(ranges: Ranges, footer: Any, dictionaries: Collection[str]) -> Itera
         yield file
 
 
-def span(chunk: Any, size: int) -> tuple[int, int]:
+def span(chunk: pq.ColumnChunkMetaData, size: int) -> tuple[int, int]:
     """Return the first byte of a chunk, and the byte after its last, in a file of `size` bytes.
 
     Raises:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +79,7 @@ class Split:
         ]
         self.rows_by_group = self.manifest.row_groups
         self.starts = np.concatenate([[0], np.cumsum(np.asarray(self.rows_by_group, dtype=np.int64))])
-        self._footers: dict[int, Any] = {}
+        self._footers: dict[int, pq.FileMetaData] = {}
         self._lock = threading.Lock()
         if self.files.is_local:  # elsewhere each would cost a request; a wrong size is noticed with the footer
             for part in self.manifest.parts:
@@ -139,7 +138,7 @@ class Split:
             raise self.corrupt(group, f"the file lacks the columns {missing}")
         return [found[name] for name in names]
 
-    def statistics(self, group: int, name: str) -> Any:
+    def statistics(self, group: int, name: str) -> pq.Statistics | None:
         """Return what the footer says of a flat column in a row group, pyarrow's `Statistics`, None without any."""
         part, at = self._groups[group]
         described = self._footer(part).row_group(at)
@@ -199,13 +198,13 @@ class Split:
             columns[field.name] = column if is_text or column.type == field.type else column.cast(field.type)
         return pa.table({name: columns[name] for name in names})
 
-    def _footer(self, part: int) -> Any:
+    def _footer(self, part: int) -> pq.FileMetaData:
         with self._lock:  # two threads that need one footer read it once
             if part not in self._footers:
                 self._footers[part] = self._read_footer(part)
             return self._footers[part]
 
-    def _read_footer(self, part: int) -> Any:
+    def _read_footer(self, part: int) -> pq.FileMetaData:
         receipt = self._part(part)
         if self.files.is_local:  # elsewhere it would be one more request, and a shorter file lacks the footer
             self._check_size(receipt)

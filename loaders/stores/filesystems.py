@@ -10,7 +10,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from loaders.errors import CorruptionError, FormatError, StorageError
@@ -19,7 +19,14 @@ from loaders.stores.remote import RemoteFiles
 from loaders.stores.saying import TransientError, without_secrets
 from loaders.stores.storage import Content, Stat, StorageOptions
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.fs import FileInfo
+
 T = TypeVar("T")
+
+Filesystem: TypeAlias = Any
+"""A file system of `pyarrow.fs` or fsspec, and what they tell of a file: neither has types."""
 
 _FINAL = (PermissionError, ValueError, TypeError, AttributeError, NotImplementedError, ImportError)
 _REFUSED = re.compile(
@@ -45,7 +52,7 @@ def open_given(url: str, options: StorageOptions) -> RemoteFiles:
     Raises:
         FormatError: If it is no file system.
     """
-    made: Any = options.filesystem
+    made: Filesystem = options.filesystem
     if type(made).__module__.startswith(("obstore", "builtins.obstore")):
         return RemoteFiles(BucketSource(made, urlsplit(url).path.strip("/"), without_secrets(url).rstrip("/")), options)
     if not hasattr(made, "open_input_file") and not hasattr(made, "cat_file"):
@@ -61,7 +68,7 @@ def open_by_filesystem(url: str, options: StorageOptions) -> RemoteFiles:
     return _over(made, folder, url, options)
 
 
-def open_filesystem(url: str, options: StorageOptions) -> tuple[Any, str]:
+def open_filesystem(url: str, options: StorageOptions) -> tuple[Filesystem, str]:
     """Return the file system of a URL and the path in it, or `options.filesystem`.
 
     Raises:
@@ -94,7 +101,7 @@ def open_filesystem(url: str, options: StorageOptions) -> tuple[Any, str]:
     return made, folder
 
 
-def path_in(filesystem: Any, url: str) -> str:
+def path_in(filesystem: Filesystem, url: str) -> str:
     """Return the path of a URL in its file system: without the host where a file system has one host only."""
     scheme, _, rest = url.rpartition("://")
     if scheme.lower() in ("file", "hdfs", "viewfs"):
@@ -102,7 +109,7 @@ def path_in(filesystem: Any, url: str) -> str:
     return str(filesystem._strip_protocol(url)) if hasattr(filesystem, "_strip_protocol") else rest
 
 
-def _over(made: Any, folder: str, url: str, options: StorageOptions) -> RemoteFiles:
+def _over(made: Filesystem, folder: str, url: str, options: StorageOptions) -> RemoteFiles:
     kind = _ArrowFiles if hasattr(made, "open_input_file") else _FsspecFiles
     most = options.parallel * _ALIVE_PER_PARALLEL
     return RemoteFiles(FilesystemSource(kind(made, folder), root=without_secrets(url).rstrip("/"), most=most), options)
@@ -200,10 +207,10 @@ class FilesystemSource:
 class _ArrowFiles:
     """A folder of a file system of pyarrow; handles are kept open."""
 
-    def __init__(self, filesystem: Any, folder: str) -> None:
+    def __init__(self, filesystem: Filesystem, folder: str) -> None:
         self._filesystem, self._folder = filesystem, folder.rstrip("/")
         self._lock = threading.Lock()
-        self._handles: dict[str, Any] = {}
+        self._handles: dict[str, pa.NativeFile] = {}
         base = getattr(filesystem, "base_fs", filesystem)
         self._is_unsound = type(base).__name__ == "S3FileSystem"
 
@@ -247,7 +254,7 @@ class _ArrowFiles:
 class _FsspecFiles:
     """A folder of a file system of fsspec."""
 
-    def __init__(self, filesystem: Any, folder: str) -> None:
+    def __init__(self, filesystem: Filesystem, folder: str) -> None:
         self._filesystem, self._folder = filesystem, folder.rstrip("/")
 
     def stat(self, name: str) -> Stat:
@@ -270,13 +277,13 @@ class _FsspecFiles:
                 yield _fsspec_stat(_below(self._folder, path), each)
 
 
-def _arrow_stat(name: str, found: Any) -> Stat:
+def _arrow_stat(name: str, found: FileInfo) -> Stat:
     return Stat(name, int(found.size), f"{found.size}-{found.mtime_ns or 0}")
 
 
-def _fsspec_stat(name: str, found: Mapping[str, Any]) -> Stat:
+def _fsspec_stat(name: str, found: Mapping[str, object]) -> Stat:
     told = [str(found["size"]), *(str(found[each]) for each in _VERSIONS if found.get(each))]
-    return Stat(name, int(found["size"]), "-".join(told))
+    return Stat(name, int(str(found["size"])), "-".join(told))
 
 
 def _below(folder: str, path: str) -> str:

@@ -37,7 +37,7 @@ SCHEMES = {
     "hdfs": "loaders.stores.filesystems:open_by_filesystem",
     "viewfs": "loaders.stores.filesystems:open_by_filesystem",
 }
-"""Loaded at the first URL of the scheme. Any other scheme is looked up among the entry points, then in fsspec."""
+"""Loaded at the first URL of the scheme. Another scheme is looked up among the entry points, then in fsspec."""
 
 
 def open_storage(url: str | Path, options: StorageOptions | None = None) -> Storage:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loaders.axes import Array, DType, Ints
 from loaders.decoding.values import Batch, dense_dtype
 from loaders.errors import FormatError
 from loaders.format.fields import Field
@@ -27,8 +27,8 @@ class Joined:
         offsets: Where each begins and the last ends, int64 (N + 1,).
     """
 
-    values: NDArray[Any]
-    offsets: NDArray[np.int64]
+    values: Array
+    offsets: Ints
 
 
 class Conversion:
@@ -65,16 +65,16 @@ class Conversion:
                 out[name] = value
         return out
 
-    def _convert_masked(self, name: str, value: Any) -> Batch:
+    def _convert_masked(self, name: str, value: np.ma.MaskedArray[tuple[int, ...], DType]) -> Batch:
         if self._nulls == "mask":
             # The reader masks whole rows; of an array that a transform masked in part, no row with a hole is valid.
-            mask = np.ma.getmaskarray(value).reshape(len(value), -1)
+            mask = np.ma.getmaskarray(value).reshape(len(value), -1)  # (rows, elements of a row)
             return {name: value.data, f"{name}_valid": ~mask.any(axis=1)}
         if np.ma.is_masked(value):
             return {name: value.filled(self._in_place_of_null(name))}
         return {name: value.data}
 
-    def _convert_ragged(self, name: str, values: Sequence[Any]) -> Batch:
+    def _convert_ragged(self, name: str, values: Sequence[Array]) -> Batch:
         field, out = self._fields[name], Batch()
         if any(isinstance(value, list) for value in values):
             raise FormatError(
@@ -93,7 +93,7 @@ class Conversion:
         except FormatError as error:
             raise FormatError(f"column {name}, ragged={self._ragged[name]!r}: {error}") from None
 
-    def _laid_together(self, name: str, values: Sequence[Any]) -> Batch:
+    def _laid_together(self, name: str, values: Sequence[Array]) -> Batch:
         how = self._ragged[name]
         if how == "list":
             return {name: list(values)}

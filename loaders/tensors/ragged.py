@@ -6,11 +6,10 @@ Shapes: N values; the first `axes` axes of a value vary, the others (...) are eq
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loaders.axes import Array, DType, Ints
 from loaders.decoding.values import dense_dtype
 from loaders.errors import FormatError
 from loaders.format.fields import Field, is_number_list
@@ -32,7 +31,7 @@ def varying_axes(field: Field) -> int | None:
     return max((at + 1 for at, axis in enumerate(field.shape) if axis is None), default=0)
 
 
-def pad(values: Sequence[NDArray[Any]], *, axes: int | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def pad(values: Sequence[Array], *, axes: int | None) -> tuple[Array, Ints]:
     """Copy arrays into one, each in the corner at 0; what lies beyond a value is zero.
 
     Args:
@@ -57,7 +56,7 @@ def pad(values: Sequence[NDArray[Any]], *, axes: int | None) -> tuple[NDArray[An
     return out, sizes
 
 
-def join(values: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def join(values: Sequence[Array]) -> tuple[Array, Ints]:
     """Lay arrays end to end along their first axis.
 
     Returns:
@@ -75,7 +74,7 @@ def join(values: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64
     return out, offsets
 
 
-def empty_value(field: Field, like: NDArray[Any] | None) -> NDArray[Any]:
+def empty_value(field: Field, like: Array | None) -> Array:
     """Return a value of size 0 that fits beside `like`, another value of the column if there is one."""
     axes = varying_axes(field)
     if like is not None:
@@ -86,7 +85,7 @@ def empty_value(field: Field, like: NDArray[Any] | None) -> NDArray[Any]:
     )
 
 
-def _common(values: Sequence[NDArray[Any]], axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _common(values: Sequence[Array], axes: int) -> tuple[tuple[int, ...], DType]:
     """Return the shape behind the varying axes, and the dtype; of no values at all: (), float32."""
     if not len(values):
         return (), np.dtype("float32")

@@ -7,11 +7,14 @@ import contextlib
 import json
 import struct
 import traceback
-from typing import Any
+from typing import Any, TypeAlias
 
 from loaders import errors
 
 Bytes = bytes | bytearray | memoryview
+
+Json: TypeAlias = Any
+"""What JSON can hold: None, bool, int, float, str, and lists and dicts of them."""
 
 READY, JOB, DONE, FAILED, NO_START = b"R", b"J", b"D", b"F", b"N"
 _HEAD = struct.Struct("<cQQ")  # kind, bytes of JSON, bytes of payload
@@ -20,7 +23,7 @@ _TEXT = 1 << 16  # characters of a message or a traceback that travel
 _FACTS = ("file", "row_group", "row", "column", "errno")
 
 
-def pack(kind: bytes, value: Any, payload: Bytes = b"") -> bytes:
+def pack(kind: bytes, value: Json, payload: Bytes = b"") -> bytes:
     """Return one message.
 
     Raises:
@@ -49,7 +52,7 @@ class Inbox:
         """Take what was received: never more than `missing`."""
         self._bytes += data
 
-    def take(self) -> tuple[bytes, Any, bytes]:
+    def take(self) -> tuple[bytes, Json, bytes]:
         """Return kind, value and payload of the whole message, and be empty again."""
         kind, text, _ = _HEAD.unpack_from(self._bytes)
         value = json.loads(self._bytes[_HEAD.size : _HEAD.size + text])
@@ -58,7 +61,7 @@ class Inbox:
         return kind, value, payload
 
 
-def describe(error: BaseException) -> dict[str, Any]:
+def describe(error: BaseException) -> dict[str, Json]:
     """Return an error as JSON: its classes, its message, its place, its traceback."""
     try:
         only = error.args[0] if len(error.args) == 1 else None
@@ -82,7 +85,7 @@ class WorkerTraceback(Exception):
         return f"\n{self.args[0]}"
 
 
-def rebuild(told: dict[str, Any], what: str) -> Exception:
+def rebuild(told: dict[str, Json], what: str) -> Exception:
     """Return the error that `describe` told of, as the nearest class that is ours or built in.
 
     A loader error or a plain built-in one comes back as itself; a subclass of one as that one, its own name in the

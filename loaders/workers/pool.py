@@ -7,11 +7,10 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
 
 from loaders.errors import FormatError
 from loaders.workers import worker
-from loaders.workers.messages import JOB, Bytes, pack
+from loaders.workers.messages import JOB, Bytes, Json, pack
 from loaders.workers.process import Build, Program
 from loaders.workers.shared import Shared
 from loaders.workers.supervisor import Answer, Supervisor
@@ -69,7 +68,7 @@ class ProcessPool:
         self._supervisor = Supervisor(workers, program, deadline_s, name=f"{name}-processes")
         weakref.finalize(self, self._supervisor.end).atexit = False  # when forgotten; it ends itself at exit
 
-    def submit(self, what: str, job: Any = None, payload: Bytes = b"") -> Future[Answer]:
+    def submit(self, what: str, job: Json = None, payload: Bytes = b"") -> Future[Answer]:
         """Hand in a job; `what` names it in errors.
 
         Args:

@@ -12,14 +12,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loaders.errors import FormatError
 from loaders.workers import worker as child
 from loaders.workers.messages import Inbox
 from loaders.workers.shared import Shared, anonymous_file
 
-Build = Callable[[Any, tuple[Any, ...]], child.Handle]
+if TYPE_CHECKING:
+    from loaders.axes import Octets
+
+Build: TypeAlias = "Callable[[Any, tuple[Octets, ...]], child.Handle]"
 
 _NOTES_BYTES = 1 << 16
 

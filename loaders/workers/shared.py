@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from loaders.axes import Octets
 from loaders.errors import FormatError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 _MADV_POPULATE_WRITE = 23
 """Linux 5.14: fill the page table in one call; the mmap module has no name for it."""
@@ -62,7 +63,7 @@ class Shared:
         self._close_fd()
 
 
-def attach(fd: int, size: int) -> NDArray[np.uint8]:
+def attach(fd: int, size: int) -> Octets:
     """Map the memory behind a descriptor: uint8, shape (size,); it is unmapped with the last array over it."""
     return np.frombuffer(_mapped(fd, size), np.uint8)
 
@@ -92,7 +93,7 @@ def _mapped(fd: int, size: int) -> mmap.mmap:
     return memory
 
 
-def _populate(memory: mmap.mmap, array: NDArray[np.uint8]) -> None:
+def _populate(memory: mmap.mmap, array: Octets) -> None:
     try:
         memory.madvise(_MADV_POPULATE_WRITE)
     except OSError:  # an older kernel, or another system

@@ -16,15 +16,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from loaders.errors import DeadlineError, LoaderError, WorkerDiedError
-from loaders.workers.messages import FAILED, NO_START, WorkerTraceback, rebuild
+from loaders.workers.messages import FAILED, NO_START, Json, WorkerTraceback, rebuild
 from loaders.workers.process import Process, Program
 
 logger = logging.getLogger(__name__)
 
-Answer = tuple[Any, bytes]
+Answer = tuple[Json, bytes]
 """What a job gives: what JSON holds, and bytes."""
 
 _TICK_S = 0.25  # how often deadlines, and deaths that closed no socket, are looked for

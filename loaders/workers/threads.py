@@ -16,7 +16,7 @@ from loaders.errors import DeadlineError
 _POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
 
 T = TypeVar("T")
-_Job = tuple["Future[Any]", str, Callable[..., Any], tuple[Any, ...]]
+_Job = tuple["Future[Any]", str, Callable[..., object], tuple[object, ...]]
 
 
 class Pool:
@@ -156,7 +156,7 @@ def result_or_closed(future: Future[T], closed: threading.Event, *, until: float
                 raise NotInTimeError from None
 
 
-def wait_done(future: Future[Any], seconds: float) -> bool:
+def wait_done(future: Future[T], seconds: float) -> bool:
     """Wait until a future has a result, an error or was cancelled; False if `seconds` pass first."""
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())

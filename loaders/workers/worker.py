@@ -13,11 +13,14 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
-from loaders.workers.messages import DONE, FAILED, NO_START, READY, Bytes, Inbox, describe, pack
+from loaders.workers.messages import DONE, FAILED, NO_START, READY, Bytes, Inbox, Json, describe, pack
 
-Handle = Callable[[Any, bytes], tuple[Any, Bytes]]
+if TYPE_CHECKING:
+    from loaders.axes import Octets
+
+Handle = Callable[[Json, bytes], tuple[Json, Bytes]]
 """What a worker does with a job: JSON and bytes in, JSON and bytes out."""
 
 BOOT = (
@@ -30,7 +33,7 @@ is_starting = False
 """True while this process is a worker that imports its caller's script: no pool may be made by that."""
 
 
-def main(head: dict[str, Any], spec_fd: int, spec_at: int, control_fd: int, notes_fd: int) -> None:
+def main(head: dict[str, Json], spec_fd: int, spec_at: int, control_fd: int, notes_fd: int) -> None:
     """Start, work until the parent closes the control socket, and end. Never returns."""
     _guard(head["parent"])
     sys.argv[:] = head["sys_argv"]
@@ -53,7 +56,7 @@ def main(head: dict[str, Any], spec_fd: int, spec_at: int, control_fd: int, note
     os._exit(0)  # nobody's threads or exit handlers hold it up
 
 
-def _start(head: dict[str, Any], spec_fd: int, spec_at: int) -> Handle:
+def _start(head: dict[str, Json], spec_fd: int, spec_at: int) -> Handle:
     global is_starting
     from loaders.errors import FormatError
 
@@ -75,7 +78,7 @@ def _start(head: dict[str, Any], spec_fd: int, spec_at: int) -> Handle:
             ) from error
     os.close(spec_fd)
     is_starting = False
-    arrays: tuple[Any, ...] = ()
+    arrays: tuple[Octets, ...] = ()
     if head["shared"]:
         from loaders.workers.shared import attach
 

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from loaders.ordering.order import Ints, permutation, stream_key
+from loaders.axes import Ints
+from loaders.ordering.order import permutation, stream_key
 
 
 @dataclass(frozen=True, slots=True)
