@@ -206,22 +206,24 @@ def _struct(raw: bytes | memoryview, at: int, depth: int) -> tuple[dict[int, _Th
             number += head >> 4
         else:
             number, at = _integer(raw, at)
-        if kind in _INTEGERS and raw[at] < 128:  # most of them, without a call
-            byte = raw[at]
+        # Most fields by far are short integers, short text and structures: without a call where that can be.
+        if kind in _INTEGERS and (byte := raw[at]) < 128:
             fields[number], at = (byte >> 1) ^ -(byte & 1), at + 1
+        elif kind == _BINARY and (length := raw[at]) < 128:
+            fields[number], at = None, at + 1 + length
+        elif kind == _STRUCT:
+            fields[number], at = _struct(raw, at, depth + 1)
         else:
-            fields[number], at = _value(raw, at, kind, depth)
+            fields[number], at = _value(raw, at, kind)
 
 
-def _value(raw: bytes | memoryview, at: int, kind: int, depth: int) -> tuple[_Thrift, int]:
+def _value(raw: bytes | memoryview, at: int, kind: int) -> tuple[_Thrift, int]:
     if kind in _BOOLEANS:
         return kind == 1, at
     if kind == _BYTE:
         return raw[at], at + 1
     if kind in _INTEGERS:
         return _integer(raw, at)
-    if kind == _STRUCT:
-        return _struct(raw, at, depth + 1)
     if kind == _DOUBLE:
         return None, at + 8
     if kind == _BINARY:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.reading.pages import PageError
-from loaders.reading.ranges import Ranges
+from loaders.reading.ranges import Ranges, Rooms
 from loaders.stores.storage import Files
 
 
@@ -31,7 +31,13 @@ def check_chunks(footer: pq.FileMetaData, at: int, columns: Sequence[str], size:
 
 
 def fetch(
-    files: Files, name: str, size: int, chunks: Sequence[pq.ColumnChunkMetaData], *, gap: int | None = None
+    files: Files,
+    name: str,
+    size: int,
+    chunks: Sequence[pq.ColumnChunkMetaData],
+    *,
+    gap: int | None = None,
+    rooms: Rooms | None = None,
 ) -> tuple[Ranges, list[memoryview]]:
     """Read column chunks; return them at their places in the file, and one by one.
 
@@ -41,13 +47,15 @@ def fetch(
         size: Its bytes.
         chunks: pyarrow's metadata of each chunk.
         gap: Chunks that are at most so many bytes apart are read in one go; None: each by itself.
+        rooms: Whose memory is used again; None: memory of its own.
 
     Raises:
         PageError: If a chunk lies outside of its file.
         CorruptionError, StorageError, DeadlineError: Like `files.read_into`.
     """
-    ranges = Ranges(size)
     spans = [span(chunk, size) for chunk in chunks]
+    first, last = min((start for start, _ in spans), default=0), max((end for _, end in spans), default=0)
+    ranges = Ranges(size) if rooms is None else rooms.ranges(size, first, last)
     for start, end in merged(spans, gap):
         files.read_into(name, start, [ranges.room(start, end - start)])
     return ranges, [ranges.part(start, end - start) for start, end in spans]
@@ -104,13 +112,13 @@ def span(chunk: pq.ColumnChunkMetaData, size: int) -> tuple[int, int]:
     return start, end
 
 
-def merged(spans: Sequence[tuple[int, int]], gap: int | None, *, most: int | None = None) -> list[tuple[int, int]]:
-    """Return what is read in one go: spans at most `gap` apart, `most` bytes of several of them; None: no limit."""
+def merged(spans: Sequence[tuple[int, int]], gap: int | None) -> list[tuple[int, int]]:
+    """Return what is read in one go: spans at most `gap` apart; None: each by itself."""
     if gap is None:
         return list(spans)
     runs: list[tuple[int, int]] = []
     for start, end in sorted(spans):
-        if runs and start - runs[-1][1] <= gap and (most is None or end - runs[-1][0] <= most):
+        if runs and start - runs[-1][1] <= gap:
             runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
         else:
             runs.append((start, end))

@@ -1,4 +1,4 @@
-"""Plain numbers are unpacked without pyarrow, and are what pyarrow makes of them, damaged files included."""
+"""Plain numbers are copied page by page, and are what pyarrow makes of them, damaged files included."""
 
 import numpy as np
 import pyarrow as pa
@@ -78,9 +78,9 @@ def test_a_damaged_byte_gives_what_pyarrow_gives(tmp_path, checksums, monkeypatc
     for at in range(4, len(whole) - 1200, 3):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         outcomes = []
-        for is_plain in (folders.is_plain, lambda *_: False):
+        for plain_numbers in (folders.plain_numbers, lambda *_: None):
             with monkeypatch.context() as patch:
-                patch.setattr(folders, "is_plain", is_plain)
+                patch.setattr(folders, "plain_numbers", plain_numbers)
                 try:
                     outcomes.append(read(path).to_pydict())
                 except CorruptionError as error:

@@ -41,12 +41,14 @@ class Claim:
         kept_bytes: What it becomes if its dictionary is kept; None: that is impossible.
         step: Rows that are made at once, where values repeat parts of one another and none knows how long they are;
             0: all.
+        pages: The headers of its pages, if its values are all of one size.
     """
 
     bytes: int
     keeps_words: bool = False
     kept_bytes: int | None = None
     step: int = 0
+    pages: tuple[Head, ...] = ()
 
 
 def limit_of(row_group_bytes: int) -> int:
@@ -113,7 +115,7 @@ def claim_of(chunk: Any, raw: memoryview, leaf: Any, *, rows: int, limit: int, i
     if fixed > limit:
         raise PageError(f"{len(raw):,} bytes of file claim {chunk.num_values:,} values of {width:,} bytes")
     if chunk.physical_type != _BYTE_ARRAY:
-        return Claim(fixed + unpacked)
+        return Claim(fixed + unpacked, pages=tuple(pages))
     words = next((page for page in pages if page.is_dictionary), None)
     uses = sum(page.values for page in pages if page.encoding in _DICTIONARY_INDICES and not page.is_dictionary)
     repeating = [page for page in pages if page.encoding == _DELTA_BYTE_ARRAY]

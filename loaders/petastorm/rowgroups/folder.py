@@ -22,15 +22,18 @@ from loaders.petastorm.rowgroups.discovery import Known, find_out, open_listed
 from loaders.petastorm.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
 from loaders.petastorm.rowgroups.footers import Footer, Footers
 from loaders.petastorm.rowgroups.partitions import Value, partitions_of
+from loaders.petastorm.rowgroups.plain import may_be_plain, plain_numbers
 from loaders.petastorm.rowgroups.schemas import united
 from loaders.reading.pages import PageError
-from loaders.reading.plain_numbers import is_plain, read_numbers
-from loaders.reading.ranges import Ranges
+from loaders.reading.ranges import Ranges, Rooms
 from loaders.reading.row_group import decode, decode_in_steps, fetch
 from loaders.stores.storage import StorageOptions
 
 _GAP_LOCAL, _GAP_REMOTE = 32 << 10, 1 << 20
 """Column chunks that are at most so many bytes apart are read in one go."""
+
+_AT_ONCE = 1 << 20
+"""Bytes of a local file's plain numbers that are read in one go, if there are several columns of them."""
 
 _DAMAGE = (OSError, ValueError, LookupError, OverflowError, pa.ArrowException)
 """What pyarrow raises over damaged files."""
@@ -106,6 +109,7 @@ class ParquetFolder:
         self._end.atexit = False  # descriptors and daemon threads end with the process
         self._footers = Footers(self._files, self._entries, footers or {})
         self._schema = known.schema if known.is_schema_known else None
+        self._rooms = Rooms()
         self._lock = threading.Lock()
         self._last_filter: tuple[object, Filter | None] = (None, None)
 
@@ -227,9 +231,9 @@ class ParquetFolder:
         footer, group = self._footers.get(piece.file), self._group(piece)
         stored = [name for name in columns if name in footer.leaves and name not in piece.partitions]
         limit = limit_of(self._entries[piece.file].size // max(1, self._known.counts[piece.file]))
-        read = self._numbers(piece, footer, stored, limit) if stored and self._files.is_local else {}
-        left = [name for name in stored if name not in read]
-        read |= self._stored(piece, footer, left, limit) if left else {}
+        read: dict[str, pa.Array] = {}
+        for portion in self._portions(piece, footer, stored):
+            read |= self._stored(piece, footer, portion, limit)
         if not stored:  # nothing that was read shows how many rows there are
             check_rows(group.num_rows, limit)
         made = []
@@ -243,41 +247,55 @@ class ParquetFolder:
                 made.append(pa.nulls(group.num_rows, self._type(name)))
         return pa.table(dict(zip(columns, made, strict=True)))
 
-    def _numbers(self, piece: Piece, footer: Footer, names: Sequence[str], limit: int) -> dict[str, Any]:
-        """Read the columns of plain numbers for which there is a shorter way than pyarrow's."""
+    def _portions(self, piece: Piece, footer: Footer, names: Sequence[str]) -> list[list[str]]:
+        """Return what is read in one go: a local file's numbers a few columns at a time, which is what the processor's
+        cache holds; all else at once.
+        """
         self._footers.check(piece.file, piece.row_group, names)
         group = footer.raw.row_group(piece.row_group)
-        rows = group.num_rows
-        chunks, has_levels = {}, {}
+        if not self._files.is_local or group.total_byte_size <= _AT_ONCE:
+            return [list(names)]
+        others: list[str] = []
+        portions, room = [others], 0
         for name in names:
-            leaf = footer.leaves[name].start
-            chunk, described = group.column(leaf), footer.raw.schema.column(leaf)
-            if rows * 8 <= limit and is_plain(chunk, described, footer.schema.field(name).type, rows):
-                chunks[name], has_levels[name] = chunk, described.max_definition_level > 0
-        size = self._entries[piece.file].size
-        return read_numbers(self._files, piece.file, size, chunks, rows, gap=_GAP_LOCAL, has_levels=has_levels)
+            chunk = group.column(footer.leaves[name].start)
+            if not may_be_plain(chunk):
+                others.append(name)
+                continue
+            room -= chunk.total_compressed_size
+            if room < 0:
+                portions.append([])
+                room = _AT_ONCE - chunk.total_compressed_size
+            portions[-1].append(name)
+        return [portion for portion in portions if portion]
 
-    def _stored(self, piece: Piece, footer: Footer, names: Sequence[str], limit: int) -> dict[str, Any]:
-        group = footer.raw.row_group(piece.row_group)
-        leaves = [leaf for name in names for leaf in footer.leaves[name]]
-        self._footers.check(piece.file, piece.row_group, names)
+    def _stored(self, piece: Piece, footer: Footer, names: Sequence[str], limit: int) -> dict[str, pa.Array]:
+        group, schema = footer.raw.row_group(piece.row_group), footer.raw.schema
+        rows, kinds = group.num_rows, {name: footer.schema.field(name).type for name in names}
+        leaves = {leaf: name for name in names for leaf in footer.leaves[name]}
         chunks = [group.column(leaf) for leaf in leaves]
         gap = _GAP_LOCAL if self._files.is_local else _GAP_REMOTE
-        ranges, found = fetch(self._files, piece.file, self._entries[piece.file].size, chunks, gap=gap)
+        size = self._entries[piece.file].size
+        ranges, found = fetch(self._files, piece.file, size, chunks, gap=gap, rooms=self._rooms)
         limit = max(limit, limit_of(sum(map(len, found))))  # row groups of a file may differ much in size
-        check_rows(group.num_rows, limit)
-        texts = {footer.leaves[name].start for name in names if _is_text(footer.schema.field(name).type)}
+        check_rows(rows, limit)
+        made: dict[str, pa.Array] = {}
         claims = []
-        for leaf, chunk, raw in zip(leaves, chunks, found, strict=True):
-            described, is_text = footer.raw.schema.column(leaf), leaf in texts
-            claims.append(claim_of(chunk, raw, described, rows=group.num_rows, limit=limit, is_text=is_text))
-        for name in names:
-            values = max(group.column(leaf).num_values for leaf in footer.leaves[name])
-            check_width(footer.schema.field(name).type, group.num_rows, values, limit)
+        values = dict.fromkeys(names, 0)
+        for (leaf, name), chunk, raw in zip(leaves.items(), chunks, found, strict=True):
+            described, values[name] = schema.column(leaf), max(values[name], chunk.num_values)
+            claim = claim_of(chunk, raw, described, rows=rows, limit=limit, is_text=_is_text(kinds[name]))
+            claims.append(claim)
+            numbers = plain_numbers(chunk, described, kinds[name], claim.pages, raw) if claim.pages else None
+            if numbers is not None:
+                made[name] = numbers
+        left = [name for name in names if name not in made]
+        for name in left:
+            check_width(kinds[name], rows, values[name], limit)
         told = {chunk.path_in_schema: claim for chunk, claim in zip(chunks, settle(claims, limit), strict=True)}
         words = [path for path, claim in told.items() if claim.keeps_words]
         steps = {path: claim.step for path, claim in told.items() if claim.step}
-        return self._decoded(piece, footer.raw, ranges, names, words, steps, limit)
+        return made | self._decoded(piece, footer.raw, ranges, left, words, steps, limit) if left else made
 
     def _decoded(
         self,
