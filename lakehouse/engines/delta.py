@@ -41,7 +41,15 @@ def define_view(
         source = f"delta_scan('{quote(str(path))}', version := {int(version)})"
         connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {source}")
         return
-    table = DeltaTable(path, version=version)
+    define_arrow_view(connection, name, DeltaTable(path, version=version))
+
+
+def define_arrow_view(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable) -> None:
+    """Define view `name` over an opened table, read through Arrow.
+
+    Raises:
+        TableError: As `define_view`.
+    """
     guard(table)
     registered = "delta_" + "".join(c if c.isalnum() else "_" for c in name)
     connection.register(registered, table.to_pyarrow_dataset())

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import duckdb
 
 from lakehouse.dimensions.registry import all_dimensions
-from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.names import nearest
 from lakehouse.sql.session import define_views
-from lakehouse.sql.views import view_docs, view_texts
+from lakehouse.sql.tree import tables_read
+from lakehouse.sql.views import VIEW_NAMES, view_docs, view_text
 from schemas.tables import BY_NAME, TABLES
 
 
@@ -51,7 +51,7 @@ def describe(name: str | None = None) -> list[TableFacts]:
             connection.register("empty", table.arrow_schema.empty_table())
             connection.execute(f"CREATE TABLE {table.name} AS SELECT * FROM empty")
             connection.unregister("empty")
-        define_views(connection, set(view_texts()))
+        define_views(connection, VIEW_NAMES)
         for each in docs if name is None else [name]:
             meanings = _meanings(each)
             rows = connection.execute(f"DESCRIBE {each}").fetchall()
@@ -66,6 +66,6 @@ def _meanings(name: str) -> dict[str, str]:
         return {column.name: column.comment for column in BY_NAME[name].columns}
     found: dict[str, str] = {each.name: each.doc for each in all_dimensions()} if name == "entities_wide" else {}
     # Tables say more than other views do.
-    for read in sorted(table_names(view_texts()[name]), key=lambda read: (read not in BY_NAME, read)):
+    for read in sorted(tables_read(view_text(name)), key=lambda read: (read not in BY_NAME, read)):
         found = _meanings(read) | found
     return found

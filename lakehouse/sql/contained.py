@@ -25,6 +25,7 @@ from lakehouse import errors
 from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import PetrelError, QueryFailedError, one_line
+from lakehouse.sql.literals import sql_literals
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,8 +115,6 @@ def open_query(
         QueryFailedError: As `user_query`; also while the rows are read.
         TableError: As `user_query`.
     """
-    from lakehouse.sql.text import sql_literals
-
     limits = limits or SqlConfig()
     with (
         tempfile.TemporaryDirectory(prefix="petrel-sql-", ignore_cleanup_errors=True) as scratch,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import duckdb
 
-from lakehouse.engines.delta import define_view, load_extension
+from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
 from lakehouse.errors import TableNotFoundError
 from lakehouse.names import nearest
 from lakehouse.place import require_lake
-from lakehouse.sql.views import ordered_views, view_texts
+from lakehouse.sql.tree import tables_read
+from lakehouse.sql.views import VIEW_NAMES, view_text
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
@@ -24,7 +25,7 @@ MACROS = (
     "CAST(('0x' || substr(md5(identity || '|' || seed), 1, 13)) AS BIGINT)",
 )
 
-ALL_NAMES = frozenset([*BY_NAME, *view_texts()])
+ALL_NAMES = frozenset([*BY_NAME, *VIEW_NAMES])
 """Every table and view of a lake."""
 
 
@@ -79,41 +80,44 @@ def define(
     connection.execute("SET TimeZone = 'UTC'")
     for layer in sorted({table.layer for table in TABLES}):
         connection.execute(f"CREATE SCHEMA {layer}")
-    wanted = _with_what_they_read(names)
+    views = _with_what_they_read(names)
+    wanted = {*names}.union(*views.values())
     for table in TABLES:
         if table.name not in wanted:
             continue
         version = pins[table.name] if table.name in pins else head(root, table)
         verify_table(place_of(root, table), version)
-        open_table(root, table, version)
-        define_view(connection, table.name, table_path(root, table), version, extension=extension)
-    define_views(connection, wanted)
+        handle = open_table(root, table, version)
+        if extension:
+            define_view(connection, table.name, table_path(root, table), version, extension=True)
+        else:
+            define_arrow_view(connection, table.name, handle)
+    _define_views(connection, views)
 
 
-def define_views(connection: Connection, wanted: Set[str]) -> None:
-    """Define our functions and these views; the tables are there."""
+def define_views(connection: Connection, names: Collection[str]) -> None:
+    """Define our functions, these views, and the views that they read; the tables are there."""
+    _define_views(connection, _with_what_they_read(names))
+
+
+def _define_views(connection: Connection, views: Mapping[str, frozenset[str]]) -> None:
     for macro in MACROS:
         connection.execute(macro)
-    if not wanted & view_texts().keys():
-        return
-    # Here: it costs a tenth of a second, which a query of tables alone needs not pay.
-    from lakehouse.engines.dialect import bind, table_names
-
-    for name, text in ordered_views():
-        if name in wanted:
-            bound = bind(text, {each: each for each in table_names(text)}, {}, dialect="duckdb")
-            connection.execute(f"CREATE VIEW {name} AS {bound}")
-
-
-def _with_what_they_read(names: Collection[str]) -> set[str]:
-    texts, found, waiting = view_texts(), set(names), [name for name in names if name in view_texts()]
-    if not waiting:
-        return found
-    from lakehouse.engines.dialect import table_names
-
+    waiting = dict(views)
     while waiting:
-        text = texts.get(waiting.pop())
-        read = (table_names(text) if text else frozenset()) - found
-        found |= read
-        waiting += read
+        # The texts are DuckDB's own SQL, over names that are the tables' own: nothing is left to fill in.
+        for name in [name for name, read in waiting.items() if not read & waiting.keys()]:
+            connection.execute(f"CREATE VIEW {name} AS {view_text(name)}")
+            del waiting[name]
+
+
+def _with_what_they_read(names: Collection[str]) -> dict[str, frozenset[str]]:
+    """Return the views among `names`, and all that these stand on: name -> tables and views that its text reads."""
+    found: dict[str, frozenset[str]] = {}
+    waiting = sorted(names)
+    while waiting:
+        name = waiting.pop()
+        if name in VIEW_NAMES and name not in found:
+            found[name] = tables_read(view_text(name))
+            waiting += found[name]
     return found

@@ -5,10 +5,8 @@ The rest of the text stays as it was written. A piece inside a string, a comment
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from lakehouse.errors import QueryFailedError
 from lakehouse.sql.gate import check_query
@@ -51,15 +49,6 @@ def ready(text: str, literals: Mapping[str, str], *, known: Collection[str]) -> 
     check_query(text, known={*known, *own})
     text = fill(text, literals)
     return Question(text, check_query(text, known={*known, *own}))
-
-
-def sql_literals(params: Mapping[str, object]) -> dict[str, str]:
-    """Return parameter name -> its value as SQL text.
-
-    Raises:
-        QueryFailedError: If SQL has no literal for a value.
-    """
-    return {name: _literal(value, f"parameter ${name}") for name, value in params.items()}
 
 
 def fill(text: str, literals: Mapping[str, str]) -> str:
@@ -117,28 +106,3 @@ def _information(pieces: list[Token], place: int) -> tuple[int, str] | None:
     if name in ("information_schema", '"information_schema"') and behind.startswith("."):
         return 1, CATALOGUE
     return None
-
-
-def _literal(value: object, where: str) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, int):
-        return f"({value})" if value < 0 else str(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise QueryFailedError(f"{where}: no SQL literal for {value}")
-        # A bare 0.1 is a decimal, with rules of its own.
-        return f"CAST({value!r} AS DOUBLE)"
-    if isinstance(value, str):
-        if "\0" in value:
-            raise QueryFailedError(f"{where}: a text in SQL cannot hold the character NUL")
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, datetime):
-        return f"CAST('{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00' AS TIMESTAMPTZ)"
-    if isinstance(value, list | tuple | frozenset | set):
-        # `in ()` is an error, `in (null)` is neither true nor false.
-        items = [_literal(item, where) for item in sorted(value, key=repr)]
-        return f"({', '.join(items)})" if items else "(SELECT NULL WHERE FALSE)"
-    raise QueryFailedError(f"{where}: no SQL literal for {type(value).__name__}: {value!r}")

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from lakehouse.dimensions.registry import all_dimensions
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
 from schemas.model import TIMESTAMP
 from schemas.tables import DIMENSIONS
@@ -44,23 +43,34 @@ DOCS: Mapping[str, str] = {
     "members": "One row per entity of a dataset version, with the dataset's name.",
 }
 
+VIEW_NAMES = (*DOCS, *OPINION_VIEWS)
+"""Every view."""
+
+_TEXTS: Mapping[str, str] = {
+    "entities": ENTITIES,
+    "current_dimensions": CURRENT_DIMENSIONS,
+    "datasets": DATASETS,
+    "members": MEMBERS,
+} | {name: view.sql for name, view in OPINION_VIEWS.items()}
+"""All but entities_wide: its columns are the dimensions of all extractors, and what measures takes long to import."""
+
 
 @lru_cache(maxsize=1)
 def view_texts() -> dict[str, str]:
     """Return view name -> SQL text over tables and other views."""
-    texts = {
-        "entities": ENTITIES,
-        "entities_wide": _entities_wide(),
-        "current_dimensions": CURRENT_DIMENSIONS,
-        "datasets": DATASETS,
-        "members": MEMBERS,
-    }
-    return texts | {name: view.sql for name, view in OPINION_VIEWS.items()}
+    return {name: view_text(name) for name in VIEW_NAMES}
+
+
+def view_text(name: str) -> str:
+    """Return the SQL text of one view over tables and other views."""
+    return _entities_wide() if name == "entities_wide" else _TEXTS[name]
 
 
 @lru_cache(maxsize=1)
 def wide_kinds() -> dict[str, str]:
     """Return column of `entities_wide` -> kind of its values, as dimensions name kinds; other types by their name."""
+    from lakehouse.dimensions.registry import all_dimensions
+
     kinds = {column.name: KIND_OF_TYPE.get(column.type, str(column.type)) for column in ENTITIES_TABLE.columns}
     return kinds | {dimension.name: dimension.kind for dimension in all_dimensions()}
 
@@ -89,6 +99,8 @@ def ordered_views() -> list[tuple[str, str]]:
 
 
 def _entities_wide() -> str:
+    from lakehouse.dimensions.registry import all_dimensions
+
     value = {"integer": "number", "number": "number", "text": "text", "boolean": "boolean", "timestamp": "instant"}
     pivot = []
     for dimension in all_dimensions():

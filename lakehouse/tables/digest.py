@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lakehouse.engines.protocol import Engine, Relation
 from schemas.digest import MODULUS, Digest
+
+if TYPE_CHECKING:
+    from lakehouse.engines.protocol import Engine, Relation
 
 SUMS = "count(*) as n, sum(petrel_half(row_hash, 1)) as low, sum(petrel_half(row_hash, 2)) as high"
 """Number of rows and the two sums of hash halves, not yet reduced modulo 2**64."""

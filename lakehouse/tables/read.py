@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lakehouse.engines import Relation
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError, one_line
-from lakehouse.lake import Lake
 from lakehouse.tables.digest import relation_digest
 from lakehouse.verification.entries import commit_metadata, versions_in
 from lakehouse.verification.facts import digest_from_metadata
@@ -19,6 +18,10 @@ from lakehouse.verification.tables import newest, verify_table
 from schemas.digest import Digest
 from schemas.model import Table
 from schemas.tables import BY_NAME, TABLES
+
+if TYPE_CHECKING:
+    from lakehouse.engines import Relation
+    from lakehouse.lake import Lake
 
 
 def table_path(root: Path, table: Table) -> Path:

@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lakehouse.errors import TableError, one_line
 from lakehouse.verification.entries import file_name, stamp_of
 from lakehouse.verification.notes import Noted
@@ -82,6 +79,10 @@ def _compare_hashes(place: Place, paths: list[Path], hashes: Mapping[str, str]) 
 
 
 def _in_checkpoint(place: Place, paths: list[Path]) -> dict[str, Any]:
+    # Here: most looks at a log find its checkpoints noted as whole.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         # All columns: readers of the log read others than we compare.
         rows = [row for path in paths for row in pq.read_table(path).to_pylist()]

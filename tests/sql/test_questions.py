@@ -14,8 +14,9 @@ from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.errors import QueryRefusedError
 from lakehouse.sql.child import close_up
 from lakehouse.sql.contained import request_limits
+from lakehouse.sql.literals import sql_literals
 from lakehouse.sql.session import ALL_NAMES, Connection
-from lakehouse.sql.text import ready, sql_literals
+from lakehouse.sql.text import ready
 
 PARAMS = {"text": "it's -- $whole", "whole": 2, "part": -0.5}
 QUESTIONS = (Path(__file__).parent / "questions.sql").read_text(encoding="utf-8").strip().split("\n\n")
