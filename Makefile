@@ -14,7 +14,7 @@ help: ## list these commands
 
 setup: $(READY) ## install Petrel and all it needs into .venv (PYTHON=python3.12 takes another Python)
 
-$(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loaders/decoding/_png.c loaders/decoding/_inflate.h .ci/setup
+$(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loaders/decoding/_png.c .ci/setup
 	@PYTHON='$(PYTHON)' .ci/setup
 	@touch $@
 

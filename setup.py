@@ -8,13 +8,12 @@ from setuptools import Extension, setup
 ABI = {"hex": "0x030B0000", "tag": "cp311"}  # requires-python: one build serves all of them
 
 
-def optional(name: str, libraries: list[str], headers: list[str]) -> Extension:
+def optional(name: str, libraries: list[str]) -> Extension:
     """Return the module of one C file."""
     return Extension(
         f"loaders.decoding.{name}",
         [f"loaders/decoding/{name}.c"],
         libraries=libraries,
-        depends=[f"loaders/decoding/{header}" for header in headers],
         define_macros=[("Py_LIMITED_API", ABI["hex"])],
         py_limited_api=True,
         optional=True,
@@ -22,6 +21,6 @@ def optional(name: str, libraries: list[str], headers: list[str]) -> Extension:
 
 
 setup(
-    ext_modules=[optional("_jpeg", ["jpeg"], []), optional("_png", [], ["_inflate.h"])],
+    ext_modules=[optional("_jpeg", ["jpeg"]), optional("_png", [])],
     options={"bdist_wheel": {"py_limited_api": ABI["tag"]}},
 )

@@ -1,8 +1,8 @@
 /* Undo the filters of a PNG: each row says by its first byte how its bytes were predicted from the pixel to the left
  * and the row above. All arithmetic is of integers and as the PNG specification says, so there is one right answer.
  *
- * Also read many PNGs of one form at once: what is usual is read here, and whatever is not is left to the caller,
- * `loaders/decoding/png.py`, which reads one after the other and says what is wrong with it.
+ * Also check many PNGs of one form at once and find their pixels, which are packed: what is usual is found here, and
+ * whatever is not is left to the caller, `loaders/decoding/png.py`, which says what is wrong with it.
  *
  * Without the GIL where that is worth more than getting it back.
  */
@@ -11,10 +11,7 @@
 #include <Python.h>
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "_inflate.h"
 
 #define MAX_PIXEL_BYTES 6
 #define RELEASE_GIL_FROM (16 << 10) /* bytes: some 10 us of work; another thread may keep the GIL for 5 ms */
@@ -92,13 +89,18 @@ INLINE int undo_row(byte *out, const byte *in, const byte *above, size_t row_byt
     }
 }
 
-/* Touches no Python object. `in` holds `rows` times a filter and `row_bytes`. Returns the first row whose filter does
- * not exist, `rows` if there is none. */
-INLINE size_t undo_all(byte *out, const byte *in, const byte *zeros, size_t rows, size_t row_bytes, size_t pixel)
+/* Touches no Python object. `in` holds `rows` times a filter and `row_bytes`; a picture has `height` rows. Returns the
+ * first row whose filter does not exist, `rows` if there is none. */
+INLINE size_t undo_all(byte *out, const byte *in, const byte *zeros, size_t rows, size_t height, size_t row_bytes,
+                       size_t pixel)
 {
     const byte *above = zeros;
-    size_t row = 0;
-    for (; row < rows; row++) {
+    size_t row = 0, left = 0; /* rows left of this picture */
+    for (; row < rows; row++, left--) {
+        if (left == 0) {
+            above = zeros;
+            left = height;
+        }
         if (undo_row(out, in, above, row_bytes, pixel) < 0)
             break;
         above = out;
@@ -108,43 +110,47 @@ INLINE size_t undo_all(byte *out, const byte *in, const byte *zeros, size_t rows
     return row;
 }
 
-static size_t undo(byte *out, const byte *in, const byte *zeros, size_t rows, size_t row_bytes, size_t pixel)
+static size_t undo(byte *out, const byte *in, const byte *zeros, size_t rows, size_t height, size_t row_bytes,
+                   size_t pixel)
 {
     switch (pixel) {
-    case 1: return undo_all(out, in, zeros, rows, row_bytes, 1);
-    case 2: return undo_all(out, in, zeros, rows, row_bytes, 2);
-    case 3: return undo_all(out, in, zeros, rows, row_bytes, 3);
-    default: return undo_all(out, in, zeros, rows, row_bytes, 6);
+    case 1: return undo_all(out, in, zeros, rows, height, row_bytes, 1);
+    case 2: return undo_all(out, in, zeros, rows, height, row_bytes, 2);
+    case 3: return undo_all(out, in, zeros, rows, height, row_bytes, 3);
+    default: return undo_all(out, in, zeros, rows, height, row_bytes, 6);
     }
 }
 
 PyDoc_STRVAR(unfilter_doc,
-             "unfilter(filtered, out, row_bytes, pixel_bytes)\n--\n\n"
-             "Undo the filters of the rows of a PNG.\n\n"
+             "unfilter(filtered, out, height, row_bytes, pixel_bytes)\n--\n\n"
+             "Undo the filters of the rows of PNGs of one form.\n\n"
              "Args:\n"
              "    filtered: For each row its filter, one byte, and `row_bytes` bytes; what follows is not read.\n"
-             "    out: Writable, contiguous, a multiple of `row_bytes` bytes.\n"
+             "    out: Writable, contiguous, a multiple of `height * row_bytes` bytes.\n"
+             "    height: Rows of a picture.\n"
              "    row_bytes: A multiple of `pixel_bytes`.\n"
              "    pixel_bytes: 1, 2, 3 or 6.\n\n"
+             "Returns:\n"
+             "    How many rows come before the first one with a filter that does not exist.\n\n"
              "Raises:\n"
-             "    ValueError: If there is no such filter, or the sizes do not fit one another.");
+             "    ValueError: If the sizes do not fit one another.");
 
 static PyObject *unfilter(PyObject *module, PyObject *args)
 {
     Py_buffer in, out;
-    Py_ssize_t row_bytes, pixel, rows = 0;
+    Py_ssize_t height, row_bytes, pixel, rows = 0;
     size_t done = 0;
     byte *zeros = NULL;
     int fits;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*w*nn:unfilter", &in, &out, &row_bytes, &pixel))
+    if (!PyArg_ParseTuple(args, "y*w*nnn:unfilter", &in, &out, &height, &row_bytes, &pixel))
         return NULL;
     fits = (pixel == 1 || pixel == 2 || pixel == 3 || pixel == 6) && row_bytes > 0 && row_bytes % pixel == 0 &&
-           out.len > 0 && out.len % row_bytes == 0;
+           height > 0 && out.len > 0 && out.len % row_bytes == 0;
     if (fits) {
         rows = out.len / row_bytes;
-        fits = in.len >= out.len && in.len - out.len >= rows; /* a sum might overflow */
+        fits = rows % height == 0 && in.len >= out.len && in.len - out.len >= rows; /* a sum might overflow */
     }
     if (!fits)
         PyErr_SetString(PyExc_ValueError, "unfilter: arguments are out of range, or their sizes do not fit");
@@ -152,37 +158,22 @@ static PyObject *unfilter(PyObject *module, PyObject *args)
         PyErr_NoMemory();
     else {
         PyThreadState *state = out.len >= RELEASE_GIL_FROM ? PyEval_SaveThread() : NULL;
-        done = undo(out.buf, in.buf, zeros, (size_t)rows, (size_t)row_bytes, (size_t)pixel);
+        done = undo(out.buf, in.buf, zeros, (size_t)rows, (size_t)height, (size_t)row_bytes, (size_t)pixel);
         if (state != NULL)
             PyEval_RestoreThread(state);
-        if (done < (size_t)rows)
-            PyErr_Format(PyExc_ValueError, "row %zu has filter %d, of 0 to 4", done,
-                         (int)((const byte *)in.buf)[done * (1 + (size_t)row_bytes)]);
     }
     PyMem_Free(zeros);
     PyBuffer_Release(&in);
     PyBuffer_Release(&out);
-    if (PyErr_Occurred())
-        return NULL;
-    Py_RETURN_NONE;
+    return PyErr_Occurred() ? NULL : PyLong_FromSize_t(done);
 }
 
 #define START_BYTES 33 /* the signature and the chunk IHDR */
 #define CHUNK_BYTES 12 /* of a chunk beside its content: size, name and checksum */
 #define CRC_STEP 16
 
-/* What the pictures of a call share. */
-typedef struct {
-    const byte *start; /* START_BYTES: all files begin so */
-    size_t rows, row_bytes, pixel;
-    size_t filtered_bytes; /* rows * (1 + row_bytes) */
-    byte *filtered; /* and INFLATE_WRITES_BEHIND: of one picture after the other */
-    byte *zeros; /* row_bytes */
-    byte *joined; /* NULL, or of the size of the largest file: packed pixels that came in more than one chunk */
-    size_t largest;
-    uint32_t crc_of[CRC_STEP][256]; /* of a byte and as many zero bytes behind it */
-    Inflater inflater;
-} Work;
+/* CRC-32 of a byte and as many zero bytes behind it. */
+typedef uint32_t Crcs[CRC_STEP][256];
 
 static uint32_t number_at(const byte *at)
 {
@@ -194,24 +185,23 @@ static uint32_t reversed_at(const byte *at)
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-static void prepare_crc(Work *work)
+static void prepare_crc(Crcs crc_of)
 {
     for (uint32_t value = 0; value < 256; value++) {
         uint32_t crc = value;
         for (int bit = 0; bit < 8; bit++)
             crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
-        work->crc_of[0][value] = crc;
+        crc_of[0][value] = crc;
     }
     for (int step = 1; step < CRC_STEP; step++)
         for (uint32_t value = 0; value < 256; value++) {
-            uint32_t crc = work->crc_of[step - 1][value];
-            work->crc_of[step][value] = crc >> 8 ^ work->crc_of[0][crc & 0xFF];
+            uint32_t crc = crc_of[step - 1][value];
+            crc_of[step][value] = crc >> 8 ^ crc_of[0][crc & 0xFF];
         }
 }
 
-static uint32_t crc32_of(const Work *work, const byte *bytes, size_t size)
+static uint32_t crc32_of(const Crcs of, const byte *bytes, size_t size)
 {
-    const uint32_t(*of)[256] = work->crc_of;
     uint32_t crc = 0xFFFFFFFFu;
     for (; size >= CRC_STEP; size -= CRC_STEP, bytes += CRC_STEP) {
         uint32_t next[CRC_STEP / 4];
@@ -238,67 +228,34 @@ static int is_optional(const byte *name)
     return (name[0] & 0x20) && !is_named(name, "tRNS") && !is_named(name, "acTL");
 }
 
-/* Checks a file from its start to its end mark. Returns its packed pixels, behind which there are INFLATE_READS_BEHIND
- * bytes; NULL if it is damaged or unusual, or there is no memory for them. */
-static const byte *find_packed(Work *work, const byte *file, size_t bytes, size_t *packed_bytes)
+/* Checks a file from its start to its end mark. Gives where its packed pixels begin and end; where they come in several
+ * chunks, the end is -1. Returns 0 if it is damaged or unusual. */
+static int find_packed(const Crcs crcs, const byte *start, const byte *file, size_t bytes, int64_t place, int64_t span[2])
 {
-    const byte *packed = NULL;
-    size_t at = START_BYTES, found = 0;
-    int is_over = 0;
+    size_t at = START_BYTES;
+    int has_pixels = 0, is_over = 0;
 
-    if (bytes < START_BYTES || memcmp(file, work->start, START_BYTES) != 0)
-        return NULL;
+    if (bytes < START_BYTES || memcmp(file, start, START_BYTES) != 0)
+        return 0;
     while (bytes - at >= CHUNK_BYTES) {
         size_t size = number_at(file + at);
         const byte *name = file + at + 4, *content = name + 4;
-        if (size > bytes - at - CHUNK_BYTES || crc32_of(work, name, 4 + size) != number_at(content + size))
-            return NULL;
-        if (is_named(name, "IEND")) { /* this chunk and the checksum before it are the bytes behind the last pixels */
-            *packed_bytes = found;
-            return packed;
-        }
+        if (size > bytes - at - CHUNK_BYTES || crc32_of(crcs, name, 4 + size) != number_at(content + size))
+            return 0;
+        if (is_named(name, "IEND"))
+            return has_pixels;
         if (!is_named(name, "IDAT")) {
-            is_over = packed != NULL;
+            is_over = has_pixels;
             if (!is_over && !is_optional(name))
-                return NULL;
-        } else if (packed == NULL) {
-            packed = content;
-            found = size;
+                return 0;
         } else if (!is_over) {
-            if (work->joined == NULL && (work->joined = calloc(1, work->largest)) == NULL)
-                return NULL;
-            if (packed != work->joined)
-                memcpy(work->joined, packed, found);
-            packed = work->joined;
-            memcpy(work->joined + found, content, size);
-            found += size;
+            span[0] = has_pixels ? span[0] : place + (content - file);
+            span[1] = has_pixels ? -1 : span[0] + (int64_t)size;
+            has_pixels = 1;
         }
         at += CHUNK_BYTES + size;
     }
-    return NULL;
-}
-
-/* Of 16 bits, from the order of a file to the machine's. */
-static void to_native(byte *out, size_t bytes)
-{
-    for (size_t at = 0; at + 2 <= bytes; at += 2) {
-        uint16_t value = (uint16_t)(out[at] << 8 | out[at + 1]);
-        memcpy(out + at, &value, 2);
-    }
-}
-
-/* Returns 0 if it is damaged or unusual. */
-static int read_one(Work *work, const byte *file, size_t bytes, byte *out)
-{
-    size_t packed_bytes = 0;
-    const byte *packed = find_packed(work, file, bytes, &packed_bytes);
-    if (packed == NULL ||
-        !inflate_all(&work->inflater, packed, packed_bytes, work->filtered, work->filtered_bytes) ||
-        undo(out, work->filtered, work->zeros, work->rows, work->row_bytes, work->pixel) < work->rows)
-        return 0;
-    if (work->pixel % 2 == 0)
-        to_native(out, work->rows * work->row_bytes);
-    return 1;
+    return 0;
 }
 
 static int64_t place_of(const void *places, Py_ssize_t index)
@@ -308,102 +265,80 @@ static int64_t place_of(const void *places, Py_ssize_t index)
     return place;
 }
 
-/* Returns the size of the largest of `count` files; -1 if they do not lie one after the other within `bytes`. */
-static Py_ssize_t largest_of(const void *places, Py_ssize_t count, Py_ssize_t bytes)
+/* Whether `count` files lie one after the other within `bytes`. */
+static int are_in_order(const void *places, Py_ssize_t count, Py_ssize_t bytes)
 {
-    int64_t last = place_of(places, 0), largest = 0;
+    int64_t last = place_of(places, 0);
     if (last < 0)
-        return -1;
+        return 0;
     for (Py_ssize_t index = 1; index <= count; index++) {
         int64_t place = place_of(places, index);
         if (place < last || place > bytes)
-            return -1;
-        if (place - last > largest)
-            largest = place - last;
+            return 0;
         last = place;
     }
-    return (Py_ssize_t)largest;
+    return 1;
 }
 
-/* Touches no Python object. Returns how many pictures it read before one that is damaged or unusual; -1: no memory. */
-static Py_ssize_t read_many(Work *work, const byte *files, const void *places, Py_ssize_t count, byte *out)
+/* Touches no Python object. Returns how many files come before one that is damaged or unusual. */
+static Py_ssize_t find_many(const byte *start, const byte *files, const void *places, Py_ssize_t count, byte *spans)
 {
+    Crcs crcs;
     Py_ssize_t index = 0;
-    work->filtered_bytes = work->rows * (1 + work->row_bytes);
-    work->filtered = malloc(work->filtered_bytes + INFLATE_WRITES_BEHIND);
-    work->zeros = calloc(1, work->row_bytes);
-    if (work->filtered == NULL || work->zeros == NULL)
-        index = -1;
-    else {
-        prepare_crc(work);
-        prepare_inflater(&work->inflater);
-        for (; index < count; index++, out += work->rows * work->row_bytes) {
-            int64_t begin = place_of(places, index), end = place_of(places, index + 1);
-            if (!read_one(work, files + begin, (size_t)(end - begin), out))
-                break;
-        }
+    prepare_crc(crcs);
+    for (; index < count; index++) {
+        int64_t span[2], begin = place_of(places, index), end = place_of(places, index + 1);
+        if (!find_packed((const uint32_t(*)[256])crcs, start, files + begin, (size_t)(end - begin), begin, span))
+            break;
+        memcpy(spans + (size_t)index * sizeof span, span, sizeof span);
     }
-    free(work->filtered);
-    free(work->zeros);
-    free(work->joined);
     return index;
 }
 
-PyDoc_STRVAR(read_all_doc,
-             "read_all(files, places, out, start, row_bytes, pixel_bytes)\n--\n\n"
-             "Read PNGs of one form, up to the first that is damaged or unusual.\n\n"
+PyDoc_STRVAR(find_pixels_doc,
+             "find_pixels(files, places, spans, start)\n--\n\n"
+             "Check PNGs of one form, up to the first that is damaged or unusual, and find their packed pixels.\n\n"
              "Args:\n"
              "    files: The bytes of the files, one after the other.\n"
              "    places: int64: where each begins, and where the last ends.\n"
-             "    out: Writable, contiguous; each picture has the same part of it.\n"
-             "    start: The 33 bytes, the signature and the checked IHDR, that each file is to begin with.\n"
-             "    row_bytes: A multiple of `pixel_bytes`.\n"
-             "    pixel_bytes: 1 or 3 of 8 bits; 2 or 6 of 16 bits.\n\n"
+             "    spans: Writable, int64: for each file, where its pixels begin and end in `files`; an end of -1: they\n"
+             "        come in several chunks.\n"
+             "    start: The 33 bytes, the signature and the checked IHDR, that each file is to begin with.\n\n"
              "Returns:\n"
-             "    How many were read. If not all, the pixels of the next are undefined.\n\n"
+             "    How many were found.\n\n"
              "Raises:\n"
              "    ValueError: If the sizes do not fit one another.");
 
-static PyObject *read_all(PyObject *module, PyObject *args)
+static PyObject *find_pixels(PyObject *module, PyObject *args)
 {
-    Work work;
-    Py_buffer files, places, out, start;
-    Py_ssize_t row_bytes, pixel, count, largest, done = -1;
+    Py_buffer files, places, spans, start;
+    Py_ssize_t count, done = 0;
     const Py_ssize_t place_bytes = (Py_ssize_t)sizeof(int64_t);
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*y*w*y*nn:read_all", &files, &places, &out, &start, &row_bytes, &pixel))
+    if (!PyArg_ParseTuple(args, "y*y*w*y*:find_pixels", &files, &places, &spans, &start))
         return NULL;
     count = places.len / place_bytes - 1;
-    largest = count > 0 && places.len % place_bytes == 0 ? largest_of(places.buf, count, files.len) : -1;
-    if (!(pixel == 1 || pixel == 2 || pixel == 3 || pixel == 6) || row_bytes <= 0 || row_bytes % pixel != 0 ||
-        start.len != START_BYTES || largest < 0 || out.len <= 0 || out.len % count != 0 ||
-        out.len / count % row_bytes != 0)
-        PyErr_SetString(PyExc_ValueError, "read_all: arguments are out of range, or their sizes do not fit");
+    if (count < 1 || places.len % place_bytes != 0 || start.len != START_BYTES || spans.len != 2 * place_bytes * count ||
+        !are_in_order(places.buf, count, files.len))
+        PyErr_SetString(PyExc_ValueError, "find_pixels: arguments are out of range, or their sizes do not fit");
     else {
-        PyThreadState *state = out.len >= RELEASE_GIL_FROM ? PyEval_SaveThread() : NULL;
-        work.start = start.buf;
-        work.row_bytes = (size_t)row_bytes;
-        work.pixel = (size_t)pixel;
-        work.rows = (size_t)(out.len / count / row_bytes);
-        work.joined = NULL;
-        work.largest = (size_t)largest;
-        done = read_many(&work, files.buf, places.buf, count, out.buf);
+        int64_t bytes = place_of(places.buf, count) - place_of(places.buf, 0);
+        PyThreadState *state = bytes >= RELEASE_GIL_FROM ? PyEval_SaveThread() : NULL;
+        done = find_many(start.buf, files.buf, places.buf, count, spans.buf);
         if (state != NULL)
             PyEval_RestoreThread(state);
-        if (done < 0)
-            PyErr_NoMemory();
     }
     PyBuffer_Release(&files);
     PyBuffer_Release(&places);
-    PyBuffer_Release(&out);
+    PyBuffer_Release(&spans);
     PyBuffer_Release(&start);
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(done);
 }
 
 static PyMethodDef methods[] = {
     {"unfilter", unfilter, METH_VARARGS, unfilter_doc},
-    {"read_all", read_all, METH_VARARGS, read_all_doc},
+    {"find_pixels", find_pixels, METH_VARARGS, find_pixels_doc},
     {NULL, NULL, 0, NULL},
 };
 

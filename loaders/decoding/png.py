@@ -1,7 +1,7 @@
 """PNG of the common kinds into pixels: grey or RGB, 8 or 16 bits, not interlaced; all checksums are checked.
 
-Inflated by ISA-L, to no more bytes than the picture has; the filters are undone by the compiled `_png`. That also reads
-many of one form at once, without the GIL, up to one that is damaged or unusual: it is then read, or refused, here.
+Inflated by ISA-L, to no more bytes than the picture has; the filters are undone by the compiled `_png`. That also looks
+over many of one form at once, without the GIL, up to one that is damaged or unusual: it is read, or refused, by itself.
 Pixels are those of Pillow and OpenCV; tests/petastorm/test_png.py compares them. What a file says beyond its pixels,
 such as gamma or a colour profile, is not applied. Other kinds, with a palette, alpha or fewer bits, are Pillow's.
 """
@@ -38,6 +38,8 @@ _DEEP_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _WHOLE = ((0, 0, 1, 1),)
 """Of each pass of an interlaced picture: first row, first column, step of rows, step of columns."""
+_FILTERED_AT_ONCE = 256 << 10
+"""Bytes of small pictures whose filters are undone together: they stay in the processor's cache."""
 _FOR_PILLOW = (b"tRNS", b"acTL")  # alpha, and a picture that moves
 _IS_OPTIONAL = 0x20  # the bit of a chunk's name that is set where it may be passed over
 
@@ -140,7 +142,7 @@ def read_png(raw: Raw, header: PngHeader, out: Array) -> None:
     """
     pixel_bytes = header.channels * header.bits // 8
     rows = _inflated(_pixel_parts(raw), header.height * (1 + header.width * pixel_bytes))
-    _undo_filters(rows, out, pixel_bytes)
+    _undo_filters(np.frombuffer(rows, np.uint8), out, pixel_bytes)
 
 
 def are_alike(data: Octets, places: Ints) -> bool:
@@ -172,9 +174,24 @@ def read_pngs(data: Octets, places: Ints, header: PngHeader, out: Array) -> int:
     if _native is None:
         return 0
     pixel_bytes = header.channels * header.bits // 8
-    start = data[places[0] :][:_FIRST_CHUNK].tobytes()
-    count: int = _native.read_all(data, places, out, start, header.width * pixel_bytes, pixel_bytes)
-    return count
+    row_bytes = header.width * pixel_bytes
+    size, raw = header.height * (1 + row_bytes), memoryview(data)  # type: ignore[arg-type]
+    spans = np.empty((len(places) - 1, 2), np.int64)  # (files, begin and end of the packed pixels)
+    found: int = _native.find_pixels(data, places, spans, raw[places[0] :][:_FIRST_CHUNK])
+    at_once = max(1, _FILTERED_AT_ONCE // size)
+    for first in range(0, found, at_once):
+        rows: list[bytes] = []
+        last = min(first + at_once, found)
+        with suppress(DecodeError):
+            for file, (begin, end) in enumerate(spans[first:last].tolist(), first):
+                parts = _pixel_parts(raw[places[file] : places[file + 1]]) if end < 0 else [raw[begin:end]]
+                rows.append(_inflated(parts, size)[:size])
+        pictures = out[first : first + len(rows)]
+        done = _native.unfilter(b"".join(rows), pictures, header.height, row_bytes, pixel_bytes) if rows else 0
+        _to_native(pictures)
+        if done < (last - first) * header.height:
+            return first + int(done) // header.height
+    return found
 
 
 def check_png(raw: Raw) -> None:
@@ -231,26 +248,31 @@ def _inflated(parts: list[memoryview], size: int) -> bytes:
     return content
 
 
-def _undo_filters(rows: bytes | Octets, out: Array, pixel_bytes: int) -> None:
+def _undo_filters(rows: Octets, out: Array, pixel_bytes: int) -> None:
+    height, row_bytes = len(out), out.shape[1] * pixel_bytes
     unfilter = _unfilter if _native is None else _native.unfilter
-    try:
-        unfilter(rows, out, out.shape[1] * pixel_bytes, pixel_bytes)
-    except ValueError as error:
-        raise DecodeError(f"damaged PNG: {error}") from error
-    if out.itemsize == 2 and sys.byteorder == "little":
-        out.byteswap(inplace=True)
+    done = unfilter(rows, out, height, row_bytes, pixel_bytes)
+    if done < height:
+        kind = rows.reshape(-1)[done * (1 + row_bytes)]
+        raise DecodeError(f"damaged PNG: row {done} has filter {kind}, of 0 to 4")
+    _to_native(out)
 
 
-def _unfilter(filtered: bytes | Octets, out: Array, row_bytes: int, pixel_bytes: int) -> None:
+def _to_native(pixels: Array) -> None:
+    if pixels.itemsize == 2 and sys.byteorder == "little":
+        pixels.byteswap(inplace=True)
+
+
+def _unfilter(rows: Octets, out: Array, height: int, row_bytes: int, pixel_bytes: int) -> int:
     """Undo the filters as the compiled module does, some hundred times slower."""
-    rows = np.frombuffer(filtered, np.uint8)[: len(out) * (1 + row_bytes)].reshape(len(out), 1 + row_bytes)
+    rows = rows.reshape(-1)[: height * (1 + row_bytes)].reshape(height, 1 + row_bytes)
     # above, row: (pixels and one of zeros before them, bytes of a pixel)
     above = np.zeros((1 + row_bytes // pixel_bytes, pixel_bytes), dtype=np.int16)
     for number, (kind, target) in enumerate(zip(rows[:, 0].tolist(), out.view(np.uint8), strict=True)):
         row = np.zeros_like(above)
         row[1:] = rows[number, 1:].reshape(-1, pixel_bytes)
         if kind > 4:
-            raise ValueError(f"row {number} has filter {kind}, of 0 to 4")
+            return number
         if kind == 1:
             np.cumsum(row, axis=0, out=row, dtype=np.int16)
         elif kind == 2:
@@ -263,6 +285,7 @@ def _unfilter(filtered: bytes | Octets, out: Array, row_bytes: int, pixel_bytes:
         row &= 0xFF
         target[...] = row[1:].reshape(target.shape)
         above = row
+    return height
 
 
 def _nearest(left: Array, up: Array, corner: Array) -> Array:

@@ -341,9 +341,9 @@ def test_unusual_files_among_many_are_read_or_refused_one_by_one(rng):
 
 
 @needs_native
-def test_what_is_inflated_is_what_zlib_inflates(rng):
+def test_what_zlib_inflates_is_read_and_one_of_many_as_one_alone(rng):
     base = crafted(noise(rng, "grey", 8, 8, 16), [0] * 8)
-    start, taken = base.file()[:33], 0
+    taken = 0
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED):
         packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9, strategy)
         packed = packer.compress(base.rows) + packer.flush()
@@ -357,31 +357,35 @@ def test_what_is_inflated_is_what_zlib_inflates(rng):
                 damaged += zlib.adler32(content).to_bytes(ADLER, "big")
                 is_right = len(zlib.decompress(damaged)) == 72 and max(content[::9]) <= 4
             raw = base._replace(packed=bytes(damaged)).file()
-            found, expected = np.empty((8, 8), np.uint8), np.empty((8, 8), np.uint8)
-            assert png._native.read_all(raw, np.array([0, len(raw)]), found, start, 8, 1) == is_right
+            found, expected = np.empty((1, 8, 8), np.uint8), np.empty((8, 8), np.uint8)
+            data, header = np.frombuffer(raw, np.uint8), png.png_header(raw)
+            is_read = False
+            with suppress(DecodeError):
+                png.read_png(raw, header, expected)
+                is_read = True
+            assert png.read_pngs(data, np.array([0, len(raw)]), header, found) == is_read >= is_right
+            assert not is_read or same(found[0], expected)
             if is_right:
-                png._native.unfilter(content, expected, 8, 1)
-                assert same(found, expected)
+                png._native.unfilter(content, expected, 8, 8, 1)
+                assert same(found[0], expected)
             taken += is_right
     assert taken > 100
 
 
 @needs_native
-def test_reading_many_refuses_sizes_that_do_not_fit(rng):
+def test_finding_pixels_refuses_sizes_that_do_not_fit(rng):
     raw = crafted(noise(rng, "rgb", 2, 2), [0, 0]).file()
-    files, out, places = raw * 2, bytearray(24), np.array([0, len(raw), 2 * len(raw)])
-    assert png._native.read_all(files, places, out, raw[:33], 6, 3) == 2
+    files, spans, places = raw * 2, np.empty((2, 2), np.int64), np.array([0, len(raw), 2 * len(raw)])
+    assert png._native.find_pixels(files, places, spans, raw[:33]) == 2
+    assert [files[begin:end] for begin, end in spans] == [raw[41:-16]] * 2
     for arguments in (
-        (files, places[:1], out, raw[:33], 6, 3), (files, places[:0], out, raw[:33], 6, 3),
-        (files[:-1], places, out, raw[:33], 6, 3), (files, places[::-1].copy(), out, raw[:33], 6, 3),
-        (files, places - 1, out, raw[:33], 6, 3), (files, places.tobytes() + b"0", out, raw[:33], 6, 3),
-        (files, places, out[:-1], raw[:33], 6, 3), (files, places, b"", raw[:33], 6, 3),
-        (files, places, out, raw[:32], 6, 3), (files, places, out, raw[:33], 5, 3),
-        (files, places, out, raw[:33], 0, 3), (files, places, out, raw[:33], -6, 3),
-        (files, places, out, raw[:33], 6, 4), (files, places, out, raw[:33], 24, 3),
+        (files, places[:1], spans, raw[:33]), (files, places[:0], spans, raw[:33]),
+        (files[:-1], places, spans, raw[:33]), (files, places[::-1].copy(), spans, raw[:33]),
+        (files, places - 1, spans, raw[:33]), (files, places.tobytes() + b"0", spans, raw[:33]),
+        (files, places, spans[:1], raw[:33]), (files, places, b"", raw[:33]), (files, places, spans, raw[:32]),
     ):  # fmt: skip
         with pytest.raises((ValueError, BufferError, TypeError), match=r"do not fit|read-write"):
-            png._native.read_all(*arguments)
+            png._native.find_pixels(*arguments)
 
 
 # ------------------------------------------------------------------------------------------------ damage
@@ -458,12 +462,21 @@ def test_a_bomb_takes_no_more_memory_than_the_picture(compiled):
 @needs_native
 def test_the_compiled_module_refuses_sizes_that_do_not_fit():
     rows, out = bytes(4 * 7), bytearray(4 * 6)
-    png._native.unfilter(rows, out, 6, 3)
+    assert png._native.unfilter(rows, out, 4, 6, 3) == png._native.unfilter(rows, out, 1, 6, 3) == 4
     for arguments in (
-        (rows[:-1], out, 6, 3), (rows, out + b"\0", 6, 3), (rows, out, 6, 4), (rows, out, 6, 0), (rows, out, 0, 3),
-        (rows, out, -6, 3), (rows, out, 4, 3), (rows, bytearray(), 6, 3), (rows, out, 2**62, 2), (b"", out, 1, 1),
+        (rows[:-1], out, 4, 6, 3), (rows, out + b"\0", 4, 6, 3), (rows, out, 4, 6, 4), (rows, out, 4, 6, 0),
+        (rows, out, 4, 0, 3), (rows, out, 4, -6, 3), (rows, out, 4, 4, 3), (rows, bytearray(), 4, 6, 3),
+        (rows, out, 1, 2**62, 2), (b"", out, 1, 1, 1), (rows, out, 3, 6, 3), (rows, out, 0, 6, 3),
+        (rows, out, -1, 6, 3),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="do not fit"):
             png._native.unfilter(*arguments)
-    with pytest.raises(ValueError, match="row 2 has filter 5, of 0 to 4"):
-        png._native.unfilter(bytes(14) + b"\5" + bytes(13), out, 6, 3)
+    assert png._native.unfilter(bytes(14) + b"\5" + bytes(13), out, 4, 6, 3) == 2
+
+
+@needs_native
+def test_the_first_row_of_each_picture_has_zeros_above(rng):
+    pixels = [noise(rng, "rgb", 5, 6) for _ in range(3)]
+    out = np.empty((3, 5, 6, 3), np.uint8)
+    assert png._native.unfilter(b"".join(crafted(one, [2, 4, 3, 2, 4]).rows for one in pixels), out, 5, 18, 3) == 15
+    assert same(out, np.stack(pixels))
