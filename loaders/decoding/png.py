@@ -25,6 +25,8 @@ from loaders.errors import DecodeError
 _native: ModuleType | None = None
 with suppress(ImportError):  # not compiled
     _native = importlib.import_module("loaders.decoding._png")
+if _native is not None and not hasattr(_native, "find_pixels"):
+    raise ImportError("loaders.decoding._png was compiled from older code; run `python setup.py build_ext --inplace`")
 
 Raw = bytes | bytearray | memoryview
 
