@@ -11,7 +11,6 @@ import random
 import statistics
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -82,7 +81,8 @@ class RemoteFiles(Storage):
         self.counts = Counts()
         self._source, self._options = source, options
         self._slots = asyncio.Semaphore(options.parallel)
-        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._times: list[float] = []
+        self._unusual_s = options.hedge_after_s
         self._loop = FetchLoop(self.root)
 
     def stat(self, name: str) -> Stat:
@@ -103,7 +103,7 @@ class RemoteFiles(Storage):
             delivery.deliver(data, begin)
 
         try:
-            self._run(_all(fetch(*pair) for pair in pairwise(bounds)))
+            self._run(fetch(0, length) if count == 1 else _all(fetch(*pair) for pair in pairwise(bounds)))
         finally:
             delivery.end()
         self.counts.bytes += length
@@ -191,38 +191,34 @@ class RemoteFiles(Storage):
         """Send a request, and once more on another connection if it takes unusually long; the first answer counts."""
         running = [self._sent(ask)]
         try:
-            if may_hedge:
-                await asyncio.wait(running, timeout=self._unusual_s())
-                if not running[0].done():
-                    self.counts.hedges += 1
-                    running.append(self._sent(ask))
-            waiting = set(running)
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for each in done:
-                    if each.exception() is None or not waiting:
-                        return each.result()
-                    if not isinstance(each.exception(), TransientError):
-                        return each.result()
-            raise AssertionError("a request that is waited for ends")
+            await asyncio.wait(running, timeout=self._unusual_s if may_hedge else None)
+            if not running[0].done():
+                self.counts.hedges += 1
+                running.append(self._sent(ask))
+                done, waiting = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                if waiting and all(isinstance(each.exception(), TransientError) for each in done):
+                    done, _ = await asyncio.wait(waiting)
+                running.sort(key=lambda each: each not in done)
+            return running[0].result()
         finally:
-            for each in running:
-                each.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            if left := [each for each in running if not each.done()]:
+                for each in left:
+                    each.cancel()
+                await asyncio.wait(left)
 
     def _sent(self, ask: Callable[[], Awaitable[T]]) -> asyncio.Task[T]:
         async def timed() -> T:
             began = time.monotonic()
             answer = await ask()
             self._times.append(time.monotonic() - began)
+            if len(self._times) == _REMEMBERED:
+                usual = statistics.median(self._times)
+                self._unusual_s = max(self._options.hedge_after_s, _HEDGE_TIMES_MEDIAN * usual)
+                self._times.clear()
             return answer
 
         self.counts.requests += 1
         return asyncio.get_running_loop().create_task(timed())
-
-    def _unusual_s(self) -> float:
-        usual = statistics.median(list(self._times) or [0.0])
-        return max(self._options.hedge_after_s, _HEDGE_TIMES_MEDIAN * usual)
 
 
 class _Delivery:
