@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
-import stat
 import urllib.parse
+from functools import lru_cache
 from pathlib import Path
 
 from lakehouse.damage import mark_damaged
 from lakehouse.errors import DamagedObjectError, IngestError
+from loaders.errors import CorruptionError
+from loaders.stores.local import LocalFiles, local_folder
+from loaders.stores.schemes import open_storage
+from loaders.stores.storage import Storage
 
 OBJECTS = "objects"
 HEAL = "land the same files again, which writes it anew, or put it back from a copy of the lake"
@@ -29,15 +32,6 @@ def object_uri(sha256: str) -> str:
     if not _SHA256.fullmatch(sha256):
         raise ValueError(f"not a SHA-256 in 64 hex digits: {sha256!r}")
     return f"{OBJECTS}/{sha256[:2]}/{sha256}"
-
-
-def object_path(root: str | Path, sha256: str) -> bytes:
-    """Return the path, as bytes, of an object.
-
-    Raises:
-        ValueError: If `sha256` is not 64 hex digits.
-    """
-    return os.path.join(os.fsencode(root), os.fsencode(object_uri(sha256)))
 
 
 def file_uri(path: str | bytes | Path) -> str:
@@ -71,12 +65,36 @@ def resolve(root: str | Path, uri: str) -> bytes:
     Raises:
         IngestError: If a relative URI is not an object's, so that no table row can point out of the lake.
     """
+    return uri_path(uri) if "://" in uri else os.path.join(os.fsencode(root), os.fsencode(_checked(uri)))
+
+
+def objects_of(root: str | Path, *, scratch: str | Path | None = None) -> Storage:
+    """Return the storage in which a lake keeps its objects, by their `object_uri`.
+
+    Args:
+        root: Folder or URL of the lake.
+        scratch: Folder in which objects are staged, on the same file system as a local lake.
+    """
+    folder = local_folder(str(root))
+    return open_storage(str(root)) if folder is None else LocalFiles(folder, kept_open=0, scratch=scratch)
+
+
+_kept_objects = lru_cache(maxsize=8)(objects_of)
+_linked = LocalFiles("/", kept_open=0)
+
+
+def _placed(root: str | Path, uri: str) -> tuple[Storage, str]:
+    """Return the storage that holds the bytes of `uri`, and their name there; raises like `resolve`."""
     if "://" in uri:
-        return uri_path(uri)
+        return _linked, os.fsdecode(uri_path(uri)).lstrip("/")
+    return _kept_objects(root), _checked(uri)
+
+
+def _checked(uri: str) -> str:
     sha256 = uri.rpartition("/")[2]
     if not _SHA256.fullmatch(sha256) or uri != object_uri(sha256):
         raise IngestError(f"not an object of the lake: {uri!r}; expected objects/<aa>/<sha256>")
-    return os.path.join(os.fsencode(root), os.fsencode(uri))
+    return uri
 
 
 def read_entity(root: str | Path, place: str) -> bytes:
@@ -118,25 +136,20 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: in
         DamagedObjectError: If an object of the lake has other bytes than it is named by.
         IngestError: If the object is missing, not a regular file, or larger than `limit`.
     """
-    path = resolve(root, uri)
-    sha256 = None if "://" in uri else uri.rpartition("/")[2]
+    storage, name = _placed(root, uri)
+    sha256 = None if "://" in uri else name.rpartition("/")[2]
     try:
-        # Not waiting on a FIFO that took the place of a linked file.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "it is not a regular file any more")
-        with open(descriptor, "rb") as file:
-            size = os.fstat(descriptor).st_size
-            if limit is not None and size > limit:
-                raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
-            data = file.read() if most is None else file.read(most)
+        if limit is not None and (size := storage.stat(name).size) > limit:
+            raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
+        data = storage.read_whole(name, most=most)
     except OSError as error:
         what_to_do = "was it moved or removed?"
         if sha256 is not None:
-            mark_damaged(root, sha256)
+            if storage.is_local or isinstance(error, FileNotFoundError):  # a network that fails damages nothing
+                mark_damaged(root, sha256)
             what_to_do += f" To mend it, {HEAL}"
-        raise IngestError(f"cannot read {uri} (lake {root}): {error.strerror}; {what_to_do}") from error
+        said = "it is not a regular file any more" if isinstance(error, CorruptionError) else error.strerror or error
+        raise IngestError(f"cannot read {uri} (lake {root}): {said}; {what_to_do}") from error
     if most is None and sha256 is not None:
         _check_named_by(sha256, data, root, uri)
     return data

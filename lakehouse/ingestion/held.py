@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections.abc import Collection, Iterable
 
-from lakehouse.objects import object_path
+from lakehouse.objects import object_uri, objects_of
+from loaders.stores.storage import Storage
+
+CHUNK_BYTES = 1 << 20
+"""Bytes of an object that are in memory while it is hashed or copied."""
 
 
-def is_held(path: bytes, size: int, sha256: str, data: bytes | None = None) -> bool:
+def is_held(objects: Storage, name: str, size: int, sha256: str, data: bytes | None = None) -> bool:
     """Say whether an object is there whole; it is read once, and what cannot be read is as good as none.
 
     Args:
-        path: Of the object.
+        objects: Where the lake keeps its objects.
+        name: Of the object.
         size: Bytes that it must have.
         sha256: Their hash.
         data: The bytes themselves, where they are at hand: comparing costs less than hashing.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != size:
+        if objects.stat(name).size != size:
             return False
-        with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            if data is not None:
-                return file.readall() == data
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        if data is not None:
+            return objects.read_whole(name) == data
+        digest, chunk = hashlib.sha256(), bytearray(min(size, CHUNK_BYTES))
+        for start in range(0, size, CHUNK_BYTES):
+            part = memoryview(chunk)[: min(CHUNK_BYTES, size - start)]
+            objects.read_into(name, start, [part])
+            digest.update(part)
+        return digest.hexdigest() == sha256
     except OSError:
         return False
-    finally:
-        os.close(descriptor)
 
 
 def not_whole(root: str, known: Iterable[tuple[str, int]], marked: Collection[str]) -> set[str]:
@@ -42,11 +42,12 @@ def not_whole(root: str, known: Iterable[tuple[str, int]], marked: Collection[st
 
     One `stat` each: nothing is read.
     """
-    return {sha256 for sha256, size in known if sha256 in marked or _size(object_path(root, sha256)) != size}
+    objects = objects_of(root)
+    return {sha256 for sha256, size in known if sha256 in marked or _size(objects, object_uri(sha256)) != size}
 
 
-def _size(path: bytes) -> int:
+def _size(objects: Storage, name: str) -> int:
     try:
-        return os.stat(path).st_size
+        return objects.stat(name).size
     except OSError:
         return -1

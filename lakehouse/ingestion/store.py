@@ -1,4 +1,4 @@
-"""Storing bytes: temporary file, fsync, rename to the SHA-256. Runs in worker processes of either engine."""
+"""Storing bytes under their SHA-256, in whichever storage has the lake. Runs in worker processes of either engine."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import errno
 import hashlib
 import os
 import stat
-import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 
 from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.ingestion.held import is_held
-from lakehouse.objects import below, object_path, object_uri, uri_path
+from lakehouse.ingestion.held import CHUNK_BYTES, is_held
+from lakehouse.objects import below, object_uri, objects_of, uri_path
+from loaders.stores.staged import Staged
+from loaders.stores.storage import Storage
 from schemas.bronze import LANDED_FILES
 from schemas.canonical import content_id, row_hash
 from schemas.model import TIMESTAMP
-
-CHUNK_BYTES = 1 << 20
-SYNC_THREADS = 8
 
 LISTED_SCHEMA = pa.schema(
     [
@@ -79,12 +75,16 @@ class StorePlan:
     allowed_roots: tuple[bytes, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Pending:
-    """A file whose bytes are written but not yet published."""
+    """Objects of a batch that are written and have no names yet, by the names that they will have."""
 
-    descriptor: int
-    temporary: bytes
+    objects: Storage
+    staged: dict[str, Staged]
+
+    def has(self, name: str, size: int, sha256: str, data: bytes | None = None) -> bool:
+        """Say whether an object need not be written: it is here, or the lake holds it whole."""
+        return name in self.staged or is_held(self.objects, name, size, sha256, data)
 
 
 def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iterator[pa.RecordBatch]:
@@ -96,18 +96,20 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
         batches: Rows of `LISTED_SCHEMA`.
         plan: See `StorePlan`.
     """
+    objects = objects_of(plan.root, scratch=plan.scratch)
     for batch in batches:
-        pending: dict[bytes, _Pending] = {}
+        pending = _Pending(objects, {})
         try:
             rows = [_store(item, plan, pending) for item in batch.to_pylist()]
-            _publish(pending)
+            with _writing():
+                objects.publish(pending.staged)
         finally:
-            for left in pending.values():
-                os.close(left.descriptor)
+            for left in pending.staged.values():
+                left.close()
         yield pa.RecordBatch.from_pylist(rows, schema=STORED_SCHEMA)
 
 
-def _store(item: dict[str, object], plan: StorePlan, pending: dict[bytes, _Pending]) -> dict[str, object]:
+def _store(item: dict[str, object], plan: StorePlan, pending: _Pending) -> dict[str, object]:
     sha256, written, rule, reason = None, None, item["rule"], item["reason"]
     if rule is None:
         try:
@@ -148,7 +150,7 @@ def _store(item: dict[str, object], plan: StorePlan, pending: dict[bytes, _Pendi
 
 
 def _read_once_more_if_changed(
-    uri: str, plan: StorePlan, pending: dict[bytes, _Pending]
+    uri: str, plan: StorePlan, pending: _Pending
 ) -> tuple[str, int | None]:
     try:
         return _read(uri, plan, pending)
@@ -158,7 +160,7 @@ def _read_once_more_if_changed(
         return _read(uri, plan, pending)
 
 
-def _read(uri: str, plan: StorePlan, pending: dict[bytes, _Pending]) -> tuple[str, int | None]:
+def _read(uri: str, plan: StorePlan, pending: _Pending) -> tuple[str, int | None]:
     """Return the SHA-256 of a file, and how many bytes are written for it; None if none need be."""
     try:
         # Never through a link, unless links are followed, and never waiting on a FIFO that took the file's place.
@@ -194,67 +196,46 @@ def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
 
 
 def _copy_small(
-    source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
+    source: int, before: os.stat_result, plan: StorePlan, pending: _Pending
 ) -> tuple[str, int | None]:
     # One read more than the size: a file that grew is noticed.
     data = b"".join(iter(lambda: os.read(source, CHUNK_BYTES), b""))
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
-    final = object_path(plan.root, sha256)
-    if final in pending or is_held(final, len(data), sha256, data):
+    name = object_uri(sha256)
+    if pending.has(name, len(data), sha256, data):
         return sha256, None
-    descriptor, temporary = _temporary(plan.scratch)
-    pending[final] = _Pending(descriptor, temporary)
-    _write_all(descriptor, data)
+    with _writing():
+        staged = pending.staged[name] = pending.objects.stage()
+        staged.write(data)
     return sha256, len(data)
 
 
 def _copy_large(
-    source: int, before: os.stat_result, plan: StorePlan, pending: dict[bytes, _Pending]
+    source: int, before: os.stat_result, plan: StorePlan, pending: _Pending
 ) -> tuple[str, int | None]:
     digest, size = hashlib.sha256(), 0
-    descriptor, temporary = _temporary(plan.scratch) if plan.mode == "copy" else (-1, b"")
+    staged = None
+    if plan.mode == "copy":
+        with _writing():
+            staged = pending.objects.stage()
     try:
         while chunk := os.read(source, CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
-            if descriptor >= 0:
-                _write_all(descriptor, chunk)
+            if staged is not None:
+                with _writing():
+                    staged.write(chunk)
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
-        final = object_path(plan.root, sha256)
-        if descriptor < 0 or final in pending or is_held(final, size, sha256):
+        name = object_uri(sha256)
+        if staged is None or pending.has(name, size, sha256):
             return sha256, None
-        pending[final] = _Pending(descriptor, temporary)
-        descriptor = -1
+        pending.staged[name], staged = staged, None
         return sha256, size
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-            os.unlink(temporary)
-
-
-def _publish(pending: dict[bytes, _Pending]) -> None:
-    folders = {os.path.dirname(final) for final in pending}
-    with _writing():
-        _sync([ready.descriptor for ready in pending.values()])
-        for folder in folders:
-            os.makedirs(folder, exist_ok=True)
-        for final, ready in pending.items():
-            os.rename(ready.temporary, final)
-        with ExitStack() as opened:
-            descriptors = [os.open(folder, os.O_RDONLY) for folder in folders]
-            for descriptor in descriptors:
-                opened.callback(os.close, descriptor)
-            _sync(descriptors)
-
-
-def _sync(descriptors: list[int]) -> None:
-    # Together: the journal then writes one commit for many files. 512 files of 110 KB on ext4 took 0.6-0.8 s one
-    # after the other, 0.09 s with eight threads.
-    with ThreadPoolExecutor(SYNC_THREADS) as threads:
-        for _ in threads.map(os.fsync, descriptors):
-            pass
+        if staged is not None:
+            staged.discard()
 
 
 @contextmanager
@@ -264,8 +245,9 @@ def _writing() -> Iterator[None]:
         yield
     except OSError as error:
         where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+        said = error.strerror or error
         raise IngestError(
-            f"cannot write to the lake{where}: {error.strerror}; what was committed stays, make room and run again"
+            f"cannot write to the lake{where}: {said}; what was committed stays, make room and run again"
         ) from error
 
 
@@ -276,16 +258,3 @@ def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
         raise RejectedInputError(
             "changed_while_reading", f"{before.st_size} bytes when opened, {size} read; land it when it is at rest"
         )
-
-
-def _temporary(scratch: str) -> tuple[int, bytes]:
-    path = os.fsencode(Path(scratch) / f"{uuid.uuid4().hex}.object")
-    with _writing():
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), path
-
-
-def _write_all(descriptor: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    with _writing():
-        while view:
-            view = view[os.write(descriptor, view) :]

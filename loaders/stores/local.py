@@ -8,15 +8,17 @@ import stat
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from loaders.errors import CorruptionError, FormatError, StorageError
 from loaders.stores.files import TEMPORARY_PREFIX, make_folders, sync_file, sync_folder
-from loaders.stores.storage import Content, Stat, Storage, StorageOptions, flat
+from loaders.stores.staged import Staged
+from loaders.stores.storage import AT_ONCE, Content, Stat, Storage, StorageOptions, flat
 
 _KEPT_OPEN = 128
 """File handles that a `LocalFiles` keeps: with files of 256 MiB, those of 32 GiB of data."""
@@ -45,7 +47,7 @@ def open_local(url: str, options: StorageOptions) -> LocalFiles:
     """Open a folder that a path or a `file://` URL names; raises like `local_folder`."""
     folder = local_folder(url)
     assert folder is not None
-    return LocalFiles(folder)
+    return LocalFiles(folder, kept_open=0)
 
 
 class LocalFiles(Storage):
@@ -53,9 +55,18 @@ class LocalFiles(Storage):
 
     is_local = True
 
-    def __init__(self, folder: str | Path, *, kept_open: int = _KEPT_OPEN) -> None:
+    def __init__(
+        self, folder: str | Path, *, kept_open: int = _KEPT_OPEN, scratch: str | Path | None = None
+    ) -> None:
+        """Open a folder.
+
+        Args:
+            folder: Where the files are.
+            kept_open: Files that stay open after a read; 0 where files are replaced under the same names.
+            scratch: Where files are staged, on the same file system; None: in the folder itself.
+        """
         self.root = str(folder)
-        self._folder = Path(folder)
+        self._folder, self._scratch = Path(folder), scratch or folder
         self._kept_open = kept_open
         self._lock = threading.Lock()
         self._handles: OrderedDict[str, _Handle] = OrderedDict()
@@ -66,8 +77,23 @@ class LocalFiles(Storage):
             return handle.size
 
     def stat(self, name: str) -> Stat:
-        with self._borrowed(name) as handle:
-            return _told(name, os.fstat(handle.fd))
+        try:
+            found = os.stat(f"{self.root}/{name}")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be looked at: {error.strerror}") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise self._corrupt(name, "is not a regular file")
+        return _told(name, found)
+
+    def read_whole(self, name: str, *, most: int | None = None) -> bytes:
+        handle = self._open(name)
+        try:
+            with open(handle.fd, "rb", buffering=0) as file:
+                return file.read(-1 if most is None else most)
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
 
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
         length = sum(part.nbytes for part in parts)
@@ -108,6 +134,26 @@ class LocalFiles(Storage):
                 os.link(temporary, self._folder / name)  # unlike a rename it replaces nothing
             except FileExistsError:
                 raise _taken(self._folder / name) from None
+
+    def stage(self) -> Staged:
+        return Staged(self._scratch)
+
+    def publish(self, staged: Mapping[str, Staged]) -> None:
+        folders = {os.path.dirname(os.path.join(self._folder, name)) for name in staged}
+        try:
+            _sync([each.descriptor for each in staged.values()])
+            for folder in folders:
+                os.makedirs(folder, exist_ok=True)
+            for name, each in staged.items():
+                os.rename(each.path, os.path.join(self._folder, name))
+            with ExitStack() as opened:
+                descriptors = [os.open(folder, os.O_RDONLY) for folder in folders]
+                for descriptor in descriptors:
+                    opened.callback(os.close, descriptor)
+                _sync(descriptors)
+        finally:
+            for each in staged.values():
+                each.close()
 
     def delete(self, name: str) -> None:
         with self._forgetting(name):
@@ -193,7 +239,7 @@ class LocalFiles(Storage):
             raise RuntimeError(f"the files of {self.root} are closed")
 
     def _open(self, name: str) -> _Handle:
-        path = self._folder / name
+        path = f"{self.root}/{name}"  # not a Path: it takes three times as long as opening the file
         try:
             # O_NONBLOCK: opening a FIFO would wait for a writer.
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -259,6 +305,14 @@ def _after(parts: list[memoryview], count: int) -> list[memoryview]:
 def _change(handle: _Handle) -> str:
     now = os.fstat(handle.fd).st_size
     return "" if now == handle.size else f" (it had {handle.size:,} bytes when it was opened, now {now:,})"
+
+
+def _sync(descriptors: Sequence[int]) -> None:
+    # Together: the journal then writes one commit for many files. 512 files of 110 KB on ext4 took 0.6-0.8 s one
+    # after the other, 0.09 s with eight threads.
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in threads.map(os.fsync, descriptors):
+            pass
 
 
 def _told(name: str, status: os.stat_result) -> Stat:

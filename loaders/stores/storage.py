@@ -6,15 +6,21 @@ URL has.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from loaders.errors import FormatError, StorageError
+from loaders.stores.staged import Staged
 
 Content = bytes | bytearray | memoryview | Path
 """What is written: bytes in memory, or those of a local file."""
+
+AT_ONCE = 8
+"""Files that `Storage.publish` writes or syncs beside one another."""
 
 _SECRETS = ("access_key", "secret_key", "session_token", "key", "secret", "password")
 
@@ -133,9 +139,10 @@ class Storage(Files, Protocol):
         """Return the bytes of a file; raises like `Files.size`."""
         return self.stat(name).size
 
-    def read_whole(self, name: str) -> bytes:
-        """Return all bytes of a file; raises like `read_into`."""
-        return self.read(name, 0, self.size(name))
+    def read_whole(self, name: str, *, most: int | None = None) -> bytes:
+        """Return all bytes of a file, or the first `most`; raises like `read_into`."""
+        size = self.size(name)
+        return self.read(name, 0, size if most is None else min(most, size))
 
     def list(self, folder: str = "") -> Iterator[Stat]:
         """Yield the files below a folder, and below its folders, sorted by name; none if there is no such folder."""
@@ -155,6 +162,18 @@ class Storage(Files, Protocol):
             FileExistsError: If it is there; nothing was changed.
         """
         raise self._refusal("is read-only")
+
+    def stage(self) -> Staged:
+        """Begin a file whose name is not known yet; it is at rest on a local disk until `publish` names it."""
+        return Staged(tempfile.gettempdir())
+
+    def publish(self, staged: Mapping[str, Staged]) -> None:
+        """Give staged files their names, in place of what has them; all of them are durable when this returns."""
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for _ in threads.map(lambda each: self.put(each[0], each[1].path), staged.items()):
+                pass
+        for each in staged.values():
+            each.discard()
 
     def delete(self, name: str) -> None:
         """Delete a file; nothing happens if there is none."""

@@ -100,7 +100,7 @@ def test_inside_the_lake_objects_have_no_name_but_their_hash(ingested):
 
 
 def test_no_temporary_object_is_left_behind(ingested):
-    assert not list((ingested["place"] / "lake" / "_tmp").rglob("*.object"))
+    assert not list((ingested["place"] / "lake" / "_tmp").rglob("*.staged"))
 
 
 def test_a_second_run_adds_nothing(ingested):

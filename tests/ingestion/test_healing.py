@@ -13,8 +13,9 @@ from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion import store
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.objects import object_path
+from lakehouse.objects import object_uri
 from lakehouse.query import fetch
+from loaders.stores.local import LocalFiles
 from tests.ingestion.files import landed, png, put, source, stored_objects
 from tests.ingestion.test_land import sha
 
@@ -40,7 +41,7 @@ DAMAGE = [flip, cut, Path.unlink, turn_into_folder]
 
 
 def place(lake, data: bytes) -> Path:
-    return Path(os.fsdecode(object_path(lake.root, sha(data))))
+    return lake.root / object_uri(sha(data))
 
 
 def notes(receipt) -> dict[str, int]:
@@ -137,13 +138,13 @@ def test_a_run_that_is_killed_between_the_object_and_the_row_has_healed_all_the_
     whole = stored_objects(lake)
     place(lake, png(1)).unlink()
     cut(place(lake, png(2)))
-    publish = store._publish
+    publish = LocalFiles.publish
 
-    def killed(pending):
-        publish(pending)
+    def killed(objects, staged):
+        publish(objects, staged)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(store, "_publish", killed)
+    monkeypatch.setattr(LocalFiles, "publish", killed)
     with pytest.raises(KeyboardInterrupt):
         land(lake, source(drop))
     monkeypatch.undo()

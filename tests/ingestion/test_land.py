@@ -11,6 +11,7 @@ import pytest
 from lakehouse.errors import IngestError
 from lakehouse.ingestion import store
 from lakehouse.ingestion.land import land
+from lakehouse.objects import objects_of
 from lakehouse.query import fetch
 from tests.ingestion.files import landed, png, put, source, stored_objects
 from tests.making import small_lake
@@ -173,7 +174,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_no_mixture_is_kept(
     assert land(lake, source(tmp_path / "drop")).counts == ZERO | {"seen": 1, "refused": 1}
     assert landed(lake) == [{"path": "a.bin", "status": "refused", "rule": "changed_while_reading"}]
     assert stored_objects(lake) == {}
-    assert [path.name for path in lake.scratch.glob("*.object")] == []
+    assert [path.name for path in lake.scratch.glob("*.staged")] == []
 
 
 def test_a_file_that_changes_once_is_read_once_more(lake, tmp_path, monkeypatch):
@@ -199,7 +200,7 @@ def test_large_files_and_small_ones_are_stored_alike(lake, tmp_path):
     assert receipt.counts == ZERO | {"seen": 3, "stored": 2, "duplicate": 1}
     assert receipt.bytes_written == len(large) + store.CHUNK_BYTES
     assert set(stored_objects(lake)) == {sha(large), sha(large[: store.CHUNK_BYTES])}
-    assert list(lake.scratch.glob("*.object")) == []
+    assert list(lake.scratch.glob("*.staged")) == []
 
 
 def test_a_torn_object_of_the_right_name_is_replaced_whole(lake, drop):
@@ -223,7 +224,8 @@ def test_a_lake_that_cannot_be_written_stops_the_run_and_blames_no_file(lake, dr
 
 def test_a_scratch_folder_that_vanished_blames_no_file(tmp_path):
     with pytest.raises(IngestError, match=r"cannot write to the lake .*gone.*No such file or directory"):
-        store._temporary(str(tmp_path / "gone"))
+        with store._writing():
+            objects_of(tmp_path, scratch=tmp_path / "gone").stage()
 
 
 def test_work_is_committed_in_portions(tmp_path, drop):

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -134,13 +135,13 @@ def test_a_reader_reads_from_a_scheme_that_one_line_registers(
     with pytest.raises(FormatError, match="toy://set/train"):
         open_files("toy://set/train")
     point = EntryPoint("toy", "tests.loaders.toy_storage:open_toy", schemes.ENTRY_POINTS)
-    monkeypatch.setattr(schemes, "entry_points", lambda group: [point] if group == schemes.ENTRY_POINTS else [])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == schemes.ENTRY_POINTS else [])
     assert rows("toy://set/train") == rows(str(published / "train"))
 
 
 def test_an_entry_point_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("toy", "no.such.module:open_toy", schemes.ENTRY_POINTS)
-    monkeypatch.setattr(schemes, "entry_points", lambda group: [point])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
     with pytest.raises(FormatError, match=r"toy = no.such.module:open_toy of petrel.storage cannot be loaded: Module"):
         open_files("toy://set")
 
