@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +31,7 @@ from loaders.options import ReadOptions, Shard, Shuffle
 from loaders.ordering.order import check_shape, default_lanes
 from loaders.ordering.sequences import Sequence as SampleSequence
 from loaders.ordering.state import State, check_same_run, parse_state
+from loaders.workers.shell import ReaderShell
 from loaders.workers.threads import wait_done, within
 
 _WINDOW_BUDGET_BYTES = 512 << 20
@@ -115,12 +113,18 @@ class _Going:
     future: Future[list[Delivery]]
 
 
-class Reader(Iterator[Batch]):
+class Reader(ReaderShell[Batch]):
     """An iterator of batches: dicts of arrays, in the order of ORDER.md. Make one with `make_reader`.
 
     One pass gives `epochs` epochs; iterating again gives the next ones, and after a `break` the rest. Batches may be
     kept: memory is used again only when nobody holds an array over it.
     """
+
+    _CLOSED = "this reader is closed; make a new one"
+    _IF_FORKED = ", or wrap it in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
+    _INSTEAD_OF_SENDING = (
+        "iterate it directly, or wrap it in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
+    )
 
     def __init__(self, reading: Reading, batch_size: int, shuffle: Shuffle | None, epochs: int | None) -> None:
         _check_arguments(reading, batch_size, shuffle, epochs)
@@ -132,24 +136,18 @@ class Reader(Iterator[Batch]):
             raise FormatError(f"{reading.split.folder} holds no rows")
         if not self.steps_per_epoch:
             raise FormatError(f"{self.rows} rows give no whole batch of {self._start.global_batch}; use tail='pad'")
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
         self._stats = Stats(workers=1 if self._options.pool == "inline" else self._options.threads)
         self._left_at: float | None = None
         self._tune_at = time.perf_counter() + _TUNE_EVERY_S
         self._skipped: list[PlacedError] = []
         self._skipped_in = 0
         self._has_agreed = self._shard.exchange is None
-        self._is_closed = False
         self._engine: Engine | None = None
         self._queue: deque[_Going] = deque()
         self._taken = 0
         self._epoch = self._step = 0
         self._set_position(0, 0)
-        self._end: weakref.finalize[..., Reader] = weakref.finalize(self, reading.split.close)
-
-    def __iter__(self) -> Reader:
-        return self
+        super().__init__(reading.split.close)
 
     def __next__(self) -> Batch:
         """Return the next batch.
@@ -192,18 +190,6 @@ class Reader(Iterator[Batch]):
         if self._epochs is None:
             raise TypeError("a reader with epochs=None has no length; see steps_per_epoch")
         return self.steps_per_epoch * self._epochs
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __getstate__(self) -> object:
-        raise TypeError(
-            "a Reader has workers of its own and does not travel between processes; iterate it directly, or wrap it "
-            "in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
-        )
 
     def close(self) -> None:
         """End the workers. A thread that hangs in the file system is left to itself and holds up nothing."""
@@ -405,8 +391,7 @@ class Reader(Iterator[Batch]):
             sizes = self._sizes()
             self._engine = Engine(self._reading, self._start, sizes, self._stats)
             self._steps, self._chunks = sizes.steps, sizes.chunks
-            self._end.detach()
-            self._end = weakref.finalize(self, _close, self._engine, self._reading)
+            self._end_with(self._engine)
         while len(self._queue) < self._chunks:
             epoch, step = self._planned
             if step == self.steps_per_epoch:
@@ -430,15 +415,6 @@ class Reader(Iterator[Batch]):
     def _is_last_epoch(self, epoch: int) -> bool:
         return self._epochs is not None and (epoch + 1) % self._epochs == 0
 
-    def _check_usable(self) -> None:
-        if self._is_closed:
-            raise RuntimeError("this reader is closed; make a new one")
-        if os.getpid() != self._pid:
-            raise RuntimeError(
-                "this reader was made before a fork, and threads do not survive one; make it in the process that "
-                "reads, or wrap it in DataLoader(tensors(reader), batch_size=None, num_workers=0)"
-            )
-
     def _too_late(self) -> DeadlineError:
         doing = "; ".join(self._engine.activity() if self._engine else []) or "nothing"
         return DeadlineError(
@@ -461,9 +437,3 @@ def _check_arguments(reading: Reading, batch_size: int, shuffle: Shuffle | None,
         raise FormatError(f"a column is named {IS_PAD}, like the mask of padding; read with tail='drop'")
     if options.sample_seeds and shuffle is None:
         raise FormatError("sample_seeds needs a shuffle: its seed is what they come from")
-
-
-def _close(engine: Engine, reading: Reading) -> None:
-    # At exit too: a daemon thread that comes back from C code into an interpreter that ends takes the process with it.
-    engine.close(patience_s=0.5)
-    reading.split.close()

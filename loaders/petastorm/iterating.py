@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import threading
 import warnings
-import weakref
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -35,12 +32,13 @@ from loaders.petastorm.unischema import Unischema, is_structure
 from loaders.petastorm.workers_pool.dummy_pool import DummyPool
 from loaders.petastorm.workers_pool.process_pool import ProcessPool
 from loaders.petastorm.workers_pool.thread_pool import ThreadPool
+from loaders.workers.shell import ReaderShell
 
 DEADLINE_S = 600.0
 """Seconds in which the next rows come. Petastorm has no such limit; a row group of a slow store may take minutes."""
 
 
-class Reader(Iterator[Any]):
+class Reader(ReaderShell[Any]):
     """An iterator of rows, or of row groups. Use it in `with`, or call `stop()` and `join()`.
 
     `next` may be called from several threads. After an error the next call makes the same rows again.
@@ -51,13 +49,19 @@ class Reader(Iterator[Any]):
         is_batched_reader: Whether items are row groups.
         num_epochs: Epochs in one pass, None if it never ends.
         last_row_consumed: Whether the pass is at its end.
-        stopped: Whether `stop` was called.
         dataset: The folder that is read.
         cache: Where made row groups are kept.
         epoch: Number of the epoch that the next item belongs to, from 0; passes count on.
         seed: What the orders come from; drawn at random if none was given.
         unasked_structures: Fields of structs, maps and lists of lists that are read because no fields were named.
     """
+
+    _CLOSED = (
+        "Trying to read a sample after a reader created by make_reader/make_batch_reader has stopped. This may "
+        "happen if the make_reader/make_batch_reader context manager has exited but you try to fetch a sample "
+        "from it anyway"
+    )
+    _INSTEAD_OF_SENDING = "make one in each"
 
     def __init__(
         self,
@@ -145,9 +149,6 @@ class Reader(Iterator[Any]):
         )  # fmt: skip
         self._predicate_name = resuming.name_of_predicate(worker_predicate)
         self.last_row_consumed = False
-        self.stopped = False
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
         self._pass_start = 0
         self._position = (0, 0, 0)  # epoch, place in it, items of that unit that were delivered
         self._delivered = 0
@@ -156,10 +157,7 @@ class Reader(Iterator[Any]):
         self._items: Iterator[Any] | None = None
         self._ahead: Ahead | None = None
         self._workers: Workers | None = None
-        self._end: weakref.finalize[..., Reader] = weakref.finalize(self, self.dataset.close)
-
-    def __iter__(self) -> Reader:
-        return self
+        super().__init__(self.dataset.close)
 
     def __next__(self) -> Any:
         """Return the next row, window of rows, or row group.
@@ -268,6 +266,11 @@ class Reader(Iterator[Any]):
         return self._position[0]
 
     @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._is_closed
+
+    @property
     def batched_output(self) -> bool:
         """Whether items are row groups."""
         return self.is_batched_reader
@@ -332,7 +335,7 @@ class Reader(Iterator[Any]):
 
     def stop(self) -> None:
         """End the workers; a `next` under way in another thread ends."""
-        self.stopped = True
+        self._is_closed = True
         self._give_up(patience_s=0.0)
 
     def join(self) -> None:
@@ -345,16 +348,11 @@ class Reader(Iterator[Any]):
         if isinstance(self.cache, LocalDiskCache):
             self.cache.cleanup()
 
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop, wait for the workers to end, and clean the cache up: what leaving `with` does."""
         self.stop()
         self.join()
         self.cleanup_cache()
-
-    def __getstate__(self) -> object:
-        raise TypeError("a Reader has workers of its own and does not travel between processes; make one in each")
 
     def _fetch(self) -> None:
         """Take the next rows that are made; raises StopIteration at the end of the pass."""
@@ -393,8 +391,7 @@ class Reader(Iterator[Any]):
         )  # fmt: skip
         if self._workers is None:
             self._workers = self._new_workers()
-            self._end.detach()
-            self._end = weakref.finalize(self, _close, self._workers, self.dataset)
+            self._end_with(self._workers)
         self._ahead = Ahead(self._workers, tasks, deadline_s=self._deadline_s)
         self._unit_items, self._last_epoch = 0, self._position[0]
 
@@ -467,21 +464,3 @@ class Reader(Iterator[Any]):
         self._drop()
         self.last_row_consumed = True
         self._position = (self._pass_start + (self.num_epochs or 1), 0, 0)
-
-    def _check_usable(self) -> None:
-        if self.stopped:
-            raise RuntimeError(
-                "Trying to read a sample after a reader created by make_reader/make_batch_reader has stopped. This may "
-                "happen if the make_reader/make_batch_reader context manager has exited but you try to fetch a sample "
-                "from it anyway"
-            )
-        if os.getpid() != self._pid:
-            raise RuntimeError(
-                "this reader was made before a fork, and threads do not survive one; make it in the process that reads"
-            )
-
-
-def _close(workers: Workers, folder: ParquetFolder) -> None:
-    # At exit too: a daemon thread that comes back from C code into an interpreter that ends takes the process with it.
-    workers.close(patience_s=0.5)
-    folder.close()
