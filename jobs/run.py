@@ -39,12 +39,12 @@ def check(args: argparse.Namespace) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run every step, in order; yields the receipt of each."""
-    from jobs.materialise import materialise
     from jobs.pipeline import load_pipeline
     from lakehouse.datasets.build import build
     from lakehouse.dimensions.step import dimensions
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
+    from lakehouse.materialise.step import materialise
     from lakehouse.opinions.step import import_all, resolve_parked
 
     pipeline = load_pipeline(args.pipeline)

@@ -7,6 +7,7 @@
         lh.entities(lake)
         lh.dimensions(lake)
         print(lh.build(lake, lh.load_recipe("conf/datasets/photos.toml")))
+        print(lh.materialise(lake, "photos"))
 
 Names are imported at their first use: `import lakehouse` loads neither pyspark nor torch nor DuckDB.
 """
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
     from lakehouse.lake import Lake
+    from lakehouse.materialise.step import materialise
     from lakehouse.opening import open_lake
     from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
@@ -65,7 +67,7 @@ _HOMES = {
     "verify": "lakehouse.audit.verify",
 }
 
-_COMMANDS = ("dimensions", "opinions")
+_COMMANDS = ("dimensions", "materialise", "opinions")
 """Packages that are called like the command they hold."""
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "land",
     "load_config",
     "load_recipe",
+    "materialise",
     "open_lake",
     "opinions",
     "record_opinions",

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from loaders.decoding.containers import Raw, format_of, gif_layout
 from loaders.decoding.opening import MAX_PIXELS, open_picture, pillow_errors
-from loaders.decoding.pictures import check_picture
+from loaders.decoding.pictures import check_picture, picture_size
 from loaders.errors import DecodeError
 
 VERDICT_VERSION = 2
@@ -32,6 +32,7 @@ __all__ = [
     "gif_layout",
     "judge",
     "open_picture",
+    "picture_size",
     "pillow_errors",
 ]
 

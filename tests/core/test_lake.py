@@ -15,6 +15,7 @@ import lakehouse as lh
 from lakehouse.config import load_config
 from lakehouse.dimensions.step import dimensions
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError
+from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
 from lakehouse.opinions.step import opinions
 from lakehouse.tables.read import head, table_path
@@ -221,3 +222,4 @@ def test_packages_are_called_like_the_commands_they_hold(lake):
     assert importlib.import_module("lakehouse.dimensions") is lh.dimensions
     assert inspect.signature(lh.dimensions) == inspect.signature(dimensions)
     assert inspect.signature(lh.opinions) == inspect.signature(opinions)
+    assert inspect.signature(lh.materialise) == inspect.signature(materialise)

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from jobs.samples import sample_table
 from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset, read_members
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError, IngestError, RecipeError, TableError
+from lakehouse.materialise.samples import sample_table
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.step import opinions as import_opinions

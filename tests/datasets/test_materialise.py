@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.materialise import materialise
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
+from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
 from lakehouse.query import fetch
 from lakehouse.tables.locks import writer_lock

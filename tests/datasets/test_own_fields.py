@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.materialise import materialise
-from jobs.samples import sample_table
 from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.own_fields import BUILT_IN
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import RecipeError
+from lakehouse.materialise.samples import sample_table
+from lakehouse.materialise.step import materialise
 from lakehouse.query import fetch
 from loaders import make_reader, read_manifest
 from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs import picture_size
-from jobs.materialise import materialise
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.materialise import picture_size
+from lakehouse.materialise.step import materialise
 from lakehouse.objects import object_uri
 from loaders import CenterCrop, make_reader, read_manifest
 from tests.ingestion.files import source

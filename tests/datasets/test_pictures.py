@@ -7,12 +7,12 @@ import hashlib
 import numpy as np
 import pytest
 
-from jobs.materialise import materialise
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.materialise.step import materialise
 from lakehouse.query import fetch
 from loaders import ReadOptions, make_reader, read_manifest
 from tests.ingestion.files import source

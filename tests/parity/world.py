@@ -12,7 +12,6 @@ from pathlib import Path
 from deltalake import DeltaTable
 from PIL import Image
 
-from jobs.materialise import materialise
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import Label, Recipe, Select, Split, Strata
@@ -21,6 +20,7 @@ from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
+from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
 from lakehouse.opinions.step import OpinionSource
 from lakehouse.opinions.step import opinions as import_opinions

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.materialise import materialise
 from lakehouse.datasets.build import build
 from lakehouse.errors import TableError
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.lake import Lake
+from lakehouse.materialise.step import materialise
 from lakehouse.steps.receipts import Receipt
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import newest

@@ -9,7 +9,8 @@ from pathlib import Path
 from lakehouse.files import write_whole
 from lakehouse.verification.entries import Stamp, stamp_of
 from lakehouse.verification.places import notes_folder
-from loaders import CorruptionError, damages
+from loaders.errors import CorruptionError
+from loaders.publishing.damage import damages
 
 
 def is_whole(root: Path, folder: Path) -> bool:

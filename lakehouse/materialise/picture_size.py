@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from lakehouse.lake import Lake
 from lakehouse.objects import read_bytes
-from loaders.decoding.pictures import picture_size
-from loaders.errors import DecodeError
+from loaders.decoding.verdict import DecodeError, picture_size
 
 HEAD_BYTES = 64 << 10
 """Holds the header of most pictures; where it does not (a long profile, an index at the end) all bytes are read."""

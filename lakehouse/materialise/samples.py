@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.datasets.own_fields import read_values
-from loaders import Field, Layout
-from loaders.format.fields import TYPES, is_number_list
+from loaders.format.fields import TYPES, Field, is_number_list
+from loaders.publishing.planning import Layout
 
 IMAGE_PREFIX = "image/"
 

@@ -1,0 +1,113 @@
+"""materialise: gold.dataset_members and the bytes of their entities -> a published folder, gold.materialisations."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+from lakehouse.datasets.counts import check_members
+from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
+from lakehouse.errors import RecipeError
+from lakehouse.lake import Lake
+from lakehouse.materialise.picture_size import common_size
+from lakehouse.materialise.published import is_whole, note_whole
+from lakehouse.materialise.samples import IMAGE, LAYOUT, of_one_size, sample_table
+from lakehouse.objects import read_entity
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, step
+from lakehouse.tables.insert import insert_rows
+from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.read import pin_heads
+from loaders.format.manifest import FORMAT_VERSION
+from loaders.publishing.planning import DatasetPlan, plan_dataset
+from loaders.publishing.publish import Published, find_published, publish
+from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task_batches
+from schemas.canonical import content_id
+from schemas.tables import DATASETS, MATERIALISATIONS
+
+
+def materialise(lake: Lake, dataset: str) -> Receipt:
+    """Publish a dataset version; one that is published already is left alone.
+
+    Args:
+        lake: The lake.
+        dataset: Name of a dataset, for the version built last, or the id of a version.
+
+    Returns:
+        Receipt with counts rows and files, bytes written, and details dataset, dataset_id and folder, which
+            stands under the lake: `make_reader(lake.root / receipt.details["folder"] / "train", ...)`.
+
+    Raises:
+        RecipeError: If there is no such dataset, or it has no member.
+        ConcurrentWriteError: If another process was publishing the same version for too long.
+        IngestError: If an object is missing, or has other bytes than when it was landed.
+        TableError: If a file of a table is missing or damaged.
+        LoaderError: If what was written is not what was planned, or what was published is damaged.
+    """
+    inputs = {"dataset": version_named(lake, dataset), **pin_heads(lake, [DATASETS.name])}
+    with step(lake, "materialise", inputs=inputs) as record:
+        # A folder can be removed to free its space; the tables do not tell.
+        record.unchanged = record.unchanged and is_whole(lake.root, lake.root / record.details["folder"])
+        if not record.unchanged:
+            _materialise(lake, find_dataset(lake, dataset), record)
+    return record.finished()
+
+
+def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> None:
+    if version.members == 0:
+        raise RecipeError(
+            f"dataset {version.name} ({version.dataset_id}) has no member; `select reason, count(*) from "
+            "gold.dataset_exclusions group by reason` tells why"
+        )
+    folder = lake.datasets / version.name / version.dataset_id
+    check_members(lake, version.dataset_id)
+    members = lake.engine.arrow(read_members(lake, version.dataset_id))
+    samples = sample_table(members, version.classes, version.fields, pixels=version.followed.image.pixels)
+    if IMAGE in samples.fields:
+        size = common_size(lake, samples.rows[samples.objects[IMAGE.name]].to_pylist())
+        samples = samples if size is None else of_one_size(samples, size)
+    plan = plan_dataset(
+        samples.rows,
+        samples.fields,
+        seed=version.seed,
+        dataset_id=version.dataset_id,
+        objects=samples.objects,
+        layout=LAYOUT,
+    )
+    lineage = {"name": version.name, "recipe": version.recipe}
+    # One publisher of a version at a time: they would share the staging folder.
+    with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
+        published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
+        if published.is_new:
+            note_whole(lake.root, folder)
+        else:
+            is_whole(lake.root, folder)
+    row = {
+        "dataset_id": version.dataset_id,
+        "folder": str(folder.relative_to(lake.root)),
+        "format_version": FORMAT_VERSION,
+        "rows": published.dataset.rows,
+        "files": published.files,
+        "content_digest": str(published.dataset.content_digest),
+        "size_bytes": published.bytes,
+    }
+    row["materialisation_id"] = content_id(row)
+    record.writes.append(insert_rows(lake, MATERIALISATIONS, [row], step="materialise"))
+    record.bytes_written = published.bytes if published.is_new else 0
+    record.counts = {"rows": published.dataset.rows, "files": published.files}
+    record.details = {"dataset": version.name, "dataset_id": version.dataset_id, "folder": str(row["folder"])}
+
+
+def _publish(lake: Lake, plan: DatasetPlan, folder: Path, lineage: Mapping[str, object]) -> Published:
+    # Named by the plan: a killed run's finished files are found again, and nobody else's.
+    staging = folder.parent / f".staging-{plan.plan_id[:32]}"
+    read_object = functools.partial(read_entity, str(lake.root))
+    written = lake.engine.map_batches(
+        lake.engine.from_arrow(plan.task_table()),
+        functools.partial(run_task_batches, staging=str(staging), read_object=read_object),
+        RECEIPT_SCHEMA,
+        rows_per_task=1,
+        label=f"materialise {folder.parent.name}",
+    )
+    return publish(plan, receipts_of(lake.engine.arrow(written)), folder=folder, staging=staging, lineage=lineage)
