@@ -61,9 +61,11 @@ def sha256_text(text: str) -> str:
 def row_hash(row: Mapping[str, object], table: Table) -> str:
     """Return the content hash of one row of `table`, 64 hex digits.
 
-    Clock columns and `row_hash` itself are left out; a missing column counts as NULL.
+    Clock columns and `row_hash` itself are left out, and columns that came later where they are NULL; a missing column
+    counts as NULL.
     """
-    content = {name: row.get(name) for name in table.content_columns}
+    late = table.late_columns
+    content = {name: row.get(name) for name in table.content_columns if name not in late or row.get(name) is not None}
     for name in table.map_columns:
         value = content.get(name)
         if value is not None:

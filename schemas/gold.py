@@ -54,6 +54,8 @@ DATASET_MEMBERS = Table(
         Column("fields_json", pa.string(), "JSON {column: value} of the selection's own columns; times as text.",
                null="it has none beside entity_id"),
         Column("selected_because", pa.string(), "Rule that selected the row, for a person."),
+        Column("answer_json", pa.string(), "Answer by the recipe's policy as JSON; see lakehouse.datasets.policies.",
+               null="labels, or the recipe asks no question", late=True),
         ROW_HASH,
     ),
     key=("dataset_id", "entity_id"),

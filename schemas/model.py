@@ -25,6 +25,8 @@ class Column:
             so that repeating a run on another day gives the same content.
         commit: True for a clock column that `lakehouse.tables.insert.insert` fills with the version of the table
             that first held the row: an age that no wall clock can turn back.
+        late: True for a column that a later version added: where it is NULL, `row_hash` leaves it out, so that rows
+            without it keep the content that they had.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Column:
     null: str | None = None
     clock: bool = False
     commit: bool = False
+    late: bool = False
 
     @property
     def comment(self) -> str:
@@ -65,6 +68,8 @@ class Table:
         for column in self.columns:
             if column.commit and not (column.clock and pa.types.is_int64(column.type)):
                 raise ValueError(f"{self.name}.{column.name}: the version of a commit is a clock column of type int64")
+            if column.late and column.null is None:
+                raise ValueError(f"{self.name}.{column.name}: a column that came later may be NULL")
 
     @property
     def layer(self) -> str:
@@ -90,6 +95,11 @@ class Table:
     def content_columns(self) -> tuple[str, ...]:
         """Names of the columns that `row_hash` covers."""
         return tuple(name for name in self.column_names if name != "row_hash" and name not in self.clock_columns)
+
+    @cached_property
+    def late_columns(self) -> frozenset[str]:
+        """Names of the covered columns that `row_hash` leaves out where they are NULL."""
+        return frozenset(column.name for column in self.columns if column.late).intersection(self.content_columns)
 
     @cached_property
     def map_columns(self) -> frozenset[str]:

@@ -10,15 +10,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.datasets.answers import heard_opinions, kind_asked, tally
 from lakehouse.datasets.classes import classes_of
 from lakehouse.datasets.counts import check_batches, check_members, lost_members
 from lakehouse.datasets.empty import why_empty
 from lakehouse.datasets.groups import LeakGroups, leak_groups
-from lakehouse.datasets.labels import heard_opinions, tally
 from lakehouse.datasets.moves import check_moves
 from lakehouse.datasets.official import assigned, official_splits, without_column
 from lakehouse.datasets.own_fields import own_fields, with_values
 from lakehouse.datasets.plan import check_strata_columns, choose, consider
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.datasets.remarks import remark
 from lakehouse.datasets.version import Inputs, contracts, inputs_of, pin
@@ -75,39 +76,41 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
     pins = pin(lake, recipe)
     # Also where nothing has changed: what is reported stands there.
     pin_heads(lake, [table.name for table in WRITTEN])
-    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe)}
+    kind = kind_asked(lake, recipe, pins)
+    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe, kind)}
     with step(lake, "build", inputs=inputs) as record:
         if not record.unchanged:
             if OPINIONS.name in pins:
                 check_batches(lake, {**pins, **batches})
-            _build(lake, recipe, pins, record)
+            _build(lake, recipe, kind, pins, record)
     return record.finished()
 
 
-def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
-    heard = heard_opinions(lake, recipe, pins) if recipe.question else None
+def _build(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, record: StepRecord) -> None:
+    heard = None if kind is None else heard_opinions(lake, recipe, kind, pins)
     groups = leak_groups(lake, recipe, pins)
     official = official_splits(lake, recipe, pins)
-    classes = () if heard is None else classes_of(lake, recipe, pins, heard[1])
-    inputs = inputs_of(lake, recipe, pins, heard=heard, classes=classes, groups=groups, official=official)
+    classes = () if kind is None or heard is None else classes_of(lake, recipe, kind, pins, heard[1])
+    inputs = inputs_of(lake, recipe, pins, kind=kind, heard=heard, classes=classes, groups=groups, official=official)
     dataset_id = inputs.version_id(recipe)
     record.details = {"dataset": recipe.name, "dataset_id": dataset_id}
     known = _known(lake, dataset_id)
     lost = None if known is None else lost_members(lake, dataset_id)
     if known is None or lost:
-        votes = None if heard is None else tally(lake, heard[1])
+        votes = None if kind is None or heard is None else tally(lake, recipe, kind, heard[1])
         selection = _selection(lake, recipe, pins)
         picked, fields = _picked(lake, recipe, without_column(recipe, selection), pins)
         considered = consider(
             lake,
             recipe,
             picked,
+            kind=kind,
             tally=votes,
             groups=None if groups is None else groups.rows,
             official=None if official is None else assigned(lake, recipe, official, selection, groups, pins, record),
             pins=pins,
         )
-        _write(lake, recipe, inputs, classes, fields, groups, dataset_id, considered, record)
+        _write(lake, recipe, kind, inputs, classes, fields, groups, dataset_id, considered, record)
         known = _known(lake, dataset_id)
     if lost:
         # The same id gives the same members: those that were lost are there again.
@@ -129,6 +132,7 @@ def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
 def _write(
     lake: Lake,
     recipe: Recipe,
+    kind: AnswerKind | None,
     inputs: Inputs,
     classes: tuple[str, ...],
     fields: Mapping[str, str],
@@ -137,7 +141,7 @@ def _write(
     considered: Relation,
     record: StepRecord,
 ) -> None:
-    members, exclusions = choose(lake, recipe, considered, dataset_id)
+    members, exclusions = choose(lake, recipe, kind, considered, dataset_id)
     members = _hashed(lake, members, DATASET_MEMBERS)
     exclusions = _hashed(lake, exclusions, DATASET_EXCLUSIONS)
     _check_strata(lake, recipe, members, considered)

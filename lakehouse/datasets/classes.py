@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError, TableError
@@ -28,10 +29,8 @@ select label_id, ordinal, min(ingest_time) as known_since from silver.label_sets
 where label_set_id = $label_set group by label_id, ordinal order by ordinal, label_id
 """
 
-SAID = "select label, max(question_version) as version from heard group by label order by label"
 
-
-def classes_of(lake: Lake, recipe: Recipe, pins: Pins, heard: Relation) -> tuple[str, ...]:
+def classes_of(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins, heard: Relation) -> tuple[str, ...]:
     """Return the labels of the recipe's question, each at the place of its number.
 
     The set is that of the newest version of the question. Of a closed question all labels are classes, of an open
@@ -41,6 +40,7 @@ def classes_of(lake: Lake, recipe: Recipe, pins: Pins, heard: Relation) -> tuple
     Args:
         lake: The lake.
         recipe: A recipe that asks a question.
+        kind: Kind of its answers; one without labels has no classes.
         pins: From `pin`.
         heard: Opinions that the label policy listens to, from `heard_opinions`.
 
@@ -48,7 +48,7 @@ def classes_of(lake: Lake, recipe: Recipe, pins: Pins, heard: Relation) -> tuple
         RecipeError: If nobody ever asked this question, or an opinion holds a label that its set lacks.
         TableError: If two labels of the set have one number, or a number is nobody's.
     """
-    said = fetch(lake, SAID, inputs={"heard": heard})
+    said = [] if kind.classes is None else fetch(lake, kind.classes, inputs={"heard": heard})
     question = _question(lake, recipe, pins, answered=max((row["version"] for row in said), default=0))
     entries: list[dict[str, Any]] = []
     if question["label_set_id"] is not None:

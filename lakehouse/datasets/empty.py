@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lakehouse.datasets.policies.kind import NO_ANSWER
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
@@ -19,7 +20,7 @@ def why_empty(lake: Lake, recipe: Recipe, exclusions: Relation) -> str:
     """Return how many were left out for which reason, and who has answered whom the policy does not ask."""
     found = fetch(lake, REASONS, inputs={"left_out": exclusions})
     told = ", ".join(f"{row['entities']} {row['reason']}" for row in found)
-    if any(row["reason"] == "no_label" for row in found):
+    if any(row["reason"] in ("no_label", NO_ANSWER.name) for row in found):
         kinds = fetch(lake, ANSWERED, params={"question": recipe.question})
         answers = ", ".join(f"{row['answers']} by kind {row['kind']}" for row in kinds) or "none"
         asked = ", ".join(recipe.label.actors or recipe.label.kinds)

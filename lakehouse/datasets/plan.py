@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
 
+from lakehouse.datasets.policies.kind import AnswerKind, Reason
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
@@ -18,7 +18,7 @@ from schemas.tables import ENTITIES
 
 CONSIDERED = """
 select e.entity_id, {group} as group_id, {place} as place, {official} as official, {stratum} as stratum,
-    t.label, t.label_share, t.label_votes, t.all_votes, p.fields_json,
+    t.label, t.label_share, t.label_votes, t.all_votes, t.answer_json, t.problem_detail, p.fields_json,
     petrel_bucket(e.entity_id, $seed) as bucket,
     case {reasons} end as reason
 from picked p
@@ -29,38 +29,26 @@ join {entities} e on e.entity_id = p.entity_id
 """
 
 
-class Reason(NamedTuple):
-    """Why an entity that was considered is left out.
-
-    Attributes:
-        name: As it stands in gold.dataset_exclusions.
-        when: SQL over the aliases of `CONSIDERED`; `{stratum}` stands for the cell, `{official}` and `{several}` for
-            what is stated about the split.
-        detail: SQL over the columns of `CONSIDERED`: the numbers behind it, for a person.
-    """
-
-    name: str
-    when: str
-    detail: str
-
-
-REASONS = (
+UNFIT = (
     Reason("not_a_picture", "$pictures and not starts_with(e.media_type, 'image/')",
            "'others that were selected are pictures, and a dataset holds one kind'"),
     Reason("deep_pixels", "$rgb and e.pixel_type <> 'uint8'",
            "'more than 8 bits, which RGB would cut off; pixels = \"native\" under [image] takes it as it is'"),
-    Reason("no_label", "$asks and t.all_votes is null", "'nobody that the policy listens to answered'"),
-    Reason("below_quorum", "$asks and t.all_votes < $quorum",
-           "concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))"),
-    Reason("tie", "$asks and $no_ties and t.leaders > 1",
-           "concat(cast(all_votes as varchar), ' votes, several labels lead')"),
-    Reason("below_share", "$asks and t.label_share < $min_share",
-           "concat('the leading label has less than the share asked for, of ', cast(all_votes as varchar), ' votes')"),
+)
+UNPLACED = (
     Reason("missing_stratum", "{stratum} is null", "'a stratum column is NULL'"),
     Reason("several_splits", "{several}", "'it, or its leak group, is in several official splits'"),
     Reason("no_split", "$split_stated and {official} is null", "'nothing states its split'"),
 )
-"""In the order in which they are given: the first that applies counts."""
+
+
+def reasons_of(kind: AnswerKind | None) -> tuple[Reason, ...]:
+    """Return why an entity may be left out, in the order in which reasons are given: the first that applies counts.
+
+    What `kind` decides for each entity (`problem`) stands behind its own reasons.
+    """
+    return (*UNFIT, *(() if kind is None else kind.reasons), *UNPLACED)
+
 
 PICTURES = """
 select count(*) as n from picked p join silver.entities e on e.entity_id = p.entity_id
@@ -74,12 +62,13 @@ from considered where reason is null
 
 MEMBERS = """
 select $dataset_id as dataset_id, entity_id, {split} as split, group_id, stratum, rank_in_stratum, bucket,
-    cast(1 as double) as weight, label, label_share, label_votes, fields_json, $because as selected_because
+    cast(1 as double) as weight, label, label_share, label_votes, fields_json, $because as selected_because,
+    answer_json
 from ranked where {within}
 """
 
 EXCLUSIONS = """
-select $dataset_id as dataset_id, entity_id, reason, case reason {details} end as detail
+select $dataset_id as dataset_id, entity_id, reason, case reason {details} else problem_detail end as detail
 from considered where reason is not null
 union all
 select $dataset_id as dataset_id, entity_id, 'over_quota' as reason,
@@ -125,6 +114,7 @@ def consider(
     recipe: Recipe,
     picked: Relation,
     *,
+    kind: AnswerKind | None,
     tally: Relation | None,
     groups: Relation | None,
     official: Relation | None = None,
@@ -139,9 +129,7 @@ def consider(
         stated = {"official": "o.split", "several": "coalesce(o.several, false)"}
     text = CONSIDERED.format(
         stratum=stratum,
-        reasons=" ".join(
-            f"when {each.when.format(stratum=stratum, **stated)} then '{each.name}'" for each in REASONS
-        ),
+        reasons=" ".join(_cases(kind, stratum=stratum, **stated)),
         official=stated["official"],
         splits="" if official is None else "left join official o on o.entity_id = e.entity_id",
         votes=UNLABELLED if tally is None else "left join tally t on t.entity_id = e.entity_id",
@@ -159,10 +147,7 @@ def consider(
         inputs["official"] = official
     params = {
         "seed": recipe.seed,
-        "asks": bool(recipe.question),
-        "quorum": recipe.label.quorum,
-        "no_ties": recipe.label.policy == "majority" and recipe.label.ties == "exclude",
-        "min_share": recipe.label.min_share,
+        **({} if kind is None else kind.params(recipe.label)),
         "rgb": recipe.image.pixels == "rgb",
         "pictures": fetch(lake, PICTURES, inputs={"picked": picked}, pins=pins)[0]["n"] > 0,
         "split_stated": official is not None,
@@ -177,19 +162,29 @@ UNLABELLED = """
 cross join (
     select cast(null as varchar) as label, cast(null as double) as label_share,
         cast(null as map(varchar, bigint)) as label_votes, cast(null as bigint) as all_votes,
-        cast(null as bigint) as leaders
+        cast(null as varchar) as answer_json, cast(null as varchar) as problem_detail
 ) t
 """
 
 
-def choose(lake: Lake, recipe: Recipe, considered: Relation, dataset_id: str) -> tuple[Relation, Relation]:
+def _cases(kind: AnswerKind | None, **places: str) -> Iterator[str]:
+    unplaced = UNPLACED[0]
+    for each in reasons_of(kind):
+        if each is unplaced and kind is not None and kind.decide is not None:
+            yield "when t.problem is not null then t.problem"
+        yield f"when {each.when.format(**places)} then '{each.name}'"
+
+
+def choose(
+    lake: Lake, recipe: Recipe, kind: AnswerKind | None, considered: Relation, dataset_id: str
+) -> tuple[Relation, Relation]:
     """Return the members and the exclusions; together they are everything that was considered."""
     ranked = lake.engine.stage(query(lake, RANKED, inputs={"considered": considered}))
     within = _quota(recipe)
     params = {
         "dataset_id": dataset_id,
-        "because": _because(recipe),
-        "quorum": recipe.label.quorum,
+        "because": _because(recipe, kind),
+        **({} if kind is None else kind.params(recipe.label)),
         "split_seed": recipe.seed,
         **{f"cell_{i}": cell for i, cell in enumerate(sorted(recipe.strata.cells))},
     }
@@ -197,13 +192,13 @@ def choose(lake: Lake, recipe: Recipe, considered: Relation, dataset_id: str) ->
         lake, MEMBERS.format(split=_split(recipe), within=within), inputs={"ranked": ranked}, params=params
     )
     inputs = {"ranked": ranked, "considered": considered}
-    details = " ".join(f"when '{each.name}' then {each.detail}" for each in REASONS)
+    details = " ".join(f"when '{each.name}' then {each.detail}" for each in reasons_of(kind))
     exclusions = query(lake, EXCLUSIONS.format(within=within, details=details), inputs=inputs, params=params)
     return members, exclusions
 
 
 def _stratum(recipe: Recipe) -> str:
-    parts = [f"cast({'t' if name == 'label' else 'e'}.{name} as varchar)" for name in recipe.strata.by]
+    parts = [f"cast({'t.cell' if name == 'label' else f'e.{name}'} as varchar)" for name in recipe.strata.by]
     if len(parts) > 1:
         # Else the values `a|b`, `c` and `a`, `b|c` would be one cell.
         parts = [f"replace(replace({part}, $escape, $escaped_escape), '|', $escaped_bar)" for part in parts]
@@ -228,8 +223,7 @@ def _quota(recipe: Recipe) -> str:
     return f"rank_in_stratum <= case {own} else {limit} end" if own else f"rank_in_stratum <= {limit}"
 
 
-def _because(recipe: Recipe) -> str:
-    label = f"{recipe.label.policy} label of `{recipe.question}`, quorum {recipe.label.quorum}"
-    label = label if recipe.question else ""
+def _because(recipe: Recipe, kind: AnswerKind | None) -> str:
+    label = "" if kind is None else kind.because(recipe.label, recipe.question)
     quota = f"within the quota of its stratum by {', '.join(recipe.strata.by)}" if recipe.strata.by else ""
     return "; ".join(part for part in ("selected by the recipe's query", label, quota) if part)

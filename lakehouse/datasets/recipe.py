@@ -10,13 +10,14 @@ from datetime import datetime
 from pathlib import Path
 
 from lakehouse.datasets.canonical import CODEC, INSTANT, ORDERED, PARAMETERS, fields_of, plain_fields
+from lakehouse.datasets.policies import policies
+from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP, slip
 from lakehouse.errors import RecipeError
 from lakehouse.names import nearest
 from lakehouse.typed import fill, read_toml
 from schemas.opinions import ACTOR_KINDS
 
-POLICIES = ("majority", "soft")
 PIXELS = ("rgb", "native")
 TIES = ("exclude", "lowest")
 ON_JOIN = ("fail", "keep")
@@ -38,28 +39,6 @@ class Select:
 
     sql: str = "select entity_id from entities"
     params: Mapping[str, object] = field(default_factory=dict, metadata={CODEC: PARAMETERS})
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """How opinions become a label.
-
-    Attributes:
-        policy: `majority` (the label with most votes) or `soft` (the same label, of a tie the first by code point: for
-            training on `label_probs`, the shares of the votes, which samples have under either policy).
-        kinds: Kinds of actors that are asked; models are not, unless named.
-        actors: Only these actors; none means all of the kinds.
-        quorum: Votes an entity needs.
-        min_share: Share of the votes that the label needs, 0 to 1.
-        ties: Under `majority`: `exclude`, or `lowest` to take the first label by code point.
-    """
-
-    policy: str = "majority"
-    kinds: tuple[str, ...] = ("human", "pool", "import", "consensus")
-    actors: tuple[str, ...] = ()
-    quorum: int = 1
-    min_share: float = 0.0
-    ties: str = "exclude"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +230,7 @@ def _check(recipe: Recipe, where: str) -> None:
         raise RecipeError(f"{where}: seed = {recipe.seed}; it must fit into 64 bits")
     label = recipe.label
     chosen: list[tuple[str, str, tuple[str, ...]]] = [
-        ("label.policy", label.policy, POLICIES),
+        ("label.policy", label.policy, policies()),
         ("label.ties", label.ties, TIES),
         ("image.pixels", recipe.image.pixels, PIXELS),
         *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),

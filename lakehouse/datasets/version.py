@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.official import Official
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
@@ -29,6 +30,9 @@ only such a key switches on, a new extractor.
 that of its oldest member, and no longer that of its smallest key; class numbers are those of the label set; pictures
 deeper than 8 bits, and what is no picture among pictures, are left out.
 """
+
+ANSWERS = "answers:"
+"""What the name of a contract on a kind of answer begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ def inputs_of(
     recipe: Recipe,
     pins: Pins,
     *,
+    kind: AnswerKind | None,
     heard: tuple[Relation, Relation] | None,
     classes: tuple[str, ...],
     groups: LeakGroups | None,
@@ -79,6 +84,7 @@ def inputs_of(
         lake: The lake.
         recipe: The recipe.
         pins: From `pin`.
+        kind: Kind of the answers; None if the recipe asks no question.
         heard: Actors and opinions that the label policy listens to; None if the recipe asks no question.
         classes: Labels in the order of their numbers, from `classes_of`; () if the recipe asks no question.
         groups: Leak groups; None if the recipe has no group key.
@@ -107,19 +113,23 @@ def inputs_of(
         # The clock is part of such a recipe: what was known then is content now.
         digests["as_of.known_at"] = recipe.as_of.known_at.isoformat()
     measured = _measured_by(lake, pins) if dimensions.all else None
-    return Inputs(dict(pins), digests, contracts(recipe, measured=measured))
+    return Inputs(dict(pins), digests, contracts(recipe, kind, measured=measured))
 
 
-def contracts(recipe: Recipe, *, measured: Iterable[str] | None = None) -> dict[str, int]:
+def contracts(
+    recipe: Recipe, kind: AnswerKind | None = None, *, measured: Iterable[str] | None = None
+) -> dict[str, int]:
     """Return the versions of the code that shapes the members of a recipe.
 
     Args:
         recipe: The recipe.
+        kind: Kind of the answers; None if it asks no question. Labels have no version beside that of the build.
         measured: Names of the extractors that have rows in the lake, where the recipe reads all of them; None takes
             every installed one, which is enough to tell whether anything changed since the last build.
     """
     read = dimensions_read(recipe).extractors(measured)
-    return {"build": BUILD_CONTRACT} | {f"extractor:{each.name}": each.version for each in read}
+    answers = {f"{ANSWERS}{kind.value_kind}": kind.version} if kind is not None and kind.version else {}
+    return {"build": BUILD_CONTRACT} | answers | {f"extractor:{each.name}": each.version for each in read}
 
 
 def _measurements(lake: Lake, read: DimensionsRead, pins: Pins) -> str:

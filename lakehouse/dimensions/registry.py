@@ -8,15 +8,15 @@ A package adds one with an entry point of group `petrel.extractors` that names a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
 
 from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.dimensions.image_header import IMAGE_HEADER
 from lakehouse.dimensions.image_pixels import IMAGE_PIXELS
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
+from lakehouse.plugins import installed
 
 ENTRY_POINTS = "petrel.extractors"
 
@@ -72,22 +72,4 @@ def check_distinct(chosen: Iterable[Extractor]) -> tuple[Extractor, ...]:
 
 @lru_cache(maxsize=1)
 def _registered() -> tuple[Extractor, ...]:
-    return check_distinct((IMAGE_HEADER, IMAGE_PIXELS, *_installed()))
-
-
-def _installed() -> Iterator[Extractor]:
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
-        where = f"entry point {point.name} = {point.value} of {_package(point)}"
-        try:
-            found = point.load()
-        except Exception as error:  # A package of the user's: its import may raise anything.
-            raise ConfigError(
-                f"{where} cannot be loaded: {type(error).__name__}: {error}; repair or uninstall the package"
-            ) from error
-        if not isinstance(found, Extractor):
-            raise ConfigError(f"{where}: expected an Extractor of lakehouse.dimensions, found {type(found).__name__}")
-        yield found
-
-
-def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
+    return check_distinct((IMAGE_HEADER, IMAGE_PIXELS, *installed(ENTRY_POINTS, Extractor)))

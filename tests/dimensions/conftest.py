@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from lakehouse import plugins
 from lakehouse.dimensions import registry
 from lakehouse.sql.views import view_texts
 
@@ -17,7 +18,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
     def pretend(**points: str) -> None:
         found = [EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in points.items()]
-        monkeypatch.setattr(registry, "entry_points", lambda group: found if group == registry.ENTRY_POINTS else [])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: found if group == registry.ENTRY_POINTS else [])
         registry._registered.cache_clear()
         view_texts.cache_clear()
 

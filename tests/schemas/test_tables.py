@@ -25,6 +25,7 @@ def described(table: Table) -> dict[str, object]:
             + ("" if column.null is None else " null")
             + (" clock" if column.clock else "")
             + (" commit" if column.commit else "")
+            + (" late" if column.late else "")
             for column in table.columns
         },
         "key": list(table.key),

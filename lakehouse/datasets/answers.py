@@ -1,0 +1,156 @@
+"""The answers to a recipe's question: whose are heard, and what they come to for each entity."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.datasets.policies import answer_kinds
+from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.label import LABEL
+from lakehouse.datasets.policies.settings import Label
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.engines import Relation
+from lakehouse.errors import RecipeError
+from lakehouse.lake import Lake
+from lakehouse.opinions.views import current_opinions_sql
+from lakehouse.query import Pins, fetch, query
+from schemas.canonical import text_json
+from schemas.tables import ACTORS, OPINIONS
+
+KIND = """
+select answer_kind, $known_at is null or ingest_time <= $known_at as known from silver.questions
+where question_id = $question order by version
+"""
+
+HEARD = """
+select o.opinion_id, o.actor_id, o.subject_id, o.question_version, {columns}, o.row_hash
+from standing o
+where o.question_id = $question and o.op = 'assert' and o.value_kind = $value_kind
+  and exists (select 1 from asked a where a.actor_id = o.actor_id)
+"""
+
+DECIDED = pa.schema([
+    ("entity_id", pa.string()), ("all_votes", pa.int64()), ("cell", pa.string()), ("answer_json", pa.string()),
+    ("problem", pa.string()), ("problem_detail", pa.string()),
+])  # fmt: skip
+
+TALLIED = """
+select entity_id, cast(null as varchar) as label, all_votes, cast(null as double) as label_share,
+    cast(null as map(varchar, bigint)) as label_votes, answer_json, problem, problem_detail, cell
+from decided
+"""
+
+ROWS_PER_TASK = 5_000
+
+
+def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
+    """Return the kind of the answers that a recipe asks for, None if it asks no question.
+
+    It is that of the newest version of the question that was known by `as_of.known_at`. Of a question that nobody ever
+    asked it is a label: `classes_of` tells.
+
+    Raises:
+        RecipeError: If no dataset can be made of such answers, or the recipe has settings that they give no meaning.
+    """
+    if not recipe.question:
+        return None
+    params: dict[str, object] = {"question": recipe.question, "known_at": recipe.as_of.known_at}
+    versions = fetch(lake, KIND, params=params, pins=pins)
+    versions = [row for row in versions if row["known"]] or versions
+    asked = str(versions[-1]["answer_kind"]) if versions else LABEL.value_kind
+    where, known = f"recipe {recipe.name}", answer_kinds()
+    if asked not in known:
+        raise RecipeError(
+            f"{where}: answers to question `{recipe.question}` are of kind {asked}, and datasets are made of "
+            f"{', '.join(known)}; leave the question out to have the entities without answers"
+        )
+    kind = known[asked]
+    if recipe.label.policy not in kind.policies:
+        raise RecipeError(
+            f"{where}: label.policy = {recipe.label.policy!r} is not for answers of kind {asked}, as question "
+            f"`{recipe.question}` has them; set it to {' or '.join(map(repr, kind.policies))}"
+        )
+    refused = kind.refuse(recipe.label)
+    if refused is not None:
+        raise RecipeError(f"{where}: answers to question `{recipe.question}` are of kind {asked}: {refused}")
+    if "label" in recipe.strata.by and not kind.has_cell:
+        raise RecipeError(f"{where}: strata.by has `label`, but answers of kind {asked} have no label of their own")
+    return kind
+
+
+def heard_opinions(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins) -> tuple[Relation, Relation]:
+    """Return what the policy hears: the actors who answered, and their standing answers to the recipe's question.
+
+    Only these rows enter the digest of the version: a prediction that the policy ignores changes no dataset, and
+    neither does a person who answered something else.
+    """
+    condition = "actor_id in $actors" if recipe.label.actors else "kind in $kinds"
+    params: dict[str, object] = {
+        "question": recipe.question,
+        "value_kind": kind.value_kind,
+        "kinds": list(recipe.label.kinds),
+        "actors": list(recipe.label.actors),
+        "known_at": recipe.as_of.known_at,
+        "valid_at": recipe.as_of.valid_at,
+    }
+    columns = ", ".join(ACTORS.column_names)
+    asked = lake.engine.stage(
+        query(lake, f"select {columns} from {ACTORS.name} where {condition}", params=params, pins=pins)
+    )
+    text = current_opinions_sql(
+        known_at=recipe.as_of.known_at is not None, valid_at=recipe.as_of.valid_at is not None
+    )
+    standing = query(lake, text, params=params, pins={OPINIONS.name: pins[OPINIONS.name]})
+    heard = HEARD.format(columns=", ".join(f"o.{name}" for name in kind.hears))
+    found = lake.engine.stage(query(lake, heard, inputs={"standing": standing, "asked": asked}, params=params))
+    spoke = f"select {columns} from asked a where exists (select 1 from heard h where h.actor_id = a.actor_id)"
+    return lake.engine.stage(query(lake, spoke, inputs={"asked": asked, "heard": found})), found
+
+
+def tally(lake: Lake, recipe: Recipe, kind: AnswerKind, heard: Relation) -> Relation:
+    """Return what the answers about each entity come to.
+
+    Returns:
+        One row per entity that anybody answered about: entity_id; label, label_share and label_votes of labels;
+        answer_json of other kinds; all_votes; cell, which strata by `label` count it under; problem and
+        problem_detail, why it has no answer. Of labels also `leaders`.
+    """
+    rows = query(lake, kind.tally, inputs={"heard": heard}, params=dict(kind.params(recipe.label)))
+    if kind.decide is None:
+        return rows
+    decided = lake.engine.map_batches(
+        rows,
+        functools.partial(decisions, kind=kind, settings=recipe.label),
+        DECIDED,
+        rows_per_task=ROWS_PER_TASK,
+        label=f"answers to {recipe.question}",
+    )
+    return query(lake, TALLIED, inputs={"decided": decided})
+
+
+def decisions(batches: Iterator[pa.RecordBatch], *, kind: AnswerKind, settings: Label) -> Iterator[pa.RecordBatch]:
+    """Yield rows of `DECIDED` for rows of a kind's `tally`."""
+    for batch in batches:
+        rows = [_decided(row, kind, settings) for row in batch.to_pylist()]
+        yield pa.RecordBatch.from_pylist(rows, schema=DECIDED)
+
+
+def _decided(row: dict[str, Any], kind: AnswerKind, settings: Label) -> dict[str, object]:
+    found = Decision() if kind.decide is None else kind.decide(row, settings)
+    if (found.answer is None) == (not found.reason):
+        raise RuntimeError(
+            f"kind of answer {kind.value_kind}: decide gave {found} for entity {row['entity_id']}; it must give either "
+            "an answer or a reason"
+        )
+    return {
+        "entity_id": row["entity_id"],
+        "all_votes": row["all_votes"],
+        "cell": row.get("cell"),
+        "answer_json": None if found.reason else text_json(found.answer),
+        "problem": found.reason or None,
+        "problem_detail": found.detail if found.reason else None,
+    }

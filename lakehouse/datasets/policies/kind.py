@@ -1,0 +1,108 @@
+"""What a kind of answer is: how its answers are heard, become one per entity, and are counted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lakehouse.datasets.policies.settings import Label
+from lakehouse.errors import ConfigError
+from schemas.opinions import VALUE_COLUMNS
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+class Reason(NamedTuple):
+    """Why an entity that was considered is left out.
+
+    Attributes:
+        name: As it stands in gold.dataset_exclusions.
+        when: SQL over the aliases of `lakehouse.datasets.plan.CONSIDERED`; `{stratum}` stands for the cell,
+            `{official}` and `{several}` for what is stated about the split.
+        detail: SQL over the columns of `CONSIDERED`: the numbers behind it, for a person.
+    """
+
+    name: str
+    when: str
+    detail: str
+
+
+class Decision(NamedTuple):
+    """What the answers about one entity come to.
+
+    Attributes:
+        answer: The answer as JSON has it; None: left out.
+        reason: Why it is left out: snake_case, as it stands in gold.dataset_exclusions.
+        detail: The numbers behind it, for a person.
+    """
+
+    answer: object = None
+    reason: str = ""
+    detail: str = ""
+
+
+NO_ANSWER = Reason("no_answer", "t.all_votes is null", "'nobody that the policy listens to answered'")
+
+
+def _nothing(_settings: Label) -> Mapping[str, object]:
+    return {}
+
+
+def votes_settings_refused(settings: Label) -> str | None:
+    """Return what is wrong with settings for answers that nobody votes on; None if nothing is."""
+    usual = Label()
+    for name in ("quorum", "min_share", "ties"):
+        if getattr(settings, name) != getattr(usual, name):
+            return f"label.{name} is for answers that are votes for a label; leave it out"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKind:
+    """One kind of answer that datasets can be made of.
+
+    Attributes:
+        value_kind: As questions and opinions name it; see `schemas.opinions.VALUE_COLUMNS`.
+        policies: What `label.policy` of a recipe may be for it.
+        version: Counted from 1. Raise it when the same opinions would give other answers: it is part of the version
+            id of every dataset of this kind. 0 for labels alone, whose contract is `BUILD_CONTRACT`.
+        hears: Columns of silver.opinions that `tally` reads, beside opinion_id, actor_id, subject_id and
+            question_version.
+        tally: SQL over `heard` (current opinions of those whom the policy asks, with these columns) and the parameters
+            of `params`: one row per entity, with `entity_id`, `all_votes` (bigint: how many answered), optionally
+            `cell` (text that strata by `label` count it under), and what `decide` reads.
+        decide: From a row of `tally` to the answer, or why there is none. Pure and module-level: it runs in workers.
+            None: `tally` gives label, label_share, label_votes, answer_json, cell, problem and detail itself.
+        params: Parameters of `tally` and of `reasons`.
+        reasons: Why entities are left out, beside what `decide` says.
+        because: Why a member is in, for a person, from the settings and the question.
+        refuse: What of the settings this kind has no meaning for; None if nothing.
+        classes: SQL over `heard` giving (label, version): every label that is said, with the highest version of the
+            question that said it. None: its answers have no labels.
+        has_cell: Whether strata can be by `label`.
+    """
+
+    value_kind: str
+    policies: tuple[str, ...]
+    version: int
+    hears: tuple[str, ...]
+    tally: str
+    decide: Callable[[Mapping[str, Any], Label], Decision] | None
+    because: Callable[[Label, str], str]
+    params: Callable[[Label], Mapping[str, object]] = _nothing
+    reasons: tuple[Reason, ...] = (NO_ANSWER,)
+    refuse: Callable[[Label], str | None] = votes_settings_refused
+    classes: str | None = None
+    has_cell: bool = False
+
+    def __post_init__(self) -> None:
+        if self.value_kind not in VALUE_COLUMNS:
+            raise ConfigError(f"kind of answer {self.value_kind!r}: opinions have {', '.join(VALUE_COLUMNS)}")
+        if not self.policies or not all(map(_NAME.fullmatch, self.policies)):
+            raise ConfigError(
+                f"kind of answer {self.value_kind}: policies are names of a-z, 0-9 and _, found {self.policies}"
+            )
+        if self.version < 0:
+            raise ConfigError(f"kind of answer {self.value_kind}: versions count from 1, found {self.version}")

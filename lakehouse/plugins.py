@@ -1,0 +1,49 @@
+"""What installed packages bring: objects that entry points of a group name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+from lakehouse.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def installed(group: str, kind: type[T]) -> Iterator[T]:
+    """Yield what the entry points of a group name, by name.
+
+    Args:
+        group: For example petrel.extractors.
+        kind: What each of them must be.
+
+    Raises:
+        ConfigError: If one cannot be loaded, or is something else; the message names its package.
+    """
+    for _, found in named(group, kind):
+        yield found
+
+
+def named(group: str, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """Yield (name of the entry point, what it names); see `installed`.
+
+    Raises:
+        ConfigError: If one cannot be loaded, or is something else; the message names its package.
+    """
+    for point in sorted(entry_points(group=group), key=lambda each: each.name):
+        where = f"entry point {point.name} = {point.value} of {_package(point)}"
+        try:
+            found = point.load()
+        except Exception as error:  # A package of the user's: its import may raise anything.
+            raise ConfigError(
+                f"{where} cannot be loaded: {type(error).__name__}: {error}; repair or uninstall the package"
+            ) from error
+        if not isinstance(found, kind):
+            home = kind.__module__.rpartition(".")[0]
+            raise ConfigError(f"{where}: expected an {kind.__name__} of {home}, found {type(found).__name__}")
+        yield point.name, found
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
