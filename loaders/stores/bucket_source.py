@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import obstore
 
-from loaders.errors import CorruptionError, StorageError
-from loaders.stores.saying import TransientError, failure
+from loaders.errors import StorageError
+from loaders.stores.saying import failure
 from loaders.stores.storage import Content, Stat
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class BucketSource:
     """
 
     def __init__(self, store: ObjectStore, prefix: str, root: str, *, is_web: bool = False) -> None:
-        """Args: the bucket; the folder in it, without slashes at its ends; what to call it; whether it cannot list."""
+        """Args: the bucket; the folder in it, without slashes at its ends; what to call it; whether it is read only."""
         self.root = root
-        self._store, self._prefix, self._is_web = store, f"{prefix}/" if prefix else "", is_web
+        self._store, self._prefix, self.is_read_only = store, f"{prefix}/" if prefix else "", is_web
 
     def close(self) -> None:
         """Let go of the connections that nobody uses."""
@@ -40,24 +40,16 @@ class BucketSource:
             raise self._failed(error, name) from None
 
     async def fetch(self, name: str, start: int, length: int) -> memoryview:
-        """Return exactly this range."""
-        place = f"{self.root}/{name}"
+        """Return this range, or what came of it."""
         try:
             data = await obstore.get_range_async(self._store, self._prefix + name, start=start, length=length)
         except Exception as error:
             raise self._failed(error, name) from None
-        if len(data) == length:
-            return memoryview(data)
-        size = (await self.stat(name)).size
-        if size < start + length:
-            raise CorruptionError(
-                f"{place} ends at byte {size:,}, expected {start + length:,} or more; publish it again", file=place
-            )
-        raise TransientError(f"{len(data):,} bytes came instead of {length:,}")
+        return memoryview(data)
 
     async def list(self, folder: str) -> tuple[Stat, ...]:
         """Return all objects below a folder."""
-        if self._is_web:
+        if self.is_read_only:
             raise StorageError(f"{self.root}: a web server does not list folders")
         try:
             found = await obstore.list(self._store, f"{self._prefix}{folder}" or None).collect_async()
@@ -67,8 +59,6 @@ class BucketSource:
 
     async def put(self, name: str, content: Content, *, is_new: bool) -> None:
         """Write an object; FileExistsError if it must be new and is not."""
-        if self._is_web:
-            raise StorageError(f"{self.root} is read-only: a web server takes no files; use a bucket")
         size = content.stat().st_size if hasattr(content, "stat") else memoryview(content).nbytes
         mode: PutMode = "create" if is_new else "overwrite"
         at_once = is_new or size <= _ONE_REQUEST_BYTES

@@ -15,9 +15,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
-from loaders.errors import DeadlineError, StorageError
+from loaders.errors import CorruptionError, DeadlineError, StorageError
 from loaders.stores.fetching import FetchLoop
 from loaders.stores.saying import TransientError
 from loaders.stores.storage import Content, Stat, Storage, StorageOptions, flat
@@ -38,6 +38,7 @@ class Source(Protocol):
     """
 
     root: str
+    is_read_only: bool
 
     async def stat(self, name: str) -> Stat: ...
 
@@ -45,13 +46,17 @@ class Source(Protocol):
 
     async def list(self, folder: str) -> Sequence[Stat]: ...
 
+    def close(self) -> None: ...
+
+
+class Target(Source, Protocol):
+    """One that is written to as well."""
+
     async def put(self, name: str, content: Content, *, is_new: bool) -> None: ...
 
     async def delete(self, name: str) -> None: ...
 
     async def copy(self, name: str, to: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ class RemoteFiles(Storage):
         delivery = _Delivery(areas)
 
         async def fetch(begin: int, end: int) -> None:
-            data = await self._asked(what, lambda: self._source.fetch(name, start + begin, end - begin))
+            data = await self._asked(what, lambda: self._fetched(name, start + begin, end - begin))
             delivery.deliver(data, begin)
 
         try:
@@ -120,14 +125,31 @@ class RemoteFiles(Storage):
         self._write(name, content, is_new=True)
 
     def delete(self, name: str) -> None:
-        self._run(self._asked(f"deleting {self.root}/{name}", lambda: self._source.delete(name)))
+        self._run(self._asked(f"deleting {self.root}/{name}", lambda: self._target.delete(name)))
 
     def copy(self, name: str, to: str) -> None:
-        self._run(self._asked(f"the copy of {self.root}/{name}", lambda: self._source.copy(name, to)))
+        self._run(self._asked(f"the copy of {self.root}/{name}", lambda: self._target.copy(name, to)))
 
     def close(self) -> None:
         if self._loop.close():
             self._source.close()
+
+    @property
+    def _target(self) -> Target:
+        if self._source.is_read_only:
+            raise StorageError(f"{self.root} is read-only: only buckets and local folders are written")
+        return cast("Target", self._source)
+
+    async def _fetched(self, name: str, start: int, length: int) -> memoryview:
+        data, place = await self._source.fetch(name, start, length), f"{self.root}/{name}"
+        if len(data) == length:
+            return data
+        size = (await self._source.stat(name)).size
+        if size < start + length:
+            raise CorruptionError(
+                f"{place} ends at byte {size:,}, expected {start + length:,} or more; publish it again", file=place
+            )
+        raise TransientError(f"{len(data):,} bytes came instead of {length:,}")
 
     def _write(self, name: str, content: Content, *, is_new: bool) -> None:
         size = content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
@@ -136,7 +158,7 @@ class RemoteFiles(Storage):
         async def put() -> None:
             nonlocal tries
             tries += 1
-            await self._source.put(name, content, is_new=is_new)
+            await self._target.put(name, content, is_new=is_new)
 
         try:
             self._run(self._asked(f"writing {self.root}/{name}", put, parts=-(-size // self._options.part_bytes)))

@@ -9,8 +9,8 @@ from typing import Any
 
 from pyarrow.fs import FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem
 
+from loaders.petastorm.etl._as_arrow import as_arrow
 from loaders.petastorm.rowgroups.listing import local_path
-from loaders.stores.as_arrow import as_arrow
 from loaders.stores.files import TEMPORARY_PREFIX, sync_file, sync_folder
 from loaders.stores.filesystems import open_filesystem
 from loaders.stores.schemes import open_storage
