@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 import operator
-from typing import Any
+from collections.abc import Iterable
+from typing import SupportsIndex, TypeAlias
 
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
-from loaders.petastorm.unischema import Unischema
+from loaders.petastorm.unischema import Unischema, UnischemaField
+
+SchemaFields: TypeAlias = NGram | Iterable[UnischemaField | str] | None
+"""Which fields are read: fields and regular expressions, or windows; None: all."""
 
 
-def check_arguments(fields: Any, epochs: Any, predicate: Any, parts: Any, deadline_s: float) -> None:
+def check_arguments(fields: object, epochs: object, predicate: object, parts: object, deadline_s: float) -> None:
     """Check what needs no dataset; raises ValueError."""
     if fields is not None and not isinstance(fields, NGram) and not hasattr(fields, "__iter__"):
         raise ValueError(
@@ -27,7 +31,7 @@ def check_arguments(fields: Any, epochs: Any, predicate: Any, parts: Any, deadli
         raise ValueError(f"deadline_s must be positive, found {deadline_s!r}")
 
 
-def checked_seed(seed: Any) -> int:
+def checked_seed(seed: SupportsIndex) -> int:
     """Return a seed as an integer.
 
     Raises:
@@ -39,7 +43,7 @@ def checked_seed(seed: Any) -> int:
         raise ValueError(f"seed must be an integer or None, found {seed!r}") from None
 
 
-def checked_ngram(fields: Any, stored: Unischema, *, parts: int, is_batched: bool) -> NGram | None:
+def checked_ngram(fields: object, stored: Unischema, *, parts: int, is_batched: bool) -> NGram | None:
     """Return the windows that are asked for, their patterns resolved; None if `fields` are fields.
 
     Raises:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from loaders.petastorm.kinds import NumpyType
+
 types = pa.types
 
 
-def numpy_form(kind: pa.DataType) -> tuple[Any, tuple[int | None, ...]]:
+def numpy_form(kind: pa.DataType) -> tuple[NumpyType, tuple[int | None, ...]]:
     """Return class and shape of one value.
 
     - Numbers and booleans: their own type, unsigned and half ones too.
@@ -61,7 +62,7 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind))
 
 
-def _scalar(kind: pa.DataType) -> Any:
+def _scalar(kind: pa.DataType) -> NumpyType:
     if is_number(kind):
         return np.dtype(kind.to_pandas_dtype()).type
     if is_text(kind):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from loaders.ordering.filters import Filter
 from loaders.petastorm.errors import NoDataAvailableError
 from loaders.petastorm.etl.rowgroup_indexing import get_row_group_indexes
+from loaders.petastorm.kinds import Value
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.rowgroups.folder import ParquetFolder
 from loaders.petastorm.rowgroups.order import Unit, equal_shares
@@ -64,7 +64,7 @@ def choose_units(
     return units, predicate
 
 
-def _check_shards(cur_shard: Any, shard_count: Any, groups: int, *, equal_shards: bool) -> None:
+def _check_shards(cur_shard: object, shard_count: object, groups: int, *, equal_shards: bool) -> None:
     if not shard_count or type(cur_shard) is not int or type(shard_count) is not int:
         raise ValueError("partition and num_partitions must be ints and both specified to use partitioning")
     if not 0 <= cur_shard < shard_count:
@@ -83,7 +83,7 @@ def _is_of_partitions(predicate: PredicateBase, folder: ParquetFolder, *, is_bat
     return bool(fields) and (fields == names if is_batched else fields <= names)
 
 
-def _partition_value(stored: Unischema, partitions: Mapping[str, Any], name: str) -> Any:
+def _partition_value(stored: Unischema, partitions: Mapping[str, Value], name: str) -> Value:
     value = partitions[name]
     return None if value is None else stored.fields[name].numpy_dtype(value)
 

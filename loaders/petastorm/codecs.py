@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from loaders.axes import Array
 from loaders.decoding.arrays import read_npy, read_npz
 from loaders.petastorm import images, spark_types
+from loaders.petastorm.kinds import NumpyType, SparkKind, Value
 from loaders.petastorm.spark_types import SparkType
+
+if TYPE_CHECKING:
+    from loaders.petastorm.unischema import UnischemaField
 
 __all__ = [
     "CompressedImageCodec", "CompressedNdarrayCodec", "DataframeColumnCodec", "NdarrayCodec", "ScalarCodec"
@@ -23,15 +27,15 @@ class DataframeColumnCodec(ABC):
     """What every codec can do."""
 
     @abstractmethod
-    def encode(self, unischema_field: Any, value: Any) -> Any:
+    def encode(self, unischema_field: UnischemaField, value: Value) -> Value:
         """Return a value as it is stored."""
 
     @abstractmethod
-    def decode(self, unischema_field: Any, value: Any) -> Any:
+    def decode(self, unischema_field: UnischemaField, value: Value) -> Value:
         """Return a stored value as it was."""
 
     @abstractmethod
-    def spark_dtype(self) -> Any:
+    def spark_dtype(self) -> SparkKind:
         """Return the type of Spark's in which values are stored."""
 
     @abstractmethod
@@ -42,7 +46,7 @@ class DataframeColumnCodec(ABC):
 class _FileCodec(DataframeColumnCodec):
     """Values are stored as files, in columns of bytes."""
 
-    def spark_dtype(self) -> Any:
+    def spark_dtype(self) -> SparkKind:
         """Return Spark's BinaryType."""
         return spark_types.real_type(SparkType("BinaryType"))
 
@@ -72,7 +76,7 @@ class CompressedImageCodec(_FileCodec):
         """Quality of a JPEG."""
         return self._quality
 
-    def encode(self, unischema_field: Any, value: NDArray[Any]) -> bytearray:
+    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
         """Return the picture as a file.
 
         Raises:
@@ -86,7 +90,7 @@ class CompressedImageCodec(_FileCodec):
             )
         return bytearray(images.encode(value, self.image_codec, self._quality))
 
-    def decode(self, unischema_field: Any, value: Any) -> NDArray[Any]:
+    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
         """Return the picture as an array that is C-contiguous.
 
         Raises:
@@ -101,7 +105,7 @@ class CompressedImageCodec(_FileCodec):
 class NdarrayCodec(_FileCodec):
     """An array as a `.npy` file."""
 
-    def encode(self, unischema_field: Any, value: NDArray[Any]) -> bytearray:
+    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
         """Return the array as a file.
 
         Raises:
@@ -112,7 +116,7 @@ class NdarrayCodec(_FileCodec):
         np.save(file, value, allow_pickle=False)
         return bytearray(file.getbuffer())
 
-    def decode(self, unischema_field: Any, value: Any) -> NDArray[Any]:
+    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
         """Return the array.
 
         Raises:
@@ -124,7 +128,7 @@ class NdarrayCodec(_FileCodec):
 class CompressedNdarrayCodec(_FileCodec):
     """An array as a compressed `.npz` file."""
 
-    def encode(self, unischema_field: Any, value: NDArray[Any]) -> bytearray:
+    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
         """Return the array as a file.
 
         Raises:
@@ -135,7 +139,7 @@ class CompressedNdarrayCodec(_FileCodec):
         np.savez_compressed(file, allow_pickle=False, arr=value)
         return bytearray(file.getbuffer())
 
-    def decode(self, unischema_field: Any, value: Any) -> NDArray[Any]:
+    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
         """Return the array.
 
         Raises:
@@ -151,15 +155,15 @@ class ScalarCodec(DataframeColumnCodec):
         spark_type: A type of `pyspark.sql.types`, or a `SparkType` where there is no PySpark.
     """
 
-    def __init__(self, spark_type: Any) -> None:
+    def __init__(self, spark_type: SparkKind) -> None:
         self._spark_type = spark_type
 
     @property
-    def stored_type(self) -> Any:
+    def stored_type(self) -> SparkKind:
         """The type as it was given: a real one, or a record of one."""
         return self._spark_type
 
-    def encode(self, unischema_field: Any, value: Any) -> Any:
+    def encode(self, unischema_field: UnischemaField, value: Value) -> Value:
         """Return the value as Spark takes it.
 
         Raises:
@@ -190,11 +194,11 @@ class ScalarCodec(DataframeColumnCodec):
             return str(value)
         return value
 
-    def decode(self, unischema_field: Any, value: Any) -> Any:
+    def decode(self, unischema_field: UnischemaField, value: Value) -> Value:
         """Return the value in the field's type: a numpy scalar, or a Decimal."""
         return single(unischema_field.numpy_dtype, value)
 
-    def spark_dtype(self) -> Any:
+    def spark_dtype(self) -> SparkKind:
         """Return the type.
 
         Raises:
@@ -207,7 +211,7 @@ class ScalarCodec(DataframeColumnCodec):
         return f"{type(self).__name__}({kind if isinstance(kind, SparkType) else type(kind).__name__ + '()'})"
 
 
-def single(numpy_dtype: Any, value: Any) -> Any:
+def single(numpy_dtype: NumpyType, value: Value) -> Value:
     """Return one stored value in the type of its field."""
     if numpy_dtype is Decimal:
         return Decimal(value)
@@ -222,7 +226,7 @@ def is_compliant_shape(found: tuple[int, ...], wanted: tuple[int | None, ...]) -
     return len(found) == len(wanted) and all(b is None or a == b for a, b in zip(found, wanted, strict=True))
 
 
-def _check_array(field: Any, value: Any) -> None:
+def _check_array(field: UnischemaField, value: Value) -> None:
     if not isinstance(value, np.ndarray):
         raise ValueError(
             f"Unexpected type of {field.name} feature. Expected ndarray of {field.numpy_dtype}. Got {type(value)}"
@@ -233,11 +237,11 @@ def _check_array(field: Any, value: Any) -> None:
         raise ValueError(f"Unexpected dimensions of {field.name} feature. Expected {field.shape}. Got {value.shape}")
 
 
-def _check_dtype(field: Any, value: Any) -> None:
+def _check_dtype(field: UnischemaField, value: Value) -> None:
     if np.dtype(field.numpy_dtype) != value.dtype:
         raise ValueError(f"Unexpected type of {field.name} feature, expected {field.numpy_dtype}, got {value.dtype}")
 
 
-def _check_shape(field: Any, value: Any) -> None:
+def _check_shape(field: UnischemaField, value: Value) -> None:
     if not is_compliant_shape(value.shape, field.shape):
         raise ValueError(f"Unexpected dimensions of {field.name} feature, expected {field.shape}, got {value.shape}")

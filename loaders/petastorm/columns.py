@@ -8,23 +8,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from loaders.axes import Array, DType
 from loaders.decoding.arrays import dense_npy, dense_npz, each, npz_bytes, stacked
 from loaders.decoding.arrow import expanded, indices, numbers, one_chunk, validity
 from loaders.errors import DecodeError
 from loaders.petastorm import images
 from loaders.petastorm.arrow_types import is_list, is_number, is_text
 from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCodec, NdarrayCodec, ScalarCodec, single
+from loaders.petastorm.kinds import Column, NumpyType, Value
 from loaders.petastorm.unischema import UnischemaField, scalar_type
 from loaders.petastorm.utils import DecodeFieldError
 
-Column = NDArray[Any] | list[Any]
 """(n, ...), or a list of n values in which None is a null."""
 
 _MAX_TEXT_BLOCK = 256 << 20
@@ -55,7 +55,7 @@ def decode_column(field: UnischemaField, values: pa.Array) -> Column:
         return _cast(_with_nan(values), np.dtype(scalar_type(field.numpy_dtype)))
     if values.null_count:
         places = np.flatnonzero(validity(values))
-        out: list[Any] = [None] * len(values)
+        out: list[Value] = [None] * len(values)
         for place, value in zip(places.tolist(), rows_of(_decoded(field, values.drop_null(), places)), strict=True):
             out[place] = value
         return out
@@ -67,7 +67,7 @@ def _is_floating(field: UnischemaField) -> bool:
     return (field.codec is None or type(field.codec) is ScalarCodec) and issubclass(kind, np.floating)
 
 
-def rows_of(column: Column) -> list[Any]:
+def rows_of(column: Column) -> list[Value]:
     """Return the values one by one: numpy scalars, and arrays of their own, so that a kept row keeps no other."""
     if isinstance(column, list):
         return column
@@ -76,7 +76,7 @@ def rows_of(column: Column) -> list[Any]:
     return [row.copy() for row in column]
 
 
-def batch_column(field: UnischemaField, values: pa.Array) -> NDArray[Any]:
+def batch_column(field: UnischemaField, values: pa.Array) -> Array:
     """Return a column as the reader of batches gives it: stored values, no codec.
 
     Numbers keep their type; with nulls, integers become float64 and NaN, booleans objects and None. Text is `<U`, with
@@ -160,11 +160,11 @@ def _by_dictionary(field: UnischemaField, values: pa.DictionaryArray) -> Column:
     return [_own(found[at]) for at in inverse.tolist()]
 
 
-def _own(value: Any) -> Any:
+def _own(value: Value) -> Value:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _singles(values: pa.Array, kind: Any) -> Column:
+def _singles(values: pa.Array, kind: NumpyType) -> Column:
     """Return single values in the type of their field."""
     stored = values.type
     if kind is np.object_:
@@ -186,7 +186,7 @@ def _singles(values: pa.Array, kind: Any) -> Column:
     return np.array(found, dtype=kind) if issubclass(kind, np.number | np.bool_) else found
 
 
-def _cast(found: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
+def _cast(found: Array, wanted: DType) -> Array:
     """Return numbers in another type; own memory.
 
     Raises:
@@ -201,7 +201,7 @@ def _cast(found: NDArray[Any], wanted: np.dtype[Any]) -> NDArray[Any]:
     return out
 
 
-def _moments(values: pa.Array) -> NDArray[Any]:
+def _moments(values: pa.Array) -> Array:
     """Return dates, timestamps or durations, none null, as datetime64 or timedelta64 in the stored unit."""
     kind = values.type
     if pa.types.is_date32(kind):
@@ -213,14 +213,14 @@ def _moments(values: pa.Array) -> NDArray[Any]:
     return whole.view(f"{name}[{kind.unit}]")
 
 
-def _lists(values: pa.Array, kind: Any) -> Column:
+def _lists(values: pa.Array, kind: NumpyType) -> Column:
     """Return lists, none null, as arrays of the field's type; a null within them is NaN, NaT or None."""
     found = _list_values(values)
     if kind in (np.object_, Decimal):
         return found
     wanted = np.dtype(kind)
 
-    def typed(part: NDArray[Any]) -> NDArray[Any]:
+    def typed(part: Array) -> Array:
         if part.dtype == object and kind is np.str_ and None not in part:
             return part.astype(np.str_)
         if part.dtype.kind in "biuf" and wanted.kind in "biuf" and not (part.dtype.kind == "f" and wanted.kind != "f"):
@@ -233,7 +233,7 @@ def _lists(values: pa.Array, kind: Any) -> Column:
 def _list_values(values: pa.Array) -> Column:
     """Return lists, none null: (n, length, ...) if all have one length, else one array each."""
     flat = _storage(values.flatten())
-    inner: Any = _list_values(flat) if is_list(flat.type) and not flat.null_count else _native_batch(expanded(flat))
+    inner: Value = _list_values(flat) if is_list(flat.type) and not flat.null_count else _native_batch(expanded(flat))
     if pa.types.is_fixed_size_list(values.type):
         lengths = np.full(len(values), values.type.list_size)
     else:
@@ -246,7 +246,7 @@ def _list_values(values: pa.Array) -> Column:
     return [inner[end - size : end].copy() for end, size in zip(ends, lengths.tolist(), strict=True)]
 
 
-def _native_batch(values: pa.Array) -> NDArray[Any]:
+def _native_batch(values: pa.Array) -> Array:
     """Return values in the type that stands for theirs; see `batch_column`."""
     kind = values.type
     if is_number(kind) and not values.null_count:
@@ -269,7 +269,7 @@ def _native_batch(values: pa.Array) -> NDArray[Any]:
     return _object_array(python_objects(values))
 
 
-def _with_nan(values: pa.Array) -> NDArray[Any]:
+def _with_nan(values: pa.Array) -> Array:
     """Return numbers with NaN for nulls, whole ones as float64."""
     found = numbers(values)
     found = found.astype(np.float64) if found.dtype.kind in "iu" else found.copy()
@@ -277,7 +277,7 @@ def _with_nan(values: pa.Array) -> NDArray[Any]:
     return found
 
 
-def _text_block(values: pa.Array) -> NDArray[Any]:
+def _text_block(values: pa.Array) -> Array:
     objects = _object_array(values.to_pylist())
     if values.null_count:
         return objects
@@ -291,21 +291,21 @@ def _no_view(values: pa.Array) -> pa.Array:
     return values.cast(pa.large_string()) if pa.types.is_string_view(values.type) else values
 
 
-def python_objects(values: pa.Array) -> list[Any]:
+def python_objects(values: pa.Array) -> list[Value]:
     """Return Python values, None for a null: str, bytes, Decimal, date, dict."""
     kind = values.type
     if pa.types.is_map(kind):
         return [None if value is None else dict(value) for value in values.to_pylist()]
-    plain: list[Any] = values.to_pylist()
+    plain: list[Value] = values.to_pylist()
     return plain
 
 
-def stacked_values(found: list[Any]) -> Column:
+def stacked_values(found: list[Value]) -> Column:
     """Return values as one array if they are arrays of one shape and type, else as they are."""
     return stacked(found) if found and all(isinstance(value, np.ndarray) for value in found) else found
 
 
-def _object_array(found: Iterable[Any]) -> NDArray[Any]:
+def _object_array(found: Iterable[Value]) -> Array:
     """Return (n,) objects, whatever they are."""
     found = list(found)
     out = np.empty(len(found), dtype=object)
@@ -314,7 +314,7 @@ def _object_array(found: Iterable[Any]) -> NDArray[Any]:
     return out
 
 
-def _writable(found: NDArray[Any]) -> NDArray[Any]:
+def _writable(found: Array) -> Array:
     # What Parquet decoded is nobody else's; what Arrow shares cannot be written to.
     return found if found.flags.writeable else found.copy()
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from loaders.decoding.arrow import expanded
 from loaders.petastorm.columns import batch_column
+from loaders.petastorm.kinds import Frame, Row, Value
 from loaders.petastorm.transform import TransformSpec
 from loaders.petastorm.unischema import Unischema, UnischemaField
 
 
-def frame_of(columns: Mapping[str, Any]) -> Any:
+def frame_of(columns: Mapping[str, Value]) -> Frame:
     """Return Arrow columns as a pandas DataFrame.
 
     Raises:
@@ -29,7 +29,7 @@ def frame_of(columns: Mapping[str, Any]) -> Any:
     return pa.table({name: expanded(column) for name, column in columns.items()}).to_pandas()
 
 
-def columns_of_frame(frame: Any, schema: Unischema, transform: TransformSpec) -> dict[str, Any]:
+def columns_of_frame(frame: Frame, schema: Unischema, transform: TransformSpec) -> Row:
     """Return a DataFrame that a transform returned as numpy columns.
 
     Raises:
@@ -50,13 +50,13 @@ def columns_of_frame(frame: Any, schema: Unischema, transform: TransformSpec) ->
     }
 
 
-def _series(series: Any, field: UnischemaField) -> Any:
+def _series(series: Frame, field: UnischemaField) -> Value:
     if series.dtype != object and getattr(series.dtype, "kind", "O") in "biufM":
         return series.to_numpy()
     return batch_column(field, pa.Array.from_pandas(series))
 
 
-def _stacked(series: Any, field: UnischemaField) -> Any:
+def _stacked(series: Frame, field: UnischemaField) -> Value:
     """Return arrays of a DataFrame as one; the checks and messages are Petastorm's."""
     if None in field.shape:
         raise ValueError(

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import ParseResult, urlparse, urlunparse
 
+from loaders.petastorm.kinds import FileSystem, Row, Settings
 from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
 from loaders.stores.storage import StorageOptions
 
@@ -32,10 +32,10 @@ class FilesystemResolver:
         self,
         dataset_url: str | ParseResult,
         hadoop_configuration: Mapping[str, str] | None = None,
-        connector: Any = None,
+        connector: FileSystem = None,
         hdfs_driver: str = "libhdfs3",
         user: str | None = None,
-        storage_options: Mapping[str, Any] | None = None,
+        storage_options: Settings | None = None,
     ) -> None:
         """Connect.
 
@@ -57,11 +57,11 @@ class FilesystemResolver:
         self._make = partial(_filesystem, parsed, hadoop_configuration, connector, hdfs_driver, user, storage_options)
         self._filesystem = self._make()
 
-    def filesystem(self) -> Any:
+    def filesystem(self) -> FileSystem:
         """Return the file system."""
         return self._filesystem
 
-    def filesystem_factory(self) -> Any:
+    def filesystem_factory(self) -> FileSystem:
         """Return a function that makes the file system anew, in this process or another."""
         return self._make
 
@@ -73,7 +73,7 @@ class FilesystemResolver:
         """Return the path in the file system."""
         return get_dataset_path(self._parsed_dataset_url)
 
-    def __getstate__(self) -> Any:
+    def __getstate__(self) -> object:
         raise RuntimeError("Pickling FilesystemResolver is not supported; make one where it is needed")
 
 def get_dataset_path(parsed_url: ParseResult) -> str:
@@ -90,9 +90,9 @@ def get_dataset_path(parsed_url: ParseResult) -> str:
 def get_filesystem_and_path_or_paths(
     url_or_urls: str | list[str],
     hdfs_driver: str = "libhdfs3",
-    storage_options: Mapping[str, Any] | None = None,
-    filesystem: Any = None,
-) -> tuple[Any, str | list[str]]:
+    storage_options: Settings | None = None,
+    filesystem: FileSystem = None,
+) -> tuple[FileSystem, str | list[str]]:
     """Return the file system of a URL, or of a list of URLs, and the paths in it.
 
     Raises:
@@ -135,8 +135,8 @@ def open_dataset(
     url_or_urls: Url | Sequence[Url],
     *,
     hdfs_driver: str = "libhdfs3",
-    storage_options: Mapping[str, Any] | None = None,
-    filesystem: Any = None,
+    storage_options: Settings | None = None,
+    filesystem: FileSystem = None,
 ) -> ParquetFolder:
     """Open the folder, the file or the files that a reader is asked for.
 
@@ -166,8 +166,8 @@ def open_dataset(
     return open_folder(urls if isinstance(normalized, list) else urls[0], options=options)
 
 
-def _text(url: object) -> Any:
-    return str(url) if isinstance(url, Path) else url
+def _text(url: object) -> str:
+    return str(url) if isinstance(url, Path) else url  # type: ignore[return-value]  # refused where it is none
 
 
 def _check_alike(urls: list[str]) -> None:
@@ -185,11 +185,11 @@ def _scheme_less(url: str) -> str:
 def _filesystem(
     url: ParseResult,
     configuration: Mapping[str, str] | None,
-    connector: Any,
+    connector: FileSystem,
     driver: str,
     user: str | None,
-    storage_options: Mapping[str, Any] | None,
-) -> Any:
+    storage_options: Settings | None,
+) -> FileSystem:
     if url.scheme == "file":
         return _local()
     if url.scheme == "hdfs":
@@ -199,7 +199,7 @@ def _filesystem(
     return _by_fsspec(url, dict(storage_options or {}))
 
 
-def _local() -> Any:
+def _local() -> FileSystem:
     """Return fsspec's: it has the methods `exists`, `ls`, `open` of the one that Petastorm gave."""
     try:
         from fsspec.implementations.local import LocalFileSystem
@@ -209,8 +209,8 @@ def _local() -> Any:
 
 
 def _hdfs(
-    url: ParseResult, configuration: Mapping[str, str] | None, connector: Any, driver: str, user: str | None
-) -> Any:
+    url: ParseResult, configuration: Mapping[str, str] | None, connector: FileSystem, driver: str, user: str | None
+) -> FileSystem:
     if connector is not None:
         return connector.hdfs_connect_namenode(url, driver, user=user)
     from pyarrow.fs import HadoopFileSystem
@@ -220,7 +220,7 @@ def _hdfs(
     return HadoopFileSystem(url.hostname or "default", url.port or 0, user=user, extra_conf=extra)
 
 
-def _by_fsspec(url: ParseResult, storage_options: dict[str, Any]) -> Any:
+def _by_fsspec(url: ParseResult, storage_options: Row) -> FileSystem:
     try:
         from fsspec import get_filesystem_class
 
@@ -232,7 +232,7 @@ def _by_fsspec(url: ParseResult, storage_options: dict[str, Any]) -> Any:
     return kind(**{**kind._get_kwargs_from_urls(urlunparse(url)), **storage_options})
 
 
-def _to_read(url: str, storage_options: Mapping[str, Any] | None) -> Any:
+def _to_read(url: str, storage_options: Settings | None) -> FileSystem:
     """Return the file system of a URL; of a bucket without s3fs, a store of obstore: pyarrow's client is not sound."""
     made = FilesystemResolver(url, storage_options=storage_options).filesystem()
     if type(made).__name__ != "S3FileSystem" or not type(made).__module__.startswith("pyarrow"):
@@ -240,11 +240,11 @@ def _to_read(url: str, storage_options: Mapping[str, Any] | None) -> Any:
     from obstore.store import S3Store
 
     given = {**(storage_options or {}), **(storage_options or {}).get("client_kwargs", {})}
-    config: dict[str, Any] = {ours: given[name] for name, ours in _OBSTORE_NAMES.items() if name in given}
+    config: Row = {ours: given[name] for name, ours in _OBSTORE_NAMES.items() if name in given}
     return S3Store(urlparse(url).netloc, **config, client_options={"allow_http": True})
 
 
-def _by_arrow(url: ParseResult, storage_options: dict[str, Any]) -> Any:
+def _by_arrow(url: ParseResult, storage_options: Row) -> FileSystem:
     """Return pyarrow's file system, where the driver of fsspec is not installed."""
     if url.scheme not in ("s3", "s3a"):
         from pyarrow.fs import GcsFileSystem

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
+from loaders.petastorm.kinds import Row, Value
 from loaders.petastorm.unischema import Unischema, UnischemaField, scalar_type
 
 LIST_SIZE = 13
 """Length of an axis that the schema leaves open."""
 
 
-def generate_datapoint(schema: Unischema) -> dict[str, Any]:
+def generate_datapoint(schema: Unischema) -> Row:
     """Return a row with a random value, never null, for each field: arrays of the field's type and shape.
 
     Whole numbers are from the whole range of their type, others from 0 to 1; single values are arrays of shape (), as
@@ -22,7 +22,7 @@ def generate_datapoint(schema: Unischema) -> dict[str, Any]:
     return {name: _value(field) for name, field in schema.fields.items()}
 
 
-def _value(field: UnischemaField) -> Any:
+def _value(field: UnischemaField) -> Value:
     shape = tuple(LIST_SIZE if axis is None else axis for axis in field.shape)
     kind = scalar_type(field.numpy_dtype)
     random = np.random.default_rng()

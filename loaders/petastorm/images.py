@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import math
 import struct
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from isal import isal_zlib
-from numpy.typing import NDArray
 from PIL import Image
 
+from loaders.axes import Array
 from loaders.decoding.arrays import blobs, each
 from loaders.decoding.pictures import StoredForm, decode_stored, stored_form
 from loaders.decoding.png import PngHeader, are_alike, read_pngs
@@ -29,7 +28,7 @@ _AT_ONCE = 4096
 _KINDS = {"png": "PNG", "jpeg": "JPEG", "jpg": "JPEG", "bmp": "BMP", "webp": "WEBP", "tiff": "TIFF", "tif": "TIFF"}
 
 
-def encode(pixels: NDArray[Any], kind: str, quality: int) -> bytes:
+def encode(pixels: Array, kind: str, quality: int) -> bytes:
     """Return a picture, (H, W) or (H, W, 3), as a file.
 
     Raises:
@@ -43,12 +42,13 @@ def encode(pixels: NDArray[Any], kind: str, quality: int) -> bytes:
     if name == "PNG":
         return _png(pixels)
     file = io.BytesIO()
-    options: dict[str, Any] = {"quality": quality} if name == "JPEG" else {"lossless": True} if name == "WEBP" else {}
+    kinds: dict[str, dict[str, int]] = {"JPEG": {"quality": quality}, "WEBP": {"lossless": True}}
+    options = kinds.get(name, {})
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, name, **options)
     return file.getvalue()
 
 
-def _png(pixels: NDArray[Any]) -> bytes:
+def _png(pixels: Array) -> bytes:
     """Return a PNG, of 16 bits and three channels too, which Pillow does not write.
 
     Bytes are stored as their difference from those of the pixel to the left, packed by ISA-L at level 1: 1 ms for 224 x
@@ -68,7 +68,7 @@ def _png(pixels: NDArray[Any]) -> bytes:
     )
 
 
-def decode(raw: memoryview) -> NDArray[Any]:
+def decode(raw: memoryview) -> Array:
     """Return the pixels of a file, C-contiguous.
 
     Raises:
@@ -77,7 +77,7 @@ def decode(raw: memoryview) -> NDArray[Any]:
     return _new(raw, _form(raw))
 
 
-def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
+def decode_all(values: pa.Array) -> Array | list[Array]:
     """Return pictures, none of them null, as one array (n, H, W[, 3]) if all have one form, else one array each.
 
     Raises:
@@ -96,7 +96,7 @@ def decode_all(values: pa.Array) -> NDArray[Any] | list[NDArray[Any]]:
     return block
 
 
-def _alike(values: pa.Array) -> NDArray[Any] | None:
+def _alike(values: pa.Array) -> Array | None:
     """Return small PNGs of one form as one array; None if they are others, or of several forms."""
     data, offsets = blobs(values)
     places = offsets.astype(np.int64)
@@ -133,7 +133,7 @@ def _form(raw: memoryview) -> StoredForm:
     return form
 
 
-def _new(raw: memoryview, form: StoredForm) -> NDArray[Any]:
+def _new(raw: memoryview, form: StoredForm) -> Array:
     out = np.empty(form.shape, dtype=form.dtype)
     decode_stored(raw, form, out, max_pixels=MAX_PIXELS)
     return out

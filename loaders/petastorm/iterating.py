@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import secrets
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 from loaders.errors import StateMismatchError
 from loaders.options import usable_cores
 from loaders.petastorm import resuming
-from loaders.petastorm.arguments import check_arguments, checked_ngram, checked_seed
+from loaders.petastorm.arguments import SchemaFields, check_arguments, checked_ngram, checked_seed
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.choosing import choose_units
 from loaders.petastorm.columns import rows_of
 from loaders.petastorm.etl import dataset_metadata
 from loaders.petastorm.fs_utils import open_dataset
+from loaders.petastorm.kinds import FileSystem, Item
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 from loaders.petastorm.making import Plan, Recipe, RowGroupMaker
+from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.rowgroups.ahead import Ahead, Threads, Workers
 from loaders.petastorm.rowgroups.folder import ParquetFolder
@@ -38,7 +40,7 @@ DEADLINE_S = 600.0
 """Seconds in which the next rows come. Petastorm has no such limit; a row group of a slow store may take minutes."""
 
 
-class Reader(ReaderShell[Any]):
+class Reader(ReaderShell[Item]):
     """An iterator of rows, or of row groups. Use it in `with`, or call `stop()` and `join()`.
 
     `next` may be called from several threads. After an error the next call makes the same rows again.
@@ -65,9 +67,9 @@ class Reader(ReaderShell[Any]):
 
     def __init__(
         self,
-        pyarrow_filesystem: Any,
-        dataset_path: Any,
-        schema_fields: Any = None,
+        pyarrow_filesystem: FileSystem,
+        dataset_path: str | Path | Sequence[str | Path] | ParquetFolder,
+        schema_fields: SchemaFields = None,
         seed: int | None = None,
         shuffle_rows: bool = False,
         shuffle_row_groups: bool = True,
@@ -82,7 +84,7 @@ class Reader(ReaderShell[Any]):
         worker_class: object = None,
         transform_spec: TransformSpec | None = None,
         is_batched_reader: bool = False,
-        filters: Any = None,
+        filters: object = None,
         shard_seed: int | None = None,
         convert_early_to_numpy: bool = False,
         *,
@@ -105,10 +107,9 @@ class Reader(ReaderShell[Any]):
                 stacklevel=2,
             )
             seed = shard_seed if seed is None else seed
-        is_open = isinstance(dataset_path, ParquetFolder)
-        self.dataset: ParquetFolder = dataset_path if is_open else open_dataset(
-            dataset_path, filesystem=pyarrow_filesystem
-        )  # fmt: skip
+        if not isinstance(dataset_path, ParquetFolder):
+            dataset_path = open_dataset(dataset_path, filesystem=pyarrow_filesystem)
+        self.dataset: ParquetFolder = dataset_path
         self.num_epochs, self.is_batched_reader = num_epochs, is_batched_reader
         self.cache: CacheBase = cache or NullCache()
         self.seed = secrets.randbits(63) if seed is None else checked_seed(seed)
@@ -120,7 +121,7 @@ class Reader(ReaderShell[Any]):
         self.ngram = checked_ngram(
             schema_fields, stored, parts=shuffle_row_drop_partitions, is_batched=is_batched_reader
         )
-        fields = schema_fields
+        fields = None if isinstance(schema_fields, NGram) else schema_fields
         if self.ngram is not None:  # the time decides over windows, whether or not it is delivered
             fields = [*self.ngram.get_field_names_at_all_timesteps(), stored.fields[self.ngram.timestamp_name]]
         view = stored.create_schema_view(list(fields)) if fields else stored
@@ -154,12 +155,12 @@ class Reader(ReaderShell[Any]):
         self._delivered = 0
         self._rows: Rows | None = None  # those that come next, from item `_rows_at` of the unit on
         self._rows_at = self._unit_items = self._last_epoch = 0
-        self._items: Iterator[Any] | None = None
+        self._items: Iterator[Item] | None = None
         self._ahead: Ahead | None = None
         self._workers: Workers | None = None
         super().__init__(self.dataset.close)
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Item:
         """Return the next row, window of rows, or row group.
 
         Raises:
@@ -186,7 +187,7 @@ class Reader(ReaderShell[Any]):
                 self._drop()
                 raise
 
-    def next(self) -> Any:
+    def next(self) -> Item:
         """The same as `next(reader)`."""
         return self.__next__()
 
@@ -276,7 +277,7 @@ class Reader(ReaderShell[Any]):
         return self.is_batched_reader
 
     @property
-    def diagnostics(self) -> dict[str, Any]:
+    def diagnostics(self) -> dict[str, object]:
         """Counts of what is under way, under the names of all of Petastorm's pools."""
         ahead = self._ahead
         return {
@@ -311,7 +312,7 @@ class Reader(ReaderShell[Any]):
             self._begin((epoch + 1 if place or items else epoch, 0, 0))
             self._pass_start = self._position[0]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Return the position after the last item that was received: small, and JSON."""
         with self._lock:
             return {
@@ -319,7 +320,7 @@ class Reader(ReaderShell[Any]):
                 "pass_start": self._pass_start, "position": list(self._position),
             }  # fmt: skip
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on where a reader with the same arguments was; pool and workers may differ.
 
         Raises:
@@ -403,7 +404,7 @@ class Reader(ReaderShell[Any]):
             return self._rows
         return self._rows[self._rows.count :] if self.is_batched_reader else self._rows[done:]
 
-    def _items_of(self, rows: Rows) -> Iterator[Any]:
+    def _items_of(self, rows: Rows) -> Iterator[Item]:
         if self.is_batched_reader:
             return iter([self.schema.make_namedtuple(**rows.columns)])
         if self.ngram is not None:
@@ -411,8 +412,9 @@ class Reader(ReaderShell[Any]):
         kind = self.schema._get_namedtuple()
         return map(kind._make, zip(*map(rows_of, rows.columns.values()), strict=True))
 
-    def _windows_of(self, rows: Rows, skipped: int) -> Iterator[Any]:
+    def _windows_of(self, rows: Rows, skipped: int) -> Iterator[Item]:
         assert self.ngram is not None
+        assert rows.windows is not None
         steps = [
             (step, self.ngram.get_schema_at_timestep(self.schema, step))
             for step in range(min(self.ngram.fields), max(self.ngram.fields) + 1)

@@ -15,6 +15,7 @@ import numpy as np
 from loaders.engine.wire import Writer, restored
 from loaders.errors import TransformError
 from loaders.petastorm.cache import CacheBase
+from loaders.petastorm.kinds import Value
 from loaders.stores.disk_cache import DiskCache
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class LocalDiskCache(CacheBase):
         self._cache = DiskCache(path, settings.get("size_limit", size_limit_bytes), evicts=evicts)
         self._has_warned = False
 
-    def get(self, key: str, fill_cache_func: Callable[[], Any]) -> Any:
+    def get(self, key: str, fill_cache_func: Callable[[], Value]) -> Value:
         """Return what is kept under a key; else what `fill_cache_func()` returns, and keep it.
 
         Kept are None, numbers, text, bytes, dates, Decimal, arrays, and lists and dicts of them; of others it is warned
@@ -101,7 +102,7 @@ class LocalDiskCache(CacheBase):
         if self._cleans_up:
             self._cache.remove()
 
-    def _find(self, digest: bytes) -> tuple[Any] | None:
+    def _find(self, digest: bytes) -> tuple[Value] | None:
         raw = self._cache.read(digest, _memory)
         if raw is None:
             return None
@@ -118,7 +119,7 @@ class LocalDiskCache(CacheBase):
             logger.warning("cache %s: made each time, since it cannot be kept: %s", self._cache.folder, what)
 
 
-def _packed(value: Any) -> list[memoryview]:
+def _packed(value: Value) -> list[memoryview]:
     """Return two lengths, the JSON of a value, and the bytes of its arrays."""
     value = _stacked(value)
     memory = np.empty(_room_for(value), dtype=np.uint8)
@@ -129,7 +130,7 @@ def _packed(value: Any) -> list[memoryview]:
     return [memoryview(head), memory[: writer.used].data, *(memoryview(raw) for raw in writer.overflow)]
 
 
-def _unpacked(raw: memoryview) -> Any:
+def _unpacked(raw: memoryview) -> Value:
     told_bytes, memory_bytes = _LENGTHS.unpack_from(raw)
     told = json.loads(bytes(raw[_LENGTHS.size : _LENGTHS.size + told_bytes]))
     begin = -(-(_LENGTHS.size + told_bytes) // _ALIGN) * _ALIGN
@@ -137,7 +138,7 @@ def _unpacked(raw: memoryview) -> Any:
     return _unstacked(restored(told, memory, bytes(raw[begin + memory_bytes :])))
 
 
-def _stacked(value: Any) -> Any:
+def _stacked(value: Value) -> Value:
     """Replace lists of numpy's numbers, or of arrays of one shape, among them None, by one array each."""
     if isinstance(value, Mapping):
         return {name: _stacked(item) for name, item in value.items()}
@@ -154,7 +155,7 @@ def _stacked(value: Any) -> Any:
     return {_STACK: np.array(items), _PLACES: places, _COUNT: len(value)}
 
 
-def _unstacked(value: Any) -> Any:
+def _unstacked(value: Value) -> Value:
     """Undo `_stacked`. Arrays in lists get memory of their own: who keeps a row keeps no other."""
     if isinstance(value, list):
         return [item.copy() if isinstance(item, np.ndarray) else item for item in value]
@@ -163,13 +164,13 @@ def _unstacked(value: Any) -> Any:
     if _STACK not in value:
         return {name: _unstacked(item) for name, item in value.items()}
     items = value[_STACK]
-    out: list[Any] = [None] * value[_COUNT]
+    out: list[Value] = [None] * value[_COUNT]
     for place, item in zip(value[_PLACES].tolist(), items, strict=True):
         out[place] = item.copy() if items.ndim > 1 else item
     return out
 
 
-def _room_for(value: Any) -> int:
+def _room_for(value: Value) -> int:
     """Return the bytes that the arrays of a value take at most."""
     if isinstance(value, Mapping):
         return sum(map(_room_for, value.values()))

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from loaders.axes import Ints, Mask
 from loaders.decoding.arrow import indices, one_chunk
 from loaders.errors import CorruptionError
 from loaders.ordering.filters import Filter
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.columns import batch_column, decode_column, rows_of
 from loaders.petastorm.frames import columns_of_frame, frame_of
+from loaders.petastorm.kinds import Column, Row
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase, included
+from loaders.petastorm.rowgroups.discovery import Known
 from loaders.petastorm.rowgroups.folder import ParquetFolder, Piece, reopen
 from loaders.petastorm.rowgroups.order import all_rows, rows_in_order
 from loaders.petastorm.rowgroups.work import Loaded, Made, Maker, Rows, Task
@@ -32,10 +35,8 @@ from schemas.canonical import canonical_json
 PIECE_BYTES = 2 << 20
 """Rows are decoded in pieces of about this size: the first comes soon, and few bytes wait for the caller."""
 
+_NO_ROWS: Ints = np.empty(0, np.int64)
 _MOST_ROWS = 4096
-
-Ints = Any
-"""int64 (rows,): numbers of rows."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Recipe:
 class Plan:
     """A recipe and the folder it is for, ready to be sent to another process."""
 
-    folder: Any
+    folder: Known
     recipe: Shipped[Recipe]
 
     def maker(self) -> Maker:
@@ -104,11 +105,11 @@ class RowGroupMaker:
             columns, rows = self._selected(task, piece)
             return self._batch(columns, rows) if recipe.is_batched else self._decoding(piece, columns, rows)
 
-    def _decoding(self, piece: Piece, columns: Mapping[str, Any], rows: Ints) -> _Decoding:
+    def _decoding(self, piece: Piece, columns: Mapping[str, pa.Array], rows: Ints) -> _Decoding:
         return _Decoding(self._recipe, columns, rows, partial(self._at, piece))
 
     @contextmanager
-    def _at(self, piece: Piece, rows: Ints = ()) -> Iterator[None]:
+    def _at(self, piece: Piece, rows: Ints = _NO_ROWS) -> Iterator[None]:
         """Have an error say where it came up; `rows` are those of the row group that are being decoded."""
         file = f"{self._folder.root}/{piece.file}"
         try:
@@ -142,7 +143,7 @@ class RowGroupMaker:
                 f"schema names: ({', '.join(recipe.stored.fields)})"
             )
 
-    def _selected(self, task: Task, piece: Piece) -> tuple[dict[str, Any], Ints]:
+    def _selected(self, task: Task, piece: Piece) -> tuple[dict[str, pa.Array], Ints]:
         """Return the columns of a row group, and which of its rows come in which order."""
         recipe, folder = self._recipe, self._folder
         names = list(recipe.schema.fields)
@@ -165,7 +166,7 @@ class RowGroupMaker:
             columns |= _columns(self._read(piece, rest))
         return ({name: columns[name] for name in names}, rows) if len(rows) else ({}, rows)
 
-    def _read(self, piece: Piece, names: Sequence[str]) -> Any:
+    def _read(self, piece: Piece, names: Sequence[str]) -> pa.Table:
         """Return columns of a row group; a file may lack those that may be null, and no others."""
         for name in names:
             field = self._recipe.stored.fields.get(name)
@@ -185,7 +186,7 @@ class RowGroupMaker:
             rows = np.concatenate([rows, more])
         return rows
 
-    def _includes(self, predicate: PredicateBase, columns: Mapping[str, Any], rows: Ints) -> Any:
+    def _includes(self, predicate: PredicateBase, columns: Mapping[str, pa.Array], rows: Ints) -> Mask:
         """Return which rows a predicate keeps: bool (rows,)."""
         chosen = {name: take(column, rows) for name, column in columns.items()}
         if self._recipe.is_batched:
@@ -195,7 +196,7 @@ class RowGroupMaker:
         found = [bool(predicate.do_include(dict(zip(names, row, strict=True)))) for row in zip(*decoded, strict=True)]
         return np.array(found, dtype=bool)
 
-    def _batch(self, columns: Mapping[str, Any], rows: Ints) -> Made:
+    def _batch(self, columns: Mapping[str, pa.Array], rows: Ints) -> Made:
         """Make the one item of a row group: columns of numpy arrays."""
         if not len(rows):
             return Made((), 0)
@@ -229,7 +230,7 @@ class RowGroupMaker:
         text = f"{self._folder.root}|{piece.file}|{piece.row_group}|{version}|{self._key}"
         key = f"{hashlib.sha256(text.encode()).hexdigest()}:{piece.file}:{piece.row_group}"
 
-        def fill() -> dict[str, Any]:
+        def fill() -> Row:
             filtered = () if recipe.filters is None else recipe.filters.columns
             table = self._read(piece, list(dict.fromkeys([*recipe.schema.fields, *filtered])))
             rows = np.arange(table.num_rows)
@@ -265,7 +266,11 @@ class _Decoding:
     """The rows of a unit that are to be decoded, in pieces."""
 
     def __init__(
-        self, recipe: Recipe, columns: Mapping[str, Any], rows: Ints, at: Callable[[Ints], AbstractContextManager[None]]
+        self,
+        recipe: Recipe,
+        columns: Mapping[str, pa.Array],
+        rows: Ints,
+        at: Callable[[Ints], AbstractContextManager[None]],
     ) -> None:
         self._recipe, self._columns, self._rows, self._at = recipe, columns, rows, at
         self.bytes = sum(column.nbytes for column in columns.values())
@@ -298,7 +303,7 @@ class _Decoding:
         return Rows(columns, count)
 
 
-def take(column: Any, rows: Ints) -> Any:
+def take(column: pa.Array, rows: Ints) -> pa.Array:
     """Return some values of an Arrow array; a stretch of it is no copy."""
     if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and bool((np.diff(rows) == 1).all()):
         return column.slice(int(rows[0]), len(rows))
@@ -310,9 +315,9 @@ def is_range(rows: Ints, count: int) -> bool:
     return rows is all_rows(count) or (len(rows) == count and bool((rows == np.arange(count)).all()))
 
 
-def _transformed(columns: dict[str, Any], transform: TransformSpec, schema: Unischema) -> dict[str, Any]:
+def _transformed(columns: Row, transform: TransformSpec, schema: Unischema) -> Row:
     """Call a transform with each row."""
-    function: Callable[[dict[str, Any]], dict[str, Any]] | None = transform.func
+    function: Callable[[Row], Row] | None = transform.func
     if function is None:
         return {name: columns[name] for name in schema.fields}
     names = list(columns)
@@ -331,28 +336,29 @@ def _transformed(columns: dict[str, Any], transform: TransformSpec, schema: Unis
     return {name: [row[name] for row in made] for name in schema.fields}
 
 
-def _windowed(ngram: NGram, columns: dict[str, Any], count: int) -> Rows:
+def _windowed(ngram: NGram, columns: Row, count: int) -> Rows:
     times = rows_of(columns[ngram.timestamp_name])
     return Rows(columns, count, ngram.windows(times))
 
 
-def _columns(table: Any) -> dict[str, Any]:
+def _columns(table: pa.Table) -> dict[str, pa.Array]:
     return {name: one_chunk(table.column(name)) for name in table.column_names}
 
 
-def _pick(column: Any, rows: Ints) -> Any:
+def _pick(column: Column, rows: Ints) -> Column:
     return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
 
 
-def _joined(parts: Sequence[Any]) -> Any:
+def _joined(parts: Sequence[Column]) -> Column:
     if not parts:
         return []
-    if all(isinstance(part, np.ndarray) for part in parts) and len({(p.shape[1:], p.dtype) for p in parts}) == 1:
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts) and len({(array.shape[1:], array.dtype) for array in arrays}) == 1:
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
     return [value for part in parts for value in rows_of(part)]
 
 
-def _bytes(columns: Mapping[str, Any]) -> int:
+def _bytes(columns: Mapping[str, Column]) -> int:
     """Return the memory of made columns; a value that does not tell counts as 100 bytes."""
     return sum(
         column.nbytes if isinstance(column, np.ndarray) else sum(getattr(value, "nbytes", 100) for value in column)
@@ -360,7 +366,7 @@ def _bytes(columns: Mapping[str, Any]) -> int:
     )
 
 
-def _pieces(schema: Unischema, columns: Mapping[str, Any], rows: Ints) -> list[int]:
+def _pieces(schema: Unischema, columns: Mapping[str, pa.Array], rows: Ints) -> list[int]:
     """Return where each piece of the rows ends."""
     sizes = np.zeros(len(rows), dtype=np.int64)
     for name, column in columns.items():

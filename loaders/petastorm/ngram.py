@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Number
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loaders.axes import Array
+from loaders.petastorm.kinds import Item, Value
 from loaders.petastorm.unischema import Unischema, UnischemaField, match_unischema_fields
 
 __all__ = ["NGram"]
 
 Fields = Mapping[int, list[UnischemaField | str]]
-Window = dict[int, Any]
+Window = dict[int, Item]
 """{timestep: row}, from the first timestep to the last without a gap."""
 
 
@@ -38,7 +39,7 @@ class NGram:
     def __init__(
         self,
         fields: Fields,
-        delta_threshold: Any,
+        delta_threshold: Value,
         timestamp_field: UnischemaField | str,
         timestamp_overlap: bool = True,
     ) -> None:
@@ -65,7 +66,7 @@ class NGram:
         return self._fields
 
     @property
-    def delta_threshold(self) -> Any:
+    def delta_threshold(self) -> Value:
         """The most time between two rows of a window that follow one another."""
         return self._delta_threshold
 
@@ -113,7 +114,7 @@ class NGram:
         names = set(self.get_field_names_at_timestep(timestep))
         return schema.create_schema_view([field for name, field in schema.fields.items() if name in names])
 
-    def windows(self, timestamps: Sequence[Any] | NDArray[Any]) -> NDArray[np.int64]:
+    def windows(self, timestamps: Sequence[Value] | Array) -> NDArray[np.int64]:
         """Return the rows of each window, given the times of all rows: (windows, length).
 
         Raises:
@@ -134,7 +135,7 @@ class NGram:
             starts = _apart(starts, times, self.length)
         return starts[:, None] + np.arange(self.length)
 
-    def form_ngram(self, data: Sequence[Mapping[str, Any]], schema: Unischema) -> list[Window]:
+    def form_ngram(self, data: Sequence[Mapping[str, Value]], schema: Unischema) -> list[Window]:
         """Return the windows of some rows, given as dicts, in which each row has the fields of its timestep.
 
         Raises:
@@ -150,7 +151,7 @@ class NGram:
             for window in self.windows([row[self.timestamp_name] for row in data]).tolist()
         ]
 
-    def make_namedtuple(self, schema: Unischema, ngram_as_dicts: Mapping[int, Mapping[str, Any]]) -> Window:
+    def make_namedtuple(self, schema: Unischema, ngram_as_dicts: Mapping[int, Mapping[str, Value]]) -> Window:
         """Return a window with its rows as named tuples instead of dicts."""
         return {
             step: self.get_schema_at_timestep(schema, step).make_namedtuple(**row)
@@ -168,7 +169,7 @@ class NGram:
     __hash__ = None  # type: ignore[assignment]  # resolving changes it
 
 
-def _check_fields(fields: Any) -> None:
+def _check_fields(fields: object) -> None:
     if not isinstance(fields, dict) or not fields:
         raise ValueError("Fields must be set and must be a dictionary.")
     for step, listed in fields.items():
@@ -184,7 +185,7 @@ def _name(field: UnischemaField | str) -> str:
     return field if isinstance(field, str) else field.name
 
 
-def _as_array(timestamps: Sequence[Any] | NDArray[Any], name: str) -> NDArray[Any]:
+def _as_array(timestamps: Sequence[Value] | Array, name: str) -> Array:
     if isinstance(timestamps, np.ndarray):
         times = timestamps
     else:
@@ -194,14 +195,14 @@ def _as_array(timestamps: Sequence[Any] | NDArray[Any], name: str) -> NDArray[An
     return times.astype(np.uint8) if times.dtype == bool else times
 
 
-def _differences(times: NDArray[Any]) -> NDArray[Any]:
+def _differences(times: Array) -> Array:
     """Return the times between rows that follow one another; of sorted integers without an overflow."""
     if times.dtype.kind in "iu":
         times = times.astype(np.uint64)  # modulo 2**64, in which differences of sorted numbers are what they are
     return np.diff(times)
 
 
-def _apart(starts: NDArray[np.int64], times: NDArray[Any], length: int) -> NDArray[np.int64]:
+def _apart(starts: NDArray[np.int64], times: Array, length: int) -> NDArray[np.int64]:
     """Of windows that begin at `starts`, take the first, and always the next that begins later than the last ended."""
     chosen, at = [], 0
     latest = np.maximum.accumulate(times)  # windows of one row need not be sorted

@@ -11,10 +11,11 @@ import hashlib
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from loaders.petastorm.kinds import Frame, Row, Value
 
 __all__ = [
     "PredicateBase", "in_intersection", "in_lambda", "in_negate", "in_pseudorandom_split", "in_reduce", "in_set",
@@ -33,11 +34,11 @@ class PredicateBase(ABC):
         """Return the names of the fields that `do_include` needs; they need not be among those that are read."""
 
     @abstractmethod
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         """Return whether to keep a row, given as a dict; for a DataFrame a boolean Series, or one answer per row."""
 
 
-def included(predicate: PredicateBase, frame: Any) -> NDArray[np.bool_]:
+def included(predicate: PredicateBase, frame: Frame) -> NDArray[np.bool_]:
     """Return which rows of a DataFrame a predicate keeps, whether or not it was written for a DataFrame.
 
     It is asked about the whole frame; if its answer is no Series of as many values, or an error that a value in place
@@ -55,14 +56,14 @@ class in_set(PredicateBase):
         predicate_field: Name of the field.
     """
 
-    def __init__(self, inclusion_values: Iterable[Any], predicate_field: str) -> None:
+    def __init__(self, inclusion_values: Iterable[Value], predicate_field: str) -> None:
         self._inclusion_values = set(inclusion_values)
         self._predicate_field = predicate_field
 
     def get_fields(self) -> set[str]:
         return {self._predicate_field}
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         kept = self._inclusion_values
         if not _is_frame(values):
             return values[self._predicate_field] in kept
@@ -83,20 +84,20 @@ class in_intersection(PredicateBase):
         _predicate_field: Name of the field.
     """
 
-    def __init__(self, inclusion_values: Iterable[Any], _predicate_field: str) -> None:
+    def __init__(self, inclusion_values: Iterable[Value], _predicate_field: str) -> None:
         self._inclusion_values = list(inclusion_values)
         self._predicate_field = _predicate_field
 
     def get_fields(self) -> set[str]:
         return {self._predicate_field}
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         """Raises ValueError if the field holds no list."""
         if _is_frame(values):
             return _series(values, [self._has_any(value) for value in values[self._predicate_field]])
         return self._has_any(values[self._predicate_field])
 
-    def _has_any(self, value: Any) -> bool:
+    def _has_any(self, value: Value) -> bool:
         if not hasattr(value, "__iter__"):
             raise ValueError(f"Predicate field should have iterable type, {self._predicate_field!r} holds {value!r}")
         return bool(np.isin(value, self._inclusion_values).any())
@@ -116,7 +117,9 @@ class in_lambda(PredicateBase):
         ValueError: If the fields are no list.
     """
 
-    def __init__(self, predicate_fields: list[str], predicate_func: Callable[..., Any], state_arg: Any = None) -> None:
+    def __init__(
+        self, predicate_fields: list[str], predicate_func: Callable[..., Value], state_arg: Value = None
+    ) -> None:
         if not isinstance(predicate_fields, list):
             raise ValueError("Predicate fields should be a list")
         self._predicate_fields = predicate_fields
@@ -126,13 +129,13 @@ class in_lambda(PredicateBase):
     def get_fields(self) -> set[str]:
         return set(self._predicate_fields)
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         if not _is_frame(values):
             return self._call(values)
         rows = _rows(values, self._predicate_fields)
         return _series(values, _mask(values, lambda: self._call(values), lambda: map(self._call, rows)))
 
-    def _call(self, values: Any) -> Any:
+    def _call(self, values: Value) -> Value:
         return self._predicate_func(*(values[field] for field in self._predicate_fields), *self._state)
 
 
@@ -153,7 +156,7 @@ class in_negate(PredicateBase):
     def get_fields(self) -> Collection[str]:
         return self._predicate.get_fields()
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         if _is_frame(values):
             return _series(values, ~included(self._predicate, values))
         return not self._predicate.do_include(values)
@@ -170,7 +173,7 @@ class in_reduce(PredicateBase):
         ValueError: If one of them is no predicate.
     """
 
-    def __init__(self, predicate_list: Sequence[PredicateBase], reduce_func: Callable[[list[Any]], Any]) -> None:
+    def __init__(self, predicate_list: Sequence[PredicateBase], reduce_func: Callable[[list[Value]], Value]) -> None:
         _check_predicates(predicate_list)
         self._predicate_list = list(predicate_list)
         self._reduce_func = reduce_func
@@ -178,7 +181,7 @@ class in_reduce(PredicateBase):
     def get_fields(self) -> set[str]:
         return {name for predicate in self._predicate_list for name in predicate.get_fields()}
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         if not _is_frame(values):
             return self._reduce_func([predicate.do_include(values) for predicate in self._predicate_list])
         masks = [included(predicate, values) for predicate in self._predicate_list]
@@ -217,7 +220,7 @@ class in_pseudorandom_split(PredicateBase):
     def get_fields(self) -> set[str]:
         return {self._predicate_field}
 
-    def do_include(self, values: Any) -> Any:
+    def do_include(self, values: Value) -> Value:
         """Raises ValueError if the field is not there."""
         if self._predicate_field not in values:
             raise ValueError(f"Tested values does not have split key: {self._predicate_field}")
@@ -226,12 +229,12 @@ class in_pseudorandom_split(PredicateBase):
             return _series(values, [self._is_mine(value) for value in column.to_numpy()])
         return self._is_mine(column)
 
-    def _is_mine(self, value: Any) -> bool:
+    def _is_mine(self, value: Value) -> bool:
         digest = hashlib.md5(str(value).encode(), usedforsecurity=False).digest()
         return bool(self._bucket_low <= int.from_bytes(digest, "big") % sys.maxsize < self._bucket_high)
 
 
-def _mask(frame: Any, of_columns: Callable[[], Any], of_rows: Callable[[], Iterable[Any]]) -> NDArray[np.bool_]:
+def _mask(frame: Frame, of_columns: Callable[[], Value], of_rows: Callable[[], Iterable[Value]]) -> NDArray[np.bool_]:
     """Return an answer given for columns, or where that is none, one for each row."""
     try:
         found = of_columns()
@@ -242,30 +245,30 @@ def _mask(frame: Any, of_columns: Callable[[], Any], of_rows: Callable[[], Itera
     return _answers(frame, of_rows())
 
 
-def _answers(frame: Any, answers: Iterable[Any]) -> NDArray[np.bool_]:
+def _answers(frame: Frame, answers: Iterable[Value]) -> NDArray[np.bool_]:
     return np.fromiter((bool(answer) for answer in answers), dtype=bool, count=len(frame))
 
 
-def _rows(frame: Any, names: Sequence[str]) -> Iterable[dict[str, Any]]:
+def _rows(frame: Frame, names: Sequence[str]) -> Iterable[Row]:
     """Yield rows as dicts; numbers are numpy's."""
     columns = [frame[name].to_numpy() for name in names]
     return ({name: column[at] for name, column in zip(names, columns, strict=True)} for at in range(len(frame)))
 
 
-def _series(frame: Any, mask: Any) -> Any:
+def _series(frame: Frame, mask: Value) -> Value:
     import pandas  # there is a DataFrame, so it is imported already
 
     return pandas.Series(np.asarray(mask, dtype=bool), index=frame.index)
 
 
-def _is_frame(values: Any) -> bool:
+def _is_frame(values: Value) -> bool:
     return not isinstance(values, Mapping) and hasattr(values, "columns") and hasattr(values, "iloc")
 
 
-def _is_series(values: Any) -> bool:
+def _is_series(values: Value) -> bool:
     return hasattr(values, "index") and hasattr(values, "iloc") and not hasattr(values, "columns")
 
 
-def _check_predicates(predicates: Iterable[Any]) -> None:
+def _check_predicates(predicates: Iterable[Value]) -> None:
     if not all(isinstance(each, PredicateBase) for each in predicates):
         raise ValueError("Predicate is nor derived from PredicateBase")

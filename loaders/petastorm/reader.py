@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from loaders.petastorm.arguments import SchemaFields
 from loaders.petastorm.cache import CacheBase, NullCache
 from loaders.petastorm.etl.dataset_metadata import UNISCHEMA_KEY
 from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.iterating import DEADLINE_S, Reader
+from loaders.petastorm.kinds import FileSystem, Settings
 from loaders.petastorm.local_disk_cache import LocalDiskCache
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.rowgroups.folder import ParquetFolder
@@ -28,7 +29,7 @@ LOCAL_DISK_CACHE = "local-disk"
 
 def make_reader(
     dataset_url: str | Path | list[str],
-    schema_fields: Any = None,
+    schema_fields: SchemaFields = None,
     reader_pool_type: str = "thread",
     workers_count: int = 10,
     pyarrow_serialize: bool = False,
@@ -47,13 +48,13 @@ def make_reader(
     cache_location: str | None = None,
     cache_size_limit: int | None = None,
     cache_row_size_estimate: int | None = None,
-    cache_extra_settings: Mapping[str, Any] | None = None,
+    cache_extra_settings: Settings | None = None,
     hdfs_driver: str = "libhdfs3",
     transform_spec: TransformSpec | None = None,
-    filters: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    filters: object = None,
+    storage_options: Settings | None = None,
     zmq_copy_buffers: bool = True,
-    filesystem: Any = None,
+    filesystem: FileSystem = None,
     convert_early_to_numpy: bool = False,
     *,
     equal_shards: bool = False,
@@ -119,7 +120,7 @@ def make_reader(
 
 def make_batch_reader(
     dataset_url_or_urls: str | Path | list[str],
-    schema_fields: Any = None,
+    schema_fields: SchemaFields = None,
     reader_pool_type: str = "thread",
     workers_count: int = 10,
     results_queue_size: int = 50,
@@ -137,13 +138,13 @@ def make_batch_reader(
     cache_location: str | None = None,
     cache_size_limit: int | None = None,
     cache_row_size_estimate: int | None = None,
-    cache_extra_settings: Mapping[str, Any] | None = None,
+    cache_extra_settings: Settings | None = None,
     hdfs_driver: str = "libhdfs3",
     transform_spec: TransformSpec | None = None,
-    filters: Any = None,
-    storage_options: Mapping[str, Any] | None = None,
+    filters: object = None,
+    storage_options: Settings | None = None,
     zmq_copy_buffers: bool = True,
-    filesystem: Any = None,
+    filesystem: FileSystem = None,
     convert_early_to_numpy: bool = False,
     *,
     equal_shards: bool = False,
@@ -161,10 +162,10 @@ def make_batch_reader(
 
 
 def _reader(
-    url: Any, *, is_batched: bool, reader_pool_type: str, workers_count: int, results_queue_size: int,
-    cache_type: str | None, cache_location: str | None, cache_size_limit: int | None,
-    cache_row_size_estimate: int | None, cache_extra_settings: Mapping[str, Any] | None, hdfs_driver: str,
-    storage_options: Mapping[str, Any] | None, filesystem: Any, zmq_copy_buffers: bool, **arguments: Any,
+    url: str | Path | list[str], *, is_batched: bool, reader_pool_type: str, workers_count: int,
+    results_queue_size: int, cache_type: str | None, cache_location: str | None, cache_size_limit: int | None,
+    cache_row_size_estimate: int | None, cache_extra_settings: Settings | None, hdfs_driver: str,
+    storage_options: Settings | None, filesystem: FileSystem, zmq_copy_buffers: bool, **arguments: Any,
 ) -> Reader:  # fmt: skip
     """Open what the arguments of one of the two functions above name."""
     where = (cache_location, cache_size_limit, cache_row_size_estimate)
@@ -196,7 +197,7 @@ def _warn_of_the_other_function(folder: ParquetFolder, *, is_batched: bool) -> N
         )
 
 
-def _cache(kind: str | None, where: tuple[Any, ...], settings: Mapping[str, Any]) -> CacheBase:
+def _cache(kind: str | None, where: tuple[Any, ...], settings: Settings) -> CacheBase:
     if kind is None or kind == NULL_CACHE:
         return NullCache()
     if kind == LOCAL_DISK_CACHE:

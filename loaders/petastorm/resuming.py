@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from loaders.errors import StateMismatchError
 from loaders.petastorm.making import Recipe
@@ -34,7 +33,7 @@ def name_of_predicate(predicate: PredicateBase | None) -> str:
     return "" if predicate is None else f"{type(predicate).__qualname__} {digest_of(predicate)}"
 
 
-def checked_state(state: Mapping[str, Any], *, reading: str, units: int) -> tuple[int, int, tuple[int, int, int]]:
+def checked_state(state: Mapping[str, object], *, reading: str, units: int) -> tuple[int, int, tuple[int, int, int]]:
     """Return the seed of a saved state, the epoch with which its pass began, and its position.
 
     Raises:
@@ -55,6 +54,6 @@ def checked_state(state: Mapping[str, Any], *, reading: str, units: int) -> tupl
     return numbers[0], numbers[1], (epoch, place, items)
 
 
-def _windows(ngram: NGram) -> list[Any]:
+def _windows(ngram: NGram) -> list[object]:
     steps = [[int(step), *ngram.get_field_names_at_timestep(step)] for step in sorted(ngram.fields)]
     return [steps, repr(ngram.delta_threshold), ngram.timestamp_name, ngram.length]

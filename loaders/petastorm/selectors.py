@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from loaders.petastorm.etl import RowGroupIndexerBase
+from loaders.petastorm.kinds import Value
 
 __all__ = ["IntersectIndexSelector", "RowGroupSelectorBase", "SingleIndexSelector", "UnionIndexSelector"]
 
@@ -31,7 +31,7 @@ class SingleIndexSelector(RowGroupSelectorBase):
         values_list: The values; those that are in no row group select none.
     """
 
-    def __init__(self, index_name: str, values_list: Iterable[Any]) -> None:
+    def __init__(self, index_name: str, values_list: Iterable[Value]) -> None:
         self._index_name = index_name
         self._values_to_select = list(values_list)
 

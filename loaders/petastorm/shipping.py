@@ -8,7 +8,7 @@ import os
 import sys
 import types
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +17,6 @@ import numpy as np
 T = TypeVar("T")
 
 _PLAIN: tuple[type, ...] = (str, bytes, int, float, bool, tuple, list, dict, set, frozenset)
-_METHODS: Any = (staticmethod, classmethod)
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Shipped(Generic[T]):
 
     value: T
 
-    def __reduce__(self) -> tuple[Any, tuple[bytes]]:
+    def __reduce__(self) -> tuple[Callable[[bytes], Shipped[object]], tuple[bytes]]:
         import cloudpickle  # not before it is needed: readers with threads send nothing
 
         # Functions of a script or notebook go whole and need nothing of it; compressed, so that who looks for
@@ -37,7 +36,7 @@ class Shipped(Generic[T]):
         return _received, (zlib.compress(cloudpickle.dumps(self.value), 1),)
 
 
-def _received(raw: bytes) -> Shipped[Any]:
+def _received(raw: bytes) -> Shipped[object]:
     import pickle
 
     return Shipped(pickle.loads(zlib.decompress(raw)))
@@ -73,7 +72,7 @@ class _Digests:
             self._known[id(value)] = value, digest.digest()
         return self._known[id(value)][1]
 
-    def _parts(self, value: Any) -> tuple[str, Iterable[Any]]:
+    def _parts(self, value: Any) -> tuple[str, Iterable[object]]:
         if isinstance(value, types.CodeType):
             names = [*value.co_names, *value.co_varnames, *value.co_freevars]
             return "code", [value.co_code, value.co_exceptiontable, *names, *value.co_consts]
@@ -88,7 +87,7 @@ class _Digests:
             return f"module:{value.__name__}", []
         if isinstance(value, types.BuiltinFunctionType):
             return f"builtin:{value.__module__}.{value.__qualname__}", [value.__self__]
-        if isinstance(value, _METHODS):
+        if isinstance(value, staticmethod | classmethod):
             return type(value).__name__, [value.__func__]
         if isinstance(value, property):
             return "property", [value.fget]
@@ -103,17 +102,17 @@ class _Digests:
         return "object", [type(value), *_object_parts(value)]
 
 
-def _contents(cell: types.CellType) -> list[Any]:
+def _contents(cell: types.CellType) -> list[object]:
     try:
         return [cell.cell_contents]
     except ValueError:  # empty: what it names is not defined yet
         return []
 
 
-def _class_parts(kind: type) -> list[Any]:
+def _class_parts(kind: type) -> list[object]:
     if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
         return []
-    looked_at = (types.FunctionType, property, *_METHODS)
+    looked_at = (types.FunctionType, property, staticmethod, classmethod)
     own = [
         (name, each) for name, each in vars(kind).items()
         if isinstance(each, looked_at) or (not name.startswith("__") and isinstance(each, _PLAIN))
@@ -121,7 +120,7 @@ def _class_parts(kind: type) -> list[Any]:
     return [*kind.__bases__, *own]
 
 
-def _object_parts(value: Any) -> list[Any]:
+def _object_parts(value: Any) -> list[object]:
     wrapped = [value.__wrapped__] if hasattr(value, "__wrapped__") else []
     try:
         registered = copyreg.dispatch_table.get(type(value))

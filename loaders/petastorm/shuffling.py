@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Columns: TypeAlias = "dict[Any, Any]"
-"""Some rows: {name: column}. Of a column, `column[start:stop]` is a part."""
+from loaders.petastorm.kinds import Value
 
+Part: TypeAlias = Value
+"""A column or a stretch of it: whatever has a length and gives a part as `column[start:stop]`."""
+
+Columns: TypeAlias = dict[Value, Part]
+"""Some rows: {name: column}."""
 
 _AT_ONCE = 64  # batches cut ahead: a cut costs less for many, and each part takes memory, though it shares its bytes
 _GATHERED_BYTES = 1 << 20  # batches of so many bytes are gathered at once: they stay in the processor's cache
@@ -33,10 +37,10 @@ class Waiting(Protocol):
 class Kind(Protocol):
     """What can be done with columns, beside taking a part."""
 
-    def cut(self, column: Any, size: int) -> Sequence[Any]:
+    def cut(self, column: Part, size: int) -> Sequence[Part]:
         """Return a column, whose length `size` divides, as parts of that size."""
 
-    def join(self, parts: list[Any]) -> Any:
+    def join(self, parts: list[Part]) -> Part:
         """Return parts as one column."""
 
     def waiting(self) -> Waiting:

@@ -10,10 +10,11 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from loaders.petastorm.kinds import NumpyType, SparkKind, Value
 
 INTEGER_TYPES = ("ByteType", "ShortType", "IntegerType", "LongType")
 FLOAT_TYPES = ("FloatType", "DoubleType")
@@ -74,7 +75,7 @@ def record_of(spark_type: object) -> SparkType:
     return SparkType(name)
 
 
-def real_type(spark_type: Any) -> Any:
+def real_type(spark_type: SparkKind) -> SparkKind:
     """Return the type as PySpark has it; a real one as it is.
 
     Raises:
@@ -86,7 +87,7 @@ def real_type(spark_type: Any) -> Any:
     return made(spark_type.precision, spark_type.scale) if spark_type.name == "DecimalType" else made()
 
 
-def type_of_numpy(numpy_dtype: Any) -> SparkType | None:
+def type_of_numpy(numpy_dtype: NumpyType) -> SparkType | None:
     """Return the type in which a single value of a numpy type is stored without a codec, None if there is none."""
     if numpy_dtype is Decimal or numpy_dtype is None:
         return None
@@ -104,7 +105,7 @@ def arrow_type(spark_type: object) -> pa.DataType:
     return _ARROW_TYPES.get(record.name) or pa.decimal128(record.precision, record.scale)
 
 
-def struct_type(columns: Sequence[tuple[str, Any, bool]]) -> Any:
+def struct_type(columns: Sequence[tuple[str, SparkKind, bool]]) -> SparkKind:
     """Return Spark's `StructType` of columns: name, type, nullable.
 
     Raises:
@@ -114,7 +115,7 @@ def struct_type(columns: Sequence[tuple[str, Any, bool]]) -> Any:
     return types.StructType([types.StructField(name, real_type(kind), nullable) for name, kind, nullable in columns])
 
 
-def make_row(names: Sequence[str], values: Sequence[Any]) -> Any:
+def make_row(names: Sequence[str], values: Sequence[Value]) -> SparkKind:
     """Return a `pyspark.Row` with the columns in this order.
 
     Raises:
@@ -125,12 +126,12 @@ def make_row(names: Sequence[str], values: Sequence[Any]) -> Any:
     return row
 
 
-def vector_to_array(column: Any, dtype: str) -> Any:
+def vector_to_array(column: Value, dtype: str) -> SparkKind:
     """Return a Spark column of `pyspark.ml` vectors as one of arrays of `float32` or `float64`."""
     return importlib.import_module("pyspark.ml.functions").vector_to_array(column, dtype)
 
 
-def open_session(name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None) -> Any:
+def open_session(name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None) -> SparkKind:
     """Return the running Spark session, or start one.
 
     Raises:
@@ -143,7 +144,7 @@ def open_session(name: str, *, master: str | None = None, settings: Mapping[str,
     return (builder.master(master) if master else builder).getOrCreate()
 
 
-def _types() -> Any:
+def _types() -> SparkKind:
     try:
         return importlib.import_module("pyspark.sql.types")
     except ImportError as error:

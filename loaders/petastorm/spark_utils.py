@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from loaders.petastorm.etl.dataset_metadata import get_schema_from_dataset_url
+from loaders.petastorm.kinds import Item, Value
 from loaders.petastorm.unischema import UnischemaField
 from loaders.petastorm.utils import decode_row
 
@@ -19,7 +20,7 @@ def dataset_as_rdd(
     spark_session: SparkSession,
     schema_fields: Sequence[UnischemaField | str] | None = None,
     hdfs_driver: str = "libhdfs3",
-) -> RDD[Any]:
+) -> RDD[Item]:
     """Return an RDD of named tuples with decoded values; the executors need this package.
 
     Args:
@@ -37,7 +38,7 @@ def dataset_as_rdd(
         schema = schema.create_schema_view(schema_fields)
     frame = spark_session.read.parquet(dataset_url).select(*[quoted(name) for name in schema.fields])
 
-    def decoded(rows: Iterable[Any]) -> Iterator[Any]:
+    def decoded(rows: Iterable[Value]) -> Iterator[Item]:
         return (schema.make_namedtuple(**decode_row(row.asDict(), schema)) for row in rows)
 
     return frame.rdd.mapPartitions(decoded)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from loaders.petastorm.kinds import AnyReader
 
 _INSTEAD = (
     "TensorFlow is out of scope; use loaders.petastorm.pytorch, or "
@@ -10,11 +12,11 @@ _INSTEAD = (
 )
 
 
-def tf_tensors(reader: Any, shuffling_queue_capacity: int = 0, min_after_dequeue: int = 0) -> NoReturn:
+def tf_tensors(reader: AnyReader, shuffling_queue_capacity: int = 0, min_after_dequeue: int = 0) -> NoReturn:
     """Not there; raises NotImplementedError."""
     raise NotImplementedError(f"tf_tensors is not there: {_INSTEAD}")
 
 
-def make_petastorm_dataset(reader: Any) -> NoReturn:
+def make_petastorm_dataset(reader: AnyReader) -> NoReturn:
     """Not there; raises NotImplementedError."""
     raise NotImplementedError(f"make_petastorm_dataset is not there: {_INSTEAD}")

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
+from loaders.petastorm.kinds import NumpyType, Value
 from loaders.petastorm.unischema import Unischema, UnischemaField
 
 __all__ = ["TransformSpec", "edit_field", "transform_schema"]
 
-EditedField = tuple[str, Any, tuple[int | None, ...], bool]
+EditedField = tuple[str, NumpyType, tuple[int | None, ...], bool]
 """(name, numpy dtype, shape, whether it may be null)."""
 
 
-def edit_field(name: str, numpy_dtype: Any, shape: tuple[int | None, ...], nullable: bool = False) -> EditedField:
+def edit_field(name: str, numpy_dtype: NumpyType, shape: tuple[int | None, ...], nullable: bool = False) -> EditedField:
     """Return what `TransformSpec(edit_fields=...)` takes for one field."""
     return name, numpy_dtype, shape, nullable
 
@@ -36,7 +36,7 @@ class TransformSpec:
 
     def __init__(
         self,
-        func: Callable[[Any], Any] | None = None,
+        func: Callable[[Value], Value] | None = None,
         edit_fields: Sequence[EditedField | UnischemaField] | None = None,
         removed_fields: Iterable[str] | None = None,
         selected_fields: Iterable[str] | None = None,

@@ -14,9 +14,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from loaders.petastorm import arrow_types, spark_types
 from loaders.petastorm.codecs import DataframeColumnCodec
+from loaders.petastorm.kinds import Item, NumpyType, Row, SparkKind, Value
 
 __all__ = ["Unischema", "UnischemaField", "dict_to_spark_row", "insert_explicit_nulls", "match_unischema_fields"]
 
@@ -33,9 +35,9 @@ class UnischemaField(NamedTuple):
     """
 
     name: str
-    numpy_dtype: Any
+    numpy_dtype: NumpyType
     shape: tuple[int | None, ...]
-    codec: Any = None
+    codec: DataframeColumnCodec | None = None
     nullable: bool | None = False
 
     def __eq__(self, other: object) -> bool:
@@ -48,7 +50,7 @@ class UnischemaField(NamedTuple):
         return hash(_without_codec(self))
 
 
-def _without_codec(field: UnischemaField) -> tuple[Any, ...]:
+def _without_codec(field: UnischemaField) -> tuple[Value, ...]:
     return field.name, field.numpy_dtype, field.shape, field.nullable
 
 
@@ -106,17 +108,17 @@ class Unischema:
         named |= dict.fromkeys(field.name for field in match_unischema_fields(self, patterns))
         return Unischema(f"{self._name}_view", [self._fields[name] for name in named])
 
-    def make_namedtuple(self, /, **kargs: Any) -> Any:
+    def make_namedtuple(self, /, **kargs: Value) -> Item:
         """Return a row of these values, one for each field."""
         return self._get_namedtuple()._make(self._in_order(kargs))
 
-    def make_namedtuple_tf(self, /, *args: Any, **kargs: Any) -> Any:
+    def make_namedtuple_tf(self, /, *args: Value, **kargs: Value) -> Item:
         """Return a row of these values, in the order of the fields or by name."""
         if args and not kargs:
             return self._get_namedtuple()(*args)
         return self._get_namedtuple()._make([*args, *self._in_order(kargs, skip=len(args))])
 
-    def as_spark_schema(self) -> Any:
+    def as_spark_schema(self) -> SparkKind:
         """Return Spark's `StructType` of the columns in which rows are stored.
 
         Raises:
@@ -128,7 +130,7 @@ class Unischema:
         )
 
     @classmethod
-    def from_arrow_schema(cls, parquet_dataset: Any, omit_unsupported_fields: bool = True) -> Unischema:
+    def from_arrow_schema(cls, parquet_dataset: object, omit_unsupported_fields: bool = True) -> Unischema:
         """Return the schema, `inferred_schema`, of a folder of Parquet files of any origin; no field has a codec.
 
         See `arrow_types.numpy_form` for what becomes of each type.
@@ -140,7 +142,7 @@ class Unischema:
         Raises:
             ValueError: If a column is not supported and is not to be left out.
         """
-        schema = getattr(parquet_dataset, "schema", parquet_dataset)
+        schema: pa.Schema = getattr(parquet_dataset, "schema", parquet_dataset)
         partitions = set(getattr(parquet_dataset, "partition_names", ()))
         fields = []
         for column in schema:
@@ -157,10 +159,10 @@ class Unischema:
             fields.append(UnischemaField(column.name, dtype, shape, None, nullable))
         return cls("inferred_schema", fields)
 
-    def _get_namedtuple(self) -> Any:
+    def _get_namedtuple(self) -> type[Item]:
         return row_type(self._name, tuple(self._fields))
 
-    def _in_order(self, values: dict[str, Any], skip: int = 0) -> list[Any]:
+    def _in_order(self, values: Row, skip: int = 0) -> list[Value]:
         names = list(self._fields)[skip:]
         if values.keys() != set(names):
             missing, unknown = sorted(set(names) - values.keys()), sorted(values.keys() - set(names))
@@ -175,7 +177,7 @@ class Unischema:
         )
         return f"{type(self).__name__}({self._name}, [\n{lines}])"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"name": self._name, "fields": list(self._fields.values())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -202,7 +204,7 @@ def match_unischema_fields(schema: Unischema, field_regex: Sequence[str] | None)
     return fields
 
 
-def insert_explicit_nulls(unischema: Unischema, row_dict: dict[str, Any]) -> None:
+def insert_explicit_nulls(unischema: Unischema, row_dict: Row) -> None:
     """Put None, in `row_dict` itself, where a field that may be null has no value.
 
     Raises:
@@ -221,7 +223,7 @@ def is_structure(field: UnischemaField) -> bool:
     return field.codec is None and (field.numpy_dtype is np.object_ or nested)
 
 
-def dict_to_spark_row(unischema: Unischema, row_dict: dict[str, Any]) -> Any:
+def dict_to_spark_row(unischema: Unischema, row_dict: Row) -> Row:
     """Return a `pyspark.Row` with the values as they are stored, in the schema's order.
 
     Raises:
@@ -230,10 +232,11 @@ def dict_to_spark_row(unischema: Unischema, row_dict: dict[str, Any]) -> Any:
         ImportError: If PySpark is not installed.
     """
     encoded = encode_row(unischema, row_dict)
-    return spark_types.make_row(list(encoded), list(encoded.values()))
+    made: Row = spark_types.make_row(list(encoded), list(encoded.values()))
+    return made
 
 
-def encode_row(unischema: Unischema, row_dict: dict[str, Any]) -> dict[str, Any]:
+def encode_row(unischema: Unischema, row_dict: Row) -> Row:
     """Return the values as they are stored, in the schema's order; raises as `dict_to_spark_row`."""
     if not isinstance(unischema, Unischema):
         raise TypeError(f"expected a Unischema, found {type(unischema).__name__}")
@@ -245,7 +248,7 @@ def encode_row(unischema: Unischema, row_dict: dict[str, Any]) -> dict[str, Any]
     return {name: _encoded(field, row[name]) for name, field in unischema.fields.items()}
 
 
-def _encoded(field: UnischemaField, value: Any) -> Any:
+def _encoded(field: UnischemaField, value: Value) -> Value:
     if value is None:
         if not field.nullable:
             raise ValueError(f'Field {field.name} is not "nullable", but got a None value')
@@ -265,7 +268,7 @@ def _as_text(field: UnischemaField, value: bytes) -> str:
         raise ValueError(message) from error
 
 
-def _spark_dtype(field: UnischemaField) -> Any:
+def _spark_dtype(field: UnischemaField) -> SparkKind:
     if isinstance(field.codec, DataframeColumnCodec):
         return field.codec.spark_dtype()
     if field.shape != ():
@@ -279,7 +282,7 @@ def _spark_dtype(field: UnischemaField) -> Any:
     return kind
 
 
-def _dtype_name(numpy_dtype: Any) -> str:
+def _dtype_name(numpy_dtype: NumpyType) -> str:
     return numpy_dtype.__name__ if isinstance(numpy_dtype, type) else str(numpy_dtype)
 
 
@@ -288,7 +291,7 @@ _SPECIAL = re.compile(r"__[a-z]+__")
 
 
 @functools.cache
-def row_type(schema_name: str, names: tuple[str, ...]) -> Any:
+def row_type(schema_name: str, names: tuple[str, ...]) -> type[Item]:
     """Return the class of rows, `<schema_name>_view`: a named tuple, one for each name and fields, that pickles.
 
     Names that a named tuple does not allow, as `_source` or `my-column`, stay as they are: `row._source`,
@@ -298,7 +301,7 @@ def row_type(schema_name: str, names: tuple[str, ...]) -> Any:
     if type_name[0].isdigit() or keyword.iskeyword(type_name):
         type_name = f"_{type_name}"
     base: Any = namedtuple(type_name, names, rename=True)  # type: ignore[misc]
-    members: dict[str, Any] = {"__slots__": (), "__reduce__": _reduce_row, "_schema_name": schema_name}
+    members: dict[str, object] = {"__slots__": (), "__reduce__": _reduce_row, "_schema_name": schema_name}
     if base._fields != names:
         members |= {"_fields": names, "__match_args__": names, "__repr__": _repr_row, "_replace": _replace_row}
         members |= {
@@ -308,27 +311,27 @@ def row_type(schema_name: str, names: tuple[str, ...]) -> Any:
     return type(type_name, (base,), {**members, "__module__": __name__})
 
 
-def _reduce_row(row: Any) -> tuple[Any, ...]:
+def _reduce_row(row: Item) -> tuple[Value, ...]:
     return _restored_row, (row._schema_name, row._fields, tuple(row))
 
 
-def _restored_row(schema_name: str, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+def _restored_row(schema_name: str, names: tuple[str, ...], values: tuple[Value, ...]) -> Item:
     return row_type(schema_name, names)._make(values)
 
 
-def _repr_row(row: Any) -> str:
+def _repr_row(row: Item) -> str:
     values = ", ".join(f"{name}={value!r}" for name, value in zip(row._fields, row, strict=True))
     return f"{type(row).__name__}({values})"
 
 
-def _replace_row(row: Any, /, **values: Any) -> Any:
+def _replace_row(row: Item, /, **values: Value) -> Any:
     unknown = values.keys() - set(row._fields)
     if unknown:
         raise ValueError(f"Got unexpected field names: {sorted(unknown)!r}")
     return row._make([values.get(name, value) for name, value in zip(row._fields, row, strict=True)])
 
 
-def scalar_type(numpy_dtype: Any) -> Any:
+def scalar_type(numpy_dtype: NumpyType) -> NumpyType:
     """Return the class of a field's values: `Decimal`, or that of a numpy scalar; `object_` for None, any value."""
     if numpy_dtype is None:
         return np.object_  # to numpy None is float64

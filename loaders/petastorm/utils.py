@@ -12,9 +12,11 @@ import pyarrow.parquet as pq
 
 from loaders.errors import PlacedError
 from loaders.petastorm.codecs import single
+from loaders.petastorm.kinds import Row, Value
 
 if TYPE_CHECKING:
     from loaders.petastorm.rowgroups.folder import ParquetFolder
+    from loaders.petastorm.unischema import Unischema, UnischemaField
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ class DecodeFieldError(PlacedError, RuntimeError):
     """
 
 
-def decode_row(row: Mapping[str, Any], schema: Any) -> dict[str, Any]:
+def decode_row(row: Mapping[str, Value], schema: Unischema) -> Row:
     """Return the values of one row, of which the stored ones are given; names that the schema lacks are left out.
 
     Raises:
@@ -86,7 +88,7 @@ def put_metadata(dataset: ParquetFolder, values: Mapping[bytes, bytes]) -> None:
     dataset.metadata.update(values)
 
 
-def _decoded(field: Any, value: Any) -> Any:
+def _decoded(field: UnischemaField, value: Value) -> Value:
     if value is None:
         return None
     try:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from loaders.axes import Array
+from loaders.petastorm.kinds import AnyReader, Row, Value
 
 NUMBERS = "biufc"  # kinds of dtype that tensors have
 _PROMOTED = {np.dtype(old): np.dtype(new) for old, new in {"?": "u1", "u2": "i4", "u4": "i8"}.items()}
 
 
-def stretches(reader: Any, most: int) -> Iterator[tuple[dict[str, Any], int]]:
+def stretches(reader: AnyReader, most: int) -> Iterator[tuple[Row, int]]:
     """Yield (columns, rows): row groups of a batch reader, of others as many rows as they have, or `most`.
 
     Raises:
@@ -45,7 +46,7 @@ def stretches(reader: Any, most: int) -> Iterator[tuple[dict[str, Any], int]]:
             yield dict(zip(some[0]._fields, map(list, zip(*some, strict=True)), strict=True)), len(some)
 
 
-def structures(reader: Any) -> tuple[str, ...]:
+def structures(reader: AnyReader) -> tuple[str, ...]:
     """Return the fields that are left out: structures that nobody asked for, which Petastorm does not read at all."""
     found: tuple[str, ...] = getattr(reader, "unasked_structures", ())
     if found:
@@ -57,7 +58,7 @@ def structures(reader: Any) -> tuple[str, ...]:
     return found
 
 
-def row_dicts(reader: Any, most: int) -> Iterator[list[Any]]:
+def row_dicts(reader: AnyReader, most: int) -> Iterator[list[Value]]:
     """Yield rows as dicts: the row groups of a batch reader, of others `most` rows; {timestep: dict} of an NGram."""
     items, left_out = iter(reader), structures(reader)
     if reader.batched_output:
@@ -68,20 +69,20 @@ def row_dicts(reader: Any, most: int) -> Iterator[list[Any]]:
         yield [_row_dict(item) for item in some]
 
 
-def _row_dict(item: Any) -> dict[Any, Any]:
+def _row_dict(item: Value) -> dict[Value, Value]:
     if isinstance(item, Mapping):
         return {step: row._asdict() for step, row in item.items()}
-    row: dict[Any, Any] = item._asdict()
+    row: dict[Value, Value] = item._asdict()
     return row
 
 
-def _apart(name: str, column: Any) -> list[Any]:
+def _apart(name: str, column: Value) -> list[Value]:
     """Return the values of a batch reader's column; arrays as copies, since a waiting row must not hold its group."""
     values = list(promoted(name, column) if isinstance(column, np.ndarray) else column)
     return [value.copy() if isinstance(value, np.ndarray) else value for value in values]
 
 
-def for_transform(name: str, values: Any, whole: bool) -> Any:
+def for_transform(name: str, values: Value, whole: bool) -> Value:
     """Return a column for transform_fn: a writable array, or a list where there is none."""
     if not isinstance(values, np.ndarray):
         values = [sanitised(name, value) for value in values]
@@ -92,7 +93,7 @@ def for_transform(name: str, values: Any, whole: bool) -> Any:
     return writable(promoted(name, values))
 
 
-def sanitised(name: str, value: Any) -> Any:
+def sanitised(name: str, value: Value) -> Value:
     """Return a value of a row, or a row, with the types that torch has.
 
     Raises:
@@ -109,7 +110,7 @@ def sanitised(name: str, value: Any) -> Any:
     return value
 
 
-def promoted(name: str, array: NDArray[Any]) -> NDArray[Any]:
+def promoted(name: str, array: Array) -> Array:
     """Return the array in a type that torch has, if there is one; no copy where it is that already."""
     if array.dtype.kind in "SUO":
         raise TypeError(f"Pytorch does not support arrays of string or object classes. Found in field {name}.")
@@ -117,7 +118,7 @@ def promoted(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(_PROMOTED.get(native, native), copy=False)
 
 
-def stacked(values: Sequence[Any]) -> NDArray[Any] | None:
+def stacked(values: Sequence[Value]) -> Array | None:
     """Return arrays or numpy's numbers as one array (values, ...), if they are all of one type and shape."""
     first = values[0]
     if not isinstance(first, np.ndarray | np.generic) or first.dtype.kind not in NUMBERS or not first.dtype.isnative:
@@ -128,6 +129,6 @@ def stacked(values: Sequence[Any]) -> NDArray[Any] | None:
     return np.stack(values) if first.shape else np.array(values, first.dtype)
 
 
-def writable(array: NDArray[Any]) -> NDArray[Any]:
+def writable(array: Array) -> Array:
     """Return the array; a copy, if torch could not write to it or not step through it."""
     return array if array.flags.writeable and all(stride >= 0 for stride in array.strides) else array.copy()

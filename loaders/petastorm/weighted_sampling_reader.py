@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
+
+from loaders.petastorm.kinds import AnyReader, Item
 
 __all__ = ["WeightedSamplingReader"]
 
 
-class WeightedSamplingReader(Iterator[Any]):
+class WeightedSamplingReader(Iterator[Item]):
     """Items of several readers, mixed with given probabilities, until the first of the readers has no more.
 
     It can stand wherever a reader can. The readers are stopped with it.
@@ -31,7 +32,9 @@ class WeightedSamplingReader(Iterator[Any]):
         ValueError: If there are fewer than two readers, they do not go together, or the probabilities are none.
     """
 
-    def __init__(self, readers: Sequence[Any], probabilities: Sequence[float], *, seed: int | None = None) -> None:
+    def __init__(
+        self, readers: Sequence[AnyReader], probabilities: Sequence[float], *, seed: int | None = None
+    ) -> None:
         if len(readers) < 2:
             raise ValueError(f"Two or more readers must be specified. Got {len(readers)}.")
         if len(readers) != len(probabilities):
@@ -60,12 +63,12 @@ class WeightedSamplingReader(Iterator[Any]):
     def __iter__(self) -> WeightedSamplingReader:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Item:
         with self._lock:
             draw = np.random.random() if self._draws is None else self._draws.random()
         return next(self._readers[int(np.searchsorted(self._borders, draw, side="right"))])
 
-    def next(self) -> Any:
+    def next(self) -> Item:
         """The same as `next(reader)`."""
         return self.__next__()
 
@@ -102,7 +105,7 @@ class WeightedSamplingReader(Iterator[Any]):
             self.stop()
 
 
-def _check_alike(first: Any, other: Any) -> None:
+def _check_alike(first: AnyReader, other: AnyReader) -> None:
     same = "All readers passed to WeightedSamplingReader should have the same"
     if first.batched_output != other.batched_output:
         raise ValueError(f'{same} value of "batched_output" attribute')

@@ -8,13 +8,15 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from loaders.petastorm.kinds import Settings
 from loaders.petastorm.reader import Reader, make_reader
 from loaders.petastorm.shipping import Shipped
 from loaders.workers.pool import ProcessPool
+from loaders.workers.worker import Handle
 
 __all__ = ["BenchmarkResult", "MemoryInfo", "ReadMethod", "WorkerPoolType", "reader_throughput"]
 
@@ -86,7 +88,7 @@ def reader_throughput(
     read_method: ReadMethod = ReadMethod.PYTHON,
     shuffling_queue_size: int = 500,
     min_after_dequeue: float = 400,
-    reader_extra_args: Mapping[str, Any] | None = None,
+    reader_extra_args: Settings | None = None,
     spawn_new_process: bool = True,
     *,
     batch_size: int = 64,
@@ -131,13 +133,13 @@ def reader_throughput(
     return BenchmarkResult(mean, rate, MemoryInfo(*memory), cpu)
 
 
-def _measurer(shipped: Shipped[Any], _: tuple[Any, ...]) -> Any:
+def _measurer(shipped: Shipped[Any], _: tuple[object, ...]) -> Handle:
     """Return what the process does with its one job."""
     return lambda _job, _payload: (_measured(*shipped.value), b"")
 
 
 def _measured(
-    url: Any, reading: Mapping[str, Any], queue: tuple[int, int] | None, before: int, rows: int
+    url: str | Path | list[str], reading: Settings, queue: tuple[int, int] | None, before: int, rows: int
 ) -> BenchmarkResult:
     with make_reader(url, **reading) as reader:
         counts = _counts(reader, queue)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from loaders.petastorm.kinds import Value
 
 Self = TypeVar("Self", bound="RowGroupIndexerBase")
 
@@ -28,15 +30,15 @@ class RowGroupIndexerBase(ABC):
 
     @property
     @abstractmethod
-    def indexed_values(self) -> list[Any]:
+    def indexed_values(self) -> list[Value]:
         """Every value that was found."""
 
     @abstractmethod
-    def get_row_group_indexes(self, value_key: Any) -> set[int]:
+    def get_row_group_indexes(self, value_key: Value) -> set[int]:
         """Return the ordinals of the row groups that hold a value, an empty set if none does."""
 
     @abstractmethod
-    def build_index(self, decoded_rows: Sequence[Mapping[str, Any]], piece_index: int) -> Any:
+    def build_index(self, decoded_rows: Sequence[Mapping[str, Value]], piece_index: int) -> object:
         """Collect the values of a row group.
 
         Args:

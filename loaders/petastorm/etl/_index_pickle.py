@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from loaders.petastorm.etl.rowgroup_indexers import FieldNotNullIndexer, SingleFieldIndexer
+from loaders.petastorm.kinds import Value
 
 _SET = b"c__builtin__\nset\n"
 
@@ -49,7 +49,7 @@ def _ordinals(values: Iterable[int]) -> bytes:
     return _SET + b"((l" + b"".join(b"I%d\na" % value for value in sorted(values)) + b"tR"
 
 
-def _scalar(value: Any) -> bytes:
+def _scalar(value: Value) -> bytes:
     """Return a value as Python has it: equal to numpy's and found under it."""
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, bool):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pyarrow.fs import FileSystem, FileType, FSSpecHandler, LocalFileSystem, PyFileSystem
 
@@ -97,6 +96,6 @@ def sizes(urls: list[str]) -> list[int | None]:
     return [info.size if info.type == FileType.File else None for info in found]
 
 
-def _as_arrow(filesystem: Any) -> FileSystem:
+def _as_arrow(filesystem: FileSystem) -> FileSystem:
     """Return one of `pyarrow.fs` as it is, one of fsspec behind the same methods."""
     return filesystem if isinstance(filesystem, FileSystem) else PyFileSystem(FSSpecHandler(filesystem))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from loaders.petastorm.errors import PetastormMetadataError, PetastormMetadataGenerationError
 from loaders.petastorm.etl._materialize import ROW_GROUPS_PER_FILE_KEY, UNISCHEMA_KEY, materialize_dataset
 from loaders.petastorm.etl.legacy import read_unischema
+from loaders.petastorm.kinds import FileSystem, Settings
 from loaders.petastorm.rowgroups.folder import ParquetFolder, Piece
 from loaders.petastorm.unischema import Unischema
 
@@ -46,8 +46,8 @@ def get_schema(dataset: ParquetFolder) -> Unischema:
 def get_schema_from_dataset_url(
     dataset_url_or_urls: str | Path | Sequence[str],
     hdfs_driver: str = "libhdfs3",
-    storage_options: Mapping[str, Any] | None = None,
-    filesystem: Any = None,
+    storage_options: Settings | None = None,
+    filesystem: FileSystem = None,
 ) -> Unischema:
     """Return the schema that is stored with the dataset at a URL; raises as `get_schema`.
 

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from loaders.axes import DType
 from loaders.errors import FormatError
 from loaders.petastorm import codecs
-from loaders.petastorm.etl.pickles import DICT, SET, Limits, Name, Record, Symbol, read_pickle, shown
+from loaders.petastorm.etl.pickles import DICT, SET, Data, Limits, Name, Record, Symbol, read_pickle, shown
 from loaders.petastorm.spark_types import TYPE_NAMES, SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
 
@@ -104,7 +105,7 @@ def read_unischema(raw: bytes) -> Unischema:
     return Unischema(name, fields)
 
 
-def _field(value: Any) -> UnischemaField:
+def _field(value: Data) -> UnischemaField:
     if isinstance(value, Record) and value.symbol.key == _RESTORE:
         values = _restored(value)
     elif isinstance(value, Record) and value.symbol.key in _RECONSTRUCTOR:
@@ -140,14 +141,14 @@ def _restored(value: Record) -> tuple[Any, ...]:
     return tuple(found[name] for name in wanted)
 
 
-def _shape(value: Any, name: str) -> tuple[int | None, ...]:
+def _shape(value: Data, name: str) -> tuple[int | None, ...]:
     is_shape = isinstance(value, tuple) and len(value) <= 32
     if not is_shape or any(not (axis is None or (type(axis) is int and 0 <= axis < 1 << 31)) for axis in value):
         raise _wrong(value, f"the shape of field {name!r}")
     return value  # type: ignore[no-any-return]
 
 
-def _codec(value: Any, name: str) -> Any:
+def _codec(value: Data, name: str) -> Any:
     if value is None:
         return None
     record = _instance(value, _CODEC, f"the codec of field {name!r}")
@@ -165,7 +166,7 @@ def _codec(value: Any, name: str) -> Any:
     return codecs.CompressedImageCodec(image[1:], quality)
 
 
-def _spark_type(value: Any, name: str) -> SparkType:
+def _spark_type(value: Data, name: str) -> SparkType:
     record = _instance(value, _SPARK, f"the Spark type of field {name!r}")
     kind = _class_of(record).name
     if kind != "DecimalType":
@@ -228,7 +229,7 @@ def read_indexes(raw: bytes) -> dict[str, StoredIndex]:
     return indexes
 
 
-def _by_value(data: Any) -> dict[Value, set[int]]:
+def _by_value(data: Data) -> dict[Value, set[int]]:
     if isinstance(data, Record) and data.symbol.key == _DEFAULT_DICT:
         made_of = [arg.key if isinstance(arg, Symbol) else None for arg in data.args]
         if len(made_of) > 1 or not _SET.issuperset(made_of):
@@ -249,7 +250,7 @@ def _by_value(data: Any) -> dict[Value, set[int]]:
     return found
 
 
-def _ordinals(value: Any) -> set[int]:
+def _ordinals(value: Data) -> set[int]:
     if not isinstance(value, Record) or value.symbol.key not in {SET, *_SET} or value.state is not None:
         raise _wrong(value, "a set of row groups")
     if len(value.args) > 1 or (value.args and not isinstance(value.args[0], list | tuple)):
@@ -260,7 +261,7 @@ def _ordinals(value: Any) -> set[int]:
     return set(items)  # type: ignore[arg-type]
 
 
-def _value(value: Any) -> Value:
+def _value(value: Data) -> Value:
     """Return a value of a column: Python's, or numpy's unpacked by hand."""
     if type(value) in (int, float, str, bytes, bool):
         return value  # type: ignore[no-any-return]
@@ -274,7 +275,7 @@ def _value(value: Any) -> Value:
     return np.frombuffer(raw, dtype=dtype)[0].item()  # type: ignore[no-any-return]
 
 
-def _dtype(value: Any) -> np.dtype[Any]:
+def _dtype(value: Data) -> DType:
     """Return the type of a numpy scalar: `dtype(name, align, copy)` with the state (version, byte order, ...)."""
     if not isinstance(value, Record) or value.symbol.key != _DTYPE or not value.args:
         raise _wrong(value, "a numpy dtype")
@@ -286,14 +287,14 @@ def _dtype(value: Any) -> np.dtype[Any]:
         dtype = np.dtype(name)
     except TypeError as error:
         raise _wrong(name, "the dtype of a value of a column") from error
-    ordered: np.dtype[Any] = dtype.newbyteorder(state[1]) if state else dtype
+    ordered: DType = dtype.newbyteorder(state[1]) if state else dtype
     return ordered
 
 
 _ORDERS = ("<", ">", "|", "=")
 
 
-def _bytes(value: Any) -> bytes:
+def _bytes(value: Data) -> bytes:
     """Return bytes: as they are, as Python 2's text, or as Python 3 wrote them in old protocols."""
     if isinstance(value, Record) and value.symbol.key == _ENCODE and value.args[1:] in (("latin1",), ("latin-1",)):
         value = value.args[0]
@@ -310,7 +311,7 @@ def _bytes(value: Any) -> bytes:
 # ------------------------------------------------------------------------------------------------- records
 
 
-def _instance(value: Any, classes: Mapping[Name, Any] | frozenset[Name], what: str) -> Record:
+def _instance(value: Data, classes: Mapping[Name, Any] | frozenset[Name], what: str) -> Record:
     """Check that a record stands for an instance, made without arguments, of one of these classes."""
     if isinstance(value, Record) and value.symbol.key in classes and value.args == ():
         return value
@@ -343,7 +344,7 @@ def _state(record: Record) -> dict[str, Any]:
     return {_text(key, "an attribute"): value for key, value in _mapping(record.state, "attributes", (DICT,))}
 
 
-def _mapping(value: Any, what: str, kinds: Sequence[Name]) -> list[tuple[Any, Any]]:
+def _mapping(value: Data, what: str, kinds: Sequence[Name]) -> list[tuple[Any, Any]]:
     """Return the pairs of a mapping, be they put in one by one or given as a list of pairs."""
     if not isinstance(value, Record) or value.symbol.key not in kinds or value.state is not None:
         raise _wrong(value, what)
@@ -355,17 +356,17 @@ def _mapping(value: Any, what: str, kinds: Sequence[Name]) -> list[tuple[Any, An
     return [*((pair[0], pair[1]) for pair in given), *value.pairs]
 
 
-def _text(value: Any, what: str) -> str:
+def _text(value: Data, what: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= 1000:
         raise _wrong(value, what)
     return value
 
 
-def _wrong(found: Any, wanted: str) -> FormatError:
+def _wrong(found: Data, wanted: str) -> FormatError:
     return FormatError(f"a stored schema or index is refused: expected {wanted}, found {_show(found)}")
 
 
-def _show(value: Any) -> str:
+def _show(value: Data) -> str:
     if isinstance(value, Record):
         inner = value.args[0] if value.symbol.key in _RECONSTRUCTOR and value.args else None
         return f"{value.symbol} of {inner}" if isinstance(inner, Symbol) else str(value.symbol)

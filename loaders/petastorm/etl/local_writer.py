@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +26,7 @@ from loaders.petastorm.codecs import CompressedImageCodec, CompressedNdarrayCode
 from loaders.petastorm.etl._materialize import write_metadata
 from loaders.petastorm.etl._storing import Place
 from loaders.petastorm.etl.stored_schema import unischema_bytes
+from loaders.petastorm.kinds import Value
 from loaders.petastorm.unischema import Unischema, UnischemaField, encode_row
 from loaders.stores.files import TEMPORARY_PREFIX, rename_folder_no_replace
 
@@ -47,7 +47,7 @@ _ESCAPED = re.compile(r"""[\x00-\x1f\x7f"#%'*/:=?\\{\[\]^]""")
 def write_rows(
     dataset_url: str,
     schema: Unischema,
-    rows: Iterable[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Value]],
     row_group_size_mb: float | None = None,
     *,
     rows_per_row_group: int | None = None,
@@ -141,7 +141,7 @@ class _Writer:
         self._open: OrderedDict[str, tuple[pq.ParquetWriter, pa.NativeFile]] = OrderedDict()
         self._files: Counter[str] = Counter()
 
-    def add(self, folder: str, row: Mapping[str, Any]) -> None:
+    def add(self, folder: str, row: Mapping[str, Value]) -> None:
         """Take one encoded row of a folder, "" for the dataset's own."""
         gathered = self._gathered.setdefault(folder, _Gathered())
         gathered.rows.append(row)
@@ -208,12 +208,12 @@ class _Writer:
 class _Gathered:
     """Encoded rows that are not written yet."""
 
-    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    rows: list[Mapping[str, Value]] = field(default_factory=list)
     bytes: int = 0
 
 
 def _write(
-    writer: _Writer, schema: Unischema, rows: Iterable[Mapping[str, Any]], partition_by: Sequence[str]
+    writer: _Writer, schema: Unischema, rows: Iterable[Mapping[str, Value]], partition_by: Sequence[str]
 ) -> None:
     is_empty = True
     for row in rows:
@@ -226,7 +226,7 @@ def _write(
     writer.finish()
 
 
-def _partition(name: str, value: Any) -> str:
+def _partition(name: str, value: Value) -> str:
     """Return the folder's name for a value, with the characters escaped that Hive and Spark escape, and no others."""
     if value is None:
         return f"{name}={_NULL_PARTITION}"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
+from loaders.petastorm.etl import RowGroupIndexerBase
 from loaders.petastorm.etl.dataset_metadata import get_schema
 from loaders.petastorm.etl.rowgroup_indexing import get_row_group_indexes
 from loaders.petastorm.rowgroups.folder import ParquetFolder, open_folder
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _index_lines(folder: ParquetFolder, *, skipped: Sequence[str], with_groups: bool) -> Iterator[str]:
     try:
-        indexes: dict[str, Any] = get_row_group_indexes(folder)
+        indexes: Mapping[str, RowGroupIndexerBase] = get_row_group_indexes(folder)
     except ValueError as error:
         yield f"{error}\n"
         return

@@ -11,12 +11,15 @@ import codecs
 import pickletools
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from loaders.errors import FormatError
 
 Name = tuple[str, str]
 """Module and name."""
+
+Data: TypeAlias = Any
+"""What a pickle says: None, numbers, text, bytes, lists, tuples of Python's, and each object as a `Record`."""
 
 codecs.lookup("raw-unicode-escape")  # what UNICODE needs, looked up (a module of Python's is imported) before any data
 
@@ -82,13 +85,13 @@ class Record:
     """
 
     symbol: Symbol
-    args: tuple[Any, ...] = ()
-    state: Any = None
-    pairs: list[tuple[Any, Any]] = field(default_factory=list, repr=False)
-    items: list[Any] = field(default_factory=list, repr=False)
+    args: tuple[Data, ...] = ()
+    state: Data = None
+    pairs: list[tuple[Data, Data]] = field(default_factory=list, repr=False)
+    items: list[Data] = field(default_factory=list, repr=False)
 
 
-def read_pickle(raw: bytes, *, names: Collection[Name], makers: Collection[Name], limits: Limits | None = None) -> Any:
+def read_pickle(raw: bytes, *, names: Collection[Name], makers: Collection[Name], limits: Limits | None = None) -> Data:
     """Return what a pickle describes: None, booleans, numbers, text, bytes, lists and tuples, Symbols and Records.
 
     Nothing is hashed, compared or copied that the pickle determines, so its size bounds time and memory.
@@ -113,11 +116,11 @@ def shown(text: str) -> str:
 class _Machine:
     def __init__(self, names: Collection[Name], makers: Collection[Name], limits: Limits) -> None:
         self._names, self._makers, self._limits = names, makers, limits
-        self._stack: list[Any] = []
-        self._marks: list[list[Any]] = []
-        self._memo: dict[int, Any] = {}
+        self._stack: list[Data] = []
+        self._marks: list[list[Data]] = []
+        self._memo: dict[int, Data] = {}
 
-    def run(self, raw: bytes) -> Any:
+    def run(self, raw: bytes) -> Data:
         if len(raw) > self._limits.bytes:
             raise _refused(f"{len(raw):,} bytes; at most {self._limits.bytes:,} are read", "its size")
         end = 0
@@ -137,7 +140,7 @@ class _Machine:
         _check_depth(self._stack[0], self._limits.depth)
         return self._stack[0]
 
-    def _step(self, name: str, argument: Any) -> None:
+    def _step(self, name: str, argument: Data) -> None:
         if name in _LITERALS:
             self._stack.append(argument)
             return
@@ -149,65 +152,65 @@ class _Machine:
         except IndexError as error:
             raise _refused(f"damaged: {name} finds nothing on the stack", name) from error
 
-    def _pop(self, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
+    def _pop(self, name: str, kind: type | tuple[type, ...]) -> Data:
         value = self._stack.pop()
         self._must_be(name, value, kind)
         return value
 
-    def _must_be(self, name: str, value: Any, kind: type[Any] | tuple[type[Any], ...]) -> None:
+    def _must_be(self, name: str, value: Data, kind: type | tuple[type, ...]) -> None:
         if not isinstance(value, kind):
             what = str(value) if isinstance(value, Symbol) else type(value).__name__
             raise _refused(f"{name} of {what}", what if isinstance(value, Symbol) else name)
 
-    def _since_mark(self) -> list[Any]:
+    def _since_mark(self) -> list[Data]:
         items, self._stack = self._stack, self._marks.pop()
         return items
 
-    def _nothing(self, name: str, argument: Any) -> None:
+    def _nothing(self, name: str, argument: Data) -> None:
         """Pass over what says nothing about values."""
 
     def _protocol(self, name: str, argument: int) -> None:
         if argument > 5:
             raise _refused(f"protocol {argument}; 0 to 5 are read", name)
 
-    def _constant(self, name: str, argument: Any) -> None:
+    def _constant(self, name: str, argument: Data) -> None:
         self._stack.append(_CONSTANTS[name])
 
-    def _empty(self, name: str, argument: Any) -> None:
+    def _empty(self, name: str, argument: Data) -> None:
         self._stack.append(_EMPTY[name]())
 
-    def _mark(self, name: str, argument: Any) -> None:
+    def _mark(self, name: str, argument: Data) -> None:
         self._marks.append(self._stack)
         self._stack = []
 
-    def _list(self, name: str, argument: Any) -> None:
+    def _list(self, name: str, argument: Data) -> None:
         items = self._since_mark()
         self._stack.append(items)
 
-    def _tuple(self, name: str, argument: Any) -> None:
+    def _tuple(self, name: str, argument: Data) -> None:
         items = tuple(self._since_mark())
         self._stack.append(items)
 
-    def _short_tuple(self, name: str, argument: Any) -> None:
+    def _short_tuple(self, name: str, argument: Data) -> None:
         size = int(name[-1])
         if len(self._stack) < size:
             raise IndexError
         self._stack[-size:] = [tuple(self._stack[-size:])]
 
-    def _dict(self, name: str, argument: Any) -> None:
+    def _dict(self, name: str, argument: Data) -> None:
         pairs = self._pairs(name, self._since_mark())
         self._stack.append(_dict(pairs))
 
-    def _append(self, name: str, argument: Any) -> None:
+    def _append(self, name: str, argument: Data) -> None:
         items = [self._stack.pop()] if name == "APPEND" else self._since_mark()
         self._must_be(name, self._stack[-1], list)
         self._stack[-1].extend(items)
 
-    def _set_items(self, name: str, argument: Any) -> None:
+    def _set_items(self, name: str, argument: Data) -> None:
         items = [self._stack.pop(-2), self._stack.pop()] if name == "SETITEM" else self._since_mark()
         self._target(name, _MAPPINGS).pairs.extend(self._pairs(name, items))
 
-    def _add_items(self, name: str, argument: Any) -> None:
+    def _add_items(self, name: str, argument: Data) -> None:
         items = self._since_mark()
         self._target(name, _SETS).items.extend(items)
 
@@ -218,12 +221,12 @@ class _Machine:
             raise _refused(f"{name} into {record.symbol}", str(record.symbol))
         return record  # type: ignore[no-any-return]
 
-    def _pairs(self, name: str, items: list[Any]) -> list[tuple[Any, Any]]:
+    def _pairs(self, name: str, items: list[Data]) -> list[tuple[Data, Data]]:
         if len(items) % 2:
             raise _refused(f"damaged: {name} of a key without a value", name)
         return list(zip(items[::2], items[1::2], strict=True))
 
-    def _global(self, name: str, argument: Any) -> None:
+    def _global(self, name: str, argument: Data) -> None:
         if name == "GLOBAL":
             module, _, attribute = argument.partition(" ")
         else:
@@ -233,14 +236,14 @@ class _Machine:
             raise _refused(f"the name {offender}, which is not among those that are read", offender)
         self._stack.append(Symbol(module, attribute))
 
-    def _call(self, name: str, argument: Any) -> None:
+    def _call(self, name: str, argument: Data) -> None:
         args = self._pop(name, tuple)
         symbol = self._pop(name, Symbol)
         if symbol.key not in self._makers:
             raise _refused(f"a call ({name}) of {symbol}, which is not called in what is read", str(symbol))
         self._stack.append(Record(symbol, args))
 
-    def _build(self, name: str, argument: Any) -> None:
+    def _build(self, name: str, argument: Data) -> None:
         state = self._stack.pop()
         record = self._stack[-1]
         self._must_be(name, record, Record)
@@ -257,7 +260,7 @@ class _Machine:
         self._stack.append(self._memo[argument])
 
 
-_Handler = Callable[[_Machine, str, Any], None]
+_Handler = Callable[[_Machine, str, Data], None]
 _LITERALS = frozenset((
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
     "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
@@ -286,7 +289,7 @@ _HANDLERS: dict[str, _Handler] = {
 }
 
 
-def _opcodes(raw: bytes) -> Iterator[tuple[str, Any, int]]:
+def _opcodes(raw: bytes) -> Iterator[tuple[str, Data, int]]:
     """Give name, argument and position of each opcode."""
     steps = pickletools.genops(raw)
     while True:
@@ -299,7 +302,7 @@ def _opcodes(raw: bytes) -> Iterator[tuple[str, Any, int]]:
         yield opcode.name, argument, position or 0
 
 
-def _dict(pairs: list[tuple[Any, Any]] | None = None) -> Record:
+def _dict(pairs: list[tuple[Data, Data]] | None = None) -> Record:
     return Record(Symbol(*DICT), pairs=pairs or [])
 
 
@@ -307,15 +310,15 @@ def _set() -> Record:
     return Record(Symbol(*SET))
 
 
-_EMPTY: dict[str, Callable[[], Any]] = {
+_EMPTY: dict[str, Callable[[], Data]] = {
     "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": _dict, "EMPTY_SET": _set
 }  # fmt: skip
 
 
-def _check_depth(value: Any, limit: int) -> None:
+def _check_depth(value: Data, limit: int) -> None:
     """Refuse what is nested deeper than `limit`, or in itself. A value that is shared is looked at once."""
     heights: dict[int, int | None] = {id(value): None}  # of values that were left; None: we are within it
-    path: list[tuple[Any, Iterator[Any]]] = [(value, _parts(value))]
+    path: list[tuple[Data, Iterator[Data]]] = [(value, _parts(value))]
     tops = [0]
     while path:
         inner = next(path[-1][1], None)
@@ -335,10 +338,10 @@ def _check_depth(value: Any, limit: int) -> None:
             tops.append(0)
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(value: Data) -> Iterator[Data]:
     """Give what a value holds, if it may hold something in turn."""
     if isinstance(value, list | tuple):
-        held: list[Any] = list(value)
+        held: list[Data] = list(value)
     elif isinstance(value, Record):
         held = [value.args, value.state, *value.pairs, *value.items]
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from loaders.petastorm.etl import RowGroupIndexerBase
+from loaders.petastorm.kinds import Value
 
 __all__ = ["FieldNotNullIndexer", "SingleFieldIndexer"]
 
@@ -36,10 +36,10 @@ class SingleFieldIndexer(_FieldIndexer):
 
     def __init__(self, index_name: str, index_field: str) -> None:
         super().__init__(index_name, index_field)
-        self._index_data: dict[Any, set[int]] = {}
+        self._index_data: dict[Value, set[int]] = {}
 
     @classmethod
-    def restored(cls, index_name: str, index_field: str, data: Mapping[Any, Iterable[int]]) -> SingleFieldIndexer:
+    def restored(cls, index_name: str, index_field: str, data: Mapping[Value, Iterable[int]]) -> SingleFieldIndexer:
         """Return an indexer that has collected {value: ordinals of row groups}."""
         indexer = cls(index_name, index_field)
         indexer._index_data = {value: set(ordinals) for value, ordinals in data.items()}
@@ -55,13 +55,13 @@ class SingleFieldIndexer(_FieldIndexer):
         return self
 
     @property
-    def indexed_values(self) -> list[Any]:
+    def indexed_values(self) -> list[Value]:
         return list(self._index_data)
 
-    def get_row_group_indexes(self, value_key: Any) -> set[int]:
+    def get_row_group_indexes(self, value_key: Value) -> set[int]:
         return set(self._index_data.get(value_key, ()))
 
-    def build_index(self, decoded_rows: Sequence[Mapping[str, Any]], piece_index: int) -> dict[Any, set[int]]:
+    def build_index(self, decoded_rows: Sequence[Mapping[str, Value]], piece_index: int) -> dict[Value, set[int]]:
         """Collect the values of a row group; nulls are left out.
 
         Raises:
@@ -108,18 +108,18 @@ class FieldNotNullIndexer(_FieldIndexer):
     def indexed_values(self) -> list[str]:
         return ["Field is Not Null"]
 
-    def get_row_group_indexes(self, value_key: Any = None) -> set[int]:
+    def get_row_group_indexes(self, value_key: Value = None) -> set[int]:
         """Return the row groups with a value, whatever `value_key` is."""
         return set(self._index_data)
 
-    def build_index(self, decoded_rows: Sequence[Mapping[str, Any]], piece_index: int) -> set[int]:
+    def build_index(self, decoded_rows: Sequence[Mapping[str, Value]], piece_index: int) -> set[int]:
         """Note whether a row group has a value; raises ValueError if there is no row."""
         if _values(decoded_rows, self._column_name):
             self._index_data.add(piece_index)
         return self._index_data
 
 
-def _values(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+def _values(rows: Sequence[Mapping[str, Value]], name: str) -> list[Value]:
     if not rows:
         raise ValueError(f"Cannot build index for empty rows, column '{name}'")
     return [row[name] for row in rows if row[name] is not None]

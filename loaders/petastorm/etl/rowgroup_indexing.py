@@ -10,7 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from loaders.options import usable_cores
 from loaders.petastorm.columns import decode_column, rows_of
@@ -25,6 +27,9 @@ from loaders.petastorm.rowgroups.folder import ParquetFolder, reopen
 from loaders.petastorm.unischema import UnischemaField
 from loaders.petastorm.utils import put_metadata
 
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
 __all__ = ["ROWGROUPS_INDEX_KEY", "build_rowgroup_index", "get_row_group_indexes"]
 
 logger = logging.getLogger(__name__)
@@ -37,7 +42,10 @@ _TASKS_PER_CORE = 4
 
 
 def build_rowgroup_index(
-    dataset_url: str, spark_context: Any, indexers: Sequence[RowGroupIndexerBase], hdfs_driver: str = "libhdfs3"
+    dataset_url: str,
+    spark_context: SparkContext | None,
+    indexers: Sequence[RowGroupIndexerBase],
+    hdfs_driver: str = "libhdfs3",
 ) -> None:
     """Index the row groups of a dataset, and store the indexes in its `_common_metadata` for `rowgroup_selector`.
 
@@ -127,7 +135,7 @@ def _in_threads(task: _Indexing, folder: ParquetFolder) -> Indexers:
         return functools.reduce(_combined, pool.map(functools.partial(task.index, folder), shares))
 
 
-def _in_spark(task: _Indexing, folder: ParquetFolder, spark_context: Any) -> Indexers:
+def _in_spark(task: _Indexing, folder: ParquetFolder, spark_context: SparkContext) -> Indexers:
     ordinals = range(len(folder.pieces))
     slices = max(1, min(len(ordinals), _TASKS_PER_CORE * spark_context.defaultParallelism))
     found: Indexers = spark_context.parallelize(list(ordinals), slices).mapPartitions(task).reduce(_combined)
@@ -167,5 +175,5 @@ def _restored(index: StoredIndex) -> RowGroupIndexerBase:
     return SingleFieldIndexer.restored(index.index_name, index.column_name, index.values)
 
 
-def _array(column: Any) -> Any:
+def _array(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

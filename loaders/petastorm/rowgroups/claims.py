@@ -7,11 +7,12 @@ those. Words of a dictionary that are used again and again stay a dictionary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from loaders.axes import Octets
 from loaders.reading.pages import Head, PageError, heads
 
 EXPANSION = 1000
@@ -94,7 +95,9 @@ def _room(kind: pa.DataType, entries: int, values: int) -> int:
     return entries * (kind.byte_width if pa.types.is_fixed_size_binary(kind) else 8)
 
 
-def claim_of(chunk: Any, raw: memoryview, leaf: Any, *, rows: int, limit: int, is_text: bool) -> Claim:
+def claim_of(
+    chunk: pq.ColumnChunkMetaData, raw: memoryview, leaf: pq.ColumnSchema, *, rows: int, limit: int, is_text: bool
+) -> Claim:
     """Look at the pages of a chunk.
 
     Args:
@@ -156,7 +159,7 @@ def settle(claims: list[Claim], limit: int) -> list[Claim]:
     return settled
 
 
-def _checked(chunk: Any, raw: memoryview, *, rows: int, limit: int, is_flat: bool) -> list[Head]:
+def _checked(chunk: pq.ColumnChunkMetaData, raw: memoryview, *, rows: int, limit: int, is_flat: bool) -> list[Head]:
     pages: list[Head] = []
     unpacked = values = 0
     for page in heads(raw):
@@ -170,11 +173,11 @@ def _checked(chunk: Any, raw: memoryview, *, rows: int, limit: int, is_flat: boo
     return pages
 
 
-def _longest_word(words: Head, raw: memoryview, chunk: Any) -> int:
+def _longest_word(words: Head, raw: memoryview, chunk: pq.ColumnChunkMetaData) -> int:
     """Return the bytes of the longest word of a dictionary, or more."""
     if words.values > words.unpacked // 4:
         raise PageError(f"a dictionary of {words.values:,} words in {words.unpacked:,} bytes")
-    plain: Any = raw[words.start : words.start + words.bytes]
+    plain: memoryview | pa.Buffer = raw[words.start : words.start + words.bytes]
     if chunk.compression != "UNCOMPRESSED":
         try:
             plain = pa.Codec(_CODECS.get(chunk.compression, chunk.compression.lower())).decompress(
@@ -186,7 +189,7 @@ def _longest_word(words: Head, raw: memoryview, chunk: Any) -> int:
     return _longest_short_word(plain, words.values) or _longest_of(bytes(plain), words.values)
 
 
-def _longest_short_word(plain: Any, count: int) -> int | None:
+def _longest_short_word(plain: Octets, count: int) -> int | None:
     """Return the length of the longest of words shorter than 256 bytes without zeros, None for others.
 
     The length before each is then the only place of three zeros, so that all are found at once.

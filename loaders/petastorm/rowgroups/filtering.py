@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from loaders.ordering.bounds import Bounds, bounds_of
 from loaders.ordering.filters import Column, Filter, parse_filter
@@ -48,7 +48,7 @@ def partition_bounds(values: Mapping[str, Value], column: Column) -> Bounds:
     return Bounds(1, 1) if value is None else Bounds(1, 0, value, value)
 
 
-def stored_bounds(chunk: Any, stored: pa.DataType, column: Column, rows: int) -> Bounds:
+def stored_bounds(chunk: pq.ColumnChunkMetaData, stored: pa.DataType, column: Column, rows: int) -> Bounds:
     """Return what a footer says of a column.
 
     Args:
@@ -89,13 +89,13 @@ def _kind(kind: pa.DataType) -> str | None:
     return "binary" if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else None
 
 
-def _unit(logical_type: Any) -> str | None:
+def _unit(logical_type: pq.ParquetLogicalType) -> str | None:
     """Return the unit in which a timestamp lies in its file."""
     told = json.loads(logical_type.to_json())
     return _UNITS.get(told.get("timeUnit", ""))
 
 
-def _with_integers(value: Any, integers: set[str]) -> Any:
+def _with_integers(value: object, integers: set[str]) -> object:
     """Return conditions with numbers for text, where the column holds integers."""
     if not isinstance(value, list | tuple):
         return value

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from loaders.decoding.arrow import one_chunk
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
@@ -135,7 +135,7 @@ class ParquetFolder:
         """Return a text that differs for another content of a file, as far as the storage tells."""
         return self._entries[name].version
 
-    def footer(self, name: str) -> Any:
+    def footer(self, name: str) -> pq.FileMetaData:
         """Return the footer of a file, `pyarrow.parquet.FileMetaData`; it is read once."""
         return self._footers.get(name).raw
 
@@ -300,16 +300,16 @@ class ParquetFolder:
     def _decoded(
         self,
         piece: Piece,
-        footer: Any,
+        footer: pq.FileMetaData,
         ranges: Ranges,
         names: Sequence[str],
         words: Sequence[str],
         steps: Mapping[str, int],
         limit: int,
-    ) -> dict[str, Any]:
+    ) -> dict[str, pa.Array]:
         rows, at = footer.row_group(piece.row_group).num_rows, piece.row_group
         whole = [name for name in names if name not in steps]
-        made: dict[str, Any] = {}
+        made: dict[str, pa.Array] = {}
         if whole:
             data = decode(ranges, footer, at, whole, dictionaries=words)
             made = {name: data.column(name) for name in whole}
@@ -326,7 +326,7 @@ class ParquetFolder:
             raise self._corrupt(piece, f"{len(made[short])} rows, the footer says {rows}", short)
         return {name: one_chunk(made[name]) for name in names}
 
-    def _fitted(self, name: str, column: Any) -> Any:
+    def _fitted(self, name: str, column: pa.Array) -> pa.Array:
         """Bring a column to the type that it has in the folder."""
         wanted = self._type(name)
         if column.type == wanted:
@@ -360,7 +360,7 @@ class ParquetFolder:
             raise FormatError(f"{self.root} has no column {name!r}; it has {self.schema.names}")
         return self.schema.field(at).type
 
-    def _group(self, piece: Piece) -> Any:
+    def _group(self, piece: Piece) -> pq.RowGroupMetaData:
         footer, counted = self.footer(piece.file), self._known.counts[piece.file]
         if footer.num_row_groups != counted:
             raise FormatError(
@@ -398,7 +398,7 @@ class ParquetFolder:
         )
 
 
-def _constant(value: Value, kind: pa.DataType, rows: int) -> Any:
+def _constant(value: Value, kind: pa.DataType, rows: int) -> pa.Array:
     if value is None:
         return pa.nulls(rows, kind)
     if pa.types.is_string(kind):

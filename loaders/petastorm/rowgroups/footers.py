@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -39,7 +38,7 @@ class Footer:
         checked: Row groups and columns whose descriptions were found whole.
     """
 
-    raw: Any
+    raw: pq.FileMetaData
     schema: pa.Schema
     leaves: Mapping[str, range]
     checked: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
@@ -130,7 +129,7 @@ def read_footer(files: Files, entry: Entry) -> Footer:
     return Footer(raw, schema, _leaves_of(raw, schema, path))
 
 
-def _leaves_of(raw: Any, schema: pa.Schema, path: str) -> dict[str, range]:
+def _leaves_of(raw: pq.FileMetaData, schema: pa.Schema, path: str) -> dict[str, range]:
     leaves, at = {}, 0
     for each in schema:
         leaves[each.name] = range(at, at := at + _count(each.type))

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
 from loaders.errors import FormatError, StorageError
+from loaders.petastorm.kinds import FileSystem
 from loaders.stores.local import local_folder
 from loaders.stores.storage import StorageOptions
 
@@ -97,7 +97,7 @@ def list_files(url_or_urls: str | Path | Sequence[str | Path], options: StorageO
 
 def local_path(url: str | Path, options: StorageOptions) -> str | None:
     """Return the absolute path that a path or URL names, None for one of another storage."""
-    made: Any = options.filesystem
+    made: FileSystem = options.filesystem
     if made is not None:  # one of this machine needs no detour
         protocol = getattr(made, "protocol", getattr(made, "type_name", ""))
         if protocol != "local" and "local" not in protocol:

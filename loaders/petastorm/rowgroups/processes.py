@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError, Future
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from loaders.engine.wire import Writer, restored
+from loaders.petastorm.kinds import Value
 from loaders.petastorm.rowgroups.order import Unit
 from loaders.petastorm.rowgroups.work import Loaded, Maker, Rows, Task
+from loaders.workers.messages import Json
 from loaders.workers.pool import ProcessPool
 from loaders.workers.threads import Inline
+from loaders.workers.worker import Handle
 
 _NO_MEMORY = np.empty(0, dtype=np.uint8)
 
@@ -43,7 +46,7 @@ class Processes:
         answered = self._pool.submit(f"reading row group {unit.ordinal}", told)
         loaded: Future[Loaded] = Future()
 
-        def settle(answer: Future[Any]) -> None:
+        def settle(answer: Future[tuple[Json, bytes]]) -> None:
             if not loaded.set_running_or_notify_cancel():
                 return
             if answer.cancelled():
@@ -72,7 +75,7 @@ class Processes:
 class _Sent:
     """The rows of a unit as they came from a worker process."""
 
-    def __init__(self, told: list[Any], payload: bytes) -> None:
+    def __init__(self, told: Json, payload: bytes) -> None:
         self._told, self._payload = told, payload
 
     @property
@@ -92,11 +95,11 @@ class _Sent:
         return Rows(unpacked, count, restored(windows, _NO_MEMORY, self._payload))
 
 
-def build_maker(plan: Plan, _: tuple[Any, ...]) -> Any:
+def build_maker(plan: Plan, _: tuple[Value, ...]) -> Handle:
     """Return what a worker process does with a job; called once in each."""
     maker = plan.maker()
 
-    def handle(told: list[Any], _: bytes) -> tuple[Any, bytes]:
+    def handle(told: Json, _: bytes) -> tuple[Json, bytes]:
         epoch, place, seed, *unit = told
         loaded = maker.load(Task(epoch, place, Unit(*unit), seed))
         writer = Writer(_NO_MEMORY, 0)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from loaders.axes import Ints
+from loaders.petastorm.kinds import Column
 from loaders.petastorm.rowgroups.order import Unit
 
 
@@ -19,9 +21,9 @@ class Rows:
             row is an item.
     """
 
-    columns: dict[str, Any]
+    columns: dict[str, Column]
     count: int
-    windows: Any = None
+    windows: Ints | None = None
 
     @property
     def items(self) -> int:

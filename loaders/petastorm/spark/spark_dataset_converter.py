@@ -23,6 +23,7 @@ from urllib.parse import quote, urlsplit
 
 from loaders.petastorm import spark_types
 from loaders.petastorm.etl import _storing
+from loaders.petastorm.kinds import Item, Settings
 from loaders.petastorm.reader import make_batch_reader
 from loaders.petastorm.rowgroups.folder import open_folder
 from loaders.petastorm.spark_utils import quoted
@@ -280,7 +281,7 @@ def _delete_at_exit(url: str, process: int) -> None:
 
 
 @contextmanager
-def _open_loader(urls: list[str], arguments: Mapping[str, Any], make_loader: Callable[..., Any]) -> Iterator[Any]:
+def _open_loader(urls: list[str], arguments: Settings, make_loader: Callable[..., Any]) -> Iterator[Item]:
     _wait_for_files(urls)
     reader = make_batch_reader(urls, **arguments)
     try:
@@ -328,7 +329,7 @@ def _warn_of_endless_loader() -> None:
         logger.warning("num_epochs=None: this loader never ends; give num_epochs=1 for one pass over the rows")
 
 
-def _check_rank(arguments: Mapping[str, Any]) -> bool:
+def _check_rank(arguments: Settings) -> bool:
     """Warn where the process has a rank of Horovod or MPI and reads other rows than those of that rank."""
     rank, size = _rank_and_size()
     shard, shards = arguments.get("cur_shard"), arguments.get("shard_count")

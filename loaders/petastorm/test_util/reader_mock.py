@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
+from loaders.petastorm.kinds import Item, Row, Value
 from loaders.petastorm.unischema import Unischema, UnischemaField, scalar_type
 
 _AXIS = 10
@@ -26,7 +26,7 @@ class ReaderMock:
     """
 
     def __init__(
-        self, schema: Unischema, schema_data_generator: Callable[[Unischema], dict[str, Any]], ngram: object = None
+        self, schema: Unischema, schema_data_generator: Callable[[Unischema], Row], ngram: object = None
     ) -> None:
         if ngram is not None:
             raise ValueError("Sequence argument not supported for ReaderMock")
@@ -37,11 +37,11 @@ class ReaderMock:
         self.is_batched_reader = False
         self.last_row_consumed = False
 
-    def fetch(self) -> Any:
+    def fetch(self) -> Item:
         """Return the next row, a namedtuple."""
         return self.schema.make_namedtuple(**self.schema_data_generator(self.schema))
 
-    def next(self) -> Any:
+    def next(self) -> Item:
         """Return the next row."""
         return self.fetch()
 
@@ -57,7 +57,7 @@ class ReaderMock:
     def __iter__(self) -> ReaderMock:
         return self
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Item:
         return self.fetch()
 
     def __enter__(self) -> ReaderMock:
@@ -67,12 +67,12 @@ class ReaderMock:
         self.stop()
 
 
-def schema_data_generator_example(schema: Unischema) -> dict[str, Any]:
+def schema_data_generator_example(schema: Unischema) -> Row:
     """Return a row of zeros: arrays of the field's type and shape, 10 for an axis that is open."""
     return {name: _zeros(field) for name, field in schema.fields.items()}
 
 
-def _zeros(field: UnischemaField) -> Any:
+def _zeros(field: UnischemaField) -> Value:
     kind = scalar_type(field.numpy_dtype)
     if kind is Decimal:
         return Decimal("0.0")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 def add_configure_spark_arguments(argparser: argparse.ArgumentParser) -> None:
@@ -16,7 +19,7 @@ def add_configure_spark_arguments(argparser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def configure_spark(spark_session_builder: Any, args: argparse.Namespace) -> Any:
+def configure_spark(spark_session_builder: SparkSession.Builder, args: argparse.Namespace) -> SparkSession.Builder:
     """Return a `SparkSession.builder` with what the arguments of `add_configure_spark_arguments` say.
 
     Raises:

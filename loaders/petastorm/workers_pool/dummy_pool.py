@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,5 +14,5 @@ class DummyPool:
         workers_count: 1.
     """
 
-    workers: Any = None
+    workers: object = None
     workers_count: int = field(default=1, init=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from loaders.petastorm.workers_pool import check_workers
 
@@ -19,7 +18,7 @@ class ProcessPool:
     """
 
     workers_count: int
-    serializer: Any = None
+    serializer: object = None
     zmq_copy_buffers: bool = True
 
     def __post_init__(self) -> None:

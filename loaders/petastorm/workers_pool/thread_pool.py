@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from loaders.petastorm.workers_pool import check_workers
 
@@ -24,7 +23,7 @@ class ThreadPool:
     results_queue_size: int = 50
     profiling_enabled: bool = False
     shuffle_rows: bool = False
-    seed: Any = None
+    seed: object = None
 
     def __post_init__(self) -> None:
         check_workers(self.workers_count)
