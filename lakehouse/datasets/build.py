@@ -33,7 +33,8 @@ from lakehouse.sql.views import view_texts
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.digest import relation_digest
-from lakehouse.tables.insert import finish_row, insert, insert_rows
+from lakehouse.tables.finish import finish_batch
+from lakehouse.tables.insert import insert, insert_rows
 from lakehouse.tables.read import pin_heads
 from schemas.canonical import canonical_json, text_json
 from schemas.tables import BATCHES, BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table
@@ -246,10 +247,8 @@ def hash_batches(
     batches: Iterator[pa.RecordBatch], *, table_name: str, now: datetime
 ) -> Iterator[pa.RecordBatch]:
     """Complete rows that SQL made: clock columns and `row_hash`, which is only ever made in Python."""
-    table = BY_NAME[table_name]
     for batch in batches:
-        rows = [finish_row(row, table, now) for row in batch.to_pylist()]
-        yield pa.RecordBatch.from_pylist(rows, schema=table.arrow_schema)
+        yield finish_batch(batch, BY_NAME[table_name], now)
 
 
 def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:

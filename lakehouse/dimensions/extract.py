@@ -18,7 +18,7 @@ from lakehouse.media.limits import ImageLimits
 from lakehouse.objects import read_bytes
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
-from lakehouse.tables.insert import finish_row
+from lakehouse.tables.finish import finish_row
 from schemas.model import Table
 from schemas.silver import DIMENSIONS, REJECTED
 

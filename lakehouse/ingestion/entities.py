@@ -21,7 +21,7 @@ from lakehouse.steps.outputs import insert_outputs, union_batch, union_schema
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.rejects import rejected_row
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.insert import finish_row
+from lakehouse.tables.finish import finish_row
 from lakehouse.tables.read import head
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 

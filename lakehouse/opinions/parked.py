@@ -21,7 +21,8 @@ from lakehouse.query import fetch, query
 from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.insert import finish_row, insert
+from lakehouse.tables.finish import finish_row
+from lakehouse.tables.insert import insert
 from lakehouse.tables.read import head
 from schemas.tables import ENTITY_SOURCES, OPINIONS, PARKED_OPINIONS, REJECTED
 

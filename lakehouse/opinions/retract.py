@@ -20,7 +20,8 @@ from lakehouse.opinions.writing.write import batch_opinions, import_lock
 from lakehouse.query import fetch, query
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.insert import finish_row, insert, insert_rows
+from lakehouse.tables.finish import finish_row
+from lakehouse.tables.insert import insert, insert_rows
 from schemas.canonical import canonical_json, content_id
 from schemas.tables import BATCHES, OPINIONS, PARKED_OPINIONS
 

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -17,6 +16,7 @@ from lakehouse.engines import Commit, Relation
 from lakehouse.errors import ConcurrentWriteError, TableError, one_line
 from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
+from lakehouse.tables.finish import finish_row
 from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.locks import writer_lock
 from lakehouse.tables.read import check_columns, digest_at, head, whole
@@ -25,7 +25,6 @@ from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import note_checkpoint, note_commit
-from schemas.canonical import row_hash
 from schemas.digest import Digest
 from schemas.model import Table
 
@@ -106,19 +105,6 @@ def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], 
     complete = [finish_row(row, table, now) for row in rows]
     data = pa.Table.from_pylist(complete, schema=table.arrow_schema)
     return insert(lake, table, lake.engine.from_arrow(data), step=step)
-
-
-def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[str, object]:
-    """Return the row with every column, timestamp clock columns and `row_hash` filled in."""
-    complete = {name: row.get(name) for name in table.column_names}
-    for column in table.columns:
-        if column.clock and complete[column.name] is None and pa.types.is_timestamp(column.type):
-            complete[column.name] = now
-        if column.commit:
-            complete[column.name] = 0  # `insert` knows it, under the table's lock.
-    if table.has_row_hash:
-        complete["row_hash"] = row_hash(complete, table)
-    return complete
 
 
 def _checkpoint(place: Place, version: int) -> None:

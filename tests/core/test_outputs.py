@@ -7,7 +7,7 @@ import pytest
 
 from lakehouse.query import fetch
 from lakehouse.steps.outputs import TARGET, insert_outputs, union_batch, union_schema
-from lakehouse.tables.insert import finish_row
+from lakehouse.tables.finish import finish_row
 from schemas.model import Column, Table
 from schemas.tables import ACTORS, REJECTED
 from tests.making import START

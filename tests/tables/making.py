@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.tables.insert import finish_row
+from lakehouse.tables.finish import finish_row
 from schemas.model import Column, Table
 from schemas.tables import BATCHES, BY_NAME, ENTITIES, LANDED_FILES, OPINIONS, TABLES
 

@@ -16,7 +16,8 @@ from lakehouse.engines import spark as spark_engine
 from lakehouse.errors import ConcurrentWriteError, TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
 from lakehouse.query import count_rows, fetch, query
-from lakehouse.tables.insert import finish_row, insert, insert_rows
+from lakehouse.tables.finish import finish_row
+from lakehouse.tables.insert import insert, insert_rows
 from lakehouse.tables.read import digest_at, head, open_table, table_path
 from lakehouse.verification.places import place_of
 from schemas.canonical import row_hash

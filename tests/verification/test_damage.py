@@ -24,7 +24,8 @@ from lakehouse.errors import TableError
 from lakehouse.query import fetch
 from lakehouse.sql.contained import user_query
 from lakehouse.steps.receipts import Receipt
-from lakehouse.tables.insert import finish_row, insert_rows
+from lakehouse.tables.finish import finish_row
+from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import head
 from lakehouse.verification.entries import read_entry, versions_in
 from lakehouse.verification.heads import read_head

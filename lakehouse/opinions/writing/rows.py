@@ -16,7 +16,7 @@ from lakehouse.opinions.reading.answer import Answer, Region, read_record
 from lakehouse.opinions.reading.check import stated_labels
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
-from lakehouse.tables.insert import finish_row
+from lakehouse.tables.finish import finish_row
 from schemas.canonical import canonical_json, content_id
 from schemas.opinions import VALUE_COLUMNS
 from schemas.tables import OPINIONS, PARKED_OPINIONS, REJECTED, Table
