@@ -41,14 +41,25 @@ Settings: TypeAlias = Mapping[str, Any]
 class AnyReader(Protocol):
     """What the loaders ask of a reader, ours or another's."""
 
-    batched_output: bool
-    """Whether its items are row groups."""
-    schema: Value
-    """A `Unischema`: what the items are made of."""
-    ngram: Value
-    """The `NGram` whose windows are the items, or None."""
-    last_row_consumed: bool
-    """Whether the pass is at its end."""
+    @property
+    def batched_output(self) -> bool:
+        """Whether its items are row groups."""
+
+    @property
+    def schema(self) -> Value:
+        """A `Unischema`: what the items are made of."""
+
+    @property
+    def ngram(self) -> Value:
+        """The `NGram` whose windows are the items, or None."""
+
+    @property
+    def num_epochs(self) -> Value:
+        """Epochs in one pass, None if it never ends."""
+
+    @property
+    def last_row_consumed(self) -> bool:
+        """Whether the pass is at its end."""
 
     def __len__(self) -> int: ...
 

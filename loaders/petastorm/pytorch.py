@@ -1,4 +1,4 @@
-"""Batches of tensors from a reader, with Petastorm's names. The only file of Petastorm's API that imports torch.
+"""Batches of tensors from a reader, with Petastorm's names. This file and `waiting` alone import torch.
 
     with DataLoader(make_reader(url, num_epochs=1), batch_size=64, shuffling_queue_capacity=10_000) as loader:
         for batch in loader:                                # {field: tensor (64, ...), or list of str or Decimal}
@@ -17,16 +17,14 @@ strings come as lists. Tensors are writable; the loader never writes to one that
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import default_collate
 
+from loaders.petastorm.kinds import AnyReader, Value
 from loaders.petastorm.shuffling import InOrder, Shuffled
 from loaders.petastorm.values import (
     NUMBERS,
@@ -38,19 +36,16 @@ from loaders.petastorm.values import (
     stretches,
     writable,
 )
+from loaders.petastorm.waiting import Columns, Tensors, gathered, in_numpy
 
 logger = logging.getLogger(__name__)
 
-Column: TypeAlias = "torch.Tensor | list[Any]"
-Columns: TypeAlias = "dict[Any, Column]"
-"""Some rows: {field: tensor (rows, ...), or a list of as many values where no tensor can hold them}."""
 
 _TENSOR = {torch.Tensor}
-_TILE_ROWS = 4096
 _WHOLE_ROW = "row"  # the one column of rows that go to a collate_fn as they are
 
 
-def decimal_friendly_collate(batch: Sequence[Any]) -> Any:
+def decimal_friendly_collate(batch: Sequence[Value]) -> Value:
     """Collate as torch's default_collate does, and leave decimals and strings as they are.
 
     Args:
@@ -73,7 +68,7 @@ def decimal_friendly_collate(batch: Sequence[Any]) -> Any:
 class LoaderBase:
     """What the loaders share: one pass at a time, a new pass from the start of the reader."""
 
-    reader: Any
+    reader: AnyReader
     batch_size: int
     shuffling_queue_capacity: int
     _seed: int | None
@@ -84,7 +79,7 @@ class LoaderBase:
         self._passes = 0
         self._error: str | None = None
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Value]:
         """Begin a pass; after one that was left early, too. Nothing of an earlier pass comes again.
 
         Raises:
@@ -128,25 +123,25 @@ class LoaderBase:
     def __bool__(self) -> bool:
         return True  # not a question for len()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Value:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.reader.stop()
         self.reader.join()
 
-    def _iter_impl(self) -> Iterator[Any]:
+    def _iter_impl(self) -> Iterator[Value]:
         """Give the batches of one pass."""
         raise NotImplementedError
 
     def _batches(self, whole: bool) -> InOrder | Shuffled:
         """Return what makes batches of the rows of one pass."""
         if self.shuffling_queue_capacity <= 0:
-            return InOrder(_Tensors(), self.batch_size)
+            return InOrder(Tensors(), self.batch_size)
         seed = getattr(self.reader, "seed", None) if self._seed is None else self._seed
         entropy = None if seed is None else [seed, self._passes, 0x5EED]  # a stream of its own beside the reader's
         generator = np.random.default_rng(entropy)
-        return Shuffled(_Tensors(), self.batch_size, self.shuffling_queue_capacity, whole, generator)
+        return Shuffled(Tensors(), self.batch_size, self.shuffling_queue_capacity, whole, generator)
 
     def _start_again(self) -> None:
         rewind = None if self._is_complete else getattr(self.reader, "rewind", None)
@@ -158,9 +153,9 @@ class DataLoader(LoaderBase):
 
     def __init__(
         self,
-        reader: Any,
+        reader: AnyReader,
         batch_size: int = 1,
-        collate_fn: Callable[[list[Any]], Any] = decimal_friendly_collate,
+        collate_fn: Callable[[list[Value]], Value] = decimal_friendly_collate,
         shuffling_queue_capacity: int = 0,
         *,
         seed: int | None = None,
@@ -187,7 +182,7 @@ class DataLoader(LoaderBase):
         self.shuffling_queue_capacity = shuffling_queue_capacity
         self._seed = seed
 
-    def _iter_impl(self) -> Iterator[Any]:
+    def _iter_impl(self) -> Iterator[Value]:
         whole = self.reader.batched_output
         batches = self._batches(whole)
         if self.collate_fn is decimal_friendly_collate and getattr(self.reader, "ngram", None) is None:
@@ -201,7 +196,7 @@ class DataLoader(LoaderBase):
             yield from map(self._collated, batches.add({_WHOLE_ROW: rows}, len(rows)))
         yield from map(self._collated, batches.end())
 
-    def _collated(self, batch: Columns) -> Any:
+    def _collated(self, batch: Columns) -> Value:
         return self.collate_fn([sanitised("row", row) for row in batch[_WHOLE_ROW]])
 
 
@@ -210,9 +205,9 @@ class BatchedDataLoader(LoaderBase):
 
     def __init__(
         self,
-        reader: Any,
+        reader: AnyReader,
         batch_size: int = 1,
-        transform_fn: Callable[[Any], Any] | None = None,
+        transform_fn: Callable[[Value], Value] | None = None,
         shuffling_queue_capacity: int = 0,
         *,
         seed: int | None = None,
@@ -239,7 +234,7 @@ class BatchedDataLoader(LoaderBase):
         self.shuffling_queue_capacity = shuffling_queue_capacity
         self._seed = seed
 
-    def _iter_impl(self) -> Iterator[dict[str, Any]]:
+    def _iter_impl(self) -> Iterator[dict[str, Value]]:
         whole = self.reader.batched_output
         batches = self._batches(whole)
         for tensors, count in _tensors(self.reader, self.transform_fn, self.batch_size):
@@ -252,9 +247,9 @@ class InMemBatchedDataLoader:
 
     def __init__(
         self,
-        reader: Any,
+        reader: AnyReader,
         batch_size: int = 1,
-        transform_fn: Callable[[Any], Any] | None = None,
+        transform_fn: Callable[[Value], Value] | None = None,
         num_epochs: int = 1,
         seed: int = 0,
         rows_capacity: int = 1024,
@@ -280,7 +275,7 @@ class InMemBatchedDataLoader:
         self._in_iter = False
         self._count, self._columns = _loaded(reader, transform_fn or _as_tensor, rows_capacity)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[dict[str, Value]]:
         """Give all epochs, once.
 
         Raises:
@@ -299,7 +294,7 @@ class InMemBatchedDataLoader:
                 order = torch.randperm(self._count, generator=generator).numpy()
             for start in range(0, self._count, self._batch_size):
                 chosen = order[start : start + self._batch_size]
-                yield {name: _gathered(column, chosen) for name, column in self._columns.items()}
+                yield {name: gathered(column, chosen) for name, column in self._columns.items()}
 
     def __len__(self) -> int:
         """Batches of all epochs."""
@@ -315,7 +310,9 @@ class InMemBatchedDataLoader:
         pass
 
 
-def _tensors(reader: Any, transform: Callable[[Any], Any], most: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+def _tensors(
+    reader: AnyReader, transform: Callable[[Value], Value], most: int
+) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
     """Yield (columns, rows), each column a tensor that `transform` made."""
     for columns, count in stretches(reader, most):
         tensors = {}
@@ -328,7 +325,7 @@ def _tensors(reader: Any, transform: Callable[[Any], Any], most: int) -> Iterato
         yield tensors, count
 
 
-def _loaded(reader: Any, transform: Callable[[Any], Any], capacity: int) -> tuple[int, dict[str, Any]]:
+def _loaded(reader: AnyReader, transform: Callable[[Value], Value], capacity: int) -> tuple[int, dict[str, Value]]:
     """Return how many rows there are, and their columns, and stop the reader: it may be endless."""
     parts: dict[str, list[torch.Tensor]] = {}
     missing = capacity
@@ -343,11 +340,11 @@ def _loaded(reader: Any, transform: Callable[[Any], Any], capacity: int) -> tupl
         reader.stop()
         reader.join()
     # Column by column: what one was joined from is given back before the next is joined.
-    columns = {name: _finished({name: _Tensors().join(parts.pop(name))})[name] for name in list(parts)}
-    return capacity - missing, {name: _in_numpy(column) for name, column in columns.items()}
+    columns = {name: _finished({name: Tensors().join(parts.pop(name))})[name] for name in list(parts)}
+    return capacity - missing, {name: in_numpy(column) for name, column in columns.items()}
 
 
-def _column(name: str, values: Any, whole: bool, *, waits: bool) -> Any:
+def _column(name: str, values: Value, whole: bool, *, waits: bool) -> Value:
     """Return a column of DataLoader; what no tensor holds stays as values, of which `_collated` thinks later.
 
     Rows that wait are copied there, and stay an array as it is until then.
@@ -361,7 +358,7 @@ def _column(name: str, values: Any, whole: bool, *, waits: bool) -> Any:
     return values if waits else torch.from_numpy(writable(values))
 
 
-def _as_tensor(values: Any) -> torch.Tensor:
+def _as_tensor(values: Value) -> torch.Tensor:
     if isinstance(values, np.ndarray) and values.dtype.kind in NUMBERS:
         return torch.from_numpy(values)
     if isinstance(values, list) and isinstance(values[0], np.ndarray):
@@ -369,13 +366,13 @@ def _as_tensor(values: Any) -> torch.Tensor:
     return torch.as_tensor(values)
 
 
-def _finished(batch: Columns) -> dict[str, Any]:
+def _finished(batch: Columns) -> dict[str, Value]:
     if {*map(type, batch.values())} == _TENSOR:
         return batch
     return {n: v if isinstance(v, torch.Tensor) else _collated(n, v) for n, v in batch.items()}
 
 
-def _collated(name: str, values: list[Any]) -> Any:
+def _collated(name: str, values: list[Value]) -> Value:
     """Collate values of one field, of which some may have been tensors before others came that fit none."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and issubclass(kinds.pop(), Decimal | str | bytes):
@@ -384,182 +381,6 @@ def _collated(name: str, values: list[Any]) -> Any:
     if any(isinstance(value, torch.Tensor) for value in values):
         values = [torch.as_tensor(v) if isinstance(v, np.ndarray | np.generic) else v for v in values]
     return decimal_friendly_collate(values)
-
-
-class _Waiting:
-    """The rows that wait, by slot; numbers of one type lie side by side, so that a row is one place in memory."""
-
-    def __init__(self) -> None:
-        self._names: list[Any] = []
-        self._parts: list[_Table | _Single] = []
-
-    @property
-    def row_bytes(self) -> int | None:
-        """Bytes of a row; None if a column is a list."""
-        kept = [part.kept for part in self._parts]
-        if any(isinstance(each, list) for each in kept):
-            return None
-        return sum(math.prod(each.shape[1:]) * each.dtype.itemsize for each in kept)
-
-    def put(self, slots: NDArray[np.int64], columns: Columns, room: int) -> None:
-        """Copy rows to their slots, all below `room`."""
-        arrays = {name: _in_numpy(column) for name, column in columns.items()}
-        if not self._parts:
-            self._names, self._parts = list(arrays), _parts_for(arrays)
-        if not all(part.fits(arrays) for part in self._parts):
-            self._parts = [single for part in self._parts for single in part.apart()]
-        for part in self._parts:
-            part.put(slots, arrays, room)
-
-    def take(self, slots: NDArray[np.int64]) -> Columns:
-        """Return a copy of the rows of some slots."""
-        found: Columns = {}
-        for part in self._parts:
-            found |= part.take(slots)
-        return {name: found[name] for name in self._names}
-
-
-def _parts_for(arrays: Mapping[Any, Any]) -> list[_Table | _Single]:
-    alike: dict[Any, list[Any]] = {}
-    for name, array in arrays.items():
-        is_numbers = isinstance(array, np.ndarray) and array.ndim == 1 and array.dtype.kind in NUMBERS
-        alike.setdefault(array.dtype if is_numbers else name, []).append(name)
-    return [
-        _Single(names[0]) if len(names) == 1 else _Table(names, np.empty((0, len(names)), arrays[names[0]].dtype))
-        for names in alike.values()
-    ]
-
-
-class _Table:
-    """Columns of numbers of one type."""
-
-    def __init__(self, names: list[Any], kept: NDArray[Any]) -> None:
-        self._names, self.kept = names, kept
-
-    def fits(self, arrays: Mapping[Any, Any]) -> bool:
-        """Whether the columns are of this type still."""
-        columns = [arrays[name] for name in self._names]
-        return all(isinstance(c, np.ndarray) and c.ndim == 1 and c.dtype == self.kept.dtype for c in columns)
-
-    def apart(self) -> list[_Table | _Single]:
-        """Return the columns one by one."""
-        return [_Single(name, self.kept[:, at].copy()) for at, name in enumerate(self._names)]
-
-    def put(self, slots: NDArray[np.int64], arrays: Mapping[Any, Any], room: int) -> None:
-        """Copy values to their slots, all below `room`; some at a time, which stay in the processor's cache."""
-        self.kept = _grown(self.kept, self.kept.dtype, room)
-        columns = [arrays[name] for name in self._names]
-        tile = np.empty((min(_TILE_ROWS, len(slots)), len(columns)), self.kept.dtype)
-        for start in range(0, len(slots), _TILE_ROWS):
-            chosen = slots[start : start + _TILE_ROWS]
-            for at, column in enumerate(columns):
-                tile[: len(chosen), at] = column[start : start + _TILE_ROWS]
-            _whole_rows(self.kept)[chosen] = _whole_rows(tile)[: len(chosen)]
-
-    def take(self, slots: NDArray[np.int64]) -> Columns:
-        """Return a copy of the values of some slots; each column has its own memory."""
-        rows = self.kept.take(slots, axis=0)
-        return {name: torch.from_numpy(rows[:, at].copy()) for at, name in enumerate(self._names)}
-
-
-def _whole_rows(table: NDArray[Any]) -> NDArray[Any]:
-    """Return rows (rows, columns) as values (rows,), which numpy copies in one go."""
-    return table.view(np.dtype((np.void, table.shape[1] * table.itemsize)))[:, 0]
-
-
-class _Single:
-    """One column: an array (or tensor) as long as all that came fit one, then a list."""
-
-    def __init__(self, name: Any, kept: Any = None) -> None:
-        self._name, self.kept = name, kept
-
-    def fits(self, arrays: Mapping[Any, Any]) -> bool:
-        """Whatever comes fits."""
-        return True
-
-    def apart(self) -> list[_Table | _Single]:
-        """Return the column."""
-        return [self]
-
-    def put(self, slots: NDArray[np.int64], arrays: Mapping[Any, Any], room: int) -> None:
-        """Copy values to their slots, all below `room`."""
-        values = arrays[self._name]
-        kept = values[:0] if self.kept is None else self.kept
-        if isinstance(values, list) or type(kept) is not type(values) or kept.shape[1:] != values.shape[1:]:
-            kept = kept if isinstance(kept, list) else _values(kept)
-            kept.extend([None] * (room - len(kept)))
-            for slot, value in zip(slots.tolist(), _values(values), strict=True):
-                kept[slot] = value
-        else:
-            kept = _grown(kept, values.dtype, room)
-            kept[slots if isinstance(kept, np.ndarray) else torch.from_numpy(slots).to(kept.device)] = values
-        self.kept = kept
-
-    def take(self, slots: NDArray[np.int64]) -> Columns:
-        """Return a copy of the values of some slots."""
-        return {self._name: _gathered(self.kept, slots)}
-
-
-def _in_numpy(column: Any) -> Any:
-    """Return an array over a tensor that lies in this machine's memory, if numpy has its type; else what was given.
-
-    numpy gathers, scatters and joins on one thread, with unsigned integers too. torch shares such work with its threads
-    and waits for them: milliseconds for microseconds' work, while a reader's threads decode on the same cores.
-    """
-    if isinstance(column, torch.Tensor) and column.device.type == "cpu" and column.dtype != torch.bfloat16:
-        return column.detach().numpy()
-    return column
-
-
-def _gathered(column: Any, rows: NDArray[np.int64]) -> Column:
-    """Return a copy of some rows."""
-    if isinstance(column, np.ndarray):
-        return torch.from_numpy(column.take(rows, axis=0))
-    if isinstance(column, torch.Tensor):
-        return column[torch.from_numpy(rows).to(column.device)]
-    return [column[row] for row in rows.tolist()]
-
-
-def _grown(kept: Any, dtype: Any, room: int) -> Any:
-    """Return an array or a tensor that has this room and holds this type, too."""
-    if kept.dtype != dtype:
-        dtype = (torch if isinstance(kept, torch.Tensor) else np).promote_types(kept.dtype, dtype)
-    if len(kept) >= room and kept.dtype == dtype:
-        return kept
-    shape = (max(len(kept) + len(kept) // 4, room), *kept.shape[1:])
-    grown = kept.new_empty(shape, dtype=dtype) if isinstance(kept, torch.Tensor) else np.empty(shape, dtype)
-    grown[: len(kept)] = kept
-    return grown
-
-
-class _Tensors:
-    """What shuffling.py does with columns of tensors and lists."""
-
-    def cut(self, column: Column, size: int) -> Sequence[Column]:
-        if isinstance(column, torch.Tensor):
-            return column.split_with_sizes([size] * (column.size(0) // size))
-        return [column[start : start + size] for start in range(0, len(column), size)]
-
-    def join(self, parts: list[Any]) -> Column:
-        """Return parts as a tensor if they fit one, else as values."""
-        if len(parts) == 1:
-            return parts[0]  # type: ignore[no-any-return]
-        if any(isinstance(part, list) for part in parts) or len({part.shape[1:] for part in parts}) > 1:
-            return [value for part in parts for value in part]
-        arrays = [_in_numpy(part) for part in parts]
-        if {*map(type, arrays)} == {np.ndarray}:
-            return torch.from_numpy(np.concatenate(arrays))
-        return torch.cat(parts)
-
-    def waiting(self) -> _Waiting:
-        return _Waiting()
-
-
-def _values(column: Any) -> list[Any]:
-    """Return values that hold no more memory than their own."""
-    if isinstance(column, torch.Tensor):
-        return [value.clone() for value in column]
-    return [v.copy() if isinstance(v, np.ndarray) and v.base is not None else v for v in column]
 
 
 def _checked(batch_size: int) -> int:
