@@ -59,14 +59,25 @@ def row_texts(rows: pa.RecordBatch, table: Table) -> pa.Array:
     pieces: list[str | pa.Array] = []
     constant = "{"
     present = set(rows.schema.names)
+    comma = ""
     for name in sorted(table.content_columns):
-        constant += f'{"" if constant == "{" else ","}{canonical_json(name)}:'
         column = rows.column(name) if name in present else None
-        if column is None or column.null_count == len(column):
+        missing = column is None or column.null_count == len(column)
+        said = f"{canonical_json(name)}:"
+        if name in table.late_columns:
+            # Left out where it is NULL, with its comma: which follows as long as nothing that is always there came.
+            if column is not None and not missing:
+                around = [comma + said, _texts(column, name, table), "" if comma else ","]
+                stated = _joined(around, rows.num_rows)
+                pieces += [constant, pc.if_else(column.is_valid(), stated, pa.scalar("", TEXT))]
+                constant = ""
+            continue
+        constant += comma + said
+        comma = ","
+        if column is None or missing:
             constant += "null"
             continue
-        pieces += [constant, _map_texts(column) if name in table.map_columns else texts_of(column)]
-        # Never "{" again: the comma before the next name hangs on it.
+        pieces += [constant, _texts(column, name, table)]
         constant = ""
     return _joined([*pieces, constant + "}"], rows.num_rows)
 
@@ -93,6 +104,10 @@ def texts_of(values: pa.Array) -> pa.Array:
     else:
         texts = _one_by_one(values, canonical_json)
     return pc.if_else(values.is_valid(), texts, pa.scalar("null", TEXT)) if values.null_count else texts
+
+
+def _texts(column: pa.Array, name: str, table: Table) -> pa.Array:
+    return _map_texts(column) if name in table.map_columns else texts_of(column)
 
 
 def _map_texts(values: pa.MapArray) -> pa.Array:

@@ -127,6 +127,29 @@ def test_a_column_that_is_missing_counts_as_null_and_one_too_many_is_left_out():
     assert row_texts(batch.select([]), PAIRS).to_pylist() == ['{"pair_id":null,"regions":null,"tags":null}']
 
 
+LATE = Table(
+    name="silver.late", doc="One thing.", key=("id",),
+    columns=(
+        Column("first", pa.string(), "First.", null="none", late=True),
+        Column("id", pa.string(), "Id."),
+        Column("last", pa.int64(), "Last.", null="none", late=True),
+        Column("zone", TEXT_MAP, "Zone.", null="none", late=True),
+        ROW_HASH,
+    ),
+)  # fmt: skip
+
+
+@given(data=st.data())
+@settings(deadline=None)
+def test_columns_that_came_later_are_left_out_where_they_are_null(data):
+    made, start = data.draw(rows_of(LATE))
+    schema = pa.schema([pa.field(each.name, each.type) for each in LATE.columns if each.name != "zone"])
+    batch = pa.RecordBatch.from_pylist(made, schema=schema)
+    expected = [row_hash(row, LATE) for row in batch.to_pylist()]
+    assert row_hashes(batch, LATE).to_pylist() == expected
+    assert row_hashes(batch.slice(start), LATE).to_pylist() == expected[start:]
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_without_json_form_is_refused_by_column_as_by_row(value):
     with pytest.raises(ValueError, match="finite numbers only"):
