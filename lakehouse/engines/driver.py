@@ -56,6 +56,7 @@ class DriverFirstEngine:
         self._driver = driver
         self._cluster = cluster
         self._limit = limit
+        self._scans: dict[tuple[Path, int], Placed] = {}
         self._moved: dict[int, tuple[Placed, Relation]] = {}
 
     def from_arrow(self, data: pa.Table) -> Relation:
@@ -66,11 +67,13 @@ class DriverFirstEngine:
 
     def scan(self, path: Path, version: int) -> Relation:
         """Read a Delta table at a version, by the side that its files are small enough for."""
-        actions = pa.table(DeltaTable(path, version=version).get_add_actions())
-        size = sum(actions.column("size_bytes").to_pylist())
-        if size <= self._limit:
-            return Placed(self._driver.scan(path, version), size)
-        return Placed(self._cluster.scan(path, version), None)
+        if (path, version) not in self._scans:
+            actions = pa.table(DeltaTable(path, version=version).get_add_actions())
+            size = sum(actions.column("size_bytes").to_pylist())
+            small = size <= self._limit
+            inner = (self._driver if small else self._cluster).scan(path, version)
+            self._scans[path, version] = Placed(inner, size if small else None)
+        return self._scans[path, version]
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Plan one query over named relations, on the driver if all of them are there and small together."""
@@ -116,6 +119,7 @@ class DriverFirstEngine:
 
     def close(self) -> None:
         """Close both sides."""
+        self._scans.clear()
         self._moved.clear()
         self._driver.close()
         self._cluster.close()
