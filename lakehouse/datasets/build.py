@@ -100,7 +100,7 @@ def _build(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, reco
     if known is None or lost:
         votes = None if kind is None or heard is None else tally(lake, recipe, kind, heard[1])
         selection = _selection(lake, recipe, pins)
-        picked, fields = _picked(lake, recipe, without_column(recipe, selection), pins)
+        picked, fields = _picked(lake, recipe, without_column(recipe, selection), kind, pins)
         considered = consider(
             lake,
             recipe,
@@ -196,8 +196,10 @@ def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     return found
 
 
-def _picked(lake: Lake, recipe: Recipe, selection: pa.Table, pins: Pins) -> tuple[Relation, dict[str, str]]:
-    fields = own_fields(recipe, selection)
+def _picked(
+    lake: Lake, recipe: Recipe, selection: pa.Table, kind: AnswerKind | None, pins: Pins
+) -> tuple[Relation, dict[str, str]]:
+    fields = own_fields(recipe, selection, kind)
     ids = with_values(recipe, selection, fields)
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")

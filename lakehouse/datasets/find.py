@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lakehouse.datasets.policies import answer_kinds
+from lakehouse.datasets.policies.kind import ANSWERS, AnswerKind
+from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.recipe import Recipe, recipe_of
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
@@ -16,7 +19,7 @@ from lakehouse.steps.receipts import newest_first
 
 MEMBERS = """
 select m.entity_id, m.split, m.bucket, m.label, m.label_share, m.label_votes, m.weight, m.group_id,
-    m.fields_json,
+    m.fields_json, m.answer_json,
     e.object_uri, e.media_type, e.size_bytes
 from gold.dataset_members m join silver.entities e on e.entity_id = m.entity_id
 where m.dataset_id = $id
@@ -36,6 +39,7 @@ class DatasetVersion:
     recipe: Mapping[str, object]
     classes: tuple[str, ...]
     fields: Mapping[str, str]
+    contracts: Mapping[str, int]
     splits: Mapping[str, int]
     members: int
     members_digest: str
@@ -48,6 +52,24 @@ class DatasetVersion:
             RecipeError: If a newer version of Petrel wrote it, with a key that is not known here.
         """
         return recipe_of(self.recipe, where=f"recipe of dataset {self.name} ({self.dataset_id})")
+
+    @property
+    def answers(self) -> AnswerKind | None:
+        """Kind of the answers that its members have; None if its recipe asks no question.
+
+        Raises:
+            RecipeError: If this is a kind of a package that is not installed.
+        """
+        if not self.recipe.get("question"):
+            return None
+        stated = [name.removeprefix(ANSWERS) for name in self.contracts if name.startswith(ANSWERS)]
+        name, known = stated[0] if stated else LABEL.value_kind, answer_kinds()
+        if name not in known:
+            raise RecipeError(
+                f"dataset {self.name} ({self.dataset_id}) has answers of kind {name}, which no package here brings "
+                f"(there are {', '.join(known)}); install the one that built it"
+            )
+        return known[name]
 
     @property
     def seed(self) -> int:
@@ -71,7 +93,8 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         RecipeError: If there is none; the message lists the names there are.
     """
     text = """
-        select dataset_id, name, recipe_json, classes_json, fields_json, splits_json, members, members_digest
+        select dataset_id, name, recipe_json, classes_json, fields_json, contracts_json, splits_json, members,
+            members_digest
         from gold.datasets where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
     """
     rows = fetch(lake, text, params={"wanted": version_named(lake, name_or_id)})
@@ -90,6 +113,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         json.loads(row["recipe_json"]),
         tuple(json.loads(row["classes_json"] or "[]")),
         dict(json.loads(row["fields_json"] or "[]")),
+        json.loads(row["contracts_json"]),
         json.loads(row["splits_json"]),
         row["members"],
         row["members_digest"],

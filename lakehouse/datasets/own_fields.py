@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.errors import RecipeError
 from schemas.canonical import text_json
@@ -42,20 +43,26 @@ ADVICE = {
 }
 
 
-def own_fields(recipe: Recipe, selection: pa.Table) -> dict[str, str]:
+def own_fields(recipe: Recipe, selection: pa.Table, answers: AnswerKind | None = None) -> dict[str, str]:
     """Return {column of the selection: type of the field, as loaders/FORMAT.md names it}, without `entity_id`.
+
+    Args:
+        recipe: The recipe.
+        selection: What its query returned.
+        answers: Kind of its answers, which have fields too.
 
     Raises:
         RecipeError: If a name is taken, there twice or no name of a field, or a type has no field.
     """
     found: dict[str, str] = {}
-    taken = {name.casefold() for name in BUILT_IN}
+    built_in = BUILT_IN.union(() if answers is None else answers.sample_names)
+    taken = {name.casefold() for name in built_in}
     for column in selection.schema:
         if column.name == "entity_id":
             continue
         where = f"recipe {recipe.name}: select.sql: column `{column.name}`"
         if column.name.casefold() in taken:
-            why = "every sample has such a field" if column.name.casefold() in BUILT_IN else "it is there twice"
+            why = "every sample has such a field" if column.name.casefold() in built_in else "it is there twice"
             raise RecipeError(f"{where}: {why}; give it another with `as`, or leave the column out")
         if not NAME.fullmatch(column.name):
             raise RecipeError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.official import Official
-from lakehouse.datasets.policies.kind import AnswerKind
+from lakehouse.datasets.policies.kind import ANSWERS, AnswerKind
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
@@ -30,9 +30,6 @@ only such a key switches on, a new extractor.
 that of its oldest member, and no longer that of its smallest key; class numbers are those of the label set; pictures
 deeper than 8 bits, and what is no picture among pictures, are left out.
 """
-
-ANSWERS = "answers:"
-"""What the name of a contract on a kind of answer begins with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.datasets.own_fields import read_values
+from lakehouse.datasets.policies.kind import AnswerKind
+from lakehouse.datasets.policies.label import LABEL
 from loaders.format.fields import TYPES, Field, is_number_list
 from loaders.publishing.planning import Layout
 
@@ -21,9 +22,6 @@ NATIVE_IMAGE = Field("image", pa.binary(), codec="native_image", doc="Encoded im
 CONTENT = Field("content", pa.binary(), doc="Bytes as they were landed.")
 MEDIA_TYPE = Field("media_type", pa.string(), doc="Media type found in the bytes.")
 WEIGHT = Field("weight", pa.float64(), doc="Sampling weight, 1 unless the recipe says otherwise.")
-LABEL = Field("label", pa.string(), doc="Label by the recipe's policy.")
-LABEL_INDEX = Field("label_index", pa.int64(), doc="Class number of the label: its ordinal in the label set, from 0.")
-
 
 LAYOUT = Layout(size_column="size_bytes")
 
@@ -44,14 +42,19 @@ class SampleTable:
 
 
 def sample_table(
-    members: pa.Table, classes: Sequence[str], own: Mapping[str, str] | None = None, *, pixels: str = "rgb"
+    members: pa.Table,
+    classes: Sequence[str],
+    own: Mapping[str, str] | None = None,
+    *,
+    answers: AnswerKind | None = LABEL,
+    pixels: str = "rgb",
 ) -> SampleTable:
     """Return the samples of members as `read_members` gives them.
 
     A dataset of images has a column `image` that the reader decodes, to RGB or, where the recipe says `pixels` =
     "native", as each is stored; another one has `content`, bytes as they are.
-    Where the recipe asked a question there are `label`, `label_index`, its place in `classes`, and `label_probs`: votes
-    divided by their sum, float32, one for each class. Columns of the selection's own, `own` by type, follow.
+    Where the recipe asked a question, the columns of `answers`, its kind of answer, follow (of labels `label`,
+    `label_index` and `label_probs`), then columns of the selection's own, `own` by type.
     """
     images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
     content = (NATIVE_IMAGE if pixels == "native" else IMAGE) if images else CONTENT
@@ -59,14 +62,9 @@ def sample_table(
     # With the hash behind it: whoever reads the bytes checks them.
     columns["object_uri"] = pc.binary_join_element_wise(members["object_uri"], members["entity_id"], "#")
     fields = [ENTITY, content, MEDIA_TYPE, WEIGHT]
-    if members["label"].null_count < members.num_rows:
-        votes = [dict(each or ()) for each in members["label_votes"].to_pylist()]
-        columns |= {"label": members["label"], "label_index": _indices(members["label"], classes)}
-        columns["label_probs"] = _shares(votes, classes)
-        doc = f"Share of the votes for each of the {len(classes)} classes; adds up to 1."
-        names = tuple(classes)
-        fields += [LABEL, replace(LABEL_INDEX, classes=names)]
-        fields.append(Field("label_probs", pa.list_(pa.float32()), shape=(len(names),), doc=doc, classes=names))
+    for field, values in () if answers is None else answers.samples(members, classes):
+        columns[field.name] = values
+        fields.append(field)
     for name, values in _own(members, own or {}):
         columns[name] = values
         fields.append(_own_field(name, values))
@@ -92,15 +90,3 @@ def _own_field(name: str, values: pa.ChunkedArray) -> Field:
     # Of all members: whether a column comes masked, or as one array, does not differ from split to split.
     nullable = values.null_count > 0
     return Field(name, values.type, shape=shape, nullable=nullable, doc="Column of the recipe's selection.")
-
-
-def _indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> pa.Array:
-    places = {label: index for index, label in enumerate(classes)}
-    return pa.array([places[label] for label in labels.to_pylist()], pa.int64())
-
-
-def _shares(votes: list[dict[str, int]], classes: Sequence[str]) -> pa.Array:
-    counts = np.array([[each.get(label, 0) for label in classes] for each in votes], dtype=np.float64)
-    # counts: (samples, classes)
-    shares = (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
-    return pa.array(list(shares), pa.list_(pa.float32()))

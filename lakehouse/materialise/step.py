@@ -63,7 +63,9 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     folder = lake.datasets / version.name / version.dataset_id
     check_members(lake, version.dataset_id)
     members = lake.engine.arrow(read_members(lake, version.dataset_id))
-    samples = sample_table(members, version.classes, version.fields, pixels=version.followed.image.pixels)
+    samples = sample_table(
+        members, version.classes, version.fields, answers=version.answers, pixels=version.followed.image.pixels
+    )
     if IMAGE in samples.fields:
         size = common_size(lake, samples.rows[samples.objects[IMAGE.name]].to_pylist())
         samples = samples if size is None else of_one_size(samples, size)

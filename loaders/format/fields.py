@@ -56,7 +56,8 @@ class Field:
         nullable: Whether a value may be missing; a null is never read as zero.
         doc: What the value means, with its unit and range.
         classes: What class numbers stand for: class k is classes[k]. On a column of integers each value is such a
-            number; a list of numbers has one for each class. None: the values are no classes.
+            number, on one of lists of integers of shape (None,) each element; another list of numbers has one for each
+            class. None: the values are no classes.
     """
 
     name: str
@@ -198,11 +199,19 @@ def _classes_problem(field: Field) -> str | None:
         return None
     if not all(isinstance(name, str) and name for name in classes) or len(set(classes)) < len(classes):
         return f"classes are names that differ, found {classes}"
-    if pa.types.is_integer(field.type):
+    if pa.types.is_integer(field.type) or _holds_class_numbers(field):
         return None
     if not is_number_list(field.type) or field.shape != (len(classes),):
-        return f"classes are for integers, or for lists with a number for each of them, shape ({len(classes)},)"
+        return (
+            "classes are for integers, for lists of them of any length, shape (None,), or for lists with a number for "
+            f"each of them, shape ({len(classes)},)"
+        )
     return None
+
+
+def _holds_class_numbers(field: Field) -> bool:
+    """Whether each value is a list of class numbers, as many as there are: labels of boxes."""
+    return is_number_list(field.type) and pa.types.is_integer(field.type.value_type) and field.shape == (None,)
 
 
 def is_number_list(kind: pa.DataType) -> bool:

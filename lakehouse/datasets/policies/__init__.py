@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from lakehouse.datasets.policies.boxes import BOXES
 from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.errors import ConfigError
@@ -21,6 +22,7 @@ ENTRY_POINTS = "petrel.answer_kinds"
 
 BUILT_IN: tuple[AnswerKind, ...] = (
     LABEL,
+    BOXES,
 )  # fmt: skip
 
 

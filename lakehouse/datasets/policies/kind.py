@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.errors import ConfigError
+from loaders.format.fields import Field
 from schemas.opinions import VALUE_COLUMNS
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+ANSWERS = "answers:"
+"""What the name of a dataset's contract on a kind of answer begins with."""
 
 
 class Reason(NamedTuple):
@@ -50,6 +56,10 @@ def _nothing(_settings: Label) -> Mapping[str, object]:
     return {}
 
 
+def _no_samples(_members: pa.Table, _classes: Sequence[str]) -> tuple[()]:
+    return ()
+
+
 def votes_settings_refused(settings: Label) -> str | None:
     """Return what is wrong with settings for answers that nobody votes on; None if nothing is."""
     usual = Label()
@@ -82,6 +92,9 @@ class AnswerKind:
         classes: SQL over `heard` giving (label, version): every label that is said, with the highest version of the
             question that said it. None: its answers have no labels.
         has_cell: Whether strata can be by `label`.
+        samples: From the members of a version (as `lakehouse.datasets.find.read_members` gives them) and its classes
+            to the columns that their samples have.
+        sample_names: Names of all columns that it may give, beyond those that no selection may have anyway.
     """
 
     value_kind: str
@@ -96,6 +109,8 @@ class AnswerKind:
     refuse: Callable[[Label], str | None] = votes_settings_refused
     classes: str | None = None
     has_cell: bool = False
+    samples: Callable[[pa.Table, Sequence[str]], Iterable[tuple[Field, pa.Array]]] = _no_samples
+    sample_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.value_kind not in VALUE_COLUMNS:

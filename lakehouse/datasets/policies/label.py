@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakehouse.datasets.policies.kind import AnswerKind, Reason
+from lakehouse.datasets.policies.label_samples import label_samples
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.opinions.views import capped_votes, summed_votes
 
@@ -78,4 +79,5 @@ LABEL = AnswerKind(
     refuse=refuse,
     classes=SAID,
     has_cell=True,
+    samples=label_samples,
 )

@@ -1,0 +1,126 @@
+"""Boxes: from VOC files to a dataset that is read ragged."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+import lakehouse as lh
+from lakehouse.errors import RecipeError
+from loaders import make_reader
+from tests.datasets.cells import CELLS, bring_cells, names_of, recipe, write_cells
+
+TIME = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.fixture
+def cells(lake, tmp_path):
+    write_cells(tmp_path / "drop", CELLS)
+    bring_cells(lake, tmp_path / "drop")
+    return lake
+
+
+def members(lake, built):
+    """Name -> its boxes as (label, x, y, w, h), its cell."""
+    text = "select entity_id, answer_json, stratum, label from gold.dataset_members where dataset_id = $id"
+    names = names_of(lake)
+    return {
+        names[row["entity_id"]]: (
+            [tuple(box[key] for key in ("label", "x", "y", "w", "h")) for box in json.loads(row["answer_json"])],
+            row["stratum"],
+        )
+        for row in lh.fetch(lake, text, params={"id": built.details["dataset_id"]})
+    }
+
+
+def excluded(lake, built):
+    text = "select entity_id, reason, detail from gold.dataset_exclusions where dataset_id = $id"
+    names = names_of(lake)
+    rows = lh.fetch(lake, text, params={"id": built.details["dataset_id"]})
+    return {names[row["entity_id"]]: (row["reason"], row["detail"]) for row in rows}
+
+
+def test_members_have_their_boxes_in_the_order_said_and_no_object_is_an_answer(cells):
+    built = lh.build(cells, recipe(strata={"by": ["label"]}))
+    assert members(cells, built) == {
+        "a": ([("red", 0, 0, 10, 10), ("red", 10, 10, 10, 10), ("white", 2, 3, 1, 1)], "white"),
+        "b": ([("red", 1, 1, 4, 5)], "red"),
+        "c": ([], ""),
+    }
+    assert excluded(cells, built) == {"d": ("no_answer", "nobody that the policy listens to answered")}
+    assert lh.find_dataset(cells, "cells").classes == ("red", "white")
+
+
+def test_building_boxes_again_adds_nothing_and_a_prediction_changes_no_dataset(cells):
+    first = lh.build(cells, recipe())
+    some = next(iter(names_of(cells)))
+    box = {"kind": "box", "label": "red", "x": 0.0, "y": 0.0, "w": 2.0, "h": 2.0, "score": 0.5}
+    rows = [{"entity_id": some, "regions": [box]}]
+    lh.record_opinions(cells, rows, source="net", question="cells", actor="model:net@1")
+    again = lh.build(cells, recipe())
+    assert (again.details["dataset_id"], again.rows_new) == (first.details["dataset_id"], 0)
+
+
+def test_boxes_are_read_ragged_with_their_class_numbers(cells):
+    built = lh.build(cells, recipe())
+    receipt = lh.materialise(cells, built.details["dataset_id"])
+    names = names_of(cells)
+    folder = cells.root / receipt.details["folder"] / "train"
+    with make_reader(str(folder), batch_size=3) as reader:
+        assert reader.classes == ("red", "white")
+        batch = next(iter(reader))
+    rows = dict(zip([names[each] for each in batch["entity_id"]], range(3), strict=True))
+    boxes, labels = batch["boxes"], batch["box_labels"]
+    assert {(each.dtype.name, each.shape[1]) for each in boxes} == {("float32", 4)}
+    np.testing.assert_array_equal(boxes[rows["a"]], [[0, 0, 10, 10], [10, 10, 20, 20], [2, 3, 3, 4]])
+    np.testing.assert_array_equal(labels[rows["a"]], [0, 0, 1])
+    assert boxes[rows["c"]].shape == (0, 4)
+    assert labels[rows["c"]].shape == (0,)
+    assert "box_scores" not in batch
+
+
+def test_two_annotators_are_left_out_by_single_and_the_later_one_holds_by_latest(cells, tmp_path):
+    again = {"a": (("white", 5, 5, 6, 6),), "b": ()}
+    write_cells(tmp_path / "second", again, unanswered=())
+    bring_cells(cells, tmp_path / "second", actor="human:bob", valid_time=TIME)
+    single = lh.build(cells, recipe())
+    assert excluded(cells, single)["a"] == ("several_actors", "2 actors answered; `single` takes the answer of one")
+    assert list(members(cells, single)) == ["c"]
+    latest = members(cells, lh.build(cells, recipe(label={"policy": "latest"})))
+    assert [latest[name][0] for name in "abc"] == [[("white", 4, 4, 2, 2)], [], []]
+    only = members(cells, lh.build(cells, recipe(label={"policy": "single", "actors": ["human:ada"]})))
+    assert len(only["a"][0]) == 3
+
+
+def test_the_latest_of_two_that_nobody_dated_is_a_tie(cells, tmp_path):
+    write_cells(tmp_path / "second", {"b": ()}, unanswered=())
+    bring_cells(cells, tmp_path / "second", actor="human:bob")
+    built = lh.build(cells, recipe(label={"policy": "latest"}))
+    assert excluded(cells, built)["b"][0] == "tie"
+
+
+@pytest.mark.parametrize(("record", "message"), [
+    ({"label": {}}, "label.policy = 'majority' is not for answers of kind regions"),
+    ({"label": {"policy": "single", "quorum": 2}}, "label.quorum is for answers that are votes"),
+    ({"select": {"sql": "select entity_id, 1 as boxes from entities"}}, "column `boxes`: every sample has such a"),
+])  # fmt: skip
+def test_what_boxes_give_no_meaning_is_refused_by_name(cells, record, message):
+    with pytest.raises(RecipeError, match=message):
+        lh.build(cells, recipe(**record))
+
+
+def test_regions_that_are_no_upright_boxes_leave_their_picture_out(cells, tmp_path):
+    names = {name: entity for entity, name in names_of(cells).items()}
+    turned = {"kind": "box", "label": "red", "x": 0.0, "y": 0.0, "w": 2.0, "h": 2.0, "angle": 30.0}
+    nameless = {"kind": "box", "x": 0.0, "y": 0.0, "w": 2.0, "h": 2.0}
+    rows = [{"entity_id": names["a"], "regions": [turned]}, {"entity_id": names["b"], "regions": [nameless]}]
+    lh.record_opinions(cells, rows, source="eve", question="cells", actor="human:eve")
+    built = lh.build(cells, recipe(label={"policy": "single", "actors": ["human:eve", "human:ada"]}, select={
+        "sql": "select entity_id from entities",
+    }))  # fmt: skip
+    assert excluded(cells, built)["a"][0] == "several_actors"
+    with pytest.raises(RecipeError, match=r"1 no_box_label.*1 not_boxes|1 not_boxes.*1 no_box_label"):
+        lh.build(cells, recipe(label={"policy": "single", "actors": ["human:eve"]}))
