@@ -18,25 +18,26 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from loaders.axes import Mask
 from loaders.errors import FormatError
 from loaders.format.digest import one_array
 from loaders.format.fields import Field, numpy_dtype
 from loaders.ordering.bounds import Bounds
 from schemas.canonical import canonical_json
 
-Mask = npt.NDArray[np.bool_]
+Value: TypeAlias = Any
+"""A plain value of Python's that a column is compared with: a number, text, bytes, a Decimal, True or False."""
 
-_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+_COMPARE: Mapping[str, Callable[[Value, Value], object]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
-_TEXT: Mapping[str, Callable[[Any, Any], Any]] = {
+_COMPUTE: Mapping[str, Callable[[pa.Array, pa.Scalar], pa.Array]] = {
     "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
 }  # fmt: skip
 _NULLS = ("is null", "is not null")
@@ -80,7 +81,7 @@ class Term:
 
     field: Column
     operator: str
-    values: tuple[Any, ...] = ()
+    values: tuple[Value, ...] = ()
 
     def canonical(self) -> list[object]:
         """Return the term as JSON: equal for terms that mean the same."""
@@ -106,38 +107,29 @@ class Term:
             case _:
                 return bool(_COMPARE[self.operator](upper, self.values[0]))
 
-    def matches(self, column: Any) -> Mask:
+    def matches(self, column: pa.Array | pa.ChunkedArray) -> Mask:
         """Return which values of an Arrow column match; shape (rows,)."""
         values = one_array(column)
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
-        is_valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
-        if self.operator in _NULLS:
-            return is_valid if self.operator == "is not null" else ~is_valid
-        if _is_text(self.field.type) or pa.types.is_decimal(self.field.type):
-            return is_valid & self._arrow_matches(values)
-        plain = _numbers(values)
-        if self.operator in _LISTS:
-            listed: Mask = np.isin(plain, _fitting(self.values, plain.dtype), invert=self.operator == "not in")
-            return is_valid & listed
-        found: Mask = _COMPARE[self.operator](plain, self.values[0])
-        return is_valid & found
-
-    def _arrow_matches(self, values: Any) -> Mask:
-        is_decimal = pa.types.is_decimal(values.type)
-        if pa.types.is_fixed_size_binary(values.type) and not is_decimal:
-            values = values.cast(pa.binary())
-        given = [pa.scalar(value, None if is_decimal else values.type) for value in self.values]
-        if self.operator not in _LISTS:
-            found = _TEXT[self.operator](values, given[0])
-        elif is_decimal:
-            found = reduce(pc.or_, [pc.equal(values, value) for value in given], pc.is_null(values))
-        else:
-            found = pc.is_in(values, value_set=pa.array(self.values, values.type))
-        if self.operator == "not in":
+        found = values.is_valid()
+        if self.operator == "is null":
             found = pc.invert(found)
+        elif self.operator != "is not null":
+            found = pc.and_(found, self._compared(_comparable(values)))
         mask: Mask = found.fill_null(False).to_numpy(zero_copy_only=False)
         return mask
+
+    def _compared(self, values: pa.Array) -> pa.Array:
+        """Return where the values that are not null are as the term says; bool, where they are null whatever."""
+        kind = values.type
+        if self.operator in _LISTS:
+            listed = _listed(values, self.values)
+            return listed if self.operator == "in" else pc.invert(listed)
+        given = self.values[0]
+        if pa.types.is_integer(kind) and not _fits(given, kind):  # beyond all that can be stored, so as beside 0
+            return pa.scalar(bool(_COMPARE[self.operator](0, given)))
+        return _COMPUTE[self.operator](values, pa.scalar(given, None if pa.types.is_decimal(kind) else kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +253,11 @@ def _term(entry: object, known: Mapping[str, Column]) -> Term:
     return Term(field, name, (_value(value, field),))
 
 
-def _value(value: Any, field: Column) -> Any:
+def _value(value: object, field: Column) -> Value:
     """Return a value in the type of the column, as a plain Python value."""
     kind = field.type
     given = value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value
-    found: Any = None
+    found: Value = None
     if pa.types.is_boolean(kind):
         found = given if isinstance(given, bool) else None
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -344,7 +336,7 @@ def _is_comparable(kind: pa.DataType) -> bool:
     return bool(pa.types.is_boolean(kind) or is_number or is_clock or _is_text(kind))
 
 
-def _canonical_value(value: Any) -> object:
+def _canonical_value(value: Value) -> object:
     """Return JSON for one value: text as bytes, for canonical JSON brings text into NFC and we compare it as it is."""
     if isinstance(value, str):
         return {"text": value.encode()}
@@ -355,20 +347,31 @@ def _canonical_value(value: Any) -> object:
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def _numbers(values: Any) -> npt.NDArray[Any]:
-    """Return a scalar Arrow column as numpy numbers; nulls become 0."""
+def _comparable(values: pa.Array) -> pa.Array:
+    """Return a column in the type in which Arrow compares it: times as integers, as `Term.values` has them."""
     kind = values.type
-    if pa.types.is_temporal(kind):
-        is_date = pa.types.is_date(kind)
-        values = values.cast(pa.date32()).cast(pa.int32()) if is_date else values.cast(pa.int64())
-    zero = pa.scalar(False if pa.types.is_boolean(kind) else 0, values.type)
-    filled: npt.NDArray[Any] = (values.fill_null(zero) if values.null_count else values).to_numpy(zero_copy_only=False)
-    return filled
+    if pa.types.is_date(kind):
+        return values.cast(pa.date32()).cast(pa.int32())
+    if pa.types.is_timestamp(kind):
+        return values.cast(pa.int64())
+    if pa.types.is_float16(kind):
+        return values.cast(pa.float32())
+    is_fixed = pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind)
+    return values.cast(pa.binary()) if is_fixed else values
 
 
-def _fitting(values: tuple[Any, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Return the values that the type can hold: no stored value equals the others."""
-    if np.issubdtype(dtype, np.integer):
-        limits = np.iinfo(dtype)
-        values = tuple(value for value in values if limits.min <= value <= limits.max)
-    return np.array(values, dtype=dtype)
+def _listed(values: pa.Array, given: tuple[Value, ...]) -> pa.Array:
+    kind = values.type
+    if pa.types.is_decimal(kind):  # Arrow looks up only those of one precision and scale
+        return reduce(pc.or_, [pc.equal(values, value) for value in given], pc.is_null(values))
+    if pa.types.is_integer(kind):
+        given = tuple(value for value in given if _fits(value, kind))
+    elif pa.types.is_floating(kind) and 0.0 in given:
+        given = (*given, -0.0)  # the same number, and looked up as another
+    return pc.is_in(values, value_set=pa.array(given, kind))
+
+
+def _fits(value: int, kind: pa.DataType) -> bool:
+    """Whether a type of integers can hold a value."""
+    limits = np.iinfo(kind.to_pandas_dtype())
+    return bool(limits.min <= value <= limits.max)

@@ -10,12 +10,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from loaders.axes import Ints, Octets
+from loaders.axes import Ints, Mask, Octets
 from loaders.errors import FormatError
 from loaders.format.fields import Field
 from loaders.ordering import sequences
 from loaders.ordering.bounds import Bounds
-from loaders.ordering.filters import Filter, Mask, parse_filter
+from loaders.ordering.filters import Filter, parse_filter
 from loaders.ordering.sequences import Spread
 from schemas.canonical import canonical_json, sha256_text
 

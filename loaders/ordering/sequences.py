@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from loaders.axes import Array, Ints
+from loaders.axes import Array, Ints, Mask
 from loaders.errors import FormatError
 from loaders.format.fields import Field, arrow_schema
-from loaders.ordering.filters import Mask, scalar_field
+from loaders.ordering.filters import scalar_field
 
 T = TypeVar("T")
 Small = npt.NDArray[np.int32]

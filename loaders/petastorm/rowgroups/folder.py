@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from loaders.axes import Mask
 from loaders.decoding.arrow import one_chunk
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.ordering.bounds import Bounds
-from loaders.ordering.filters import Column, Filter, Mask
+from loaders.ordering.filters import Column, Filter
 from loaders.petastorm.rowgroups.claims import check_rows, check_width, claim_of, limit_of, settle
 from loaders.petastorm.rowgroups.discovery import Known, find_out, open_listed
 from loaders.petastorm.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
