@@ -62,7 +62,7 @@ def open_s3(url: str, options: StorageOptions) -> RemoteFiles:
         found.netloc,
         config=config,  # type: ignore[arg-type]
         credential_provider=keys.provider if keys is not None else None,
-        client_options=_client(options, allow_http=True),
+        client_options=_client(options),
         retry_config=_retries(options),
     )
     return _remote(store, url, found.path, options)
@@ -79,7 +79,7 @@ def open_gs(url: str, options: StorageOptions) -> RemoteFiles:
     store = GCSStore(
         found.netloc,
         config=config,  # type: ignore[arg-type]
-        client_options=_client(options, allow_http=True),
+        client_options=_client(options),
         retry_config=_retries(options),
     )
     return _remote(store, url, found.path, options)
@@ -94,15 +94,12 @@ def open_az(url: str, options: StorageOptions) -> RemoteFiles:
     if not container or found.query:
         raise FormatError("an Azure address is az://container/folder; the account and its key are environment")
     config = _renamed(url, options.options, {"endpoint_override": "endpoint", "anonymous": "skip_signature"})
-    config |= (
-        {"account_name": str(options.options.get("account_name") or host.partition(".")[0])}
-        if (host or "account_name" in options.options)
-        else {}
-    )
+    if account := options.options.get("account_name") or host.partition(".")[0]:
+        config["account_name"] = account
     store = AzureStore(
         container,
         config=config,  # type: ignore[arg-type]
-        client_options=_client(options, allow_http=True),
+        client_options=_client(options),
         retry_config=_retries(options),
     )
     return _remote(store, f"{found.scheme}://{container}{found.path}", found.path, options)
@@ -122,7 +119,7 @@ def open_http(url: str, options: StorageOptions) -> RemoteFiles:
     path = found.path.rstrip("/")
     store = HTTPStore.from_url(
         found._replace(path=path).geturl(),
-        client_options=_client(options, allow_http=True),
+        client_options=_client(options),
         retry_config=_retries(options),
     )
     return RemoteFiles(BucketSource(store, "", _root(found, path), is_web=True), options)
@@ -161,10 +158,10 @@ def _root(found: SplitResult, path: str) -> str:
     return f"{found.scheme}://{host}{port}{path}"
 
 
-def _client(options: StorageOptions, *, allow_http: bool) -> ClientConfig:
+def _client(options: StorageOptions) -> ClientConfig:
     silence = timedelta(seconds=options.deadline_s / _SILENCE_OF_DEADLINE)
     return {
-        "allow_http": allow_http,
+        "allow_http": True,
         "connect_timeout": min(silence, timedelta(seconds=_CONNECT_S)),
         "read_timeout": silence,
         "timeout": timedelta(seconds=options.deadline_s),

@@ -55,9 +55,7 @@ class LocalFiles(Storage):
 
     is_local = True
 
-    def __init__(
-        self, folder: str | Path, *, kept_open: int = _KEPT_OPEN, scratch: str | Path | None = None
-    ) -> None:
+    def __init__(self, folder: str | Path, *, kept_open: int = _KEPT_OPEN, scratch: str | Path | None = None) -> None:
         """Open a folder.
 
         Args:

@@ -19,7 +19,7 @@ from loaders.errors import FormatError, StorageError
 from loaders.stores import schemes
 from loaders.stores.local import LocalFiles
 from loaders.stores.schemes import open_files, open_storage
-from loaders.stores.storage import Storage
+from loaders.stores.storage import Storage, StorageOptions
 from tests.loaders import toy_storage
 from tests.loaders.s3 import Fault, Store, serving
 
@@ -109,6 +109,25 @@ def test_a_local_write_that_fails_leaves_the_old_file_and_nothing_else(
     with pytest.raises(StorageError, match="a cannot be written: No space left"):
         storage.put("a", b"new")
     assert (os.listdir(tmp_path), storage.read_whole("a")) == (["a"], b"old")
+
+
+@pytest.mark.parametrize("url", ["s3a://bucket/x", "gs://bucket/x", "az://bucket/x", "abfss://bucket@me.dfs.core.net/x"])
+def test_the_buckets_of_every_cloud_are_read_through_faults(store: Store, url: str) -> None:
+    data = os.urandom(200_000)
+    (store.folder / "bucket" / "x").mkdir()
+    (store.folder / "bucket" / "x" / "a").write_bytes(data)
+    where: dict[str, object] = {"endpoint_override": f"http://127.0.0.1:{store.port}", "anonymous": True}
+    if url.startswith("az"):
+        where["account_name"] = "me"
+    storage = open_storage(url, StorageOptions(options=where))
+    store.faults += [Fault("503"), Fault("short", method="GET"), Fault("cut", method="GET")]
+    assert storage.size("a") == len(data)
+    assert storage.read("a", 7, 150_000) == data[7:150_007]
+    with pytest.raises(FileNotFoundError, match="/x/none"):
+        storage.stat("none")
+    storage.close()
+    with pytest.raises(FormatError, match="unknown options for .*: ..colour"):
+        open_storage(url, StorageOptions(options={"colour": "red"}))
 
 
 def test_a_web_server_is_read_only(store: Store) -> None:
