@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ObjectStore
 
-_ONE_REQUEST_BYTES = 64 << 20
-"""Larger content is sent in parts, which cannot be made conditional on the name being free."""
+_ONE_REQUEST_BYTES = 5 << 20
+"""Larger content is sent in parts of this size, each within the silence that a server may keep. Parts cannot be made
+conditional on the name being free, so that `put_if_absent` sends all at once: 10 s at the default deadline."""
 
 
 class BucketSource:

@@ -53,6 +53,7 @@ class Store:
     requests: list[str] = field(default_factory=list)
     port: int = 0
     sent_bytes: int = 0
+    parts: dict[int, bytes] = field(default_factory=dict)
     connections: int = 0
     authorizations: list[str] = field(default_factory=list)
     open_now: set[socket.socket] = field(default_factory=set)
@@ -134,6 +135,12 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.isdigit():
             self._refuse(int(fault))
             return
+        asked = parse_qs(urlsplit(self.path).query)
+        if "partNumber" in asked:
+            with self.store.lock:
+                self.store.parts[int(asked["partNumber"][0])] = body
+            self._say("", ETag=f'"{len(body)}"')
+            return
         with self.store.lock:
             if self.headers.get("If-None-Match") == "*" and path.exists():
                 self._refuse(412)
@@ -152,8 +159,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._say("<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else "", ETag=f'"{len(body)}"')
 
     def do_POST(self) -> None:
-        """Delete the objects that a body names."""
+        """Delete the objects that a body names, or begin or end an object in parts (one at a time)."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        if "uploads" in asked:
+            self.store.parts.clear()
+            self._say("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+            return
+        if "uploadId" in asked:
+            path = self.store.folder / unquote(urlsplit(self.path).path).lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"".join(self.store.parts[number] for number in sorted(self.store.parts)))
+            self._say("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>")
+            return
         bucket, keys = urlsplit(self.path).path, [unescape(key) for key in re.findall("<Key>(.*?)</Key>", body)]
         for key in keys:
             (self.store.folder / unquote(bucket).strip("/") / key).unlink(missing_ok=True)

@@ -96,6 +96,18 @@ def test_a_write_whose_answer_is_lost_is_known_as_ours(store: Store) -> None:
     assert (store.folder / "bucket" / "mine").read_bytes() == b"owner 1"
 
 
+def test_large_content_is_sent_in_parts_and_again_where_one_fails(store: Store, tmp_path: Path) -> None:
+    data = os.urandom((11 << 20) + 7)
+    (tmp_path / "big").write_bytes(data)
+    storage = open_storage("s3://bucket", store.options())
+    storage.put("memory", data)
+    store.faults.append(Fault("503", times=2, method="PUT"))
+    storage.put("file", tmp_path / "big")
+    storage.close()
+    assert (store.folder / "bucket" / "memory").read_bytes() == (store.folder / "bucket" / "file").read_bytes() == data
+    assert len(store.parts) == 3
+
+
 def test_a_local_write_that_fails_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
