@@ -149,6 +149,8 @@ def settle(claims: list[Claim], limit: int) -> list[Claim]:
         PageError: If they are too much even so.
     """
     settled, total = list(claims), sum(claim.bytes for claim in claims)
+    if total <= FREE_ROW_GROUP_BYTES:
+        return settled
     for at in sorted(range(len(claims)), key=lambda at: -claims[at].bytes):
         kept_bytes = claims[at].kept_bytes
         if total > max(FREE_ROW_GROUP_BYTES, limit) and kept_bytes is not None:

@@ -272,7 +272,7 @@ class ParquetFolder:
 
     def _stored(self, piece: Piece, footer: Footer, names: Sequence[str], limit: int) -> dict[str, pa.Array]:
         group, schema = footer.raw.row_group(piece.row_group), footer.raw.schema
-        rows, kinds = group.num_rows, {name: footer.schema.field(name).type for name in names}
+        rows, kinds = group.num_rows, footer.kinds
         leaves = {leaf: name for name in names for leaf in footer.leaves[name]}
         chunks = [group.column(leaf) for leaf in leaves]
         gap = _GAP_LOCAL if self._files.is_local else _GAP_REMOTE
@@ -293,10 +293,13 @@ class ParquetFolder:
         left = [name for name in names if name not in made]
         for name in left:
             check_width(kinds[name], rows, values[name], limit)
-        told = {chunk.path_in_schema: claim for chunk, claim in zip(chunks, settle(claims, limit), strict=True)}
+        settled = settle(claims, limit)
+        if not left:
+            return made
+        told = {chunk.path_in_schema: claim for chunk, claim in zip(chunks, settled, strict=True)}
         words = [path for path, claim in told.items() if claim.keeps_words]
         steps = {path: claim.step for path, claim in told.items() if claim.step}
-        return made | self._decoded(piece, footer.raw, ranges, left, words, steps, limit) if left else made
+        return made | self._decoded(piece, footer.raw, ranges, left, words, steps, limit)
 
     def _decoded(
         self,

@@ -34,12 +34,14 @@ class Footer:
     Attributes:
         raw: `pyarrow.parquet.FileMetaData`.
         schema: Its columns, as pyarrow reads them.
+        kinds: The type of each column.
         leaves: The Parquet columns that each column is made of.
         checked: Row groups and columns whose descriptions were found whole.
     """
 
     raw: pq.FileMetaData
     schema: pa.Schema
+    kinds: Mapping[str, pa.DataType]
     leaves: Mapping[str, range]
     checked: set[tuple[int, tuple[str, ...]]] = field(default_factory=set)
 
@@ -126,7 +128,8 @@ def read_footer(files: Files, entry: Entry) -> Footer:
         raise CorruptionError(f"{path} has a footer that cannot be read: {error}", file=path) from error
     if len(set(schema.names)) != len(schema.names):
         raise FormatError(f"{path} names a column twice: {schema.names}")
-    return Footer(raw, schema, _leaves_of(raw, schema, path))
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    return Footer(raw, schema, kinds, _leaves_of(raw, schema, path))
 
 
 def _leaves_of(raw: pq.FileMetaData, schema: pa.Schema, path: str) -> dict[str, range]:
