@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,8 +19,13 @@ from tests.making import Clock, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from xdist.scheduler import LoadGroupScheduling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts in the background what is to ignore ctrl-c; the programs of our tests would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def missing(what: str, *, required_by: str) -> None:
@@ -27,6 +33,29 @@ def missing(what: str, *, required_by: str) -> None:
     if os.environ.get(required_by) == "1":
         pytest.fail(f"{what} ({required_by}=1: a failure, not a skip)")
     pytest.skip(what)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, one of them has the Spark session, and begins with what needs it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    with_session = [item for item in items if "spark" in getattr(item, "fixturenames", ())]
+    for item in with_session:
+        item.add_marker(pytest.mark.xdist_group("spark"))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
+    """Give a process whole groups, and whole files: what a file makes once is not made in every process."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class GroupsAndFiles(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)).partition("::")[0]
+
+    return GroupsAndFiles(config, log)
 
 
 @pytest.fixture(autouse=True)

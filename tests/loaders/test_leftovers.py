@@ -223,14 +223,21 @@ def program(tmp_path, train):
     """Return a function that starts a program which reads with a pool, and then ends in some way."""
     script = tmp_path / "program.py"
     script.write_text(PROGRAM)
+    started = []
 
     def start(pool, how):
-        return subprocess.Popen(
-            [sys.executable, str(script), str(train), pool, how], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        started.append(
+            subprocess.Popen(
+                [sys.executable, str(script), str(train), pool, how], cwd=ROOT, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
         )  # fmt: skip
+        return started[-1]
 
-    return start
+    yield start
+    for each in started:
+        each.kill()  # one that has not ended is an error of the test already, and must not hold it
+        each.communicate()
 
 
 @pytest.mark.parametrize("how", ["open", "cycle"])
@@ -243,23 +250,23 @@ def test_a_program_that_ends_with_an_open_reader_ends_well_and_says_nothing(prog
 
 @pytest.mark.parametrize("pool", ["threads", "processes", "inline"])
 def test_ctrl_c_reaches_the_consumer_and_the_reader_goes_on_or_closes(program, pool):
-    with program(pool, "interrupt") as running:
-        assert running.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+    running = program(pool, "interrupt")
+    assert running.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (0, "stopped 8\n", "")
 
 
 def test_worker_processes_of_a_killed_program_are_gone(program):
-    with program("processes", "killed") as running:
-        children = [int(number) for number in running.stdout.readline().split()]
-        assert len(children) == 2
-        running.kill()
-        until = time.monotonic() + 3
-        while any(Path(f"/proc/{child}").exists() and "Z" not in state_of(child) for child in children):
-            assert time.monotonic() < until
-            time.sleep(0.02)
+    running = program("processes", "killed")
+    children = [int(number) for number in running.stdout.readline().split()]
+    assert len(children) == 2
+    running.kill()
+    until = time.monotonic() + 3
+    while any(Path(f"/proc/{child}").exists() and "Z" not in state_of(child) for child in children):
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def state_of(process):
