@@ -6,8 +6,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/petrel-ready
 
+PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types imports check bench bench-loaders lock clean distclean
+.PHONY: help setup demo test test-fast lint types imports check check-long bench bench-loaders lock clean distclean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -21,8 +24,11 @@ $(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loa
 demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder)
 	@$(BIN)/python -m examples.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
 
-test: $(READY) ## all tests (ARGS='-k jars' is handed to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## all tests, in two processes (PROCESSES=0: in one; ARGS='-k jars' is handed to pytest)
+	@$(PYTEST) $(ARGS)
+
+test-fast: $(READY) ## tests of everyday work: no Spark, nothing slow, the first of each costly file
+	@PETREL_TESTS=fast $(PYTEST) $(ARGS)
 
 lint: $(READY) ## style and likely mistakes: ruff
 	@$(BIN)/ruff check .
@@ -34,6 +40,9 @@ imports: $(READY) ## direction of imports between the packages: import-linter
 	@$(BIN)/lint-imports
 
 check: lint types imports test ## everything that CI checks
+
+check-long: lint types imports ## the same, with all examples of the random tests
+	@PETREL_TESTS=long $(PYTEST) $(ARGS)
 
 bench: $(READY) ## measure ingestion against a plain loop (ARGS=--quick)
 	@$(BIN)/python -m benchmarks.ingest $(ARGS)

@@ -15,13 +15,16 @@ from lakehouse.errors import EnvironmentProblemError
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.spark.java import find_java
+from tests.lanes import COSTLY, LANE, SESSION, is_among
 from tests.making import Clock, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from xdist.scheduler import LoadGroupScheduling
+    from xdist.scheduler import LoadFileScheduling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+pytest_plugins = ["pytester"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts in the background what is to ignore ctrl-c; the programs of our tests would inherit that.
@@ -37,25 +40,52 @@ def missing(what: str, *, required_by: str) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, one of them has the Spark session, and begins with what needs it."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    with_session = [item for item in items if "spark" in getattr(item, "fixturenames", ())]
-    for item in with_session:
-        item.add_marker(pytest.mark.xdist_group("spark"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Choose the tests of the lane; of several processes, one has the Spark session and begins with what needs it."""
+    if LANE == "fast":
+        _leave_fast_ones(items)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not is_among(_file_of(item.nodeid), SESSION))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a test that would start a second session in another process."""
+    if "spark" in getattr(item, "fixturenames", ()) and not is_among(_file_of(item.nodeid), SESSION):
+        pytest.fail("a file whose tests take the fixture `spark` is to be named in SESSION of tests/lanes.py")
+
+
+def _file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def _leave_fast_ones(items: list[pytest.Item]) -> None:
+    met: set[str] = set()
+    kept, left_out = [], []
+    for item in items:
+        file = _file_of(item.nodeid)
+        is_slow = any(item.get_closest_marker(name) for name in ("spark", "slow"))
+        is_slow = is_slow or (is_among(file, COSTLY) and file in met)
+        (left_out if is_slow else kept).append(item)
+        if not is_slow:
+            met.add(file)
+    items[:] = kept
+    if left_out:
+        left_out[0].config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadGroupScheduling:
-    """Give a process whole groups, and whole files: what a file makes once is not made in every process."""
-    from xdist.scheduler import LoadGroupScheduling
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """Give a process whole files, so that what a file makes once is made once, and those of the Spark session to one.
 
-    class GroupsAndFiles(LoadGroupScheduling):
+    By files rather than by the mark `xdist_group`, which pytest-xdist 3.8 loses with pytest 9.2.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class FilesAndSession(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return str(super()._split_scope(nodeid)).partition("::")[0]
+            file = _file_of(nodeid)
+            return "spark" if is_among(file, SESSION) else file
 
-    return GroupsAndFiles(config, log)
+    return FilesAndSession(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,7 @@ from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
 from schemas.canonical import content_id
 from schemas.tables import ENTITY_SOURCES
+from tests.lanes import examples
 from tests.making import add_entities, entity_id, small_lake
 
 RATIOS = {"train": 0.6, "test": 0.4}
@@ -168,7 +169,7 @@ def test_what_was_compared_is_the_version_with_the_same_seed_ratios_and_group(la
         build(lake, recipe())
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(examples(4, long=12)))
 def test_random_deliveries_through_a_lake_move_nobody_unless_the_build_names_them(tmp_path, seed):
     chance = random.Random(seed)
     with small_lake(tmp_path / "lake") as lake:

@@ -17,6 +17,7 @@ import pytest
 
 from loaders import DeadlineError, LoaderError, ReadOptions, Shuffle, TransformError, WorkerDiedError, make_reader
 from loaders.options import Shard
+from tests.lanes import examples
 from tests.loaders.fault_jobs import Fault, Left, settled, slow_first
 from tests.loaders.samples import numbers_of
 
@@ -25,6 +26,7 @@ DEADLINE_S = 2.0
 STEPS = 13  # 101 rows, 8 in a batch
 WHEN = {"start": 0, "middle": 50, "end": 100}
 """Rows in stored order: those of the first batch, one in the middle, the last."""
+EARLY = examples(25, long=100)
 UNPLACED = (DeadlineError, WorkerDiedError)
 """Errors of all batches that were being made together: none of them is known to be the bad one."""
 
@@ -152,7 +154,7 @@ def breaks(train, pool, count, how):
 
 
 @pytest.mark.parametrize("how", ["close", "forget", "body"])
-@pytest.mark.parametrize(("pool", "count"), [("threads", 100), ("inline", 100), ("processes", 4)])
+@pytest.mark.parametrize(("pool", "count"), [("threads", EARLY), ("inline", EARLY), ("processes", 4)])
 def test_early_breaks_leave_nothing_behind(train, pool, count, how):
     count = 20 if how == "body" and pool != "processes" else count
     breaks(train, pool, 2, how)
@@ -182,6 +184,7 @@ def test_batches_that_are_kept_stay_as_they_were_after_close(train):
 PROGRAM = """
 import os, sys, time
 from loaders import ReadOptions, Shuffle, make_reader
+from tests.lanes import examples
 from tests.loaders.fault_jobs import Fault, slow_first
 
 def wait(batch):

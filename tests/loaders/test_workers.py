@@ -22,6 +22,7 @@ from loaders.errors import CorruptionError, DeadlineError, FormatError, LoaderEr
 from loaders.workers.messages import WorkerTraceback
 from loaders.workers.pool import ProcessPool
 from loaders.workers.shared import Shared
+from tests.lanes import examples
 from tests.loaders.worker_jobs import build, build_slowly_later, build_that_fails
 
 ROOT = Path(__file__).parents[2]
@@ -356,7 +357,7 @@ def test_a_worker_that_never_starts_is_an_error(pools, monkeypatch):
 def test_kills_at_random_moments_lose_and_repeat_nothing_that_matters(pools):
     dice = random.Random(7)
     pool = pools(deadline_s=10)
-    for at in range(20):
+    for at in range(examples(8, long=20)):
         victims = workers()
         futures = echoes(pool, range(at, at + 20))
         time.sleep(dice.random() * 0.004)
@@ -413,7 +414,7 @@ def test_close_does_not_wait_for_a_stuck_worker(pools, fault):
 
 def test_pools_may_be_closed_at_any_moment_of_their_life(pools):
     dice = random.Random(3)
-    for _ in range(20):
+    for _ in range(examples(8, long=20)):
         pool = pools(deadline_s=5)
         futures = echoes(pool, range(20))
         time.sleep(dice.random() * 0.1)

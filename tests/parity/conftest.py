@@ -18,13 +18,13 @@ class Made(NamedTuple):
     receipts: dict[str, Receipt]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Everything that comes in."""
     return make_world(tmp_path_factory.mktemp("world"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def embedded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The whole way on the embedded engine."""
     root = tmp_path_factory.mktemp("embedded") / "lake"

@@ -23,10 +23,11 @@ from lakehouse.opening import open_lake
 from lakehouse.tables.read import table_path
 from schemas.model import Table
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED
+from tests.lanes import examples
 from tests.recovery.victim import bring_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-KILLS = 20
+KILLS = examples(8, long=20)
 NEW_FILES = 24  # of each round, so that every victim has something to do
 
 
@@ -88,7 +89,8 @@ class Rounds:
         return time.monotonic() - started
 
 
-def test_twenty_kills_lose_double_and_leave_nothing(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_kills_lose_double_and_leave_nothing(tmp_path: Path) -> None:
     rounds = Rounds(tmp_path / "lake", tmp_path / "drop")
     rounds.add_files(NEW_FILES)
     whole = rounds.run_time()
