@@ -45,6 +45,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    _others.clear()
+    _others.update(threading.enumerate())  # readers that other tests of this process have forgotten are not ours
     obstore.put(MemoryStore(), "x", b"")  # its threads, and three handles, stay to the end of the process
     # pyarrow keeps the connections of its S3 client to the end of the process.
     handles = len(os.listdir("/proc/self/fd")) + (20 if "pyarrow" in request.node.name else 0)
@@ -57,8 +59,12 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     pytest.fail(f"left behind: {fetching()}, {len(os.listdir('/proc/self/fd')) - handles} handles")
 
 
+_others: set[threading.Thread] = set()
+
+
 def fetching() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name in ("petrel-fetch", "petrel-call")]
+    ours = set(threading.enumerate()) - _others
+    return [thread.name for thread in ours if thread.name in ("petrel-fetch", "petrel-call")]
 
 
 def opened(store: Store, **settings: object) -> RemoteFiles:
