@@ -9,7 +9,7 @@ from lakehouse.engines import Relation
 from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
-from lakehouse.sql.views import view_texts
+from lakehouse.sql.views import VIEW_NAMES, view_text
 from lakehouse.tables.read import check_columns, head, table_path, whole
 from schemas.tables import BY_NAME
 
@@ -39,7 +39,7 @@ def query(
         TableError: If a file of a table is missing or damaged.
     """
     names = table_names(text)
-    resolved = {name: _resolve(lake, name, inputs or {}, params or {}, pins or {}) for name in names}
+    resolved = {name: _resolve(lake, name, text, inputs or {}, params or {}, pins or {}) for name in names}
     return lake.engine.sql(text, resolved, params or {})
 
 
@@ -63,7 +63,7 @@ def count_rows(lake: Lake, rows: Relation) -> int:
 
 
 def _resolve(
-    lake: Lake, name: str, inputs: Mapping[str, Relation], params: Mapping[str, object], pins: Pins
+    lake: Lake, name: str, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object], pins: Pins
 ) -> Relation:
     if name in inputs:
         return inputs[name]
@@ -73,8 +73,7 @@ def _resolve(
         found = lake.engine.scan(table_path(lake.root, table), version)
         check_columns(table, found)
         return found
-    views = view_texts()
-    if name in views:
-        return query(lake, views[name], params=params, pins=pins)
-    known = sorted([*BY_NAME, *views, *inputs])
+    if name in VIEW_NAMES:
+        return query(lake, view_text(name, asked_by=text), params=params, pins=pins)
+    known = sorted([*BY_NAME, *VIEW_NAMES, *inputs])
     raise TableNotFoundError(f"no table or view `{name}`; known: {', '.join(known)}")

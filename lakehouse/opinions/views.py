@@ -11,7 +11,12 @@ from typing import NamedTuple
 from schemas.opinions import OPINIONS
 
 # Named one by one, and no QUALIFY: translated for Spark it would add its helper column to `select *`.
-COLUMNS = ", ".join(OPINIONS.column_names)
+COLUMNS = ", ".join(f"o.{name}" for name in OPINIONS.column_names)
+
+NARROW = (
+    "opinion_id, op, actor_id, question_id, subject_id, slot, event_time, target_opinion_id, supersedes, ext"
+)
+"""What decides which answers hold."""
 
 
 class View(NamedTuple):
@@ -58,22 +63,21 @@ def current_opinions_sql(*, known_at: bool = False, valid_at: bool = False) -> s
         conditions.append("ingest_time <= $known_at")
     if valid_at:
         conditions.append("(event_time is null or event_time <= $valid_at)")
-    where = f"where {' and '.join(conditions)}" if conditions else ""
+    # Of ids and small columns alone what holds is found, then whole rows are read: regions, maps and raw records are
+    # wide even where they are empty, and a window over them held 2.5 KB of each event in memory.
+    narrow = f"seen as (select {NARROW} from silver.opinions where {' and '.join(conditions)}), " if conditions else ""
+    events = "seen" if conditions else "silver.opinions"
     return f"""
-with arrived as (
-    select {COLUMNS}, row_number() over (partition by opinion_id order by ingest_seq) as arrival
-    from silver.opinions {where}
-), seen as (
-    select {COLUMNS} from arrived where arrival = 1
-), {gone_sql("seen")}, standing as (
-    select {COLUMNS}, row_number() over (
-        partition by actor_id, question_id, subject_id, slot
-        order by event_time desc nulls last, opinion_id desc
+with {narrow}{gone_sql(events)}, standing as (
+    select s.opinion_id, row_number() over (
+        partition by s.actor_id, s.question_id, s.subject_id, s.slot
+        order by s.event_time desc nulls last, s.opinion_id desc
     ) as recency
-    from seen
-    where op <> 'retract' and not exists (select 1 from gone where gone.gone_id = seen.opinion_id)
+    from {events} s
+    where s.op <> 'retract' and not exists (select 1 from gone where gone.gone_id = s.opinion_id)
 )
-select {COLUMNS} from standing where recency = 1
+select {COLUMNS} from silver.opinions o
+where o.opinion_id in (select standing.opinion_id from standing where standing.recency = 1)
 """
 
 
@@ -105,17 +109,21 @@ OPINION_VOTES = f"""
 select subject_id, question_id, actor_kind, label, {capped_votes("exact")} as votes, num_actors from ({VOTED}) voted
 """
 
+PEOPLE = "a.kind in ('human', 'pool')"
+
 LABELS = f"""
-with voted as ({VOTED}), tiered as (
-    select *, case when actor_kind in ('human', 'pool') then 1 when actor_kind = 'import' then 2 end as tier
-    from voted
-), best as (
-    select subject_id, question_id, min(tier) as tier from tiered group by subject_id, question_id
+with voted as (
+    select o.subject_id, o.question_id, o.label,
+        {summed_votes(f"case when {PEOPLE} then o.votes end")} as said,
+        {summed_votes("case when a.kind = 'import' then o.votes end")} as brought
+    from current_opinions o join silver.actors a on a.actor_id = o.actor_id
+    where o.op = 'assert' and o.value_kind = 'label' and ({PEOPLE} or a.kind = 'import')
+    group by o.subject_id, o.question_id, o.label
+), asked as (
+    select *, count(said) over (partition by subject_id, question_id) as by_people from voted
 ), counted as (
-    select t.subject_id, t.question_id, t.label, sum(t.exact) as exact
-    from tiered t join best b
-      on b.subject_id = t.subject_id and b.question_id = t.question_id and b.tier = t.tier
-    group by t.subject_id, t.question_id, t.label
+    select subject_id, question_id, label, case when by_people > 0 then said else brought end as exact
+    from asked where said is not null or by_people = 0
 )
 select subject_id, question_id, label, {capped_votes("exact")} as votes,
        cast(exact as double) / cast(sum(exact) over (partition by subject_id, question_id) as double) as share,

@@ -85,7 +85,7 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     # Extractors, which say what columns `entities_wide` has, may need it.
     hidden.names = {"pandas"}
     connection = duckdb.connect(":memory:", config={"threads": limits["threads"]})
-    close_up(connection, question.reads, request)
+    close_up(connection, question.reads, request, asked_by=question.text)
     _limit_memory(limits["memory_mb"] * MIB)
     with connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
         return {"rows": _stream(reader, out, limits, request["first"])}
@@ -113,14 +113,17 @@ def _stream(reader: pa.RecordBatchReader, out: BinaryIO, limits: Mapping[str, An
     return rows
 
 
-def close_up(connection: Any, names: Collection[str], request: Mapping[str, Any]) -> None:
+def close_up(
+    connection: Any, names: Collection[str], request: Mapping[str, Any], *, asked_by: str | None = None
+) -> None:
     """Define what the query reads and what that reads, then shut the database: no file, no network, no setting."""
     from lakehouse.sql.session import ALL_NAMES, define
     from lakehouse.sql.text import CATALOGUE
 
     catalogue = any(name.startswith(f"{CATALOGUE}.") for name in names)
     wanted = ALL_NAMES if catalogue else names
-    define(connection, Path(request["root"]), wanted, request["pins"], extension=False)
+    define(connection, Path(request["root"]), wanted, request["pins"], extension=False,
+           asked_by=None if catalogue else asked_by)
     if catalogue:
         _define_catalogue(connection)
     limits, scratch = request["limits"], request["scratch"].replace("'", "''")

@@ -65,9 +65,17 @@ def connect(
 
 
 def define(
-    connection: Connection, root: Path, names: Collection[str], pins: Mapping[str, int], *, extension: bool
+    connection: Connection,
+    root: Path,
+    names: Collection[str],
+    pins: Mapping[str, int],
+    *,
+    extension: bool,
+    asked_by: str | None = None,
 ) -> None:
     """Define these tables and views, and the tables and views that these views read.
+
+    With `asked_by`, the one query that will be asked, views may lack columns that it does not read.
 
     Raises:
         TableNotFoundError: If there is no lake at `root`, or a pin names no table.
@@ -80,7 +88,7 @@ def define(
     connection.execute("SET TimeZone = 'UTC'")
     for layer in sorted({table.layer for table in TABLES}):
         connection.execute(f"CREATE SCHEMA {layer}")
-    views = _with_what_they_read(names)
+    views = _with_what_they_read(names, asked_by)
     wanted = {*names}.union(*views.values())
     for table in TABLES:
         if table.name not in wanted:
@@ -92,32 +100,32 @@ def define(
             define_view(connection, table.name, table_path(root, table), version, extension=True)
         else:
             define_arrow_view(connection, table.name, handle)
-    _define_views(connection, views)
+    _define_views(connection, views, asked_by)
 
 
 def define_views(connection: Connection, names: Collection[str]) -> None:
     """Define our functions, these views, and the views that they read; the tables are there."""
-    _define_views(connection, _with_what_they_read(names))
+    _define_views(connection, _with_what_they_read(names, None), None)
 
 
-def _define_views(connection: Connection, views: Mapping[str, frozenset[str]]) -> None:
+def _define_views(connection: Connection, views: Mapping[str, frozenset[str]], asked_by: str | None) -> None:
     for macro in MACROS:
         connection.execute(macro)
     waiting = dict(views)
     while waiting:
         # The texts are DuckDB's own SQL, over names that are the tables' own: nothing is left to fill in.
         for name in [name for name, read in waiting.items() if not read & waiting.keys()]:
-            connection.execute(f"CREATE VIEW {name} AS {view_text(name)}")
+            connection.execute(f"CREATE VIEW {name} AS {view_text(name, asked_by=asked_by)}")
             del waiting[name]
 
 
-def _with_what_they_read(names: Collection[str]) -> dict[str, frozenset[str]]:
+def _with_what_they_read(names: Collection[str], asked_by: str | None) -> dict[str, frozenset[str]]:
     """Return the views among `names`, and all that these stand on: name -> tables and views that its text reads."""
     found: dict[str, frozenset[str]] = {}
     waiting = sorted(names)
     while waiting:
         name = waiting.pop()
         if name in VIEW_NAMES and name not in found:
-            found[name] = tables_read(view_text(name))
+            found[name] = tables_read(view_text(name, asked_by=asked_by))
             waiting += found[name]
     return found

@@ -8,8 +8,9 @@ from functools import lru_cache
 import pyarrow as pa
 
 from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
+from lakehouse.sql.wide import named_columns
 from schemas.model import TIMESTAMP
-from schemas.tables import DIMENSIONS
+from schemas.tables import DIMENSIONS, TABLES
 from schemas.tables import ENTITIES as ENTITIES_TABLE
 
 ENTITIES = "select * from silver.entities"
@@ -61,9 +62,17 @@ def view_texts() -> dict[str, str]:
     return {name: view_text(name) for name in VIEW_NAMES}
 
 
-def view_text(name: str) -> str:
-    """Return the SQL text of one view over tables and other views."""
-    return _entities_wide() if name == "entities_wide" else _TEXTS[name]
+def view_text(name: str, *, asked_by: str | None = None) -> str:
+    """Return the SQL text of one view over tables and other views.
+
+    Args:
+        name: Name of the view.
+        asked_by: The query that reads it, in DuckDB's dialect: dimensions that it does not name, where it says which
+            it reads, are left out of entities_wide. None leaves none out.
+    """
+    if name != "entities_wide":
+        return _TEXTS[name]
+    return _entities_wide(None if asked_by is None else named_columns(asked_by, known=_all_columns()))
 
 
 @lru_cache(maxsize=1)
@@ -98,21 +107,34 @@ def ordered_views() -> list[tuple[str, str]]:
     return list(ordered.items())
 
 
-def _entities_wide() -> str:
+@lru_cache(maxsize=1)
+def _all_columns() -> frozenset[str]:
     from lakehouse.dimensions.registry import all_dimensions
 
-    value = {"integer": "number", "number": "number", "text": "text", "boolean": "boolean", "timestamp": "instant"}
+    return frozenset(column.name for table in TABLES for column in table.columns) | {
+        dimension.name for dimension in all_dimensions()
+    }
+
+
+def _entities_wide(named: frozenset[str] | None) -> str:
+    from lakehouse.dimensions.registry import all_dimensions
+
+    wanted = [each for each in all_dimensions() if named is None or each.name.lower() in named]
+    if not wanted:
+        return "select e.* from silver.entities e"
+    column = {"integer": "number", "number": "number", "text": "text", "boolean": "boolean", "timestamp": "instant"}
+    # One pass that keeps one row of each pair, as current_dimensions does, and nothing else of it. In structs: a value
+    # that is NULL counts as well, and a key that is NULL does not.
     pivot = []
-    for dimension in all_dimensions():
-        picked = f"max(case when dimension = '{dimension.name}' then {value[dimension.kind]} end)"
-        if dimension.kind == "integer":
-            picked = f"cast({picked} as bigint)"
-        pivot.append(f"{picked} as {dimension.name}")
+    for each in wanted:
+        key = f"case when dimension = '{each.name}' then struct_pack(v := -extractor_version, e := extractor) end"
+        pivot.append(f"arg_min(struct_pack(x := {column[each.kind]}), {key}) as {each.name}")
+    picked = {each.name: f"p.{each.name}.x" for each in wanted}
+    picked |= {each.name: f"cast(p.{each.name}.x as bigint)" for each in wanted if each.kind == "integer"}
+    columns = (f"{value} as {name}" for name, value in picked.items())
+    names = ", ".join(f"'{each.name}'" for each in wanted)
     return (
-        "with pivoted as (select entity_id, "
-        + ", ".join(pivot)
-        + " from current_dimensions group by entity_id) "
-        + "select e.*, "
-        + ", ".join(f"p.{dimension.name}" for dimension in all_dimensions())
-        + " from silver.entities e left join pivoted p on p.entity_id = e.entity_id"
+        f"with pivoted as (select entity_id, {', '.join(pivot)} from silver.dimensions where dimension in ({names}) "
+        f"group by entity_id) select e.*, {', '.join(columns)} "
+        "from silver.entities e left join pivoted p on p.entity_id = e.entity_id"
     )
