@@ -35,6 +35,7 @@ COSTLY: dict[str, str] = {
 
 SESSION: dict[str, str] = {
     "datasets": "official",
+    "engines": "engines",
     "ingestion": "healing",
     "opinions": "parity",
     "parity": "datasets engine_parity readers_agree",
