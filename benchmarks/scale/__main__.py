@@ -142,7 +142,8 @@ def imports(lake: Path, scratch: Path) -> Iterator[Row]:
     copy = _copy(lake, scratch)
     answers = scratch / "answers.csv"
     answers.write_text("subject,label\n" + "".join(f"{path_of(each)},class_{each % 10}\n" for each in range(1000)))
-    said = ("--source", "scale", "--format", "csv", "--path", str(answers), "--question", "class", "--actor", "human:di")
+    said = ("--source", "scale", "--format", "csv", "--path", str(answers), "--question", "class",
+            "--actor", "human:di")
     yield "import of 1,000 opinions", petrel("opinions", copy, *said), None
     drop = scratch / "drop"
     drop.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -15,23 +15,40 @@ from loaders.petastorm import images, spark_types
 from loaders.petastorm.kinds import NumpyType, SparkKind, Value
 from loaders.petastorm.spark_types import SparkType
 
-if TYPE_CHECKING:
-    from loaders.petastorm.unischema import UnischemaField
-
 __all__ = [
     "CompressedImageCodec", "CompressedNdarrayCodec", "DataframeColumnCodec", "NdarrayCodec", "ScalarCodec"
 ]  # fmt: skip
+
+
+class Described(Protocol):
+    """What codecs ask of a field; `loaders.petastorm.unischema.UnischemaField` is one."""
+
+    @property
+    def name(self) -> str:
+        """Of the field and of its column."""
+
+    @property
+    def numpy_dtype(self) -> NumpyType:
+        """Class of a numpy scalar, or `Decimal`."""
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of one value; () for a single one; None in a place: that axis varies."""
+
+    @property
+    def nullable(self) -> bool | None:
+        """Whether a value may be missing."""
 
 
 class DataframeColumnCodec(ABC):
     """What every codec can do."""
 
     @abstractmethod
-    def encode(self, unischema_field: UnischemaField, value: Value) -> Value:
+    def encode(self, unischema_field: Described, value: Value) -> Value:
         """Return a value as it is stored."""
 
     @abstractmethod
-    def decode(self, unischema_field: UnischemaField, value: Value) -> Value:
+    def decode(self, unischema_field: Described, value: Value) -> Value:
         """Return a stored value as it was."""
 
     @abstractmethod
@@ -76,7 +93,7 @@ class CompressedImageCodec(_FileCodec):
         """Quality of a JPEG."""
         return self._quality
 
-    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
+    def encode(self, unischema_field: Described, value: Array) -> bytearray:
         """Return the picture as a file.
 
         Raises:
@@ -90,7 +107,7 @@ class CompressedImageCodec(_FileCodec):
             )
         return bytearray(images.encode(value, self.image_codec, self._quality))
 
-    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
+    def decode(self, unischema_field: Described, value: Value) -> Array:
         """Return the picture as an array that is C-contiguous.
 
         Raises:
@@ -105,7 +122,7 @@ class CompressedImageCodec(_FileCodec):
 class NdarrayCodec(_FileCodec):
     """An array as a `.npy` file."""
 
-    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
+    def encode(self, unischema_field: Described, value: Array) -> bytearray:
         """Return the array as a file.
 
         Raises:
@@ -116,7 +133,7 @@ class NdarrayCodec(_FileCodec):
         np.save(file, value, allow_pickle=False)
         return bytearray(file.getbuffer())
 
-    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
+    def decode(self, unischema_field: Described, value: Value) -> Array:
         """Return the array.
 
         Raises:
@@ -128,7 +145,7 @@ class NdarrayCodec(_FileCodec):
 class CompressedNdarrayCodec(_FileCodec):
     """An array as a compressed `.npz` file."""
 
-    def encode(self, unischema_field: UnischemaField, value: Array) -> bytearray:
+    def encode(self, unischema_field: Described, value: Array) -> bytearray:
         """Return the array as a file.
 
         Raises:
@@ -139,7 +156,7 @@ class CompressedNdarrayCodec(_FileCodec):
         np.savez_compressed(file, allow_pickle=False, arr=value)
         return bytearray(file.getbuffer())
 
-    def decode(self, unischema_field: UnischemaField, value: Value) -> Array:
+    def decode(self, unischema_field: Described, value: Value) -> Array:
         """Return the array.
 
         Raises:
@@ -163,7 +180,7 @@ class ScalarCodec(DataframeColumnCodec):
         """The type as it was given: a real one, or a record of one."""
         return self._spark_type
 
-    def encode(self, unischema_field: UnischemaField, value: Value) -> Value:
+    def encode(self, unischema_field: Described, value: Value) -> Value:
         """Return the value as Spark takes it.
 
         Raises:
@@ -194,7 +211,7 @@ class ScalarCodec(DataframeColumnCodec):
             return str(value)
         return value
 
-    def decode(self, unischema_field: UnischemaField, value: Value) -> Value:
+    def decode(self, unischema_field: Described, value: Value) -> Value:
         """Return the value in the field's type: a numpy scalar, or a Decimal."""
         return single(unischema_field.numpy_dtype, value)
 
@@ -226,7 +243,7 @@ def is_compliant_shape(found: tuple[int, ...], wanted: tuple[int | None, ...]) -
     return len(found) == len(wanted) and all(b is None or a == b for a, b in zip(found, wanted, strict=True))
 
 
-def _check_array(field: UnischemaField, value: Value) -> None:
+def _check_array(field: Described, value: Value) -> None:
     if not isinstance(value, np.ndarray):
         raise ValueError(
             f"Unexpected type of {field.name} feature. Expected ndarray of {field.numpy_dtype}. Got {type(value)}"
@@ -237,11 +254,11 @@ def _check_array(field: UnischemaField, value: Value) -> None:
         raise ValueError(f"Unexpected dimensions of {field.name} feature. Expected {field.shape}. Got {value.shape}")
 
 
-def _check_dtype(field: UnischemaField, value: Value) -> None:
+def _check_dtype(field: Described, value: Value) -> None:
     if np.dtype(field.numpy_dtype) != value.dtype:
         raise ValueError(f"Unexpected type of {field.name} feature, expected {field.numpy_dtype}, got {value.dtype}")
 
 
-def _check_shape(field: UnischemaField, value: Value) -> None:
+def _check_shape(field: Described, value: Value) -> None:
     if not is_compliant_shape(value.shape, field.shape):
         raise ValueError(f"Unexpected dimensions of {field.name} feature, expected {field.shape}, got {value.shape}")

@@ -13,8 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from loaders.errors import CorruptionError, FormatError
+from loaders.petastorm.rowgroups.entries import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet
 from loaders.petastorm.rowgroups.footers import LEAST_FILE, MAGIC, Footer, read_footer
-from loaders.petastorm.rowgroups.listing import COMMON_METADATA, METADATA, Entry, Listing, is_called_parquet, list_files
+from loaders.petastorm.rowgroups.listing import list_files
 from loaders.reading.pages import PageError
 from loaders.reading.row_group import check_chunks
 from loaders.stores.local import LocalFiles

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.errors import CorruptionError, FormatError
-from loaders.petastorm.rowgroups.listing import Entry
+from loaders.petastorm.rowgroups.entries import Entry
 from loaders.reading.pages import PageError
 from loaders.reading.row_group import check_chunks
 from loaders.stores.storage import Files

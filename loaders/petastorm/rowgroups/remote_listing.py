@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from loaders.errors import CorruptionError, FormatError, StorageError
-from loaders.petastorm.rowgroups.listing import Entry, Listing, named, sorted_out
+from loaders.petastorm.rowgroups.entries import Entry, Listing, named, sorted_out
 from loaders.stores.saying import without_secrets
 from loaders.stores.schemes import open_storage
 from loaders.stores.storage import Stat, StorageOptions
