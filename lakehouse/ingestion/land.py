@@ -36,6 +36,8 @@ from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES, RAW_RECORDS
 
 FILES_PER_TASK = 256
+KEPT_FILES = 50_000
+"""Of a listing, so many are kept in memory, at about 1 KB each; a larger folder is listed again to be landed."""
 LISTED_FIELDS = tuple(each.name for each in dataclasses.fields(Listed))
 COUNTS = ("seen", "stored", "duplicate", "refused", "unchanged")
 
@@ -105,7 +107,7 @@ def land(lake: Lake, source: Source) -> Receipt:
     """
     sidecars = Sidecars(source)
     left_out = LeftOut()
-    seen, files = _fingerprint(lake, source, sidecars, left_out)
+    seen, files, kept = _fingerprint(lake, source, sidecars, left_out)
     inputs = {
         # As a URI: the name of a folder need not be text.
         "source": dataclasses.asdict(source) | {"folder": file_uri(source.folder)},
@@ -116,17 +118,20 @@ def land(lake: Lake, source: Source) -> Receipt:
         note_left_out(source, left_out, record, seen=seen)
         record.unchanged = record.unchanged and objects_whole(lake, source, files)
         if not record.unchanged:
-            _land_all(lake, source, sidecars, record, files)
+            described = _described(list_folder(source, leave_out=lake.root), sidecars) if kept is None else iter(kept)
+            _land_all(lake, source, sidecars, described, record, files)
     return record.finished()
 
 
-def _land_all(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord, fingerprint: str) -> None:
+def _land_all(
+    lake: Lake, source: Source, sidecars: Sidecars, described: Iterator[dict[str, object]], record: StepRecord,
+    fingerprint: str,
+) -> None:
     healing = start_healing(lake, source, fingerprint, before=head(lake.root, LANDED_FILES))
     here = note_sources(lake, source, record)
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
     uris: list[pa.Table] = []
-    described = _described(list_folder(source, leave_out=lake.root), sidecars)
     while rows := list(itertools.islice(described, lake.config.land.files_per_commit)):
         listed = pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
         uris += [listed.select(["uri"])] if here else []
@@ -217,17 +222,21 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
     )
 
 
-def _fingerprint(lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut) -> tuple[int, str]:
-    """Return how many files are listed, and a hash of all that the listing tells and sidecars state."""
+def _fingerprint(
+    lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut
+) -> tuple[int, str, list[dict[str, object]] | None]:
+    """Return how many files are listed, a hash of all that is told of them, and the listing itself if it is small."""
     digest, seen = hashlib.sha256(), 0
+    kept: list[dict[str, object]] = []
     with progress(f"list {source.name}", total=None, unit="files") as advance:
-        # Not kept: a million files would take a gigabyte, and a second run needs the hash alone.
         for row in _described(list_folder(source, leave_out=lake.root, left_out=left_out), sidecars):
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
             seen += 1
+            if seen <= KEPT_FILES:
+                kept.append(row)
             advance(1)
     digest.update(repr([each.text for each in sidecars.records]).encode("utf-8", "surrogatepass"))
-    return seen, digest.hexdigest()
+    return seen, digest.hexdigest(), kept if seen <= KEPT_FILES else None
 
 
 def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:

@@ -9,8 +9,10 @@ import os
 import pytest
 
 from lakehouse.errors import IngestError
+from lakehouse.ingestion import land as land_step
 from lakehouse.ingestion import store
 from lakehouse.ingestion.land import land
+from lakehouse.ingestion.listing import list_folder
 from lakehouse.objects import objects_of
 from lakehouse.query import fetch
 from tests.ingestion.files import landed, png, put, source, stored_objects
@@ -308,3 +310,18 @@ def test_two_runs_at_other_times_give_the_same_row_hashes(tmp_path, drop, clock)
             land(lake, source(drop))
             hashes.append([row["row_hash"] for row in landed(lake, "path, landed_id, row_hash")])
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize(("kept", "listings"), [(4, 1), (3, 2)])
+def test_a_folder_is_listed_once_unless_it_is_too_large_to_keep(lake, drop, monkeypatch, kept, listings):
+    walks = []
+
+    def counted(*args, **options):
+        walks.append(args)
+        return list_folder(*args, **options)
+
+    monkeypatch.setattr(land_step, "list_folder", counted)
+    monkeypatch.setattr(land_step, "KEPT_FILES", kept)
+    assert land(lake, source(drop)).counts == ZERO | {"seen": 4, "stored": 3, "duplicate": 1}
+    assert len(walks) == listings
+    assert land(lake, source(drop)).counts == ZERO | {"seen": 4, "unchanged": 4}

@@ -27,9 +27,13 @@ def loaded_by(*words: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"materialise"}))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_loads_none_of_the_libraries_that_its_work_needs(command):
     assert loaded_by(command, "--help").isdisjoint(HEAVY)
+
+
+def test_completion_loads_none_of_the_libraries_of_the_data():
+    assert loaded_by("completion", "bash").isdisjoint(HEAVY)
 
 
 def test_status_reads_logs_and_loads_neither_a_query_engine_nor_what_decodes(tmp_path):
