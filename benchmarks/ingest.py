@@ -71,8 +71,8 @@ def measure_as_we_do(data: bytes, name: str) -> dict[str, Any]:
     """Check, then measure from the header and from the reduced picture."""
     from lakehouse.dimensions.image_header import measure_header
     from lakehouse.dimensions.image_pixels import measure_pixels
-    from lakehouse.dimensions.view import ImageView
     from lakehouse.media.image import probe_image
+    from lakehouse.media.view import ImageView
 
     probe_image(data, name=name)
     view = ImageView(data)

@@ -73,6 +73,18 @@ class ImagesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioConfig:
+    """What a recording may be before it counts as hostile."""
+
+    max_bytes: int = 512 << 20
+    """Encoded bytes of one recording that are read into memory."""
+    max_duration_s: float = 7200.0
+    """Seconds; the reader's limit of 30,000,000 frames x channels holds beside it."""
+    max_channels: int = 64
+    """Channels of one recording."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpinionsConfig:
     """How imports of opinions are judged."""
 
@@ -104,6 +116,7 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     land: LandConfig = field(default_factory=LandConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
     opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
 
@@ -207,6 +220,9 @@ def _check(config: Config) -> Config:
         "images.max_pixels": config.images.max_pixels,
         "images.max_frames": config.images.max_frames,
         "images.max_bytes": config.images.max_bytes,
+        "audio.max_bytes": config.audio.max_bytes,
+        "audio.max_duration_s": config.audio.max_duration_s,
+        "audio.max_channels": config.audio.max_channels,
         "engine.commit_attempts": config.engine.commit_attempts,
         "engine.lock_timeout_s": config.engine.lock_timeout_s,
         "sql.timeout_s": config.sql.timeout_s,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from lakehouse.datasets.policies.kind import AnswerKind, Reason
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.image import IMAGE
+from lakehouse.media.kinds.registry import kind_of_type, media_kinds
 from lakehouse.names import nearest
 from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
@@ -32,6 +34,8 @@ join {entities} e on e.entity_id = p.entity_id
 UNFIT = (
     Reason("not_a_picture", "$pictures and not starts_with(e.media_type, 'image/')",
            "'others that were selected are pictures, and a dataset holds one kind'"),
+    Reason("another_kind", "$kind_prefix <> '' and not starts_with(e.media_type, $kind_prefix)",
+           "'others that were selected are of a kind of media that it is not of, and a dataset holds one kind'"),
     Reason("deep_pixels", "$rgb and e.pixel_type <> 'uint8'",
            "'more than 8 bits, which RGB would cut off; pixels = \"native\" under [image] takes it as it is'"),
 )
@@ -50,9 +54,8 @@ def reasons_of(kind: AnswerKind | None) -> tuple[Reason, ...]:
     return (*UNFIT, *(() if kind is None else kind.reasons), *UNPLACED)
 
 
-PICTURES = """
-select count(*) as n from picked p join silver.entities e on e.entity_id = p.entity_id
-where starts_with(e.media_type, 'image/')
+MEDIA_TYPES = """
+select distinct e.media_type from picked p join silver.entities e on e.entity_id = p.entity_id
 """
 
 RANKED = """
@@ -145,17 +148,29 @@ def consider(
         inputs["tally"] = tally
     if official is not None:
         inputs["official"] = official
+    prefix = _prefix([row["media_type"] for row in fetch(lake, MEDIA_TYPES, inputs={"picked": picked}, pins=pins)])
     params = {
         "seed": recipe.seed,
         **({} if kind is None else kind.params(recipe.label)),
         "rgb": recipe.image.pixels == "rgb",
-        "pictures": fetch(lake, PICTURES, inputs={"picked": picked}, pins=pins)[0]["n"] > 0,
+        "pictures": prefix == IMAGE.prefix,
+        "kind_prefix": prefix,
         "split_stated": official is not None,
         "escape": "\\",
         "escaped_escape": "\\\\",
         "escaped_bar": "\\|",
     }
     return lake.engine.stage(query(lake, text, inputs=inputs, params=params, pins=pins))
+
+
+def _prefix(media_types: Sequence[str]) -> str:
+    """Return the beginning of the media types of the one kind that a dataset of these holds; "": of no kind.
+
+    The first kind in the order of the registry: pictures before recordings, and both before files of no kind.
+    """
+    kinds = media_kinds()
+    found = [kind for media_type in media_types if (kind := kind_of_type(kinds, media_type)) is not None]
+    return min(found, key=kinds.index).prefix if found else ""
 
 
 UNLABELLED = """

@@ -12,9 +12,9 @@ import pyarrow as pa
 from lakehouse.dimensions.extractor import Extractor, Value
 from lakehouse.dimensions.rows import Measured, dimension_batch
 from lakehouse.dimensions.values import check_values
-from lakehouse.dimensions.view import EntityView, view_of
 from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.media.limits import ImageLimits
+from lakehouse.media.kinds.registry import Judges
+from lakehouse.media.view import EntityView
 from lakehouse.objects import read_bytes
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
@@ -39,7 +39,7 @@ def extract_batches(
     *,
     root: str,
     extractors: tuple[Extractor, ...],
-    limits: ImageLimits,
+    judges: Judges,
     now: datetime,
 ) -> Iterator[pa.RecordBatch]:
     """Measure what is missing about entities and yield rows for silver.dimensions and silver.rejected.
@@ -51,7 +51,7 @@ def extract_batches(
         batches: Rows with entity_id, object_uri, media_type and `missing`, a list of extractor names.
         root: Folder of the lake.
         extractors: Who may be named in `missing`.
-        limits: What an image may be.
+        judges: Kinds of media and their limits.
         now: Value of the clock columns.
     """
     known = {each.name: each for each in extractors}
@@ -61,7 +61,7 @@ def extract_batches(
         for entity in batch.to_pylist():
             entity_id = entity["entity_id"]
             chosen = [known[name] for name in sorted(entity["missing"])]
-            for extractor, found in _measure(entity, chosen, root, limits):
+            for extractor, found in _measure(entity, chosen, root, judges):
                 if isinstance(found, RejectedInputError):
                     row = rejected_row("dimensions", entity_id, found, location=extractor.key)
                     rejected.append((REJECTED, finish_row(row, REJECTED, now)))
@@ -74,10 +74,10 @@ def extract_batches(
 
 
 def _measure(
-    entity: dict[str, str], chosen: Iterable[Extractor], root: str, limits: ImageLimits
+    entity: dict[str, str], chosen: Iterable[Extractor], root: str, judges: Judges
 ) -> Iterator[tuple[Extractor, list[Value] | RejectedInputError]]:
     try:
-        view = _view(entity, root, limits)
+        view = _view(entity, root, judges)
     except IngestError as error:
         for extractor in chosen:
             yield extractor, _rejection(extractor, UNREADABLE, str(error))
@@ -91,13 +91,13 @@ def _measure(
             yield extractor, _rejection(extractor, EXTRACTOR_ERROR, f"{type(error).__name__}: {error}")
 
 
-def _view(entity: dict[str, str], root: str, limits: ImageLimits) -> EntityView:
+def _view(entity: dict[str, str], root: str, judges: Judges) -> EntityView:
     uri = entity["object_uri"]
     data = read_bytes(root, uri)
     # Objects of the lake are never changed; a linked file may have been, and is then another entity.
     if "://" in uri and hashlib.sha256(data).hexdigest() != entity["entity_id"]:
         raise IngestError(f"{uri}: its bytes are not those that were landed; land it again")
-    return view_of(data, media_type=entity["media_type"], limits=limits)
+    return judges.view(data, entity["media_type"])
 
 
 def _rejection(extractor: Extractor, rule: str, reason: str) -> RejectedInputError:

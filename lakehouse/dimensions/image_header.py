@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lakehouse.dimensions.extractor import Dimension, Extractor, Value
-from lakehouse.dimensions.view import ImageView
+from lakehouse.media.view import ImageView
 
 
 def measure_header(view: ImageView) -> Mapping[str, Value]:

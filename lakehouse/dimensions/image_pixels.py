@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lakehouse.dimensions.extractor import Dimension, Extractor, Value
-from lakehouse.dimensions.view import ImageView
+from lakehouse.media.view import ImageView
 
 _LEVELS = np.arange(256, dtype=np.int64)
 _DHASH_SIZE = (9, 8)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
+from lakehouse.dimensions.audio_header import AUDIO_HEADER
+from lakehouse.dimensions.audio_signal import AUDIO_SIGNAL
 from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.dimensions.image_header import IMAGE_HEADER
 from lakehouse.dimensions.image_pixels import IMAGE_PIXELS
@@ -72,4 +74,4 @@ def check_distinct(chosen: Iterable[Extractor]) -> tuple[Extractor, ...]:
 
 @lru_cache(maxsize=1)
 def _registered() -> tuple[Extractor, ...]:
-    return check_distinct((IMAGE_HEADER, IMAGE_PIXELS, *installed(ENTRY_POINTS, Extractor)))
+    return check_distinct((IMAGE_HEADER, IMAGE_PIXELS, AUDIO_HEADER, AUDIO_SIGNAL, *installed(ENTRY_POINTS, Extractor)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Iterable, Mapping
@@ -15,8 +14,9 @@ from lakehouse.dimensions.registry import check_distinct
 from lakehouse.dimensions.registry import extractors as registered
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.entities import RULES, image_limits
+from lakehouse.ingestion.entities import RULES
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.registry import judges_of
 from lakehouse.objects import uri_path
 from lakehouse.query import fetch, query
 from lakehouse.steps.outputs import insert_outputs
@@ -85,7 +85,7 @@ def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> 
     inputs = {
         ENTITIES.name: head(lake.root, ENTITIES),
         "extractors": sorted(each.key for each in chosen),
-        "images": dataclasses.asdict(lake.config.images),
+        "media": judges_of(lake.config).facts,
     }
     with step(lake, "dimensions", inputs=inputs) as record:
         if not record.unchanged:
@@ -121,7 +121,7 @@ def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: 
     outputs = lake.engine.map_batches(
         todo,
         functools.partial(
-            extract_batches, root=str(lake.root), extractors=chosen, limits=image_limits(lake), now=lake.clock()
+            extract_batches, root=str(lake.root), extractors=chosen, judges=judges_of(lake.config), now=lake.clock()
         ),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
 
 from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
 from lakehouse.lake import Lake
-from lakehouse.media.image import PROBE_VERSION, probe_image
-from lakehouse.media.limits import ImageLimits
+from lakehouse.media.kinds.kind import UNKNOWN, Facts, MediaKind
+from lakehouse.media.kinds.registry import Judges, judges_of
+from lakehouse.media.sniff import HEAD_BYTES
 from lakehouse.objects import HEAL, read_bytes, uri_path
 from lakehouse.query import count_rows, fetch, query
 from lakehouse.steps.outputs import insert_outputs, union_batch, union_schema
@@ -36,19 +37,24 @@ where not exists (select 1 from silver.entity_sources s where s.landed_id = b.la
   and not exists (
     select 1 from silver.rejected r
     where r.subject = b.landed_id and r.step = 'entities'
-      and r.judged_by in ($land, $probe, $too_large, $too_many_pixels, $too_many_frames)
+      and r.judged_by in ($land, {judges}) and not (r.rule = 'unsupported_media' and r.judged_by = $judge_0)
   )
 """
 """Observations that are neither linked to an entity nor rejected by what judges now: an older probe, other limits and
-circumstances that may have passed leave a rejection that does not count."""
+circumstances that may have passed leave a rejection that does not count. `unsupported_media` is how what was no picture
+was once rejected: it is an entity now."""
 
 RULES = """
 select rule, count(*) as n, min(location) as example, min_by(reason, location) as reason
 from outputs where target_table = 'silver.rejected' group by rule order by rule
 """
 
-_LIMITS = {"too_large": "max_bytes", "too_many_pixels": "max_pixels", "too_many_frames": "max_frames"}
-"""Rule -> the limit that it rests on."""
+UNKNOWN_FILES = """
+select count(*) as n, min(s.path) as example
+from outputs e join outputs s on s.entity_id = e.entity_id and s.target_table = 'silver.entity_sources'
+where e.target_table = 'silver.entities' and e.media_type = $unknown
+"""
+
 _CIRCUMSTANCES = ("changed_after_landing", "unreadable_now", "damaged_object")
 """Rules that are no fault of the bytes."""
 
@@ -56,20 +62,22 @@ _CIRCUMSTANCES = ("changed_after_landing", "unreadable_now", "damaged_object")
 def entities(lake: Lake) -> Receipt:
     """Turn every new observation of bronze into an entity, a further source of one, or a rejection.
 
+    What a file is, its kind of media says (`lakehouse.media.kinds`). One of no kind is an entity too: its bytes, of
+    media type `application/octet-stream`.
+
     What was rejected is looked at again by a probe of another version, under other limits, and each time if it was no
     fault of the bytes.
 
     Returns:
         Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities. Its notes tell by rule
-        what was rejected.
+        what was rejected, and what was taken as bytes of no kind.
 
     Raises:
         CheckFailedError: If the counts do not balance.
     """
     inputs = {
         LANDED_FILES.name: head(lake.root, LANDED_FILES),
-        "images": dataclasses.asdict(lake.config.images),
-        "probe": PROBE_VERSION,
+        "media": judges_of(lake.config).facts,
     }
     with step(lake, "entities", inputs=inputs) as record:
         if not record.unchanged:
@@ -78,11 +86,13 @@ def entities(lake: Lake) -> Receipt:
 
 
 def _find_entities(lake: Lake, record: StepRecord) -> None:
-    limits = image_limits(lake)
-    todo = lake.engine.stage(query(lake, TODO, params=judges(limits)))
+    judges = judges_of(lake.config)
+    params = {"land": "land", **_numbered(judges)}
+    names = ", ".join(f"${name}" for name in params if name != "land")
+    todo = lake.engine.stage(query(lake, TODO.format(judges=names), params=params))
     outputs = lake.engine.map_batches(
         todo,
-        functools.partial(probe_batches, root=str(lake.root), limits=limits, now=lake.clock()),
+        functools.partial(probe_batches, root=str(lake.root), judges=judges, now=lake.clock()),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,
         label="entities",
@@ -96,47 +106,56 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
     record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
     balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
     record.counts_again = dict.fromkeys(record.counts, 0)
+    circumstances = {*_CIRCUMSTANCES, *(rule for kind in judges.kinds for rule in kind.circumstances)}
     for row in fetch(lake, RULES, inputs={"outputs": outputs}) if rejected else ():
         everything = "nothing could be taken; " if rejected == seen and row["n"] == seen else ""
         record.note(row["rule"], f"{everything}{row['reason']} ({row['example']})", count=row["n"])
-        record.complete &= row["rule"] not in _CIRCUMSTANCES
+        record.complete &= row["rule"] not in circumstances
+    if linked:
+        unknown = fetch(lake, UNKNOWN_FILES, inputs={"outputs": outputs}, params={"unknown": UNKNOWN})[0]
+        if unknown["n"]:
+            record.note("unknown_media", f"taken as bytes, {UNKNOWN}: no kind of media knows them "
+                        f"({unknown['example']})", count=unknown["n"])
 
 
-def judges(limits: ImageLimits) -> dict[str, str]:
-    """Return what rejections rest on now: by whom (`land` and the probe), and for each rule about a limit, by that."""
-    probe = f"probe {PROBE_VERSION}"
-    about = {rule: f"{probe}, {limit} {getattr(limits, limit)}" for rule, limit in _LIMITS.items()}
-    return {"land": "land", "probe": probe, **about}
+def _numbered(judges: Judges) -> dict[str, str]:
+    """Return what rejections may rest on, as parameters; the first is what the first kind's probe alone says."""
+    first = judges.kinds[0].judged_by
+    rest = [judge for judge in judges.all_judges() if judge != first]
+    return {f"judge_{number}": judge for number, judge in enumerate([first, *rest])}
 
 
-def image_limits(lake: Lake) -> ImageLimits:
-    """The configured limits of an image."""
-    images = lake.config.images
-    return ImageLimits(max_pixels=images.max_pixels, max_frames=images.max_frames, max_bytes=images.max_bytes)
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """What is known of a file of no kind."""
+
+    media_type: str = UNKNOWN
+    captured_at: datetime | None = None
+    pixel_type: str | None = None
 
 
 def probe_batches(
-    batches: Iterator[pa.RecordBatch], *, root: str, limits: ImageLimits, now: datetime
+    batches: Iterator[pa.RecordBatch], *, root: str, judges: Judges, now: datetime
 ) -> Iterator[pa.RecordBatch]:
     """Look into the bytes of every observation and yield rows for the three tables.
 
     Args:
         batches: Rows of `TODO`.
         root: Folder of the lake.
-        limits: What an image may be.
+        judges: Kinds of media and their limits.
         now: Value of the clock columns.
     """
     for batch in batches:
         rows: list[tuple[Table, dict[str, object]]] = []
         for seen in batch.to_pylist():
-            rows.extend(_outcome(seen, root, limits, now))
+            rows.extend(_outcome(seen, root, judges, now))
         yield union_batch(rows, OUTPUTS)
 
 
-def _bytes_of(seen: dict[str, object], root: str) -> bytes:
+def _bytes_of(seen: dict[str, object], root: str, *, most: int | None = None) -> bytes:
     uri = str(seen["object_uri"])
     try:
-        return read_bytes(root, uri)
+        return read_bytes(root, uri, most=most)
     except DamagedObjectError as error:
         raise RejectedInputError("damaged_object", f"its bytes are not those it is named by; {HEAL}") from error
     except IngestError as error:
@@ -148,23 +167,32 @@ def _bytes_of(seen: dict[str, object], root: str) -> bytes:
 
 
 def _outcome(
-    seen: dict[str, object], root: str, limits: ImageLimits, now: datetime
+    seen: dict[str, object], root: str, judges: Judges, now: datetime
 ) -> Iterator[tuple[Table, dict[str, object]]]:
+    kind: MediaKind | None = None
     try:
         if seen["rule"] is not None:
             raise RejectedInputError(str(seen["rule"]), str(seen["reason"]))
-        if int(str(seen["size_bytes"])) > limits.max_bytes:
-            raise RejectedInputError("too_large", f"{seen['size_bytes']} bytes, limit {limits.max_bytes}")
-        data = _bytes_of(seen, root)
+        size, name = int(str(seen["size_bytes"])), str(seen["name"])
+        least = min(limits.max_bytes for limits in judges.limits.values())
+        # What every kind takes is read once; of what may be too large for one the first bytes tell which it is.
+        data = _bytes_of(seen, root, most=None if size <= least else HEAD_BYTES)
+        kind = judges.kind_of(data, name)
+        limits = judges.limits[(kind or judges.kinds[0]).name]
+        if kind is not None and size > limits.max_bytes:
+            raise RejectedInputError("too_large", f"{size} bytes, limit {limits.max_bytes}")
+        if size > least and (kind is not None or seen["status"] == "linked"):
+            data = _bytes_of(seen, root)
         if seen["status"] == "linked" and hashlib.sha256(data).hexdigest() != seen["sha256"]:
             raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
-        facts = probe_image(data, name=str(seen["name"]), limits=limits)
+        facts: Facts = _Unknown() if kind is None else kind.probe(data, name=name, limits=limits)
     except RejectedInputError as error:
-        known = judges(limits)
-        judged_by = "land" if seen["rule"] is not None else known.get(error.rule, known["probe"])
+        judged_by: str | None = "land"
+        if seen["rule"] is None:
+            judge = kind or judges.kinds[0]
+            judged_by = None if error.rule in _CIRCUMSTANCES else judges.judged_by(judge, error.rule)
         row = rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
-                           location=str(seen["uri"]),
-                           judged_by=None if error.rule in _CIRCUMSTANCES else judged_by)
+                           location=str(seen["uri"]), judged_by=judged_by)
         yield REJECTED, finish_row(row, REJECTED, now)
         return
     entity = {

@@ -11,14 +11,12 @@ import pyarrow.compute as pc
 from lakehouse.datasets.own_fields import read_values
 from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.policies.label import LABEL
+from lakehouse.media.kinds.image import IMAGE
+from lakehouse.media.kinds.registry import kind_of_type, media_kinds
 from loaders.format.fields import TYPES, Field, is_number_list
 from loaders.publishing.planning import Layout
 
-IMAGE_PREFIX = "image/"
-
 ENTITY = Field("entity_id", pa.string(), doc="SHA-256 of the bytes: joins back to the lake and to opinions.")
-IMAGE = Field("image", pa.binary(), codec="image", shape=(None, None, 3), doc="Encoded image as it was landed.")
-NATIVE_IMAGE = Field("image", pa.binary(), codec="native_image", doc="Encoded image as it was landed; any depth.")
 CONTENT = Field("content", pa.binary(), doc="Bytes as they were landed.")
 MEDIA_TYPE = Field("media_type", pa.string(), doc="Media type found in the bytes.")
 WEIGHT = Field("weight", pa.float64(), doc="Sampling weight, 1 unless the recipe says otherwise.")
@@ -51,13 +49,15 @@ def sample_table(
 ) -> SampleTable:
     """Return the samples of members as `read_members` gives them.
 
-    A dataset of images has a column `image` that the reader decodes, to RGB or, where the recipe says `pixels` =
-    "native", as each is stored; another one has `content`, bytes as they are.
+    Fields meet here: those of what a member is come from its kind of media (`media_field`), those of what was said
+    about it from the recipe's kind of answer (`answers`); a new kind of either states its field in its own place.
+
+    The bytes are `image` or `audio`, which the reader decodes: pictures to RGB or, where the recipe says `pixels` =
+    "native", as each is stored. A dataset of no kind of media has `content`, bytes as they are.
     Where the recipe asked a question, the columns of `answers`, its kind of answer, follow (of labels `label`,
     `label_index` and `label_probs`), then columns of the selection's own, `own` by type.
     """
-    images = all(str(kind).startswith(IMAGE_PREFIX) for kind in pc.unique(members["media_type"]).to_pylist())
-    content = (NATIVE_IMAGE if pixels == "native" else IMAGE) if images else CONTENT
+    content = media_field(members["media_type"], pixels=pixels)
     columns = {name: members[name] for name in ("entity_id", "media_type", "weight", "split", "size_bytes")}
     # With the hash behind it: whoever reads the bytes checks them.
     columns["object_uri"] = pc.binary_join_element_wise(members["object_uri"], members["entity_id"], "#")
@@ -71,9 +71,18 @@ def sample_table(
     return SampleTable(pa.table(columns), tuple(fields), {content.name: "object_uri"})
 
 
+def media_field(media_types: pa.ChunkedArray, *, pixels: str = "rgb") -> Field:
+    """Return the field of the bytes of members of these media types, which are of one kind: `build` sees to that."""
+    found = {kind_of_type(media_kinds(), str(each)) for each in pc.unique(media_types).to_pylist()}
+    kind = found.pop() if len(found) == 1 else None
+    if kind is None:
+        return CONTENT
+    return kind.stored_sample if pixels == "native" and kind.stored_sample is not None else kind.sample
+
+
 def of_one_size(samples: SampleTable, size: tuple[int, int]) -> SampleTable:
     """Return the samples with the size (height, width) that all their pictures have: they come as one array then."""
-    fields = tuple(replace(each, shape=(*size, 3)) if each == IMAGE else each for each in samples.fields)
+    fields = tuple(replace(each, shape=(*size, 3)) if each == IMAGE.sample else each for each in samples.fields)
     return replace(samples, fields=fields)
 
 

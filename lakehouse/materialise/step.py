@@ -12,7 +12,8 @@ from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.materialise.picture_size import common_size
 from lakehouse.materialise.published import is_whole, note_whole
-from lakehouse.materialise.samples import IMAGE, LAYOUT, of_one_size, sample_table
+from lakehouse.materialise.samples import LAYOUT, of_one_size, sample_table
+from lakehouse.media.kinds.image import IMAGE
 from lakehouse.objects import read_entity
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
@@ -66,8 +67,8 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     samples = sample_table(
         members, version.classes, version.fields, answers=version.answers, pixels=version.followed.image.pixels
     )
-    if IMAGE in samples.fields:
-        size = common_size(lake, samples.rows[samples.objects[IMAGE.name]].to_pylist())
+    if IMAGE.sample in samples.fields:
+        size = common_size(lake, samples.rows[samples.objects[IMAGE.sample.name]].to_pylist())
         samples = samples if size is None else of_one_size(samples, size)
     plan = plan_dataset(
         samples.rows,

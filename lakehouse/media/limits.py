@@ -1,4 +1,4 @@
-"""How large an image may be before it counts as hostile."""
+"""How large a file may be before it counts as hostile."""
 
 from __future__ import annotations
 
@@ -23,4 +23,20 @@ class ImageLimits:
     max_bytes: int = 512 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """Limits of a recording.
+
+    Attributes:
+        max_bytes: Encoded bytes.
+        max_duration_s: Seconds. The reader's own limit on frames x channels holds beside it.
+        max_channels: Channels.
+    """
+
+    max_bytes: int = 512 << 20
+    max_duration_s: float = 7200.0
+    max_channels: int = 64
+
+
 DEFAULT_LIMITS = ImageLimits()
+DEFAULT_AUDIO_LIMITS = AudioLimits()

@@ -1,19 +1,20 @@
-"""Encoded recordings into samples: WAV, FLAC and Ogg (Vorbis, Opus), by libsndfile."""
+"""Encoded recordings into samples: plain WAV by ourselves; other WAV, FLAC and Ogg (Vorbis, Opus) by libsndfile."""
 
 from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from loaders.decoding.wav import plain_wav, wav_samples
 from loaders.errors import DecodeError, FormatError
 from loaders.format.fields import Field
 
 if TYPE_CHECKING:
-    import soundfile
+    pass
 
 MAX_SAMPLES = 30_000_000
 """Frames x channels: 31 minutes at 16 kHz, one channel; 120 MB."""
@@ -21,6 +22,19 @@ MAX_SAMPLES = 30_000_000
 _FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
 _LAST_PAGE = 4
 """Flag of the page that ends an Ogg stream."""
+
+
+class Recording(NamedTuple):
+    """What a recording is, by its header."""
+
+    format: str
+    """libsndfile's name of the container: WAV, WAVEX, FLAC or OGG."""
+    subtype: str
+    """libsndfile's name of the coding: PCM_16, FLOAT, VORBIS ..."""
+    rate: int
+    """Frames a second."""
+    channels: int
+    frames: int
 
 
 def decode_audio(raw: bytes | memoryview, field: Field, max_samples: int = MAX_SAMPLES) -> npt.NDArray[np.float32]:
@@ -37,37 +51,57 @@ def decode_audio(raw: bytes | memoryview, field: Field, max_samples: int = MAX_S
 
     Raises:
         DecodeError: If it is no recording, cut off, too long, or of another shape than declared.
-        FormatError: If soundfile is not installed.
+        FormatError: If soundfile is not installed and it is no plain WAV.
     """
-    soundfile = _soundfile()
-    data = bytes(raw)
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            _check(data, file, field, max_samples)
-            samples: npt.NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
-            frames = file.frames
-    except soundfile.SoundFileError as error:
-        raise DecodeError(f"no recording, or a damaged one: {error}") from error
-    if len(samples) != frames:
-        raise DecodeError(f"the recording is damaged: {len(samples):,} of {frames:,} frames could be decoded")
+    samples = read_recording(raw, shape=field.shape, max_samples=max_samples)[1]
     return samples[:, 0] if field.shape is not None and len(field.shape) == 1 else samples
 
 
-def _check(data: bytes, file: soundfile.SoundFile, field: Field, max_samples: int) -> None:
-    if file.format not in _FORMATS:
-        raise DecodeError(f"a recording is one of {', '.join(_FORMATS)}, found {file.format}")
-    if file.frames * file.channels > max_samples:
-        seconds = file.frames / file.samplerate
+def read_recording(
+    raw: bytes | memoryview, *, shape: tuple[int | None, ...] | None = None, max_samples: int = MAX_SAMPLES
+) -> tuple[Recording, npt.NDArray[np.float32]]:
+    """Return what a recording is and its samples: float32, (frames, channels).
+
+    Raises:
+        DecodeError, FormatError: As for `decode_audio`.
+    """
+    data = bytes(raw)
+    wav = plain_wav(data)
+    if wav is not None:
+        found = Recording("WAV", wav.subtype, wav.rate, wav.channels, wav.frames)
+        _check(found, shape, max_samples, is_cut=wav.is_cut)
+        return found, wav_samples(data, wav)
+    soundfile = _soundfile()
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            found = Recording(file.format, file.subtype, file.samplerate, file.channels, file.frames)
+            if file.format not in _FORMATS:
+                raise DecodeError(f"a recording is one of {', '.join(_FORMATS)}, found {file.format}")
+            _check(found, shape, max_samples, is_cut=_is_cut(data, file.format))
+            samples: npt.NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise DecodeError(f"no recording, or a damaged one: {error}") from error
+    if len(samples) != found.frames:
         raise DecodeError(
-            f"{seconds:,.0f} s of {file.channels} channels at {file.samplerate} Hz "
-            f"are more than max_samples={max_samples:,}"
+            f"the recording is damaged: {len(samples):,} of {found.frames:,} frames could be decoded", rule="truncated"
         )
-    wanted = field.shape or (None, None)
-    found = (file.frames, file.channels)
-    if any(axis not in (None, size) for axis, size in zip((*wanted, 1)[:2], found, strict=True)):
-        raise DecodeError(f"expected shape {wanted}, found {found[0]:,} frames of {found[1]} channels")
-    if _is_cut(data, file.format):
-        raise DecodeError("the recording is cut off: its last part is missing")
+    return found, samples
+
+
+def _check(found: Recording, shape: tuple[int | None, ...] | None, max_samples: int, *, is_cut: bool) -> None:
+    if found.frames * found.channels > max_samples:
+        seconds = found.frames / found.rate
+        raise DecodeError(
+            f"{seconds:,.0f} s of {found.channels} channels at {found.rate} Hz "
+            f"are more than max_samples={max_samples:,}",
+            rule="too_long",
+        )
+    wanted = shape or (None, None)
+    sizes = (found.frames, found.channels)
+    if any(axis not in (None, size) for axis, size in zip((*wanted, 1)[:2], sizes, strict=True)):
+        raise DecodeError(f"expected shape {wanted}, found {sizes[0]:,} frames of {sizes[1]} channels")
+    if is_cut:
+        raise DecodeError("the recording is cut off: its last part is missing", rule="truncated")
 
 
 def _is_cut(data: bytes, kind: str) -> bool:

@@ -8,6 +8,8 @@ a JPEG, a missing end mark of a GIF, a second picture behind the first, text in 
 Pixels of 8 bits and fewer are those of Pillow's `convert("RGB")`, alpha and palette included; deeper ones are read as
 `loaders.decoding.native` says, or refused.
 
+A recording is judged by `read_recording`: it is decoded whole, as the reader does it.
+
 This module, and no other of the decoders, is what the lake imports.
 """
 
@@ -15,18 +17,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loaders.decoding.audio import MAX_SAMPLES, Recording, read_recording
 from loaders.decoding.containers import Raw, format_of, gif_layout
 from loaders.decoding.opening import MAX_PIXELS, open_picture, pillow_errors
 from loaders.decoding.pictures import check_picture, picture_size
 from loaders.errors import DecodeError
 
 VERDICT_VERSION = 2
-"""Raised when a file gets another verdict than before: what an older version refused is looked at again."""
+"""Raised when a picture gets another verdict than before: what an older version refused is looked at again."""
+
+RECORDING_VERDICT_VERSION = 1
+"""The same of recordings."""
 
 __all__ = [
     "MAX_PIXELS",
+    "MAX_SAMPLES",
+    "RECORDING_VERDICT_VERSION",
     "VERDICT_VERSION",
     "DecodeError",
+    "Recording",
     "Verdict",
     "format_of",
     "gif_layout",
@@ -34,6 +43,7 @@ __all__ = [
     "open_picture",
     "picture_size",
     "pillow_errors",
+    "read_recording",
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakehouse.dimensions.extractor import Dimension, Extractor, Value
-from lakehouse.dimensions.view import EntityView, ImageView
+from lakehouse.media.view import EntityView, ImageView
 
 FIRST_BYTE = Dimension("first_byte", "integer", "The first byte.")
 ASPECT = Dimension("aspect", "number", "Width over height.", "1")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lakehouse.dimensions.image_header import IMAGE_HEADER, measure_header
-from lakehouse.dimensions.view import ImageView
+from lakehouse.media.view import ImageView
 from tests.corpus import animation, encoded
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lakehouse.dimensions.image_pixels import colourfulness, dhash, entropy, measure_pixels, sharpness
-from lakehouse.dimensions.view import ImageView
+from lakehouse.media.view import ImageView
 from tests.corpus import encoded, picture
 
 

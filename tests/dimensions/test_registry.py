@@ -14,11 +14,14 @@ from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor
 
 
 def test_the_built_in_extractors_and_their_dimensions():
-    assert [each.key for each in extractors()] == ["image_header@1", "image_pixels@1"]
+    keys = ["image_header@1", "image_pixels@1", "audio_header@1", "audio_signal@1"]
+    assert [each.key for each in extractors()] == keys
     assert [each.name for each in all_dimensions()] == [
         "width", "height", "channels", "bits", "mode", "format", "bytes", "frames", "is_animated",
         "exif_orientation", "exif_captured_at",
         "brightness", "contrast", "sharpness", "colourfulness", "entropy", "dhash",
+        "sample_rate_hz", "audio_channels", "duration_ms", "audio_bits", "audio_subtype",
+        "audio_rms", "audio_peak", "audio_silence_share", "audio_clipping_share",
     ]
 
 

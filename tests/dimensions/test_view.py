@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from lakehouse.dimensions.view import EntityView, ImageView, view_of
+from lakehouse.config import Config
 from lakehouse.errors import RejectedInputError
-from lakehouse.media.limits import ImageLimits
+from lakehouse.media.kinds.registry import judges_of
+from lakehouse.media.view import AudioView, EntityView, ImageView
 from tests.corpus import bomb_png, encoded, picture
+
+JUDGES = judges_of(Config())
 
 
 def view(image: Image.Image, kind: str = "PNG", **options: object) -> ImageView:
@@ -19,10 +22,11 @@ def view(image: Image.Image, kind: str = "PNG", **options: object) -> ImageView:
 def test_an_image_that_we_decode_gets_an_image_view_and_all_else_its_bytes():
     data = encoded(Image.new("L", (2, 2)), "PNG")
 
-    assert isinstance(view_of(data, media_type="image/png", limits=ImageLimits()), ImageView)
-    other = view_of(b"RIFF", media_type="audio/wav", limits=ImageLimits())
+    assert isinstance(JUDGES.view(data, "image/png"), ImageView)
+    other = JUDGES.view(b"RIFF", "application/octet-stream")
     assert type(other) is EntityView
-    assert (other.data, other.media_type) == (b"RIFF", "audio/wav")
+    assert (other.data, other.media_type) == (b"RIFF", "application/octet-stream")
+    assert isinstance(JUDGES.view(b"RIFF", "audio/wav"), AudioView)
 
 
 def test_all_pixel_dimensions_share_one_decode(monkeypatch):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import wave
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +15,9 @@ from PIL import Image
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.media.kinds import registry
+from lakehouse.media.kinds.image import IMAGE
+from lakehouse.objects import read_entity
 from lakehouse.query import fetch
 from lakehouse.steps.outputs import insert_outputs
 from tests.ingestion.files import png, put, source
@@ -26,6 +31,14 @@ def sha(data: bytes) -> str:
 def jpeg(**options) -> bytes:
     buffer = io.BytesIO()
     Image.effect_noise((32, 24), 60).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def wav(frames: int = 100) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(frames * 2))
     return buffer.getvalue()
 
 
@@ -199,8 +212,7 @@ def test_what_an_older_probe_rejected_is_looked_at_by_a_newer_one(lake, tmp_path
     put(tmp_path / "drop", "bad.png", b"no picture")
     land(lake, source(tmp_path / "drop"))
     with monkeypatch.context() as older:
-        older.setattr("lakehouse.ingestion.entities.PROBE_VERSION", 1)
-        older.setattr("lakehouse.ingestion.entities.probe_image", refuse)
+        older.setattr(registry, "media_kinds", lambda: (replace(IMAGE, version=1, probe=refuse),))
         assert entities(lake).counts == {"seen": 2, "stored": 0, "duplicate": 0, "rejected": 2}
         assert entities(lake).counts["seen"] == 0
     assert entities(lake).counts == {"seen": 2, "stored": 1, "duplicate": 0, "rejected": 1}
@@ -267,11 +279,54 @@ def test_a_linked_file_is_rejected_while_it_is_away_and_a_folder_that_is_away_st
 
 def test_what_was_rejected_is_told_by_rule_and_that_nothing_could_be_taken(lake, tmp_path):
     for number in range(6):
-        put(tmp_path / "drop", f"{number}.wav", b"RIFF\xff\0\0\0WAVEfmt " + bytes(20 + number))
+        put(tmp_path / "drop", f"{number}.wav", wav()[: -1 - number])
     land(lake, source(tmp_path / "drop"))
     (note,) = entities(lake).notes
-    assert (note.rule, note.count) == ("unsupported_media", 6)
-    assert note.example.startswith("nothing could be taken; audio/wav is not supported")
+    assert (note.rule, note.count) == ("truncated", 6)
+    assert note.example.startswith("nothing could be taken; the recording is cut off")
+
+
+def test_files_of_no_kind_are_entities_with_their_bytes_and_told(lake, tmp_path):
+    drop = tmp_path / "drop"
+    others = {"notes.note": b"hello", "paper.pdf": b"%PDF-1.7 and more", "noise": bytes(range(256)) * 20,
+              "old.heic": b"\0\0\0\x18ftypheic" + bytes(40)}
+    for name, data in others.items():
+        put(drop, name, data)
+    put(drop, "a.png", png(1))
+    put(drop, "page.jpg", b"<html><body>404</body></html>")
+    put(drop, "empty", b"")
+    land(lake, source(drop))
+    receipt = entities(lake)
+    assert receipt.counts == {"seen": 7, "stored": 5, "duplicate": 0, "rejected": 2}
+    assert rejected(lake) == {"page.jpg": "extension_mismatch", "empty": "empty"}
+    told = {note.rule: (note.count, note.example) for note in receipt.notes}
+    assert told["unknown_media"] == (4, "taken as bytes, application/octet-stream: no kind of media knows them (noise)")
+    rows = fetch(lake, "select entity_id, media_type from silver.entities")
+    assert {row["entity_id"]: row["media_type"] for row in rows} == {
+        **{sha(data): "application/octet-stream" for data in others.values()}, sha(png(1)): "image/png",
+    }
+    assert read_entity(lake.root, f"objects/{sha(b'hello')[:2]}/{sha(b'hello')}#{sha(b'hello')}") == b"hello"
+
+
+def test_what_was_once_rejected_for_being_no_picture_becomes_an_entity(lake, tmp_path, monkeypatch):
+    put(tmp_path / "drop", "a.wav", wav())
+    land(lake, source(tmp_path / "drop"))
+    with monkeypatch.context() as older:
+        of_then = replace(IMAGE, probe=refuse, claims=lambda name: "image/any")
+        older.setattr(registry, "media_kinds", lambda: (of_then,))
+        assert entities(lake).counts["rejected"] == 1
+    assert judgements(lake) == [("unsupported_media", "probe 2")]
+    assert entities(lake).counts == {"seen": 1, "stored": 1, "duplicate": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize("mode", ["copy", "link"])
+def test_a_file_of_no_kind_may_be_larger_than_any_kind_allows(tmp_path, mode):
+    put(tmp_path / "drop", "noise", bytes(range(256)) * 40)
+    put(tmp_path / "drop", "a.wav", wav(9000))
+    with small_lake(tmp_path / "lake", "images.max_bytes=400", "audio.max_bytes=8000") as lake:
+        land(lake, source(tmp_path / "drop", mode=mode))
+        assert entities(lake).counts == {"seen": 2, "stored": 1, "duplicate": 0, "rejected": 1}
+        assert judgements(lake) == [("too_large", "audio probe 1, max_bytes 8000")]
 
 
 @pytest.mark.parametrize(

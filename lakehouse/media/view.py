@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
+from lakehouse.media.audio import AudioFacts, read_audio
 from lakehouse.media.image import ImageFacts, decoding, facts_of, open_image
-from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
-from lakehouse.media.sniff import PICTURES
+from lakehouse.media.limits import DEFAULT_AUDIO_LIMITS, DEFAULT_LIMITS, AudioLimits, ImageLimits
 
 REDUCED_PX = 512
 """Longer side of the reduced picture at most. Measured on 640x480 photos: a quarter of the pixels makes decoding
@@ -120,11 +120,44 @@ class ImageView(EntityView):
         return np.array(self.luma_picture.histogram(), dtype=np.int64)
 
 
-def view_of(data: bytes, *, media_type: str, limits: ImageLimits) -> EntityView:
-    """Return the view that extractors of this media type get."""
-    if media_type in PICTURES:
-        return ImageView(data, media_type=media_type, limits=limits)
-    return EntityView(data, media_type=media_type)
+class AudioView(EntityView):
+    """One recording, decoded when first asked for.
+
+    Extractors share the view: treat what it hands out as read-only.
+
+    Args:
+        data: The encoded recording.
+        media_type: As for `EntityView`.
+        limits: What counts as hostile.
+    """
+
+    def __init__(
+        self, data: bytes, *, media_type: str = "audio/*", limits: AudioLimits = DEFAULT_AUDIO_LIMITS
+    ) -> None:
+        super().__init__(data, media_type=media_type)
+        self.limits = limits
+
+    @cached_property
+    def _read(self) -> tuple[AudioFacts, npt.NDArray[np.float32]]:
+        return read_audio(self.data, limits=self.limits)
+
+    @property
+    def facts(self) -> AudioFacts:
+        """Facts of the recording.
+
+        Raises:
+            RejectedInputError: With one of the rules of `lakehouse.media.audio`.
+        """
+        return self._read[0]
+
+    @property
+    def samples(self) -> npt.NDArray[np.float32]:
+        """Samples as the reader gives them: float32, (frames, channels); whole numbers are scaled to [-1, 1).
+
+        Raises:
+            RejectedInputError: As for `facts`.
+        """
+        return self._read[1]
 
 
 def _factor(longer_side: int) -> int:
