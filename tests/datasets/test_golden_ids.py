@@ -49,6 +49,7 @@ GOLDEN = {
     "bccd": "d1b8f7476186ac1bbf9c5ea33f8a5181",
     "cifar10": "c9b44ec9e65149f941dda1a98b4be041",
     "digits": "7501f887a32d1c1266199f4b63839588",
+    "fsdd": "6f78dc502c65582c9ccca9ae6f86c2e9",
     "species": "76a23e4117f11f748d06de95a0da0d68",
     "a name alone": "2b4bad822f7b98c57d508a6128edbb14",
     "a seed": "aef64cb6391807d9366dcbcfbe0facc1",
