@@ -82,8 +82,8 @@ def test_everything_seen_is_stored_duplicate_or_rejected(ingested):
 
 def test_every_hostile_input_has_the_outcome_that_the_corpus_states(ingested):
     found = {uri_path(row["location"]): row["rule"] for row in ingested["rules"]}
-    kept = [uri_path(row["uri"]) for row in ingested["sources"]]
-    found |= {path: TAKEN if os.path.basename(path) in OF_NO_KIND else DUPLICATE for path in kept if b"/hostile/" in path}
+    kept = [path for row in ingested["sources"] if b"/hostile/" in (path := uri_path(row["uri"]))]
+    found |= {path: TAKEN if os.path.basename(path) in OF_NO_KIND else DUPLICATE for path in kept}
     expected = {each.path: of_the_lake(each) for each in ingested["hostile"] if each.outcome != IGNORED}
 
     assert found == expected
