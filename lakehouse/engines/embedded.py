@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Generator, Iterator, Mapping
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
 import duckdb
@@ -27,13 +29,28 @@ logger = logging.getLogger(__name__)
 STREAM_ROWS = 65_536
 
 
-@dataclass(frozen=True, slots=True)
 class EmbeddedRelation:
-    """A view or table of the engine's DuckDB connection."""
+    """A view or table of the engine's DuckDB connection, which is dropped there once nobody holds this any more.
 
-    view: str
-    columns: tuple[str, ...]
-    staged: bool = False
+    Attributes:
+        view: Its name.
+        staged: Whether it is a table.
+        inputs: What its view reads, kept as long as it is.
+    """
+
+    def __init__(
+        self, view: str, columns: Callable[[str], tuple[str, ...]], *, staged: bool = False,
+        inputs: Collection[Relation] = (),
+    ) -> None:  # fmt: skip
+        self.view = view
+        self.staged = staged
+        self.inputs = tuple(inputs)
+        self._columns = columns
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in order; asked for when they are wanted: it costs as much as a small query."""
+        return self._columns(self.view)
 
 
 class EmbeddedEngine:
@@ -44,7 +61,8 @@ class EmbeddedEngine:
     def __init__(self, *, config: EngineConfig, scratch: Path, pool: BatchPool) -> None:
         self._scratch = scratch
         self._numbers = itertools.count()
-        self._scans: dict[tuple[Path, int], EmbeddedRelation] = {}
+        self._scans: dict[Path, tuple[int, EmbeddedRelation]] = {}
+        self._gone: deque[Callable[[], object]] = deque()
         self._pool = pool
         self._workers = pool.workers
         scratch.mkdir(parents=True, exist_ok=True)
@@ -60,23 +78,29 @@ class EmbeddedEngine:
         """Take rows that are in memory."""
         name = self._name()
         self._connection.register(name, data)
-        return EmbeddedRelation(name, tuple(data.column_names))
+        columns = tuple(data.column_names)
+        relation = EmbeddedRelation(name, lambda _: columns)
+        return self._dropped_at_end(relation, partial(self._connection.unregister, name))
 
     def scan(self, path: Path, version: int) -> Relation:
         """Read a Delta table at a version."""
-        if (path, version) not in self._scans:
-            name = self._name()
-            with _told():
-                define_view(self._connection, name, path, version, extension=self._extension)
-            self._scans[path, version] = self._relation(name)
-        return self._scans[path, version]
+        held = self._scans.get(path)
+        if held is not None and held[0] == version:
+            return held[1]
+        name = self._name()
+        with _told():
+            define_view(self._connection, name, path, version, extension=self._extension)
+        relation = self._view(name)
+        # The version before is dropped once no step reads it: a lake that is open for long sees thousands.
+        self._scans[path] = version, relation
+        return relation
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Define a view over named relations."""
         name = self._name()
         bound = bind(text, {key: _own(rel).view for key, rel in inputs.items()}, params, dialect="duckdb")
         self._run(f"CREATE VIEW {name} AS {bound}")
-        return self._relation(name)
+        return self._view(name, inputs.values())
 
     def map_batches(
         self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
@@ -99,13 +123,16 @@ class EmbeddedEngine:
                 advance(sizes.pop(0))
         name = self._name()
         self._run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
-        return self._relation(name)
+        mapped = self._view(name)
+        weakref.finalize(mapped, path.unlink, missing_ok=True).atexit = False
+        return mapped
 
     def stage(self, relation: Relation) -> Relation:
         """Compute into a table of the in-memory database, which spills to the scratch folder when it is large."""
         name = self._name()
         self._run(f"CREATE TABLE {name} AS SELECT * FROM {_own(relation).view}")
-        return EmbeddedRelation(name, relation.columns, staged=True)
+        staged = EmbeddedRelation(name, self._columns_of, staged=True)
+        return self._dropped_at_end(staged, partial(self._connection.execute, f"DROP TABLE {name}"))
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
         """Append by the one committer."""
@@ -131,11 +158,21 @@ class EmbeddedEngine:
             return self._connection.execute(text)
 
     def _name(self) -> str:
+        # Here and not at once: a relation may end between a statement and the fetching of its rows.
+        while self._gone:
+            self._gone.popleft()()
         return f"r{next(self._numbers)}"
 
-    def _relation(self, name: str) -> EmbeddedRelation:
-        described = self._run(f"DESCRIBE {name}").fetchall()
-        return EmbeddedRelation(name, tuple(row[0] for row in described))
+    def _view(self, name: str, inputs: Collection[Relation] = ()) -> EmbeddedRelation:
+        relation = EmbeddedRelation(name, self._columns_of, inputs=inputs)
+        return self._dropped_at_end(relation, partial(self._connection.execute, f"DROP VIEW {name}"))
+
+    def _dropped_at_end(self, relation: EmbeddedRelation, drop: Callable[[], object]) -> EmbeddedRelation:
+        weakref.finalize(relation, self._gone.append, drop).atexit = False
+        return relation
+
+    def _columns_of(self, name: str) -> tuple[str, ...]:
+        return tuple(row[0] for row in self._run(f"DESCRIBE {name}").fetchall())
 
     def _staged(self, relation: Relation) -> EmbeddedRelation:
         own = _own(relation)

@@ -68,7 +68,7 @@ class Engine(Protocol):
         """
 
     def stage(self, relation: Relation) -> Relation:
-        """Compute a relation once and keep the result until the engine closes."""
+        """Compute a relation once and keep the result as long as somebody holds it, or what was made of it."""
 
     def append(self, path: Path, relation: Relation, commit: Commit) -> int:
         """Append rows to a Delta table in one commit and return the new version; `tables.insert` checked them.

@@ -30,7 +30,7 @@ from schemas.model import Table
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT_EVERY = 100
+CHECKPOINT_EVERY = 10
 """Commits from one checkpoint to the next; readers replay at most so many entries."""
 
 

@@ -197,3 +197,33 @@ def test_small_relations_start_no_job_and_large_ones_do(spark: SparkSession, tmp
     assert sorted(engine.arrow(engine.stage(joined))["number"].to_pylist()) == list(range(1, 101))
     assert len(tracker.getJobIdsForGroup()) == after  # few rows came out: they are on the driver again
     engine.close()
+
+
+def test_the_embedded_engine_keeps_nothing_of_a_relation_that_nobody_holds(tmp_path):
+    opened = open_engine("embedded", config=EngineConfig(workers=1), scratch=tmp_path / "scratch")
+    with contextlib.closing(opened) as engine:
+
+        def names() -> set[str]:
+            text = """
+                select table_name as name from duckdb_tables() union all
+                select view_name as name from duckdb_views() where not internal
+            """
+            return set(engine.arrow(engine.sql(text, {}, {}))["name"].to_pylist())
+
+        before = len(names())
+        rows = engine.from_arrow(pa.table({"n": [1, 2, 3]}))
+        doubled = engine.sql("select 2 * n as n from rows", {"rows": rows}, {})
+        staged = engine.stage(doubled)
+        mapped = engine.map_batches(staged, _same, pa.schema([("n", pa.int64())]), rows_per_task=10, label="same")
+        last = engine.sql("select sum(n) as n from mapped", {"mapped": mapped}, {})
+        # What is held keeps what it reads.
+        del rows, doubled, staged, mapped
+        assert engine.arrow(last)["n"].to_pylist() == [12]
+        del last
+        engine.stage(engine.sql("select 1 as n", {}, {}))
+        assert len(names()) <= before + 2
+        assert not list((tmp_path / "scratch").glob("*.parquet"))
+
+
+def _same(batches):
+    yield from batches
