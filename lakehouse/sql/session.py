@@ -30,9 +30,13 @@ ALL_NAMES = frozenset([*BY_NAME, *VIEW_NAMES])
 
 
 def connect(
-    root: str | Path, *, pins: Mapping[str, int] | None = None, extension: bool | None = None
+    root: str | Path,
+    *,
+    pins: Mapping[str, int] | None = None,
+    extension: bool | None = None,
+    memory_limit_mb: int = 0,
 ) -> Connection:
-    """Open DuckDB with every table and view of a lake, in this process and without limits.
+    """Open DuckDB with every table and view of a lake, in this process and without limits of time and result.
 
     For your own statements, in your own process: it reads and writes what you may, and runs until it is done. SQL
     that somebody else wrote belongs into `user_query`, which is contained.
@@ -42,6 +46,7 @@ def connect(
         pins: Table name -> Delta version; a table that is not pinned is read as it is now.
         extension: True insists on DuckDB's Delta extension, False on the fallback through delta-rs; None takes
             the extension where it loads.
+        memory_limit_mb: Memory for DuckDB, MB; 0 leaves DuckDB's own default, 80 % of the machine.
 
     Returns:
         A connection with the tables (`silver.entities`) and the views (`entities_wide`); times are UTC.
@@ -52,6 +57,8 @@ def connect(
     """
     connection = duckdb.connect(":memory:")
     try:
+        if memory_limit_mb:
+            connection.execute(f"SET memory_limit = '{int(memory_limit_mb)}MB'")
         with_extension = extension is not False and load_extension(connection)
         if extension and not with_extension:
             raise RuntimeError(
