@@ -69,8 +69,8 @@ def plain_loop(folder: Path, out: Path, measure: Callable[[bytes, str], dict[str
 
 def measure_as_we_do(data: bytes, name: str) -> dict[str, Any]:
     """Check, then measure from the header and from the reduced picture."""
-    from lakehouse.dimensions.image_header import measure_header
-    from lakehouse.dimensions.image_pixels import measure_pixels
+    from lakehouse.extractors.image_header import measure_header
+    from lakehouse.extractors.image_pixels import measure_pixels
     from lakehouse.media.image import probe_image
     from lakehouse.media.view import ImageView
 
@@ -84,7 +84,7 @@ def measure_lean(data: bytes, name: str) -> dict[str, Any]:
     import numpy as np
     from PIL import Image
 
-    from lakehouse.dimensions.image_pixels import colourfulness, dhash, entropy, sharpness
+    from lakehouse.extractors.image_pixels import colourfulness, dhash, entropy, sharpness
 
     image = Image.open(io.BytesIO(data))
     image.load()

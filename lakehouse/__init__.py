@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from lakehouse.datasets.build import build
     from lakehouse.datasets.find import find_dataset
     from lakehouse.datasets.recipe import Recipe, load_recipe
-    from lakehouse.dimensions.extractor import Dimension, Extractor
     from lakehouse.dimensions.step import dimensions
     from lakehouse.errors import PetrelError
     from lakehouse.evaluation.evaluate import evaluate
     from lakehouse.evaluation.gates import Gate
+    from lakehouse.extractors.extractor import Dimension, Extractor
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Config": "lakehouse.config",
-    "Dimension": "lakehouse.dimensions.extractor",
-    "Extractor": "lakehouse.dimensions.extractor",
+    "Dimension": "lakehouse.extractors.extractor",
+    "Extractor": "lakehouse.extractors.extractor",
     "Gate": "lakehouse.evaluation.gates",
     "Lake": "lakehouse.lake",
     "OpinionSource": "lakehouse.opinions.step",

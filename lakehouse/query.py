@@ -9,8 +9,8 @@ from lakehouse.engines import Relation
 from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
-from lakehouse.sql.views import VIEW_NAMES, view_text
 from lakehouse.tables.read import check_columns, head, table_path, whole
+from lakehouse.views.registry import VIEW_NAMES, view_text
 from schemas.tables import BY_NAME
 
 Pins = Mapping[str, int]

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.config import load_config
-from lakehouse.dimensions.registry import extractors
 from lakehouse.engines.commit import append_batches
 from lakehouse.engines.protocol import Commit
+from lakehouse.extractors.registry import extractors
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.opinions.ids import value_hash

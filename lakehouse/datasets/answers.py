@@ -16,8 +16,8 @@ from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
-from lakehouse.opinions.views import current_opinions_sql
 from lakehouse.query import Pins, fetch, query
+from lakehouse.views.opinions import current_opinions_sql
 from schemas.canonical import text_json
 from schemas.tables import ACTORS, OPINIONS
 

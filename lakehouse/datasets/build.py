@@ -29,13 +29,13 @@ from lakehouse.lake import Lake
 from lakehouse.query import Pins, count_rows, fetch
 from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
-from lakehouse.sql.views import view_texts
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.finish import finish_batch
 from lakehouse.tables.insert import insert, insert_rows
 from lakehouse.tables.read import pin_heads
+from lakehouse.views.registry import view_texts
 from schemas.canonical import canonical_json, text_json
 from schemas.tables import BATCHES, BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table
 

@@ -15,8 +15,8 @@ from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.query import Pins, query
-from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps.step import StepRecord
+from lakehouse.views.registry import SHARED_TEXT_KINDS, wide_kinds
 
 PATHS = "select distinct entity_id, path from silver.entity_sources"
 

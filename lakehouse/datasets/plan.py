@@ -14,7 +14,7 @@ from lakehouse.media.kinds.image import IMAGE
 from lakehouse.media.kinds.registry import kind_of_type, media_kinds
 from lakehouse.names import nearest
 from lakehouse.query import Pins, fetch, query
-from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
+from lakehouse.views.registry import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import BUCKET_BITS
 from schemas.tables import ENTITIES
 

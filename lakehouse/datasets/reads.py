@@ -14,10 +14,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from lakehouse.datasets.recipe import Recipe, official_place
-from lakehouse.dimensions.extractor import Extractor
-from lakehouse.dimensions.registry import extractors
-from lakehouse.sql import tree as sql_tree
-from lakehouse.sql.views import view_texts
+from lakehouse.engines import tree as sql_tree
+from lakehouse.extractors.extractor import Extractor
+from lakehouse.extractors.registry import extractors
+from lakehouse.views.registry import view_texts
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
 WIDE = "entities_wide"

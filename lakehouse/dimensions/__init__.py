@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lakehouse.dimensions.extractor import Extractor
+    from lakehouse.extractors.extractor import Extractor
     from lakehouse.lake import Lake
     from lakehouse.steps.receipts import Receipt
 

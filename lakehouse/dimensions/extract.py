@@ -9,10 +9,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from lakehouse.dimensions.extractor import Extractor, Value
 from lakehouse.dimensions.rows import Measured, dimension_batch
 from lakehouse.dimensions.values import check_values
 from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.extractors.extractor import Extractor, Value
 from lakehouse.media.kinds.registry import Judges
 from lakehouse.media.view import EntityView
 from lakehouse.objects import read_bytes

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.extractors.extractor import Dimension, Extractor, Value
 from lakehouse.steps.outputs import TARGET
 from schemas.canonical import canonical_json
 from schemas.silver import DIMENSIONS

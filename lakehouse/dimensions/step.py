@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 import pyarrow as pa
 
 from lakehouse.dimensions.extract import OUTPUTS, UNREADABLE, extract_batches
-from lakehouse.dimensions.extractor import Extractor
-from lakehouse.dimensions.registry import check_distinct
-from lakehouse.dimensions.registry import extractors as registered
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
+from lakehouse.extractors.extractor import Extractor
+from lakehouse.extractors.registry import check_distinct
+from lakehouse.extractors.registry import extractors as registered
 from lakehouse.ingestion.entities import RULES
 from lakehouse.lake import Lake
 from lakehouse.media.kinds.registry import judges_of

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.extractors.extractor import Dimension, Extractor, Value
 
 EXACT = 2**53 - 1
 """Integers up to here are exact in the column `number`, which holds doubles."""

@@ -10,17 +10,17 @@ from typing import Any
 
 from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import find_dataset
-from lakehouse.dimensions.extractor import KINDS as DIMENSION_KINDS
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.gates import Gate, check_gates, check_values
+from lakehouse.extractors.extractor import KINDS as DIMENSION_KINDS
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.query import fetch, query
-from lakehouse.sql.views import SHARED_TEXT_KINDS, wide_kinds
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import pin_heads
+from lakehouse.views.registry import SHARED_TEXT_KINDS, wide_kinds
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import duckdb
 
-from lakehouse.dimensions.registry import all_dimensions
+from lakehouse.engines.tree import tables_read
 from lakehouse.errors import TableNotFoundError
+from lakehouse.extractors.registry import all_dimensions
 from lakehouse.names import nearest
 from lakehouse.sql.session import define_views
-from lakehouse.sql.tree import tables_read
-from lakehouse.sql.views import VIEW_NAMES, view_docs, view_text
+from lakehouse.views.registry import VIEW_NAMES, view_docs, view_text
 from schemas.tables import BY_NAME, TABLES
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import duckdb
 
 from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
+from lakehouse.engines.tree import tables_read
 from lakehouse.errors import TableNotFoundError
 from lakehouse.names import nearest
 from lakehouse.place import require_lake
-from lakehouse.sql.tree import tables_read
-from lakehouse.sql.views import VIEW_NAMES, view_text
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
+from lakehouse.views.registry import VIEW_NAMES, view_text
 from schemas.tables import BY_NAME, TABLES
 
 Connection = duckdb.DuckDBPyConnection

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.spark_tables import read_table
-from lakehouse.sql.views import ordered_views
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
+from lakehouse.views.registry import ordered_views
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from lakehouse.engines.tree import Token, nodes, parse, tokens
 from lakehouse.errors import QueryFailedError
 from lakehouse.sql.gate import check_query
-from lakehouse.sql.tree import Token, nodes, parse, tokens
 
 _Edit = Callable[[list[Token], int], tuple[int, str] | None]
 """From the pieces and a place among them to (pieces used, what stands there instead), or None."""

@@ -15,9 +15,9 @@ from lakehouse.datasets.build import build
 from lakehouse.datasets.reads import tables_read
 from lakehouse.datasets.recipe import Recipe, Strata, load_recipe, parse_recipe
 from lakehouse.datasets.version import Inputs, contracts
-from lakehouse.dimensions import registry
-from lakehouse.dimensions.extractor import Dimension, Extractor
-from lakehouse.sql import views
+from lakehouse.extractors import registry
+from lakehouse.extractors.extractor import Dimension, Extractor
+from lakehouse.views import registry as views
 from tests.making import add_dimension, add_entities, add_opinions, opinion
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "datasets"

@@ -7,9 +7,9 @@ import pytest
 from lakehouse.datasets.reads import dimensions_read, tables_read
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.datasets.version import contracts
-from lakehouse.dimensions import registry
-from lakehouse.dimensions.extractor import Dimension, Extractor
-from lakehouse.sql import views
+from lakehouse.extractors import registry
+from lakehouse.extractors.extractor import Dimension, Extractor
+from lakehouse.views import registry as views
 
 WIDE = "select entity_id from entities_wide"
 

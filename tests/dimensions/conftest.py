@@ -8,8 +8,8 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from lakehouse import plugins
-from lakehouse.dimensions import registry
-from lakehouse.sql.views import view_texts
+from lakehouse.extractors import registry
+from lakehouse.views.registry import view_texts
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.extractors.extractor import Dimension, Extractor, Value
 from lakehouse.media.view import EntityView, ImageView
 
 FIRST_BYTE = Dimension("first_byte", "integer", "The first byte.")

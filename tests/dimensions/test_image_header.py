@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lakehouse.dimensions.image_header import IMAGE_HEADER, measure_header
+from lakehouse.extractors.image_header import IMAGE_HEADER, measure_header
 from lakehouse.media.view import ImageView
 from tests.corpus import animation, encoded
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lakehouse.dimensions.image_pixels import colourfulness, dhash, entropy, measure_pixels, sharpness
+from lakehouse.extractors.image_pixels import colourfulness, dhash, entropy, measure_pixels, sharpness
 from lakehouse.media.view import ImageView
 from tests.corpus import encoded, picture
 

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from lakehouse.dimensions.extractor import Dimension
-from lakehouse.dimensions.registry import all_dimensions, check_distinct, extractors
 from lakehouse.errors import ConfigError
-from lakehouse.sql.views import view_texts
+from lakehouse.extractors.extractor import Dimension
+from lakehouse.extractors.registry import all_dimensions, check_distinct, extractors
+from lakehouse.views.registry import view_texts
 from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor
 
 
@@ -52,7 +52,7 @@ def test_an_installed_package_adds_an_extractor_and_a_column_of_the_wide_view(in
     [
         ("no_such_module:X", "cannot be loaded: ModuleNotFoundError"),
         ("tests.dimensions.samples:NO_SUCH_NAME", "cannot be loaded: AttributeError"),
-        ("tests.dimensions.samples:FIRST_BYTE", "expected an Extractor of lakehouse.dimensions, found Dimension"),
+        ("tests.dimensions.samples:FIRST_BYTE", "expected an Extractor of lakehouse.extractors, found Dimension"),
     ],
 )
 def test_a_broken_entry_point_is_named(install, value, message):

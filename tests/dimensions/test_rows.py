@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.dimensions.extract import OUTPUTS
-from lakehouse.dimensions.extractor import Dimension
 from lakehouse.dimensions.rows import dimension_batch
+from lakehouse.extractors.extractor import Dimension
 from schemas.canonical import row_hash
 from schemas.silver import DIMENSIONS
 from tests.dimensions.samples import extractor

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from lakehouse.dimensions.extractor import Dimension
-from lakehouse.dimensions.registry import extractors
 from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.errors import ConfigError, IngestError
+from lakehouse.extractors.extractor import Dimension
+from lakehouse.extractors.registry import extractors
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source

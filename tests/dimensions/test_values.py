@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from lakehouse.dimensions.extractor import Dimension
 from lakehouse.dimensions.values import check_values, plain
+from lakehouse.extractors.extractor import Dimension
 from tests.dimensions.samples import extractor
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from lakehouse.dimensions.audio_header import measure_audio_header
-from lakehouse.dimensions.audio_signal import measure_audio_signal
 from lakehouse.errors import RejectedInputError
+from lakehouse.extractors.audio_header import measure_audio_header
+from lakehouse.extractors.audio_signal import measure_audio_signal
 from lakehouse.media.audio import probe_audio
 from lakehouse.media.limits import AudioLimits
 from lakehouse.media.view import AudioView

@@ -8,8 +8,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.config import Config
-from lakehouse.dimensions.extractor import Dimension, Extractor
 from lakehouse.errors import RejectedInputError
+from lakehouse.extractors.extractor import Dimension, Extractor
 from lakehouse.media.kinds.kind import MediaKind
 from lakehouse.media.sniff import Data
 from lakehouse.media.view import EntityView

@@ -8,8 +8,8 @@ import pytest
 
 from lakehouse.lake import Lake
 from lakehouse.opinions.step import opinions as import_opinions
-from lakehouse.opinions.views import VIEWS, current_opinions_sql
 from lakehouse.query import fetch, query
+from lakehouse.views.opinions import VIEWS, current_opinions_sql
 from schemas.opinions import OPINIONS
 from tests.making import add_entities, add_opinions, entity_id, opinion
 from tests.opinions.making import csv_source, jsonl_source

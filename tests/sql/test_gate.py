@@ -15,7 +15,7 @@ from lakehouse.sql.child import close_up
 from lakehouse.sql.contained import request_limits
 from lakehouse.sql.functions import FUNCTIONS
 from lakehouse.sql.gate import MAX_CHARACTERS, check_query
-from lakehouse.sql.views import view_texts
+from lakehouse.views.registry import view_texts
 from schemas.tables import BY_NAME
 
 KNOWN = frozenset({*BY_NAME, *view_texts()})

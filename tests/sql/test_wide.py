@@ -6,8 +6,8 @@ import pytest
 
 from lakehouse.query import fetch
 from lakehouse.sql.contained import user_query
-from lakehouse.sql.views import view_text
-from lakehouse.sql.wide import named_columns
+from lakehouse.views.registry import view_text
+from lakehouse.views.wide import named_columns
 from tests.making import add_dimension, add_entities, entity_id
 
 KNOWN = {"entity_id", "brightness", "contrast", "width", "media_type"}

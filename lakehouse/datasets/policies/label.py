@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lakehouse.datasets.policies.kind import AnswerKind, Reason
 from lakehouse.datasets.policies.label_samples import label_samples
 from lakehouse.datasets.policies.settings import Label
-from lakehouse.opinions.views import capped_votes, summed_votes
+from lakehouse.views.opinions import capped_votes, summed_votes
 
 TALLY = f"""
 with counted as (

@@ -7,10 +7,10 @@ from lakehouse.lake import Lake
 from lakehouse.opinions.matching.frames import fit_to_pictures
 from lakehouse.opinions.matching.names import match_subjects
 from lakehouse.opinions.matching.subjects import SubjectRule
-from lakehouse.opinions.views import IMPORT_TAKEN_BACK, gone_sql
 from lakehouse.opinions.writing.contradictions import set_beside
 from lakehouse.opinions.writing.rows import IDS, opinion_ids
 from lakehouse.query import query
+from lakehouse.views.opinions import IMPORT_TAKEN_BACK, gone_sql
 
 ROWS_PER_TASK = 20_000
 

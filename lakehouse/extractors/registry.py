@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 
-from lakehouse.dimensions.audio_header import AUDIO_HEADER
-from lakehouse.dimensions.audio_signal import AUDIO_SIGNAL
-from lakehouse.dimensions.extractor import Dimension, Extractor
-from lakehouse.dimensions.image_header import IMAGE_HEADER
-from lakehouse.dimensions.image_pixels import IMAGE_PIXELS
 from lakehouse.errors import ConfigError
+from lakehouse.extractors.audio_header import AUDIO_HEADER
+from lakehouse.extractors.audio_signal import AUDIO_SIGNAL
+from lakehouse.extractors.extractor import Dimension, Extractor
+from lakehouse.extractors.image_header import IMAGE_HEADER
+from lakehouse.extractors.image_pixels import IMAGE_PIXELS
 from lakehouse.names import nearest
 from lakehouse.plugins import installed
 

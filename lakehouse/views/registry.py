@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from lakehouse.opinions.views import VIEWS as OPINION_VIEWS
-from lakehouse.sql.wide import named_columns
+from lakehouse.views.opinions import VIEWS as OPINION_VIEWS
+from lakehouse.views.wide import named_columns
 from schemas.model import TIMESTAMP
 from schemas.tables import DIMENSIONS, TABLES
 from schemas.tables import ENTITIES as ENTITIES_TABLE
@@ -78,7 +78,7 @@ def view_text(name: str, *, asked_by: str | None = None) -> str:
 @lru_cache(maxsize=1)
 def wide_kinds() -> dict[str, str]:
     """Return column of `entities_wide` -> kind of its values, as dimensions name kinds; other types by their name."""
-    from lakehouse.dimensions.registry import all_dimensions
+    from lakehouse.extractors.registry import all_dimensions
 
     kinds = {column.name: KIND_OF_TYPE.get(column.type, str(column.type)) for column in ENTITIES_TABLE.columns}
     return kinds | {dimension.name: dimension.kind for dimension in all_dimensions()}
@@ -109,7 +109,7 @@ def ordered_views() -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _all_columns() -> frozenset[str]:
-    from lakehouse.dimensions.registry import all_dimensions
+    from lakehouse.extractors.registry import all_dimensions
 
     return frozenset(column.name for table in TABLES for column in table.columns) | {
         dimension.name for dimension in all_dimensions()
@@ -117,7 +117,7 @@ def _all_columns() -> frozenset[str]:
 
 
 def _entities_wide(named: frozenset[str] | None) -> str:
-    from lakehouse.dimensions.registry import all_dimensions
+    from lakehouse.extractors.registry import all_dimensions
 
     wanted = [each for each in all_dimensions() if named is None or each.name.lower() in named]
     if not wanted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.extractors.extractor import Dimension, Extractor, Value
 from lakehouse.media.view import AudioView
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from lakehouse.engines.tree import Node, nodes, parse
 from lakehouse.errors import QueryRefusedError
-from lakehouse.sql.tree import Node, nodes, parse
 
 UNNAMED = frozenset({"STAR", "PIVOT", "SHOW_REF", "TABLE_FUNCTION", "COLUMN_DATA", "POSITIONAL_REFERENCE"})
 """Kinds of nodes that read columns without naming them."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lakehouse.dimensions.extractor import Dimension, Extractor, Value
+from lakehouse.extractors.extractor import Dimension, Extractor, Value
 from lakehouse.media.view import AudioView
 
 SILENT_RMS = 0.001
