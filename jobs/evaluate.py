@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Refuse slices and gates that cannot be, before any work."""
-    from lakehouse.evaluation.evaluate import check_request
+    from lakehouse.evaluation.slices import check_request
 
     check_request(args.slice, _gates(args))
 

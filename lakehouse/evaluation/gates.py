@@ -11,14 +11,16 @@ from lakehouse.names import nearest
 
 OPERATORS = (">=", "<=")
 
-BY_COLUMN = ("accuracy", "coverage", "log_loss")
+BY_COLUMN = ("accuracy", "coverage", "log_loss", "map", "map50", "map75")
 """Metrics over all members and by every slice."""
-BY_CLASS = ("precision", "recall", "f1")
-"""Metrics by class; over all there is their mean, macro_*."""
-MEANS = tuple(f"macro_{name}" for name in BY_CLASS)
-RATES = ("accuracy", "coverage", *BY_CLASS, *MEANS)
+BY_CLASS = ("precision", "recall", "f1", "ap", "ap50", "ap75")
+"""Metrics by class; over all there is their mean: macro_*, of average precision map*."""
+MEANS = ("macro_precision", "macro_recall", "macro_f1")
+RATES = ("accuracy", "coverage", "map", "map50", "map75", *BY_CLASS, *MEANS)
 """Shares of a whole: a limit outside 0..1 would always hold, or never."""
 METRICS = (*BY_COLUMN, *BY_CLASS, *MEANS)
+OF_BOXES = ("map", "map50", "map75", "ap", "ap50", "ap75")
+OF_LABELS = ("accuracy", "log_loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
                               f"@{gate.slice}, or take {by_class} of one class, as {by_class}>=0.9@class=cat")
         if gate.metric in BY_CLASS and column != "class":
             raise ConfigError(f"gate on {gate.metric} of {gate.slice}: it is computed by class; say which, as "
-                              f"{gate.metric}>=0.9@class=cat, or take macro_{gate.metric} over all")
+                              f"{gate.metric}>=0.9@class=cat, or take {_mean_of(gate.metric)} over all")
         if gate.metric in BY_COLUMN and gate.slice != "all" and column not in columns:
             known = ", ".join(f"--slice {name}" for name in columns) or "no --slice"
             raise ConfigError(
@@ -84,6 +86,19 @@ def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
             )
         if places.count((gate.metric, gate.slice)) > 1:
             raise ConfigError(f"two gates on {gate.metric} of {gate.slice}; give one, or evaluate twice")
+
+
+def check_computed(gates: Iterable[Gate], computed: Collection[str]) -> None:
+    """Check that every gate is on a number that answers of this kind have.
+
+    Raises:
+        ConfigError: If one is not; the message lists those that there are.
+    """
+    for gate in gates:
+        # A class or a slice may lack numbers; that is told, and fails, elsewhere.
+        if gate.metric not in computed and gate.metric in (*OF_BOXES, *OF_LABELS):
+            there = ", ".join(name for name in METRICS if name in computed)
+            raise ConfigError(f"gate on {gate.metric}: these answers have no such number; there are {there}")
 
 
 def check_values(gates: Iterable[Gate], computed: Collection[str], classes: Collection[str]) -> None:
@@ -105,6 +120,10 @@ def check_values(gates: Iterable[Gate], computed: Collection[str], classes: Coll
         if gate.slice != "all" and value not in values:
             what = "no such class" if column == "class" else f"no member has this {column}"
             raise ConfigError(f"gate on {gate.metric} of {gate.slice}: {what}{_meant(value, values)}")
+
+
+def _mean_of(metric: str) -> str:
+    return f"m{metric}" if metric.startswith("ap") else f"macro_{metric}"
 
 
 def _meant(name: str, known: Collection[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakehouse.datasets.policies.box_samples import SAMPLE_NAMES, box_samples
+from lakehouse.datasets.policies.box_scores import score_boxes
 from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Decision
 from lakehouse.datasets.policies.settings import Label
 
@@ -80,6 +81,11 @@ def _box(region: Mapping[str, Any]) -> dict[str, object]:
     return found
 
 
+def read(regions: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Return the boxes of one opinion, as answers of datasets have them."""
+    return [_box(region) for region in regions]
+
+
 def because(settings: Label, question: str) -> str:
     """Return why a member has its boxes."""
     return f"{settings.policy} boxes of `{question}`"
@@ -98,4 +104,6 @@ BOXES = AnswerKind(
     has_cell=True,
     samples=box_samples,
     sample_names=SAMPLE_NAMES,
+    read=read,
+    score=score_boxes,
 )

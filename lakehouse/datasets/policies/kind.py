@@ -49,6 +49,36 @@ class Decision(NamedTuple):
     detail: str = ""
 
 
+class Scored(NamedTuple):
+    """A member and what an actor answered about it.
+
+    Attributes:
+        entity_id: The member.
+        truth: Its answer in the dataset, as `Decision.answer`.
+        answer: The actor's, as `read` gives it; None: no answer.
+    """
+
+    entity_id: str
+    truth: Any
+    answer: Any
+
+
+class Score(NamedTuple):
+    """One number that answers come to.
+
+    Attributes:
+        metric: Name, as gates use it.
+        label: Class that it is about; None: all.
+        value: None where it is not defined.
+        support: How many answers, or parts of answers, it rests on.
+    """
+
+    metric: str
+    label: str | None
+    value: float | None
+    support: int
+
+
 NO_ANSWER = Reason("no_answer", "t.all_votes is null", "'nobody that the policy listens to answered'")
 
 
@@ -95,6 +125,10 @@ class AnswerKind:
         samples: From the members of a version (as `lakehouse.datasets.find.read_members` gives them) and its classes
             to the columns that their samples have.
         sample_names: Names of all columns that it may give, beyond those that no selection may have anyway.
+        read: From the value of one opinion (its column of `schemas.opinions.VALUE_COLUMNS`) to an answer as `score`
+            compares it; None gives the value itself.
+        score: From members and an actor's answers about them to numbers; pure. None: such answers are not scored, but
+            for labels, which `lakehouse.evaluation.labels` counts in SQL.
     """
 
     value_kind: str
@@ -111,6 +145,8 @@ class AnswerKind:
     has_cell: bool = False
     samples: Callable[[pa.Table, Sequence[str]], Iterable[tuple[Field, pa.Array]]] = _no_samples
     sample_names: tuple[str, ...] = ()
+    read: Callable[[Any], Any] | None = None
+    score: Callable[[Sequence[Scored]], Iterable[Score]] | None = None
 
     def __post_init__(self) -> None:
         if self.value_kind not in VALUE_COLUMNS:

@@ -1,0 +1,72 @@
+"""Answers of other kinds than labels scored: what their kind's own pure function says, over all and by slice."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lakehouse.datasets.policies.kind import AnswerKind, Scored
+from lakehouse.errors import ConfigError
+from lakehouse.evaluation.metric import Metric
+from lakehouse.evaluation.slices import slice_columns, slice_label
+from lakehouse.lake import Lake
+from lakehouse.query import fetch
+from schemas.opinions import VALUE_COLUMNS
+
+ANSWERED = """
+with answers as (
+    select subject_id, {value}, row_number() over (
+        partition by subject_id order by event_time desc nulls last, opinion_id desc
+    ) as recency
+    from current_opinions
+    where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = $value_kind
+)
+select m.entity_id, m.answer_json, p.{value} as answer, p.subject_id is not null as has_answer, {slices}
+from gold.dataset_members m
+left join answers p on p.subject_id = m.entity_id and p.recency = 1
+{wide}
+where m.dataset_id = $dataset_id and m.split = $split and m.answer_json is not null
+order by m.entity_id
+"""
+"""One row per answered member of the split. Of an actor who answered in several slots the newest answer counts."""
+
+
+def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, slices: Sequence[str]) -> list[Metric]:
+    """Return coverage, and what the kind of answer scores: over all and by class; by slice what is over all classes.
+
+    Raises:
+        ConfigError: If nothing scores answers of this kind.
+    """
+    if kind.score is None:
+        raise ConfigError(f"answers of kind {kind.value_kind} cannot be scored: nothing says how")
+    columns = slice_columns(slices)
+    text = ANSWERED.format(
+        value=VALUE_COLUMNS[kind.value_kind],
+        slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
+        wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
+    )
+    rows = fetch(lake, text, params={**run, "value_kind": kind.value_kind})
+    metrics: list[Metric] = []
+    for name, sliced in zip(columns, ["", *slices], strict=True):
+        groups: dict[str, list[Scored]] = defaultdict(list)
+        for row in rows:
+            groups[str(row[name])].append(_scored(row, kind))
+        for value in sorted(groups):
+            members, where = groups[value], slice_label(sliced, value)
+            answered = sum(each.answer is not None for each in members)
+            metrics.append(Metric("coverage", where, answered / len(members), len(members)))
+            for score in kind.score(members):
+                if score.label is None:
+                    metrics.append(Metric(score.metric, where, score.value, score.support))
+                elif not sliced:
+                    metrics.append(Metric(score.metric, f"class={score.label}", score.value, score.support))
+    return metrics
+
+
+def _scored(row: Mapping[str, Any], kind: AnswerKind) -> Scored:
+    answer = row["answer"] if row["has_answer"] else None
+    if answer is not None and kind.read is not None:
+        answer = kind.read(answer)
+    return Scored(row["entity_id"], json.loads(row["answer_json"]), answer)
