@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of, pairs
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.formats import FORMATS
+from lakehouse.opinions.formats import formats
 from lakehouse.opinions.words import MATCHES, REPEATS
 from lakehouse.steps.receipts import Receipt
 
@@ -54,7 +54,7 @@ TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--format", choices=sorted(FORMATS), help="how the answers are written (default: guessed)")
+    parser.add_argument("--format", choices=sorted(formats()), help="how the answers are written (default: guessed)")
     parser.add_argument("--path", metavar="PATH", help="file or folder with the annotations")
     parser.add_argument("--question", help="what is answered, for example species (default: the name of "
                         "the label column, if it tells)")

@@ -12,7 +12,9 @@ import pyarrow as pa
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
-from lakehouse.opinions.formats import Format, format_named, format_options
+from lakehouse.opinions.formats import format_named, format_options
+from lakehouse.opinions.formats.folders import files_left_out
+from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.matching.landed import check_landed
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
@@ -68,6 +70,11 @@ def opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = 
         record.details["source"] = source.name
         if source.guessed:
             record.note("guessed", " ".join(source.guessed), count=len(source.guessed))
+        others = files_left_out(path, parts)
+        if others:
+            shown = others[0].encode("utf-8", "backslashreplace").decode()
+            record.note("files_not_read", f"{len(others)} files of {path} are not read as {source.format}, such as "
+                        f"{shown!r}; import them by themselves", count=len(others))
         if is_settled(lake, content, followers=[uri_of(Path(each)) for each in followed_by]):
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"

@@ -1,55 +1,58 @@
-"""Formats that answers are read from. To add one: a frozen options class, a reader, one line in FORMATS."""
+"""Formats that answers are read from: the built-in ones and those that installed packages bring.
+
+To add one here: a module with a frozen options class, a reader and a `Format` of both, and a line in
+`BUILT_IN`. A package
+adds one with an entry point of group `petrel.formats`, whose name is that of the format:
+
+    [project.entry-points."petrel.formats"]
+    points = "my_package.points:POINTS"
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
-from lakehouse.opinions.formats.common import plain_files
-from lakehouse.opinions.formats.csv import CsvOptions, read_csv
-from lakehouse.opinions.formats.imagefolder import ImageFolderOptions, read_imagefolder
-from lakehouse.opinions.formats.jsonl import JsonlOptions, read_jsonl
-from lakehouse.opinions.formats.voc import VocOptions, judge_voc, read_voc, voc_files
+from lakehouse.opinions.formats.csv import CSV
+from lakehouse.opinions.formats.format import Format
+from lakehouse.opinions.formats.imagefolder import IMAGEFOLDER
+from lakehouse.opinions.formats.jsonl import JSONL
+from lakehouse.opinions.formats.voc import VOC
 from lakehouse.opinions.reading.answer import Item
+from lakehouse.plugins import named
 from lakehouse.typed import fill
 
+ENTRY_POINTS = "petrel.formats"
 
-@dataclass(frozen=True, slots=True)
-class Format:
-    """One format.
-
-    Attributes:
-        options: Dataclass of its options.
-        parts: Files that are read apart from each other, relative to the path; "" is the path itself.
-        read: Gives the answers, rejects and notes of one part.
-        value_kind: value_kind of its answers, unless the options say otherwise; "": the records tell.
-        names_only: Whether the names of files are all it reads: then they are its content.
-        judge: From the summed counts of all parts to one thing that a person should know, or None.
-    """
-
-    options: type[Any]
-    parts: Callable[[Path], list[str]]
-    read: Callable[[Path, str, Any], Iterator[Item]]
-    value_kind: str
-    names_only: bool = False
-    judge: Callable[[Mapping[str, int], Any], str | None] | None = None
-
-
-def _itself(_path: Path) -> list[str]:
-    return [""]
-
-
-FORMATS: Mapping[str, Format] = {
-    "imagefolder": Format(ImageFolderOptions, _itself, read_imagefolder, "label", names_only=True),
-    "csv": Format(CsvOptions, functools.partial(plain_files, pattern="*.csv"), read_csv, "label"),
-    "jsonl": Format(JsonlOptions, functools.partial(plain_files, pattern="*.jsonl"), read_jsonl, ""),
-    "voc": Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc),
+BUILT_IN: Mapping[str, Format] = {
+    "imagefolder": IMAGEFOLDER,
+    "csv": CSV,
+    "jsonl": JSONL,
+    "voc": VOC,
 }
+
+
+@lru_cache(maxsize=1)
+def formats() -> Mapping[str, Format]:
+    """Return every format by its name: the built-in ones, then those of installed packages.
+
+    Raises:
+        ConfigError: If an entry point cannot be loaded, or two formats have one name or one ending of files.
+    """
+    found = dict(BUILT_IN)
+    endings = {ending: name for name, each in found.items() for ending in each.endings}
+    for name, each in named(ENTRY_POINTS, Format):
+        if name in found:
+            raise ConfigError(f"two formats are called `{name}`; rename one, or uninstall its package")
+        for ending in each.endings:
+            if endings.setdefault(ending, name) != name:
+                raise ConfigError(f"formats `{endings[ending]}` and `{name}` both read files that end with {ending}")
+        found[name] = each
+    return found
 
 
 def format_named(name: str) -> Format:
@@ -58,9 +61,10 @@ def format_named(name: str) -> Format:
     Raises:
         ConfigError: If there is none of that name.
     """
-    if name not in FORMATS:
-        raise ConfigError(f"unknown opinion format `{name}`{nearest(name, FORMATS)}")
-    return FORMATS[name]
+    known = formats()
+    if name not in known:
+        raise ConfigError(f"unknown opinion format `{name}`{nearest(name, known)}")
+    return known[name]
 
 
 def format_options(name: str, options: Mapping[str, object]) -> Any:
@@ -76,7 +80,7 @@ def read_answers(name: str, path: str | Path, options: Mapping[str, object]) -> 
     """Read a file or folder of annotations; lazy, one item per record in the source's order.
 
     Args:
-        name: imagefolder, csv, jsonl or voc.
+        name: imagefolder, csv, jsonl, voc or one that a package brings.
         path: File or folder.
         options: Options of the format; `question` and `actor` are always needed.
 

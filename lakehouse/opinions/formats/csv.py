@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 import zoneinfo
 from collections.abc import Iterator, Mapping
@@ -12,9 +13,10 @@ from pathlib import Path
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.names import nearest
-from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.common import CommonOptions, plain_files, reject
 from lakehouse.opinions.formats.csv_hot import LAYOUTS, hot_value
 from lakehouse.opinions.formats.csv_records import Dialect, Record, records
+from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Value
 
@@ -257,3 +259,8 @@ class _RowReader:
     def _optional_number(self, cells: Mapping[str, str], role: str) -> float | None:
         text = cells.get(role, "")
         return parse.number(text, role, decimal=self._options.decimal) if text else None
+
+
+CSV = Format(
+    CsvOptions, functools.partial(plain_files, pattern="*.csv"), read_csv, "label", endings=(".csv", ".tsv", ".tab")
+)

@@ -18,6 +18,7 @@ from pathlib import Path
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.media.sniff import HEAD_BYTES, claimed, sniff
 from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.format import Format, itself
 from lakehouse.opinions.formats.splits import Guess, class_depth, split_like
 from lakehouse.opinions.reading.answer import Answer, Item, Note
 from lakehouse.opinions.reading.values import check_text, label_id
@@ -185,3 +186,6 @@ def _subject_key(relative: str) -> str:
     except RejectedInputError:
         # Not UTF-8 on disk: named as the land step names it.
         return urllib.parse.quote_from_bytes(os.fsencode(relative))
+
+
+IMAGEFOLDER = Format(ImageFolderOptions, itself, read_imagefolder, "label", names_only=True)

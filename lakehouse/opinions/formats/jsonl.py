@@ -11,6 +11,7 @@ probs alone answers with the most probable label.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,8 @@ from typing import Any, TypeVar, cast
 
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.names import nearest
-from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
+from lakehouse.opinions.formats.common import CommonOptions, Lines, plain_files, reject
+from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value, most_probable
 from lakehouse.opinions.reading.strict_json import clean_texts, strict_loads
@@ -261,3 +263,8 @@ def _mapping(fields: Mapping[str, Any], name: str, read: Callable[[object, str],
     if name not in fields:
         return None
     return {key: read(item, f"{name}[{key!a}]") for key, item in _typed(fields[name], dict, name).items()}
+
+
+JSONL = Format(
+    JsonlOptions, functools.partial(plain_files, pattern="*.jsonl"), read_jsonl, "", endings=(".jsonl", ".ndjson")
+)

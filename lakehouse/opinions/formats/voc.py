@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.voc_layout import BOX, MAX_SHOWN, check_layout
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Region, Tally
@@ -234,3 +235,6 @@ def _attributes(element: Element) -> dict[str, str] | None:
         if name is not None and text is not None:
             found[name] = text
     return found or None
+
+
+VOC = Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc, endings=(".xml",))

@@ -9,10 +9,8 @@ from pathlib import Path
 
 from lakehouse.errors import ConfigError
 from lakehouse.media.sniff import claimed
+from lakehouse.opinions.formats import formats
 
-ENDINGS = {
-    ".csv": "csv", ".tsv": "csv", ".tab": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".xml": "voc",
-}
 MEDIA = ("image/", "audio/", "video/")
 MAX_NAMES = 10_000
 """Names that are looked at in a folder."""
@@ -27,7 +25,7 @@ def guess_format(path: Path) -> str:
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a file or folder of annotations")
     if path.is_file():
-        found = ENDINGS.get(path.suffix.lower())
+        found = _format_of(path.name)
         if found is None:
             raise ConfigError(f"{path}: cannot tell its format by its name; say it: --format csv, jsonl or voc")
         return found
@@ -44,11 +42,17 @@ def guess_format(path: Path) -> str:
 
 def _kinds(path: Path) -> Iterator[str]:
     for folder, name in itertools.islice(_names(path), MAX_NAMES):
-        ending = os.path.splitext(name)[1].lower()
+        found = _format_of(name)
         if folder and (claimed(name) or "").startswith(MEDIA):
             yield "imagefolder"
-        elif ending in ENDINGS and (not folder or ENDINGS[ending] == "voc"):
-            yield ENDINGS[ending]
+        elif found is not None and (not folder or found == "voc"):
+            yield found
+
+
+def _format_of(name: str) -> str | None:
+    """Return the format whose files end as this name does."""
+    ends = ((name.lower().endswith(each.endings), of) for of, each in formats().items() if each.endings)
+    return next((of for fits, of in ends if fits), None)
 
 
 def _names(path: Path) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
 from lakehouse.objects import file_uri
-from lakehouse.opinions.formats import Format
+from lakehouse.opinions.formats.format import Format
 from lakehouse.query import fetch
 from schemas.canonical import canonical_json, content_id
 
