@@ -124,3 +124,34 @@ def test_regions_that_are_no_upright_boxes_leave_their_picture_out(cells, tmp_pa
     assert excluded(cells, built)["a"][0] == "several_actors"
     with pytest.raises(RecipeError, match=r"1 no_box_label.*1 not_boxes|1 not_boxes.*1 no_box_label"):
         lh.build(cells, recipe(label={"policy": "single", "actors": ["human:eve"]}))
+
+
+def test_real_blood_cells_go_the_whole_way_and_back(lake, real_data):
+    root = real_data("bccd")
+    lh.land(lake, lh.Source(name="bccd", folder=str(root / "JPEGImages"), include=("BloodImage_000*.jpg",)))
+    lh.entities(lake)
+    source = lh.OpinionSource(format="voc", path=str(root / "Annotations"), question="cells", actor="import:bccd",
+                              source="bccd", options={"voc_origin": 1})  # fmt: skip
+    lh.opinions(lake, source)
+    built = lh.build(lake, recipe(name="bccd", split={"ratios": {"train": 0.7, "test": 0.3}}))
+    folder = lake.root / lh.materialise(lake, "bccd").details["folder"]
+    said = []
+    with make_reader(folder / "test", batch_size=8) as reader:
+        assert set(reader.classes) == {"Platelets", "RBC", "WBC"}
+        for batch in reader:
+            rows = zip(batch["entity_id"], batch["boxes"], batch["box_labels"], batch["is_pad"], strict=True)
+            for entity, boxes, labels, is_pad in rows:
+                assert boxes.shape == (len(labels), 4)
+                assert (boxes[:, 2:] > boxes[:, :2]).all()
+                assert (boxes >= 0).all()
+                assert (boxes <= (640, 480, 640, 480)).all()
+                regions = [
+                    {"kind": "box", "label": reader.classes[int(label)], "x": float(x0), "y": float(y0),
+                     "w": float(x1 - x0), "h": float(y1 - y0), "score": 0.9}
+                    for (x0, y0, x1, y1), label in zip(boxes, labels, strict=True)
+                ]  # fmt: skip
+                if not is_pad:
+                    said.append({"entity_id": str(entity), "regions": regions})
+    lh.record_opinions(lake, said, source="echo", question="cells", actor="model:echo@1")
+    receipt = lh.evaluate(lake, dataset_id=built.details["dataset_id"], actor="model:echo@1", question="cells")
+    assert receipt.details["map"] == "1.0000"
