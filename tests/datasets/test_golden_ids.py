@@ -47,6 +47,7 @@ SAID: dict[str, dict[str, object]] = {
 
 GOLDEN = {
     "bccd": "d1b8f7476186ac1bbf9c5ea33f8a5181",
+    "bccd_boxes": "60bd2735362467a88dd0855bb81f5c36",
     "cifar10": "c9b44ec9e65149f941dda1a98b4be041",
     "digits": "7501f887a32d1c1266199f4b63839588",
     "fsdd": "6f78dc502c65582c9ccca9ae6f86c2e9",
