@@ -20,7 +20,7 @@ from loaders.decoding.values import Batch, blank, channels_of, check_size, decod
 from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
 from loaders.options import ReadOptions
 from loaders.reading.arena import Arena, carve
-from loaders.reading.layout import Column, blocks_of, record_dtype
+from loaders.reading.layout import ReadColumn, blocks_of, record_dtype
 from loaders.reading.pages import PageError, as_bytes
 
 IS_PAD = "is_pad"
@@ -219,7 +219,7 @@ class Assembler:
             if column.is_packed and column.has_mask:
                 yield f"m{at}", filling.valid[column.name]
 
-    def _fill_direct(self, column: Column, filling: _Filling) -> None:
+    def _fill_direct(self, column: ReadColumn, filling: _Filling) -> None:
         job = filling.job
         rows = _flat(filling.dense[column.name], job.length)
         for row, (file, start, crc) in enumerate(job.direct[column.name]):
@@ -233,7 +233,7 @@ class Assembler:
                 if self._options.on_error == "raise":
                     return
 
-    def _fill_blobs(self, column: Column, filling: _Filling) -> None:
+    def _fill_blobs(self, column: ReadColumn, filling: _Filling) -> None:
         job, name = filling.job, column.name
         memory = as_bytes(self._arena.blobs[name])
         spans = self._arena.spans[name][job.index].tolist()
@@ -261,7 +261,7 @@ class Assembler:
         if name in filling.valid:
             _flat(filling.valid[name], job.length)[:] = [length >= 0 for _, length in spans]
 
-    def _picture_into(self, raw: memoryview, out: Octets, column: Column) -> None:
+    def _picture_into(self, raw: memoryview, out: Octets, column: ReadColumn) -> None:
         from loaders.decoding.pictures import (  # Pillow and libjpeg load with the first picture
             decode_into,
             picture_size,
@@ -332,7 +332,7 @@ Output = tuple[str, str, tuple[int, ...], DType]
 """(column, what, shape of one value, dtype) of an array of a batch."""
 
 
-def outputs_of(columns: tuple[Column, ...], decoders: Mapping[str, Decoder]) -> list[Output]:
+def outputs_of(columns: tuple[ReadColumn, ...], decoders: Mapping[str, Decoder]) -> list[Output]:
     """Return the arrays that batches are made of; columns that are copied as a block follow the others."""
     found: list[Output] = []
     in_blocks = {at for block in blocks_of(columns) for at in block}
@@ -361,7 +361,7 @@ def output_parts(outputs: list[Output], rows: int, length: int) -> list[Output]:
 
 
 def delivered(
-    column: Column, decoders: Mapping[str, Decoder]
+    column: ReadColumn, decoders: Mapping[str, Decoder]
 ) -> tuple[tuple[int, ...] | None, DType | None]:
     """Return shape and dtype of one value as it is delivered; (None, None) for columns that come as lists."""
     decoder = decoders.get(column.name)

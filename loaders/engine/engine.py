@@ -28,11 +28,11 @@ from loaders.ordering.schedule import RankRows, Stretch
 from loaders.ordering.selection import Selection
 from loaders.ordering.state import State
 from loaders.reading.arena import make_arena
-from loaders.reading.layout import Column
+from loaders.reading.layout import ReadColumn
 from loaders.reading.loading import GroupLoader, direct_pages
 from loaders.reading.pages import row_reader
 from loaders.reading.residents import Hold, Residents
-from loaders.reading.source import Split
+from loaders.reading.source import SplitFiles
 from loaders.workers.shared import Shared
 from loaders.workers.threads import Inline, Pool, result_or_closed
 
@@ -64,9 +64,9 @@ class Reading:
         shard: Which rank this is.
     """
 
-    split: Split
+    split: SplitFiles
     selection: Selection
-    columns: tuple[Column, ...]
+    columns: tuple[ReadColumn, ...]
     decoders: Mapping[str, Decoder]
     options: ReadOptions
     transform: Transform | None
@@ -271,7 +271,7 @@ class Engine:
             self._broken[group] = error
         self._stats.add(read_s=time.perf_counter() - started, read_bytes=self.reading.split.bytes_by_group[group])
 
-    def _places(self, column: Column, groups: Ints, rows: Ints) -> list[tuple[str, int, int]]:
+    def _places(self, column: ReadColumn, groups: Ints, rows: Ints) -> list[tuple[str, int, int]]:
         """Return where each row of a direct column lies."""
         split = self.reading.split
         found = []
@@ -283,7 +283,7 @@ class Engine:
             found.append(("", 0, 0) if pages is None else (split.file(group), int(pages[row, 0]), int(pages[row, 1])))
         return found
 
-    def _pages(self, group: int, column: Column) -> Array | None:
+    def _pages(self, group: int, column: ReadColumn) -> Array | None:
         split = self.reading.split
         try:
             pages = direct_pages(split, group, column)
@@ -296,7 +296,7 @@ class Engine:
             return None
         return pages
 
-    def _values(self, column: Column, groups: Ints, index: Ints) -> list[object]:
+    def _values(self, column: ReadColumn, groups: Ints, index: Ints) -> list[object]:
         """Return the values of a text, list or map column."""
         found: list[object] = [None] * len(index)
         order = np.argsort(groups, kind="stable")

@@ -17,9 +17,9 @@ from loaders.ordering.bounds import Bounds, bounds_of
 from loaders.ordering.selection import Selection, select
 from loaders.ordering.sequences import Sequence as SampleSequence
 from loaders.reading.expansion import EXPANSION, FREE_BYTES
-from loaders.reading.layout import Column, columns_of
+from loaders.reading.layout import ReadColumn, columns_of
 from loaders.reading.loading import direct_pages
-from loaders.reading.source import Split
+from loaders.reading.source import SplitFiles
 from loaders.stores.schemes import open_files
 
 
@@ -42,7 +42,7 @@ def open_reading(
     """
     files = open_files(path_or_url, options.storage)
     try:
-        split = Split(files, columns=columns)
+        split = SplitFiles(files, columns=columns)
         _check_decoders(decoders, split.fields)
         selection = _selected(split, filter, sequence, options)
         columns_held = columns_of(split.fields, files.is_local, decoders)
@@ -54,7 +54,7 @@ def open_reading(
         raise
 
 
-def _selected(split: Split, filter: object, sequence: SampleSequence | None, options: ReadOptions) -> Selection:
+def _selected(split: SplitFiles, filter: object, sequence: SampleSequence | None, options: ReadOptions) -> Selection:
     manifest = split.manifest
 
     def statistics(group: int, field: Field) -> Bounds:
@@ -67,7 +67,7 @@ def _selected(split: Split, filter: object, sequence: SampleSequence | None, opt
         )  # fmt: skip
 
 
-def _settled(split: Split, column: Column) -> Column:
+def _settled(split: SplitFiles, column: ReadColumn) -> ReadColumn:
     """Read rows straight from the file only if they were written one to a page."""
     if not column.is_direct:
         return column
@@ -79,7 +79,7 @@ def _settled(split: Split, column: Column) -> Column:
     return column
 
 
-def _check_sizes(columns: Sequence[Column], split: Split, options: ReadOptions) -> None:
+def _check_sizes(columns: Sequence[ReadColumn], split: SplitFiles, options: ReadOptions) -> None:
     """Refuse shapes for which memory would be taken that no file of the split can fill."""
     room = max(FREE_BYTES, EXPANSION * max(split.bytes_by_group, default=0))
     for column in columns:

@@ -13,8 +13,8 @@ from loaders.engine.batches import delivered, output_parts, outputs_of
 from loaders.options import ReadOptions
 from loaders.ordering.state import State
 from loaders.reading.arena import ArenaShape
-from loaders.reading.layout import Column
-from loaders.reading.source import Split
+from loaders.reading.layout import ReadColumn
+from loaders.reading.source import SplitFiles
 
 _OVERHEAD_BYTES = 64 << 20
 """Decoders, thread stacks and what allocators keep: 60 MiB measured with 2,000 photos of 341 x 256."""
@@ -59,7 +59,8 @@ class Sizes:
 
 
 def sizes_of(
-    split: Split, columns: Sequence[Column], samples_by_group: Sequence[int], length: int, state: State, world: int,
+    split: SplitFiles, columns: Sequence[ReadColumn], samples_by_group: Sequence[int], length: int, state: State,
+    world: int,
     options: ReadOptions, decoders: Mapping[str, Decoder], *, has_transform: bool,
 ) -> Sizes:  # fmt: skip
     """Settle the sizes for a reader of one rank."""
@@ -93,12 +94,12 @@ def sizes_of(
     return Sizes(arena, steps, output, room, chunks, listed, unpacked)
 
 
-def _bytes(columns: Sequence[Column], decoders: Mapping[str, Decoder], rows: int, length: int) -> int:
+def _bytes(columns: Sequence[ReadColumn], decoders: Mapping[str, Decoder], rows: int, length: int) -> int:
     parts = output_parts(outputs_of(tuple(columns), decoders), rows, length)
     return sum(-(-math.prod(shape) * dtype.itemsize // 64) * 64 for _, _, shape, dtype in parts)
 
 
-def _value_bytes(column: Column, decoders: Mapping[str, Decoder]) -> int:
+def _value_bytes(column: ReadColumn, decoders: Mapping[str, Decoder]) -> int:
     """Bytes of one value that comes in a list: a picture of unknown size counts as one megapixel, others as 1 KiB."""
     if delivered(column, decoders)[0] is not None:
         return 0

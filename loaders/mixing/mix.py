@@ -27,7 +27,7 @@ from loaders.decoding.values import Batch
 from loaders.errors import FormatError, LoaderError, StateMismatchError
 from loaders.format.fields import Field
 from loaders.format.manifest import LABEL_INDEX
-from loaders.mixing.mixed_part import Part, Rows, Source
+from loaders.mixing.mixed_part import MixRows, MixSource, Part
 from loaders.mixing.shares import Shares, whole_parts
 from loaders.options import Shard
 from loaders.ordering.order import permutation, stream_key
@@ -43,7 +43,7 @@ Stop = Literal["first", "all"]
 
 
 def mix(
-    readers: Mapping[str, Source],
+    readers: Mapping[str, MixSource],
     *,
     weights: Mapping[str, float | Fraction],
     batch_size: int,
@@ -99,7 +99,7 @@ class MixedReader(Iterator[Batch]):
 
     def __init__(
         self,
-        readers: Mapping[str, Source],
+        readers: Mapping[str, MixSource],
         shares: Shares,
         batch_size: int,
         seed: int,
@@ -340,7 +340,7 @@ class MixedReader(Iterator[Batch]):
         return cast("Mapping[str, Mapping[str, object]]", readers), epoch, step, lanes
 
 
-def _check_classes(readers: Mapping[str, Source]) -> None:
+def _check_classes(readers: Mapping[str, MixSource]) -> None:
     """Refuse class numbers that mean different classes; a label set that has grown in between is none."""
     longest: dict[str, tuple[str, tuple[str, ...]]] = {}
     for name, reader in readers.items():
@@ -356,7 +356,7 @@ def _check_classes(readers: Mapping[str, Source]) -> None:
                 longest[column] = name, classes
 
 
-def _numbered(reader: Source) -> dict[str, tuple[str, ...]]:
+def _numbered(reader: MixSource) -> dict[str, tuple[str, ...]]:
     """Return the classes of each column of class numbers that is read; of old folders, those of their lineage."""
     stated = {field.name: field.classes or () for field in reader.fields if field.classes or field.name == LABEL_INDEX}
     return {name: classes or reader.classes for name, classes in stated.items()}
@@ -376,7 +376,7 @@ def _rows_of(positions: Ints, each: int) -> Ints:
     return (positions[:, None] * each + np.arange(each)).ravel()  # (positions, each) to (positions * each,)
 
 
-def _joined(columns: Mapping[str, tuple[object, ...]], takes: list[tuple[Rows, Ints]], rows: int) -> Batch:
+def _joined(columns: Mapping[str, tuple[object, ...]], takes: list[tuple[MixRows, Ints]], rows: int) -> Batch:
     """Return one batch; each take has its rows and where they go."""
     joined: Batch = {}
     for name, (kind, *_) in columns.items():

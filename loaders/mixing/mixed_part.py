@@ -19,7 +19,7 @@ Columns = dict[str, tuple[object, ...]]
 """{column: what a batch of it is}: ("array" | "masked", dtype, shape of a row) or ("list",)."""
 
 
-class Source(Protocol):
+class MixSource(Protocol):
     """What is used of a `Reader`."""
 
     def __next__(self) -> Batch: ...
@@ -46,7 +46,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class MixRows:
     """Rows of one or more batches, in order.
 
     Attributes:
@@ -72,7 +72,7 @@ class Part:
     unit is the same rows however many ranks there are.
     """
 
-    def __init__(self, name: str, reader: Source, world: int, lanes: int) -> None:
+    def __init__(self, name: str, reader: MixSource, world: int, lanes: int) -> None:
         self.name = name
         self.columns: Columns = {}
         self._reader = reader
@@ -122,7 +122,7 @@ class Part:
         while sum(last - first for _, first, last in self._held) < max(1, units):
             self._fetch()
 
-    def take(self, units: int) -> Rows:
+    def take(self, units: int) -> MixRows:
         """Return the rows of the next units, unit by unit. They must be at hand."""
         pieces = []
         while units:
@@ -132,7 +132,7 @@ class Part:
             if first + some < last:
                 self._held.appendleft((batch, first + some, last))
             units -= some
-        return Rows(tuple(pieces))
+        return MixRows(tuple(pieces))
 
     def _fetch(self) -> None:
         if self._refusal is not None:

@@ -49,7 +49,7 @@ _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EXAMPLE = '[("label_index", "in", [1, 2]), ("width", ">=", 640)]'
 
 
-class Column(Protocol):
+class FilterColumn(Protocol):
     """A column that a filter looks at: a `Field`, or what else says this of itself."""
 
     @property
@@ -65,7 +65,7 @@ class Column(Protocol):
         """`raw` for values that can be compared."""
 
 
-C = TypeVar("C", bound=Column)
+C = TypeVar("C", bound=FilterColumn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Term:
             value; any number, sorted, for `in` and `not in`; none for `is null` and `is not null`.
     """
 
-    field: Column
+    field: FilterColumn
     operator: str
     values: tuple[Value, ...] = ()
 
@@ -151,7 +151,7 @@ class Filter:
         """Return the filter as JSON: the same for another order of terms, alternatives or listed values."""
         return [[term.canonical() for term in terms] for terms in self.alternatives]
 
-    def may_match(self, bounds: Callable[[Column], Bounds]) -> bool:
+    def may_match(self, bounds: Callable[[FilterColumn], Bounds]) -> bool:
         """Return False if the bounds of its columns exclude that any row of a row group matches."""
         return any(all(term.may_match(bounds(term.field)) for term in terms) for terms in self.alternatives)
 
@@ -165,7 +165,7 @@ class Filter:
         return mask
 
 
-def parse_filter(value: object, fields: Sequence[Column]) -> Filter:
+def parse_filter(value: object, fields: Sequence[FilterColumn]) -> Filter:
     """Check a filter as the user wrote it.
 
     Args:
@@ -225,7 +225,7 @@ def _is_term(entry: object) -> bool:
     return isinstance(entry, list | tuple) and bool(entry) and isinstance(entry[0], str)
 
 
-def _term(entry: object, known: Mapping[str, Column]) -> Term:
+def _term(entry: object, known: Mapping[str, FilterColumn]) -> Term:
     if not isinstance(entry, list | tuple) or not 2 <= len(entry) <= 3:
         raise FormatError(f"a term of a filter is (column, operator, value), found {entry!r}")
     field = _known(entry[0], known, role="filter")
@@ -253,7 +253,7 @@ def _term(entry: object, known: Mapping[str, Column]) -> Term:
     return Term(field, name, (_value(value, field),))
 
 
-def _value(value: object, field: Column) -> Value:
+def _value(value: object, field: FilterColumn) -> Value:
     """Return a value in the type of the column, as a plain Python value."""
     kind = field.type
     given = value.item() if isinstance(value, np.generic) and not isinstance(value, np.datetime64) else value

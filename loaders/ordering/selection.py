@@ -20,7 +20,7 @@ from loaders.ordering.sequences import Spread
 from schemas.canonical import canonical_json, sha256_text
 
 
-class Rows(Protocol):
+class SampleRows(Protocol):
     """The samples of one row group."""
 
     def rows(self) -> Ints:
@@ -46,7 +46,7 @@ class Selection:
     fingerprint: str
     groups_skipped: int = 0
     sequences_cut: int = 0
-    chosen: dict[int, Rows] = field(default_factory=dict, repr=False, compare=False)
+    chosen: dict[int, SampleRows] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def samples(self) -> int:
@@ -126,7 +126,7 @@ def select(
         counts = tuple(
             int(chosen[group].mask().sum()) if group in chosen else rows for group, rows in enumerate(rows_by_group)
         )
-        kept: dict[int, Rows] = {at: chosen[at] for at in chosen if 0 < counts[at] < rows_by_group[at]}
+        kept: dict[int, SampleRows] = {at: chosen[at] for at in chosen if 0 < counts[at] < rows_by_group[at]}
         selection = Selection(counts, 1, name, skipped, chosen=kept)
     rows = sum(rows_by_group)
     if rows and not selection.samples:

@@ -19,7 +19,7 @@ from loaders.petastorm.etl import dataset_metadata
 from loaders.petastorm.fs_utils import open_dataset
 from loaders.petastorm.kinds import FileSystem, Item
 from loaders.petastorm.local_disk_cache import LocalDiskCache
-from loaders.petastorm.making import Plan, Recipe, RowGroupMaker
+from loaders.petastorm.making import RowGroupMaker, RowGroupSteps, SentSteps
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.rowgroups.ahead import Ahead, Threads, Workers
@@ -144,7 +144,7 @@ class Reader(ReaderShell[Item]):
                 "sharded.",
                 stacklevel=3,
             )
-        self._recipe = Recipe(
+        self._recipe = RowGroupSteps(
             stored, view, self.schema, is_batched_reader, shuffle_rows, self.ngram, worker_predicate, parsed,
             transform_spec, self.cache,
         )  # fmt: skip
@@ -434,7 +434,7 @@ class Reader(ReaderShell[Item]):
 
     def _new_workers(self) -> Workers:
         if isinstance(self._pool, ProcessPool):
-            plan = Plan(self.dataset.spec(), Shipped(self._recipe))
+            plan = SentSteps(self.dataset.spec(), Shipped(self._recipe))
             return Processes(plan, workers=self._pool.workers_count, deadline_s=self._deadline_s)
         threads = 0
         if not isinstance(self._pool, DummyPool):

@@ -40,7 +40,7 @@ _MOST_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RowGroupSteps:
     """What a reader does with each row group; travels to worker processes.
 
     Attributes:
@@ -69,11 +69,11 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SentSteps:
     """A recipe and the folder it is for, ready to be sent to another process."""
 
     folder: Known
-    recipe: Shipped[Recipe]
+    recipe: Shipped[RowGroupSteps]
 
     def maker(self) -> Maker:
         """Open the folder."""
@@ -83,7 +83,7 @@ class Plan:
 class RowGroupMaker:
     """Makes the rows of row groups. Safe to use from several threads."""
 
-    def __init__(self, folder: ParquetFolder, recipe: Recipe) -> None:
+    def __init__(self, folder: ParquetFolder, recipe: RowGroupSteps) -> None:
         self._folder, self._recipe = folder, recipe
         self._key = None if isinstance(recipe.cache, NullCache) else _recipe_key(recipe)
 
@@ -267,7 +267,7 @@ class _Decoding:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: RowGroupSteps,
         columns: Mapping[str, pa.Array],
         rows: Ints,
         at: Callable[[Ints], AbstractContextManager[None]],
@@ -381,7 +381,7 @@ def _pieces(schema: Unischema, columns: Mapping[str, pa.Array], rows: Ints) -> l
     return found[1:]
 
 
-def _recipe_key(recipe: Recipe) -> str:
+def _recipe_key(recipe: RowGroupSteps) -> str:
     """Return what cached rows depend on beside their file: columns, conditions and the transform."""
     transform = recipe.transform
     parts = [

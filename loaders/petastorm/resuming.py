@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loaders.errors import StateMismatchError
-from loaders.petastorm.making import Recipe
+from loaders.petastorm.making import RowGroupSteps
 from loaders.petastorm.ngram import NGram
 from loaders.petastorm.predicates import PredicateBase
 from loaders.petastorm.rowgroups.folder import ParquetFolder
@@ -17,7 +17,7 @@ FORMAT = "petrel-row-groups-1"
 
 
 def fingerprint(
-    folder: ParquetFolder, units: Sequence[Unit], recipe: Recipe, *, shuffles_groups: bool, predicate: str
+    folder: ParquetFolder, units: Sequence[Unit], recipe: RowGroupSteps, *, shuffles_groups: bool, predicate: str
 ) -> str:
     """Return 64 hex digits of what decides which items come, the seed apart; not of where the folder lies."""
     parts = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from loaders.errors import LoaderError
 from loaders.format.digest import row_hashes
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, Dataset, Manifest, read_dataset, read_manifest
-from loaders.reading.source import Split
+from loaders.reading.source import SplitFiles
 from loaders.stores.files import sha256_file
 from schemas.digest import Digest, digest_of
 
@@ -76,7 +76,7 @@ def _in_parts(folder: Path, manifest: Manifest, *, deep: bool, touched: Collecti
 
 
 def _in_rows(folder: Path) -> Iterator[str]:
-    split = Split(folder)
+    split = SplitFiles(folder)
     try:
         found = Digest()
         for group in range(len(split.rows_by_group)):

@@ -9,7 +9,7 @@ from pathlib import Path
 from loaders.errors import CorruptionError, FormatError
 from loaders.format.digest import row_hashes
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, read_dataset
-from loaders.reading.source import Split
+from loaders.reading.source import SplitFiles
 from loaders.stores.files import sha256_file
 from schemas.digest import Digest, digest_of
 
@@ -65,7 +65,7 @@ def verify(folder: str | Path, *, deep: bool = True) -> Verified:
 def _verify_splits(folder: Path, paths: dict[str, Path], *, deep: bool) -> Verified:
     files = rows = size = 0
     for path in paths.values():
-        split = Split(path)
+        split = SplitFiles(path)
         parts = split.manifest.parts
         _refuse_others(path, {MANIFEST, COMMON_METADATA, *(part.name for part in parts)})
         if deep:
@@ -76,7 +76,7 @@ def _verify_splits(folder: Path, paths: dict[str, Path], *, deep: bool) -> Verif
     return Verified(folder, tuple(paths), files, rows, size, deep)
 
 
-def _compare_files(split: Split) -> None:
+def _compare_files(split: SplitFiles) -> None:
     broken = [
         part for part in split.manifest.parts if sha256_file(Path(split.folder) / part.name) != part.sha256
     ]
@@ -88,7 +88,7 @@ def _compare_files(split: Split) -> None:
         )
 
 
-def _compare_rows(split: Split) -> None:
+def _compare_rows(split: SplitFiles) -> None:
     found = Digest()
     for group in range(len(split.rows_by_group)):
         found += digest_of(row_hashes(split.read_group(group), split.fields))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from loaders.axes import Array, DType, Ints, Mask, Octets
-from loaders.reading.layout import Column, record_dtype
+from loaders.reading.layout import ReadColumn, record_dtype
 
 _ALIGN = 64
 
@@ -33,7 +33,7 @@ class ArenaShape:
         chunk_bytes: {blob column: bytes of its largest chunk in a file}.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[ReadColumn, ...]
     slots: int
     rows: int
     chunk_bytes: dict[str, int]

@@ -23,7 +23,7 @@ Kind = Literal["dense", "blob", "other"]
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ReadColumn:
     """One column that is read.
 
     Attributes:
@@ -56,7 +56,7 @@ class Column:
         return math.prod(self.shape) * self.dtype.itemsize if self.dtype is not None else 0
 
 
-def columns_of(fields: Sequence[Field], is_local: bool, decoders: Mapping[str, object]) -> tuple[Column, ...]:
+def columns_of(fields: Sequence[Field], is_local: bool, decoders: Mapping[str, object]) -> tuple[ReadColumn, ...]:
     """Return how these fields are held; rows of direct columns can be large only in local files."""
     columns = tuple(_column(field, is_local, field.name in decoders) for field in fields)
     small = {column.name for column in columns if column.kind == "dense" and column.row_bytes <= _PACKED_BYTES}
@@ -65,7 +65,7 @@ def columns_of(fields: Sequence[Field], is_local: bool, decoders: Mapping[str, o
     return tuple(replace(column, is_packed=column.name in small) for column in columns)
 
 
-def record_dtype(columns: Sequence[Column]) -> DType:
+def record_dtype(columns: Sequence[ReadColumn]) -> DType:
     """Return the record of the packed columns.
 
     Field i is column i, field mi whether it has a value; fields of plain numbers stand side by side, by type, so that
@@ -83,7 +83,7 @@ def record_dtype(columns: Sequence[Column]) -> DType:
     return np.dtype(fields)
 
 
-def blocks_of(columns: Sequence[Column]) -> list[list[int]]:
+def blocks_of(columns: Sequence[ReadColumn]) -> list[list[int]]:
     """Return the numbers of packed columns of plain numbers, those of one type together."""
     blocks: dict[str, list[int]] = {}
     for at, column in enumerate(columns):
@@ -92,15 +92,15 @@ def blocks_of(columns: Sequence[Column]) -> list[list[int]]:
     return [block for block in blocks.values() if len(block) > 1]
 
 
-def _column(field: Field, is_local: bool, has_decoder: bool) -> Column:
+def _column(field: Field, is_local: bool, has_decoder: bool) -> ReadColumn:
     is_blob = field.codec in ("image", "native_image", "npy", "audio") or has_decoder
     if is_blob or (field.codec == "raw" and pa.types.is_binary(field.type)):
-        return Column(field, "blob")
+        return ReadColumn(field, "blob")
     shape, dtype = dense_shape(field), dense_dtype(field)
     if shape is None or dtype is None:
-        return Column(field, "other")
-    column = Column(field, "dense", shape, dtype, has_mask=field.nullable)
+        return ReadColumn(field, "other")
+    column = ReadColumn(field, "dense", shape, dtype, has_mask=field.nullable)
     # One copy instead of two. 3x224x224 float32 (602 KB), two threads: 26,500 rows/s straight from the file, 14,400
     # through memory; with rows of 3 KB the calls cost more than the copy.
     is_direct = is_local and field.codec == "ndarray" and not field.nullable and column.row_bytes >= LARGE_VALUE_BYTES
-    return Column(field, "dense", shape, dtype, has_mask=field.nullable, is_direct=is_direct)
+    return ReadColumn(field, "dense", shape, dtype, has_mask=field.nullable, is_direct=is_direct)

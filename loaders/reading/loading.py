@@ -14,9 +14,9 @@ from loaders.decoding.values import fill_dense
 from loaders.format.digest import one_array
 from loaders.reading.arena import Arena
 from loaders.reading.expansion import FREE_BYTES
-from loaders.reading.layout import Column
+from loaders.reading.layout import ReadColumn
 from loaders.reading.pages import HEADER_LIMIT, PageError, as_bytes, byte_array_spans, check, read_header
-from loaders.reading.source import Chunk, Split
+from loaders.reading.source import Chunk, SplitFiles
 from loaders.stores.storage import forget
 
 _TILE_ROWS = 4096
@@ -31,7 +31,7 @@ class _Part:
     The values of packed columns lie apart there, so that they go through a `target` of their own.
     """
 
-    column: Column
+    column: ReadColumn
     chunk: Chunk
     header: bytearray
     target: Array
@@ -40,7 +40,7 @@ class _Part:
 class GroupLoader:
     """Fills slots of an arena. Safe to use from several threads, on different slots."""
 
-    def __init__(self, split: Split, arena: Arena) -> None:
+    def __init__(self, split: SplitFiles, arena: Arena) -> None:
         self._split = split
         self._arena = arena
         self._columns = [column for column in arena.shape.columns if not column.is_direct]
@@ -64,7 +64,7 @@ class GroupLoader:
         chunks = self._split.chunks(group, names) if names else []
         by_name = {chunk.name: chunk for chunk in chunks}
         parts: list[_Part] = []
-        slow: list[Column] = []
+        slow: list[ReadColumn] = []
         for column in self._columns:
             part = self._part(column, by_name[column.name], slot, rows) if column.name in by_name else None
             if part is None:
@@ -77,7 +77,7 @@ class GroupLoader:
         if slow:
             self._load_slow(group, slot, rows, slow)
 
-    def _part(self, column: Column, chunk: Chunk, slot: int, rows: int) -> _Part | None:
+    def _part(self, column: ReadColumn, chunk: Chunk, slot: int, rows: int) -> _Part | None:
         """Return how to read a chunk straight into the arena, None if it has to be unpacked."""
         arena = self._arena
         if not chunk.is_plain or chunk.values != rows:
@@ -109,7 +109,7 @@ class GroupLoader:
                 runs.append([part])
         return runs
 
-    def _read(self, group: int, slot: int, rows: int, run: list[_Part]) -> list[Column]:
+    def _read(self, group: int, slot: int, rows: int, run: list[_Part]) -> list[ReadColumn]:
         """Read a run and check it; return the columns that have to be unpacked in the other way."""
         files, name = self._split.files, self._split.file(group)
         start, end = run[0].chunk.start, run[-1].chunk.end
@@ -120,7 +120,7 @@ class GroupLoader:
             at = part.chunk.end
         for is_last in (False, True):
             files.read_into(name, start, [area for area in areas if len(area)])
-            slow: list[Column] = []
+            slow: list[ReadColumn] = []
             for part in run:
                 try:
                     self._finish(part, group, slot, rows)
@@ -173,7 +173,7 @@ class GroupLoader:
             byte_array_spans(values, start + begin, page.values, spans[done : done + page.values])
             at, done = end, done + page.values
 
-    def _load_slow(self, group: int, slot: int, rows: int, columns: list[Column]) -> None:
+    def _load_slow(self, group: int, slot: int, rows: int, columns: list[ReadColumn]) -> None:
         data = self._split.read_group(group, [column.name for column in columns])
         first = slot * self._arena.rows
         for column in columns:
@@ -191,7 +191,7 @@ class GroupLoader:
                 self._check_text(group, column, values)
                 self._arena.others[slot][column.name] = values
 
-    def _copy_blobs(self, group: int, slot: int, rows: int, column: Column, values: pa.Array) -> None:
+    def _copy_blobs(self, group: int, slot: int, rows: int, column: ReadColumn, values: pa.Array) -> None:
         home = self._arena.blobs[column.name]
         _, offsets, data = values.buffers()
         ends = np.frombuffer(offsets, dtype="<i4")[values.offset : values.offset + rows + 1].astype(np.int64)
@@ -204,7 +204,7 @@ class GroupLoader:
         spans[:, 0] = slot * home.shape[1] + ends[:-1] - ends[0]
         spans[:, 1] = np.where(values.is_valid().to_numpy(zero_copy_only=False), np.diff(ends), -1)
 
-    def _check_text(self, group: int, column: Column, values: pa.Array) -> None:
+    def _check_text(self, group: int, column: ReadColumn, values: pa.Array) -> None:
         """Refuse a dictionary whose words, written out, would fill the memory."""
         if not pa.types.is_dictionary(values.type):
             return
@@ -213,7 +213,7 @@ class GroupLoader:
             raise self._split.corrupt(group, f"text of {pc.sum(lengths).as_py():,} bytes in one row group", column.name)
 
 
-def _is_flat(column: Column) -> bool:
+def _is_flat(column: ReadColumn) -> bool:
     """Whether its pages are nothing but values, without levels of nulls and lists."""
     return column.kind != "other" and not column.field.nullable and not pa.types.is_nested(column.field.type)
 
@@ -226,7 +226,7 @@ class BadSum(PageError):
     """A checksum differs: what the page says of itself is not the reason to read it in another way."""
 
 
-def direct_pages(split: Split, group: int, column: Column) -> Array | None:
+def direct_pages(split: SplitFiles, group: int, column: ReadColumn) -> Array | None:
     """Find the values of a direct column in the file: each in a page of its own.
 
     Returns:

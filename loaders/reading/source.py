@@ -56,7 +56,7 @@ class Chunk:
         return self.start + self.bytes
 
 
-class Split:
+class SplitFiles:
     """The row groups of one split folder, numbered as the manifest lists them. Safe to use from several threads."""
 
     def __init__(self, files: Files | str | Path, *, columns: Sequence[str] | None = None) -> None:

@@ -31,7 +31,7 @@ _REMEMBERED = 64
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
-class Source(Protocol):
+class RequestSource(Protocol):
     """One kind of storage; each call is one request that ends at once when its task is cancelled.
 
     Raises TransientError for what may pass; FileNotFoundError, CorruptionError, StorageError for what does not.
@@ -49,7 +49,7 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-class Target(Source, Protocol):
+class Target(RequestSource, Protocol):
     """One that is written to as well."""
 
     async def put(self, name: str, content: Content, *, is_new: bool) -> None: ...
@@ -81,7 +81,7 @@ class RemoteFiles(Storage):
 
     is_local = False
 
-    def __init__(self, source: Source, options: StorageOptions) -> None:
+    def __init__(self, source: RequestSource, options: StorageOptions) -> None:
         self.root = source.root
         self.counts = Counts()
         self._source, self._options = source, options

@@ -15,7 +15,7 @@ from loaders.errors import FormatError
 from loaders.ordering.bounds import Bounds, bounds_of
 from loaders.ordering.selection import select
 from loaders.ordering.sequences import Sequence
-from loaders.reading.source import Split
+from loaders.reading.source import SplitFiles
 
 FIELDS = (Field("n", pa.int64()), Field("name", pa.string(), nullable=True), Field("unused", pa.int64()))
 PRINT = "f" * 64
@@ -139,7 +139,7 @@ def test_statistics_of_a_published_split_exclude_row_groups(published_groups):
 @pytest.fixture(scope="module")
 def published_groups(train):
     """The row groups of a published split as pyarrow reads them, and a selection through the split itself."""
-    split = Split(train)
+    split = SplitFiles(train)
     files = [pq.ParquetFile(train / part.name) for part in split.manifest.parts]
     tables = [file.read_row_group(at) for file in files for at in range(file.metadata.num_row_groups)]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.ordering.bounds import Bounds, bounds_of
-from loaders.ordering.filters import Column, Filter, parse_filter
+from loaders.ordering.filters import Filter, FilterColumn, parse_filter
 from loaders.petastorm.rowgroups.partitions import Value
 
 _NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
@@ -40,7 +40,7 @@ def parse_filters(filters: object, schema: pa.Schema, partitions: pa.Schema) -> 
     return parse_filter(_with_integers(filters, integers), [PlainColumn(each.name, each.type) for each in schema])
 
 
-def partition_bounds(values: Mapping[str, Value], column: Column) -> Bounds:
+def partition_bounds(values: Mapping[str, Value], column: FilterColumn) -> Bounds:
     """Return what the names of folders say of a column: its one value, or nothing."""
     if column.name not in values:
         return Bounds(1)
@@ -48,7 +48,7 @@ def partition_bounds(values: Mapping[str, Value], column: Column) -> Bounds:
     return Bounds(1, 1) if value is None else Bounds(1, 0, value, value)
 
 
-def stored_bounds(chunk: pq.ColumnChunkMetaData, stored: pa.DataType, column: Column, rows: int) -> Bounds:
+def stored_bounds(chunk: pq.ColumnChunkMetaData, stored: pa.DataType, column: FilterColumn, rows: int) -> Bounds:
     """Return what a footer says of a column.
 
     Args:

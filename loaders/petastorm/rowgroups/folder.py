@@ -17,7 +17,7 @@ from loaders.axes import Mask
 from loaders.decoding.arrow import one_chunk
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.ordering.bounds import Bounds
-from loaders.ordering.filters import Column, Filter
+from loaders.ordering.filters import Filter, FilterColumn
 from loaders.petastorm.rowgroups.claims import check_rows, check_width, claim_of, limit_of, settle
 from loaders.petastorm.rowgroups.discovery import Known, find_out, open_listed
 from loaders.petastorm.rowgroups.filtering import parse_filters, partition_bounds, stored_bounds
@@ -348,7 +348,7 @@ class ParquetFolder:
             self._last_filter = (filters, parsed)
         return parsed
 
-    def _bounds(self, piece: Piece, column: Column) -> Bounds:
+    def _bounds(self, piece: Piece, column: FilterColumn) -> Bounds:
         if column.name in piece.partitions:
             return partition_bounds(piece.partitions, column)
         footer, group = self._footers.get(piece.file), self._group(piece)

@@ -19,7 +19,7 @@ from loaders.workers.worker import Handle
 _NO_MEMORY = np.empty(0, dtype=np.uint8)
 
 
-class Plan(Protocol):
+class Sendable(Protocol):
     """What can be sent to another process and makes a maker there."""
 
     def maker(self) -> Maker:
@@ -29,7 +29,7 @@ class Plan(Protocol):
 class Processes:
     """Reads and decodes in worker processes, a unit at a time; the face of `ahead.Threads`."""
 
-    def __init__(self, plan: Plan, *, workers: int, deadline_s: float) -> None:
+    def __init__(self, plan: Sendable, *, workers: int, deadline_s: float) -> None:
         """Start the processes in the background.
 
         Raises:
@@ -95,7 +95,7 @@ class _Sent:
         return Rows(unpacked, count, restored(windows, _NO_MEMORY, self._payload))
 
 
-def build_maker(plan: Plan, _: tuple[Value, ...]) -> Handle:
+def build_maker(plan: Sendable, _: tuple[Value, ...]) -> Handle:
     """Return what a worker process does with a job; called once in each."""
     maker = plan.maker()
 
