@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ import numpy.typing as npt
 from loaders.decoding.wav import plain_wav, wav_samples
 from loaders.errors import DecodeError, FormatError
 from loaders.format.fields import Field
-
-if TYPE_CHECKING:
-    pass
 
 MAX_SAMPLES = 30_000_000
 """Frames x channels: 31 minutes at 16 kHz, one channel; 120 MB."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -128,6 +129,7 @@ class Watch:
 def watch(path: str) -> None:
     """Write down from now on each event of `WATCHED` in this process."""
     np.ma.masked_array([])  # numpy brings this late
+    importlib.import_module("soundfile")  # and the reader this, at the first recording that is no plain WAV
     out = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(out, b"armed\n")
 
