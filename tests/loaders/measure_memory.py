@@ -12,7 +12,10 @@ from loaders import ReadOptions, Shuffle, make_reader
 
 
 def pss_mib() -> float:
-    """Proportional memory of this process and its children, MiB: what is shared counts once."""
+    """Proportional memory of this process and its children, MiB: what they share counts once.
+
+    Without what is mapped from files, the libraries: their share changes with every other process that has them.
+    """
     tasks = Path("/proc/self/task").iterdir()
     children = {child for task in tasks for child in (task / "children").read_text().split()}
     total = 0
@@ -21,7 +24,7 @@ def pss_mib() -> float:
             text = Path(f"/proc/{process}/smaps_rollup").read_text()
         except OSError:  # it has just ended
             continue
-        total += int(re.findall(r"\nPss:\s+(\d+)", text)[0])
+        total += sum(map(int, re.findall(r"\nPss_(?:Anon|Shmem):\s+(\d+)", text)))
     return total / 1024
 
 
