@@ -34,7 +34,7 @@ COSTLY: dict[str, str] = {
 """Folder of tests -> files whose tests took more than half a CPU second each on average, without `test_` and `.py`."""
 
 SESSION: dict[str, str] = {
-    "datasets": "official",
+    "datasets": "bins official",
     "engines": "engines",
     "ingestion": "healing",
     "opinions": "parity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
+from lakehouse.datasets.bins import bin_params, bin_sql, check_bins, edges_of
 from lakehouse.datasets.policies.kind import AnswerKind, Reason
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
@@ -100,15 +101,16 @@ def check_strata_columns(recipe: Recipe) -> None:
         RecipeError: See above; the message names the column.
     """
     kinds = wide_kinds()
+    check_bins(recipe, kinds)
     for name in recipe.strata.by:
-        if name == "label":
+        if name == "label" or name in recipe.strata.bins:
             continue
         if name not in kinds:
             raise RecipeError(f"recipe {recipe.name}: strata.by: no column `{name}`{nearest(name, kinds)}")
         if kinds[name] not in SHARED_TEXT_KINDS:
             raise RecipeError(
-                f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; use a column of text, whole "
-                "numbers or booleans"
+                f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; give it "
+                f"bins, as strata.bins.{name} = 4, or use a column of text, whole numbers or booleans"
             )
 
 
@@ -152,6 +154,7 @@ def consider(
     params = {
         "seed": recipe.seed,
         **({} if kind is None else kind.params(recipe.label)),
+        **bin_params(recipe, edges_of(lake, recipe, picked, pins)),
         "rgb": recipe.image.pixels == "rgb",
         "pictures": prefix == IMAGE.prefix,
         "kind_prefix": prefix,
@@ -213,12 +216,18 @@ def choose(
 
 
 def _stratum(recipe: Recipe) -> str:
-    parts = [f"cast({'t.cell' if name == 'label' else f'e.{name}'} as varchar)" for name in recipe.strata.by]
+    parts = [_cell_part(recipe, name) for name in recipe.strata.by]
     if len(parts) > 1:
         # Else the values `a|b`, `c` and `a`, `b|c` would be one cell.
         parts = [f"replace(replace({part}, $escape, $escaped_escape), '|', $escaped_bar)" for part in parts]
     # concat_ws skips NULL; `||` keeps it, so that a missing value is noticed and not merged with another cell.
     return " || '|' || ".join(parts) or "''"
+
+
+def _cell_part(recipe: Recipe, name: str) -> str:
+    if name in recipe.strata.bins:
+        return bin_sql(recipe, name)
+    return f"cast({'t.cell' if name == 'label' else f'e.{name}'} as varchar)"
 
 
 def _split(recipe: Recipe) -> str:

@@ -52,12 +52,15 @@ class Strata:
             entity falls into, and those named in `cells`; a cell's own maximum, where lower, is its minimum too.
         cells: Cell (`frog`, or `frog|real` for two; a `|` or `\\` in a value of several has a `\\` before it) -> its
             own maximum.
+        bins: Column of numbers in `by` -> the edges of its cells, rising (`[0.2, 0.5]`: `<0.2`, `0.2..0.5`, `>=0.5`),
+            or a number of quantiles of the selected values (`4`: `q1` to `q4`).
     """
 
     by: tuple[str, ...] = ()
     max: int = 0
     min: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
+    bins: Mapping[str, object] = field(default_factory=dict, metadata={CODEC: PARAMETERS})
 
 
 @dataclass(frozen=True, slots=True)
