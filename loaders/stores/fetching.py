@@ -6,19 +6,51 @@ import asyncio
 import concurrent.futures
 import os
 import threading
+import time
 import weakref
-from collections.abc import Coroutine
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from loaders.errors import StorageError
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _PATIENCE_S = 0.5
 """How long `close` waits for requests that were given up: they need milliseconds."""
 
 _first_process: int | None = None
 """The process that has sent the first request. The threads of obstore are in it, and in no child that it forks."""
+
+
+_EPILOGUE_S = 0.01
+"""What a thread of obstore needs to let go of Python after its last call of the loop: microseconds, if it is awake."""
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that knows how many threads are calling it.
+
+    A thread of obstore hands over an answer by such a call, in which it gives the interpreter's lock away. Where the
+    program has ended meanwhile it can never take the lock again, and the process aborts: so its end waits for these.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls_lock = threading.Lock()
+        self.calls = 0
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+    ) -> asyncio.Handle:
+        """See `asyncio.loop.call_soon_threadsafe`."""
+        with self._calls_lock:
+            self.calls += 1
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        finally:
+            with self._calls_lock:
+                self.calls -= 1
 
 
 class FetchLoop:
@@ -28,7 +60,7 @@ class FetchLoop:
         """Args: what is read through it, for messages."""
         self._root = root
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: _Loop | None = None
         self._is_closed = False
         self._end: weakref.finalize[..., FetchLoop] | None = None
 
@@ -75,7 +107,7 @@ class FetchLoop:
                     '(of torch: DataLoader(multiprocessing_context="spawn"))'
                 )
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
+                self._loop = _Loop()
                 thread = threading.Thread(target=_serve, args=(self._loop,), name="petrel-fetch", daemon=True)
                 self._end = weakref.finalize(self, _end, self._loop, thread)
                 thread.start()
@@ -90,7 +122,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _end(loop: _Loop, thread: threading.Thread) -> None:
     if _first_process != os.getpid():
         return  # a forked child: the thread is its parent's
 
@@ -109,3 +141,7 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         return
     if thread is not threading.current_thread():
         thread.join(2 * _PATIENCE_S)
+        last = time.monotonic() + _PATIENCE_S
+        while loop.calls and time.monotonic() < last:
+            time.sleep(_EPILOGUE_S)
+        time.sleep(_EPILOGUE_S)
