@@ -41,7 +41,7 @@ class _Loop(asyncio.SelectorEventLoop):
         self.calls = 0
 
     def call_soon_threadsafe(
-        self, callback: Callable[[Unpack[Ts]], object], *args: Unpack[Ts], context: Context | None = None
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """See `asyncio.loop.call_soon_threadsafe`."""
         with self._calls_lock:
