@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from lakehouse.datasets.bins import bin_params, bin_sql, check_bins, edges_of
+from lakehouse.datasets.bins import NUMBERS, bin_params, bin_sql, check_bins, edges_of
 from lakehouse.datasets.policies.kind import AnswerKind, Reason
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
@@ -108,9 +108,10 @@ def check_strata_columns(recipe: Recipe) -> None:
         if name not in kinds:
             raise RecipeError(f"recipe {recipe.name}: strata.by: no column `{name}`{nearest(name, kinds)}")
         if kinds[name] not in SHARED_TEXT_KINDS:
+            binned = f", or give it bins, as strata.bins.{name} = 4" if kinds[name] in NUMBERS else ""
             raise RecipeError(
-                f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; give it "
-                f"bins, as strata.bins.{name} = 4, or use a column of text, whole numbers or booleans"
+                f"recipe {recipe.name}: strata.by: `{name}` is of kind {kinds[name]}; use a column of text, whole "
+                f"numbers or booleans{binned}"
             )
 
 
