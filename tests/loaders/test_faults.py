@@ -206,13 +206,13 @@ def test_a_transform_that_hangs_ends_in_a_deadline_error_that_says_so(train):
 
 def test_storage_that_hangs_ends_in_a_deadline_error_and_close_does_not_wait(train, monkeypatch):
     release = threading.Event()
-    real = source_module.Split.read_group
+    real = source_module.SplitFiles.read_group
 
     def stalled(self, group, names=None):
         release.wait(60)
         return real(self, group, names)
 
-    monkeypatch.setattr(source_module.Split, "read_group", stalled)
+    monkeypatch.setattr(source_module.SplitFiles, "read_group", stalled)
     began = time.monotonic()
     with make_reader(train, batch_size=8, options=ReadOptions(deadline_s=0.3)) as reader:
         with pytest.raises(DeadlineError, match=r"reading row group 0 of .*part-00000\.parquet"):
