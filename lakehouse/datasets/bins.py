@@ -68,7 +68,7 @@ def edges_of(lake: Lake, recipe: Recipe, picked: Relation, pins: Pins) -> dict[s
         if isinstance(said, list | tuple):
             found[column] = tuple(map(float, said))
             continue
-        quantiles = int(str(said))
+        quantiles = _cuts(said) + 1
         inputs = {"picked": picked}
         count = fetch(lake, COUNT.format(column=column), inputs=inputs, pins=pins)[0]["n"]
         places = [-(-k * count // quantiles) for k in range(1, quantiles)] if count else []
@@ -90,7 +90,7 @@ def bin_sql(recipe: Recipe, column: str) -> str:
         names = [f"<{texts[0]}", *(f"{a}..{b}" for a, b in itertools.pairwise(texts)), f">={texts[-1]}"]
         sign = "<"
     else:
-        names = [f"q{place}" for place in range(1, int(str(said)) + 1)]
+        names = [f"q{place}" for place in range(1, _cuts(said) + 2)]
         sign = "<="
     value = f"cast(e.{column} as double)"
     cases = " ".join(
@@ -103,10 +103,14 @@ def bin_params(recipe: Recipe, edges: Mapping[str, tuple[float, ...]]) -> dict[s
     """Return the parameters of `bin_sql`; where there is no value there is nothing to compare, and they are 0."""
     found: dict[str, object] = {}
     for column, said in recipe.strata.bins.items():
-        wanted = len(said) if isinstance(said, list | tuple) else int(str(said)) - 1
-        for place in range(wanted):
+        for place in range(_cuts(said)):
             found[f"bin_{column}_{place}"] = edges[column][place] if edges[column] else 0.0
     return found
+
+
+def _cuts(said: object) -> int:
+    """Return how many edges there are between the bins, of what `check_bins` let pass."""
+    return len(said) if isinstance(said, list | tuple) else int(str(said)) - 1
 
 
 def _is_number(value: object) -> bool:

@@ -48,11 +48,12 @@ def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, sli
         wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
     )
     rows = fetch(lake, text, params={**run, "value_kind": kind.value_kind})
+    scored = [_scored(row, kind) for row in rows]
     metrics: list[Metric] = []
     for name, sliced in zip(columns, ["", *slices], strict=True):
         groups: dict[str, list[Scored]] = defaultdict(list)
-        for row in rows:
-            groups[str(row[name])].append(_scored(row, kind))
+        for row, member in zip(rows, scored, strict=True):
+            groups[str(row[name])].append(member)
         for value in sorted(groups):
             members, where = groups[value], slice_label(sliced, value)
             answered = sum(each.answer is not None for each in members)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import DatasetVersion, find_dataset
+from lakehouse.datasets.policies.label import LABEL
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.answers import measure_answers
 from lakehouse.evaluation.gates import Gate, check_computed, check_values
@@ -78,10 +79,10 @@ def evaluate(
             classes = _check_known(lake, version, run, record)
             check_members(lake, dataset_id)
             kind = version.answers
-            is_label = kind is None or (kind.score is None and kind.value_kind == "label")
-            metrics = measure_labels(lake, run, slices) if kind is None or is_label else measure_answers(
-                lake, run, kind, slices
-            )
+            if kind is None or kind.value_kind == LABEL.value_kind:
+                metrics = measure_labels(lake, run, slices)
+            else:
+                metrics = measure_answers(lake, run, kind, slices)
             answered = next((m for m in metrics if (m.metric, m.slice) == ("coverage", "all")), None)
             if answered is None or answered.support == 0:
                 raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")

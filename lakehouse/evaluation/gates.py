@@ -16,9 +16,9 @@ BY_COLUMN = ("accuracy", "coverage", "log_loss", "map", "map50", "map75")
 BY_CLASS = ("precision", "recall", "f1", "ap", "ap50", "ap75")
 """Metrics by class; over all there is their mean: macro_*, of average precision map*."""
 MEANS = ("macro_precision", "macro_recall", "macro_f1")
-RATES = ("accuracy", "coverage", "map", "map50", "map75", *BY_CLASS, *MEANS)
-"""Shares of a whole: a limit outside 0..1 would always hold, or never."""
 METRICS = (*BY_COLUMN, *BY_CLASS, *MEANS)
+RATES = tuple(name for name in METRICS if name != "log_loss")
+"""Shares of a whole: a limit outside 0..1 would always hold, or never."""
 OF_BOXES = ("map", "map50", "map75", "ap", "ap50", "ap75")
 OF_LABELS = ("accuracy", "log_loss")
 

@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.media.limits import DEFAULT_AUDIO_LIMITS, AudioLimits
-from lakehouse.media.sniff import Data, claimed, is_start_of, sniff
+from lakehouse.media.signature import checked_type
+from lakehouse.media.sniff import Data
 from loaders.decoding.verdict import RECORDING_VERDICT_VERSION, DecodeError, Recording, read_recording
 from loaders.errors import FormatError
 
@@ -110,17 +111,7 @@ def read_audio(
 
 
 def _check_type(data: Data, name: str, limits: AudioLimits) -> str:
-    if len(data) == 0:
-        raise RejectedInputError("empty", "0 bytes")
-    if len(data) > limits.max_bytes:
-        raise RejectedInputError("too_large", f"{len(data):,} bytes, limit {limits.max_bytes:,}")
-    found, expected = sniff(data), claimed(name)
-    if expected is not None and is_start_of(data, expected):
-        raise RejectedInputError("truncated", f"ends after {len(data):,} bytes, inside the signature of {expected}")
-    if found is None:
-        raise RejectedInputError("unknown_type", "the first bytes are of no media type we know")
-    if expected is not None and expected != found:
-        raise RejectedInputError("extension_mismatch", f"the extension claims {expected}, the bytes are {found}")
+    found = checked_type(data, name=name, max_bytes=limits.max_bytes)
     if found not in RECORDINGS:
         raise RejectedInputError("undecodable", f"{found} is no recording that is decoded here")
     return found

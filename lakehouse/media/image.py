@@ -31,7 +31,8 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from lakehouse.errors import RejectedInputError
 from lakehouse.media.exif import read_exif
 from lakehouse.media.limits import DEFAULT_LIMITS, ImageLimits
-from lakehouse.media.sniff import PICTURES, Data, claimed, is_start_of, sniff
+from lakehouse.media.signature import checked_type
+from lakehouse.media.sniff import PICTURES, Data
 from loaders.decoding.verdict import (
     VERDICT_VERSION,
     DecodeError,
@@ -121,17 +122,7 @@ def check_type(data: Data, *, name: str, limits: ImageLimits = DEFAULT_LIMITS) -
     Raises:
         RejectedInputError: empty, too_large, unknown_type, unsupported_media, extension_mismatch or truncated.
     """
-    if len(data) == 0:
-        raise RejectedInputError("empty", "0 bytes")
-    if len(data) > limits.max_bytes:
-        raise RejectedInputError("too_large", f"{len(data):,} bytes, limit {limits.max_bytes:,}")
-    found, expected = sniff(data), claimed(name)
-    if expected is not None and is_start_of(data, expected):
-        raise RejectedInputError("truncated", f"ends after {len(data):,} bytes, inside the signature of {expected}")
-    if found is None:
-        raise RejectedInputError("unknown_type", "the first bytes are of no media type we know")
-    if expected is not None and expected != found and not _both_text(expected, found):
-        raise RejectedInputError("extension_mismatch", f"the extension claims {expected}, the bytes are {found}")
+    found = checked_type(data, name=name, max_bytes=limits.max_bytes)
     if found.startswith(("audio/", "video/")) or (found.startswith("image/") and found not in PICTURES):
         raise RejectedInputError("unsupported_media", f"{found} is not supported by this step yet")
     if found not in PICTURES:
@@ -265,6 +256,3 @@ def _rejection(error: Exception) -> RejectedInputError:
         return RejectedInputError(found.rule, str(found))
 
 
-def _both_text(one: str, other: str) -> bool:
-    text = ("text/plain", "application/json")
-    return one in text and other in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Collection
 from typing import TypeAlias
 
 Data: TypeAlias = bytes | mmap.mmap
@@ -131,6 +132,18 @@ def claimed(name: str) -> str | None:
     """Return the media type that a file name's extension stands for; None without one that we know."""
     stem, dot, extension = name.rpartition(".")
     return _CLAIMS.get(extension.lower()) if dot and stem else None
+
+
+def sniff_among(types: Collection[str], data: Data) -> str | None:
+    """Return what `sniff` finds if it is one of these media types, else None."""
+    found = sniff(data)
+    return found if found in types else None
+
+
+def claimed_among(types: Collection[str], name: str) -> str | None:
+    """Return what `claimed` finds if it is one of these media types, else None."""
+    found = claimed(name)
+    return found if found in types else None
 
 
 def is_start_of(data: Data, media_type: str) -> bool:

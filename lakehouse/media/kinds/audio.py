@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import pyarrow as pa
 
 from lakehouse.config import Config
 from lakehouse.media.audio import NEEDS_LIBRARY, PROBE_VERSION, RECORDINGS, probe_audio
 from lakehouse.media.kinds.kind import MediaKind
 from lakehouse.media.limits import AudioLimits
-from lakehouse.media.sniff import Data, claimed, sniff
+from lakehouse.media.sniff import claimed_among, sniff_among
 from lakehouse.media.view import AudioView, EntityView
 from loaders.format.fields import Field
-
-
-def _sniff(data: Data) -> str | None:
-    found = sniff(data)
-    return found if found in RECORDINGS else None
-
-
-def _claims(name: str) -> str | None:
-    found = claimed(name)
-    return found if found in RECORDINGS else None
 
 
 def _limits(config: Config) -> AudioLimits:
@@ -35,8 +27,8 @@ def _view(data: bytes, media_type: str, limits: AudioLimits) -> EntityView:
 AUDIO = MediaKind(
     name="audio",
     prefix="audio/",
-    sniff=_sniff,
-    claims=_claims,
+    sniff=functools.partial(sniff_among, RECORDINGS),
+    claims=functools.partial(claimed_among, RECORDINGS),
     version=PROBE_VERSION,
     probe=probe_audio,
     limits=_limits,

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import pyarrow as pa
 
 from lakehouse.config import Config
 from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.kinds.kind import MediaKind
 from lakehouse.media.limits import ImageLimits
-from lakehouse.media.sniff import PICTURES, Data, claimed, sniff
+from lakehouse.media.sniff import PICTURES, claimed_among, sniff_among
 from lakehouse.media.view import EntityView, ImageView
 from loaders.format.fields import Field
-
-
-def _sniff(data: Data) -> str | None:
-    found = sniff(data)
-    return found if found in PICTURES else None
-
-
-def _claims(name: str) -> str | None:
-    found = claimed(name)
-    return found if found in PICTURES else None
 
 
 def _limits(config: Config) -> ImageLimits:
@@ -38,8 +30,8 @@ def _view(data: bytes, media_type: str, limits: ImageLimits) -> EntityView:
 IMAGE = MediaKind(
     name="image",
     prefix="image/",
-    sniff=_sniff,
-    claims=_claims,
+    sniff=functools.partial(sniff_among, PICTURES),
+    claims=functools.partial(claimed_among, PICTURES),
     version=PROBE_VERSION,
     probe=probe_image,
     limits=_limits,
