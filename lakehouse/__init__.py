@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from lakehouse.ingestion.source import Source
     from lakehouse.lake import Lake
     from lakehouse.materialise.step import materialise
+    from lakehouse.opened import OpenLake
     from lakehouse.opening import open_lake
     from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
+    from lakehouse.reading.objects import open_object, read_object
+    from lakehouse.reading.tables import read_table
     from lakehouse.sql.contained import user_query
     from lakehouse.sql.session import connect
     from lakehouse.steps.receipts import Receipt
@@ -46,6 +49,7 @@ _HOMES = {
     "Extractor": "lakehouse.extractors.extractor",
     "Gate": "lakehouse.evaluation.gates",
     "Lake": "lakehouse.lake",
+    "OpenLake": "lakehouse.opened",
     "OpinionSource": "lakehouse.opinions.step",
     "PetrelError": "lakehouse.errors",
     "Receipt": "lakehouse.steps.receipts",
@@ -61,6 +65,9 @@ _HOMES = {
     "load_config": "lakehouse.config",
     "load_recipe": "lakehouse.datasets.recipe",
     "open_lake": "lakehouse.opening",
+    "open_object": "lakehouse.reading.objects",
+    "read_object": "lakehouse.reading.objects",
+    "read_table": "lakehouse.reading.tables",
     "record_opinions": "lakehouse.opinions.step",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",
@@ -76,6 +83,7 @@ __all__ = [
     "Extractor",
     "Gate",
     "Lake",
+    "OpenLake",
     "OpinionSource",
     "PetrelError",
     "Receipt",
@@ -93,7 +101,10 @@ __all__ = [
     "load_recipe",
     "materialise",
     "open_lake",
+    "open_object",
     "opinions",
+    "read_object",
+    "read_table",
     "record_opinions",
     "resolve_parked",
     "user_query",

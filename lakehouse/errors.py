@@ -8,6 +8,7 @@ PetrelError (schemas.errors)
 │   ├── TableNotFoundError (FileNotFoundError)
 │   ├── VersionUnavailableError (LookupError)
 │   └── ConcurrentWriteError (RuntimeError)
+├── EntityNotFoundError (LookupError)   no such entity in this lake, or none whose bytes anybody keeps
 ├── IngestError (RuntimeError)          a step cannot go on; nothing half-done is visible
 │   ├── DamagedObjectError              an object of the lake has other bytes than it is named by
 │   └── RejectedInputError (ValueError) one input did not pass; carries the rule and the reason
@@ -28,6 +29,7 @@ __all__ = [
     "ConcurrentWriteError",
     "ConfigError",
     "DamagedObjectError",
+    "EntityNotFoundError",
     "EnvironmentProblemError",
     "IngestError",
     "PetrelError",
@@ -85,6 +87,10 @@ class VersionUnavailableError(TableError, LookupError):
 
 class ConcurrentWriteError(TableError, RuntimeError):
     """Another writer kept the table busy for longer than we wait."""
+
+
+class EntityNotFoundError(PetrelError, LookupError):
+    """No such entity in this lake, or none whose bytes anybody keeps."""
 
 
 class IngestError(PetrelError, RuntimeError):

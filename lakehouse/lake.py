@@ -19,7 +19,7 @@ def utc_now() -> datetime:
 
 
 class Lake:
-    """An open lake. Verbs are functions that take it first; `lakehouse.opening.open_lake` gives one.
+    """An open lake. Verbs are functions that take it first; some are methods of what `open_lake` gives (`opened.py`).
 
     Attributes:
         root: Folder of the lake, absolute.

@@ -109,15 +109,58 @@ def read_entity(root: str | Path, place: str) -> bytes:
     """
     uri, _, entity_id = place.rpartition("#")
     data = read_bytes(root, uri)
-    if uri == f"{OBJECTS}/{entity_id[:2]}/{entity_id}":
-        return data  # `read_bytes` has compared them
-    found = hashlib.sha256(data).hexdigest()
-    if found != entity_id:
+    if uri != f"{OBJECTS}/{entity_id[:2]}/{entity_id}":  # else `read_bytes` has compared them
+        check_hash(root, uri, entity_id, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def check_hash(root: str | Path, uri: str, entity_id: str, found: str) -> None:
+    """Check that the bytes of an entity, which were just read whole, have the SHA-256 that it is named by.
+
+    Raises:
+        DamagedObjectError: If an object of the lake has not.
+        IngestError: If a linked file has not.
+    """
+    if found == entity_id:
+        return
+    if "://" in uri:
         raise IngestError(
             f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; a linked file was changed: put the old "
             "bytes back, or leave this entity_id out in the recipe's select.sql"
         )
-    return data
+    mark_damaged(root, entity_id)
+    raise DamagedObjectError(
+        f"{uri} (lake {root}) is damaged: its SHA-256 is {found}, expected the one it is named by; {HEAL}"
+    )
+
+
+def find_size(root: str | Path, uri: str) -> int | None:
+    """Return how many bytes are at `uri`; None where there is nothing.
+
+    Raises:
+        IngestError: If it cannot be looked at, or is no regular file.
+    """
+    storage, name = _placed(root, uri)
+    try:
+        return storage.stat(name).size
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(root, uri, error) from error
+
+
+def read_range(root: str | Path, uri: str, start: int, length: int) -> bytes:
+    """Return exactly `length` bytes of an object or linked file from `start` on; they are compared with nothing.
+
+    Raises:
+        IngestError: If they are not there, or cannot be read.
+    """
+    storage, name = _placed(root, uri)
+    try:
+        return storage.read(name, start, length)
+    except OSError as error:
+        cut = f"it ends before byte {start + length:,}, or is not a regular file any more"
+        raise _unreadable(root, uri, error, cut=cut) from error
 
 
 def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: int | None = None) -> bytes:
@@ -143,23 +186,21 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: in
             raise IngestError(f"{uri}: {size} bytes, limit {limit}; raise images.max_bytes to read it")
         data = storage.read_whole(name, most=most)
     except OSError as error:
-        what_to_do = "was it moved or removed?"
-        if sha256 is not None:
-            if storage.is_local or isinstance(error, FileNotFoundError):  # a network that fails damages nothing
-                mark_damaged(root, sha256)
-            what_to_do += f" To mend it, {HEAL}"
-        said = "it is not a regular file any more" if isinstance(error, CorruptionError) else error.strerror or error
-        raise IngestError(f"cannot read {uri} (lake {root}): {said}; {what_to_do}") from error
+        raise _unreadable(root, uri, error) from error
     if most is None and sha256 is not None:
-        _check_named_by(sha256, data, root, uri)
+        check_hash(root, uri, sha256, hashlib.sha256(data).hexdigest())
     return data
 
 
-def _check_named_by(sha256: str, data: bytes, root: str | Path, uri: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        mark_damaged(root, sha256)
-        raise DamagedObjectError(
-            f"{uri} (lake {root}) is damaged: {len(data)} bytes of SHA-256 {found}, expected the one it is named by; "
-            f"{HEAL}"
-        )
+def _unreadable(
+    root: str | Path, uri: str, error: OSError, *, cut: str = "it is not a regular file any more"
+) -> IngestError:
+    """Return what to raise where reading failed; an object of the lake is marked, for it is gone or damaged."""
+    storage, name = _placed(root, uri)
+    what_to_do = "was it moved or removed?"
+    if "://" not in uri:
+        if storage.is_local or isinstance(error, FileNotFoundError):  # a network that fails damages nothing
+            mark_damaged(root, name.rpartition("/")[2])
+        what_to_do += f" To mend it, {HEAL}"
+    said = cut if isinstance(error, CorruptionError) else error.strerror or error
+    return IngestError(f"cannot read {uri} (lake {root}): {said}; {what_to_do}")

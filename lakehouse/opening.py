@@ -13,8 +13,9 @@ from pathlib import Path
 from lakehouse.config import Config
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import ConfigError
-from lakehouse.lake import Clock, Lake, utc_now
+from lakehouse.lake import Clock, utc_now
 from lakehouse.leftovers import sweep_runs, sweep_scratch
+from lakehouse.opened import OpenLake
 from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
 from lakehouse.tables.create import create_tables
 from lakehouse.tables.read import check_tables
@@ -23,7 +24,7 @@ from lakehouse.tables.read import check_tables
 @contextmanager
 def open_lake(
     config: Config, *, engine: str = "embedded", clock: Clock = utc_now, create: bool = False
-) -> Iterator[Lake]:
+) -> Iterator[OpenLake]:
     """Open the lake that `config` names.
 
     Temporary files that a killed run left behind are removed.
@@ -53,7 +54,7 @@ def open_lake(
     except OSError as error:
         raise ConfigError(f"lake.root = {root}: cannot be a folder of ours ({error.strerror})") from error
     with _scratch_folder(root / "_tmp") as scratch:
-        lake = Lake(config, engine=engine, clock=clock, scratch=scratch)
+        lake = OpenLake(config, engine=engine, clock=clock, scratch=scratch)
         try:
             if making:
                 create_tables(lake)
