@@ -10,10 +10,10 @@ PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint types imports check check-long bench bench-loaders lock clean distclean
+.PHONY: help setup demo s3-server test test-fast lint types imports check check-long bench bench-loaders lock clean distclean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: $(READY) ## install Petrel and all it needs into .venv (PYTHON=python3.12 takes another Python)
 
@@ -25,7 +25,11 @@ demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embe
 	@$(BIN)/python -m examples.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
 
 test: $(READY) ## all tests, in two processes (PROCESSES=0: in one; ARGS='-k jars' is handed to pytest)
+	-@$(BIN)/python -m tests.buckets.programs
 	@$(PYTEST) $(ARGS)
+
+s3-server: $(READY) ## build the S3 server of the tests, once for a machine: needs Go or fetches it, about a minute
+	@$(BIN)/python -m tests.buckets.programs --again
 
 test-fast: $(READY) ## tests of everyday work: no Spark, nothing slow, the first of each costly file
 	@PETREL_TESTS=fast $(PYTEST) $(ARGS)
@@ -42,6 +46,7 @@ imports: $(READY) ## direction of imports between the packages: import-linter
 check: lint types imports test ## everything that CI checks
 
 check-long: lint types imports ## the same, with all examples of the random tests
+	-@$(BIN)/python -m tests.buckets.programs
 	@PETREL_TESTS=long $(PYTEST) $(ARGS)
 
 bench: $(READY) ## measure ingestion against a plain loop (ARGS=--quick)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.buckets.fixtures"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts in the background what is to ignore ctrl-c; the programs of our tests would inherit that.
