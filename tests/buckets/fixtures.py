@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.buckets.programs import Program, find_program
+from tests.buckets.proxy import Proxy, standing_before
 from tests.buckets.server import Bucket, Server, serving
 
 CHOSEN = pytest.StashKey[Program | None]()
@@ -62,3 +63,16 @@ def bucket(s3_server: Server) -> Iterator[Bucket]:
     made = s3_server.make_bucket(f"bucket-{next(_numbers)}")
     yield made
     s3_server.remove_bucket(made)
+
+
+@pytest.fixture
+def proxy(s3_server: Server) -> Iterator[Proxy]:
+    """A proxy in front of the server that does no harm until it is told to: `bucket.through(proxy.endpoint)`."""
+    with standing_before(s3_server.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def shaky(bucket: Bucket, proxy: Proxy) -> Bucket:
+    """`bucket` as it is seen through `proxy`."""
+    return bucket.through(proxy.endpoint)

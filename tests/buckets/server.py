@@ -115,9 +115,9 @@ class Bucket:
         path = f"/{self.name}/{key}" if key else f"/{self.name}"
         return ask(self.endpoint, self.keys, method, path, query=query, headers=headers, body=body, timeout_s=timeout_s)
 
-    def list_keys(self, prefix: str = "") -> list[str]:
-        """Return the keys below a prefix, sorted."""
-        return sorted(meta["path"] for page in self.store().list(prefix) for meta in page)
+    def list_keys(self, folder: str = "") -> list[str]:
+        """Return the keys, or those below `folder/`, sorted."""
+        return sorted(meta["path"] for page in self.store().list(folder) for meta in page)
 
     def clear(self) -> None:
         """Remove every object."""

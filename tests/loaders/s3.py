@@ -20,27 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape, unescape
 
 from loaders.stores.storage import StorageOptions
-
-Kind = Literal["503", "429", "500", "403", "404", "416", "cut", "short", "html", "drip", "dead", "slow", "reset"]
-"""cut: half of the body, then the end. short: half of the body, and says so. html: another body of the same status.
-drip: 20 bytes a second. dead: no answer. slow: the answer comes after 3 s. reset: closed without an answer."""
+from tests.buckets.faults import Fault, Kind, refusal
 
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)?")
-
-
-@dataclass(slots=True)
-class Fault:
-    """One way to fail, `times` times, for requests of `method` whose path holds `path`."""
-
-    kind: Kind
-    times: float = 1
-    method: str = ""
-    path: str = ""
 
 
 @dataclass
@@ -76,7 +62,8 @@ class Store:
         with self.lock:
             self.requests.append(f"{method} {path}")
             for fault in self.faults:
-                if fault.times > 0 and fault.method in ("", method) and fault.path in path:
+                assert fault.kind != "stale", "listings are never old here; take the proxy of tests/buckets"
+                if fault.meets(method, path):
                     fault.times -= 1
                     return fault.kind
         return None
@@ -135,6 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.isdigit():
             self._refuse(int(fault))
             return
+        if fault == "reset":
+            self.close_connection = True
+            return
         asked = parse_qs(urlsplit(self.path).query)
         if "partNumber" in asked:
             with self.store.lock:
@@ -153,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
                 body = origin.read_bytes()
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(body)
-        if fault == "reset":  # written, and nobody is told
+        if fault == "lost":
             self.close_connection = True
             return
         self._say("<CopyObjectResult><ETag>x</ETag></CopyObjectResult>" if source else "", ETag=f'"{len(body)}"')
@@ -211,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         store.ended.wait(store.latency_s + (3.0 if fault == "slow" else 0.0))
         if fault == "dead":
             store.ended.wait()
-        if fault in ("dead", "reset"):
+        if fault in ("dead", "reset", "lost"):
             self.close_connection = True
             return
         if fault is not None and fault.isdigit():
@@ -227,9 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404)
 
     def _refuse(self, status: int) -> None:
-        codes = {503: "SlowDown", 429: "TooManyRequests", 500: "InternalError", 403: "AccessDenied", 404: "NoSuchKey",
-                 412: "PreconditionFailed"}  # fmt: skip
-        text = f'<?xml version="1.0"?><Error><Code>{codes.get(status, "Other")}</Code></Error>'.encode()
+        text = refusal(status)
         self.send_response(status)
         self.send_header("Content-Type", "application/xml")
         self.send_header("Content-Length", str(len(text)))

@@ -85,11 +85,11 @@ def test_of_several_writers_of_a_new_file_one_wins(storage: Storage) -> None:
 
 def test_a_write_whose_answer_is_lost_is_known_as_ours(store: Store) -> None:
     storage = open_storage("s3://bucket", store.options())
-    store.faults.append(Fault("reset", times=1, method="PUT"))
+    store.faults.append(Fault("lost", times=1, method="PUT"))
     storage.put_if_absent("mine", b"owner 1")
     store.faults.append(Fault("503", times=2, method="PUT"))
     storage.put("other", b"x")
-    store.faults.append(Fault("reset", times=1, method="PUT"))
+    store.faults.append(Fault("lost", times=1, method="PUT"))
     with pytest.raises(FileExistsError):
         storage.put_if_absent("mine", b"owner 2")
     storage.close()
