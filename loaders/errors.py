@@ -7,6 +7,7 @@ PetrelError (schemas.errors)             the root of the library's errors too
     ├── RankMismatchError (ValueError)       the ranks of a run are about to read different things
     ├── CorruptionError (OSError)            bytes differ from what was published
     ├── StorageError (OSError)               the storage refuses or cannot be reached
+    │   └── ChangedFileError                 a file is not the version that was to be replaced
     ├── DecodeError (ValueError)             the bytes are as published, but are no image or array
     ├── TransformError (RuntimeError)        the caller's transform raised
     ├── DeadlineError (TimeoutError)         a batch did not come in time
@@ -78,6 +79,10 @@ class CorruptionError(PlacedError, OSError):
 
 class StorageError(LoaderError, OSError):
     """The storage refuses or cannot be reached; the message holds no key, user or query of a URL."""
+
+
+class ChangedFileError(StorageError):
+    """A file is not the version that was to be replaced."""
 
 
 class DecodeError(PlacedError, ValueError):

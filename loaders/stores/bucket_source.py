@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import obstore
 
-from loaders.errors import StorageError
+from loaders.errors import ChangedFileError, StorageError
 from loaders.stores.saying import failure
 from loaders.stores.storage import Content, Stat
 
@@ -18,9 +19,15 @@ _ONE_REQUEST_BYTES = 5 << 20
 """Larger content is sent in parts of this size, each within the silence that a server may keep. Parts cannot be made
 conditional on the name being free, so that `put_if_absent` sends all at once: 10 s at the default deadline."""
 
+PAGE = 1000
+"""Objects of a listing that one request tells of: what S3 tells at most."""
+
+_LISTS_FROM = ("S3Store", "GCSStore")
+"""Stores that begin a listing behind a name; of the others obstore reads all pages up to it, again for each page."""
+
 
 class BucketSource:
-    """The objects below a prefix; each call is one request (a listing: one for each thousand), without tries of its
+    """The objects below a prefix; each call is one request, without tries of its
     own. It raises TransientError for what may pass; FileNotFoundError, CorruptionError, StorageError for what does not.
     """
 
@@ -48,15 +55,21 @@ class BucketSource:
             raise self._failed(error, name) from None
         return memoryview(data)
 
-    async def list(self, folder: str) -> tuple[Stat, ...]:
-        """Return all objects below a folder."""
+    async def list(self, folder: str, after: str) -> tuple[tuple[Stat, ...], bool]:
+        """Return a page of the objects below a folder, in the order of their names, and whether there may be more."""
         if self.is_read_only:
             raise StorageError(f"{self.root}: a web server does not list folders")
+        prefix, offset = f"{self._prefix}{folder}" or None, f"{self._prefix}{after}" if after else None
         try:
-            found = await obstore.list(self._store, f"{self._prefix}{folder}" or None).collect_async()
+            if type(self._store).__name__ not in _LISTS_FROM:
+                found = await obstore.list(self._store, prefix).collect_async()
+                return tuple(sorted(map(self._told, found), key=lambda each: each.name)), False
+            page: Sequence[ObjectMeta] = ()
+            async for page in obstore.list(self._store, prefix, offset=offset, chunk_size=PAGE):
+                break
         except Exception as error:
             raise self._failed(error, folder) from None
-        return tuple(self._told(each) for each in found)
+        return tuple(map(self._told, page)), len(page) == PAGE
 
     async def put(self, name: str, content: Content, *, is_new: bool) -> None:
         """Write an object; FileExistsError if it must be new and is not."""
@@ -71,6 +84,18 @@ class BucketSource:
             if type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
                 raise FileExistsError(f"{self.root}/{name} is there already") from None
             raise self._failed(error, name) from None
+
+    async def put_if_same(self, name: str, content: Content, version: str) -> str:
+        """Write an object in place of this version; return the version that it has then."""
+        try:
+            done = await obstore.put_async(
+                self._store, self._prefix + name, content, mode={"e_tag": version}, use_multipart=False
+            )
+        except Exception as error:
+            if type(error).__name__ in ("PreconditionError", "FileNotFoundError", "NotFoundError"):
+                raise ChangedFileError(f"{self.root}/{name} is another version by now") from None
+            raise self._failed(error, name) from None
+        return str(done["e_tag"] or done["version"])
 
     async def delete(self, name: str) -> None:
         """Delete an object."""
@@ -90,7 +115,7 @@ class BucketSource:
 
     def _told(self, found: ObjectMeta) -> Stat:
         version = str(found["e_tag"] or found["version"] or found["last_modified"].isoformat())
-        return Stat(found["path"].removeprefix(self._prefix), found["size"], version)
+        return Stat(found["path"].removeprefix(self._prefix), found["size"], version, found["last_modified"])
 
     def _failed(self, error: Exception, name: str) -> Exception:
         return failure(error, f"{self.root}/{name}")

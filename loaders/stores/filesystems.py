@@ -137,9 +137,10 @@ class FilesystemSource:
         """Return this range, or what came of it."""
         return await self._in_thread(name, lambda: self._files.fetch(name, start, length))
 
-    async def list(self, folder: str) -> Sequence[Stat]:
-        """Return all files below a folder."""
-        return await self._in_thread(folder, lambda: list(self._files.list(folder)))
+    async def list(self, folder: str, after: str) -> tuple[Sequence[Stat], bool]:
+        """Return all files below a folder, and that there are no more."""
+        found = await self._in_thread(folder, lambda: list(self._files.list(folder)))
+        return sorted(found, key=lambda each: each.name), False
 
     async def _in_thread(self, name: str, call: Callable[[], T]) -> T:
         await self._threads.acquire()

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,8 @@ from loaders.stores.storage import AT_ONCE, Content, Stat, Storage, StorageOptio
 
 _KEPT_OPEN = 128
 """File handles that a `LocalFiles` keeps: with files of 256 MiB, those of 32 GiB of data."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _MOST_PARTS = 1024
 """IOV_MAX of Linux: memory areas that one `preadv` fills."""
@@ -104,7 +107,7 @@ class LocalFiles(Storage):
                 problem = f"ends at byte {start + count:,}, expected {start + length:,} or more{_change(handle)}"
                 raise self._corrupt(name, problem)
 
-    def list(self, folder: str = "") -> Iterator[Stat]:
+    def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
         """Yield the files below a folder, sorted by name; links are followed to files, half-written files left out."""
         found = []
         top = str(self._folder)
@@ -118,7 +121,7 @@ class LocalFiles(Storage):
                     continue  # gone since, or a link to nothing
                 if stat.S_ISREG(status.st_mode) and not name.startswith(TEMPORARY_PREFIX):
                     found.append(_told(os.path.relpath(path, top), status))
-        yield from sorted(found, key=lambda each: each.name)
+        yield from sorted((each for each in found if each.name > after), key=lambda each: each.name)
 
     def put(self, name: str, content: Content) -> None:
         with self._written(name, content) as temporary:
@@ -314,7 +317,8 @@ def _sync(descriptors: Sequence[int]) -> None:
 
 
 def _told(name: str, status: os.stat_result) -> Stat:
-    return Stat(name, status.st_size, f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}")
+    modified = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+    return Stat(name, status.st_size, f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}", modified)
 
 
 def _taken(path: Path) -> FileExistsError:

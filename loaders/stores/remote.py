@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
-from loaders.errors import CorruptionError, DeadlineError, StorageError
+from loaders.errors import ChangedFileError, CorruptionError, DeadlineError, StorageError
 from loaders.stores.fetching import FetchLoop
 from loaders.stores.saying import TransientError
 from loaders.stores.storage import Content, Stat, Storage, StorageOptions, flat
@@ -44,7 +45,7 @@ class RequestSource(Protocol):
 
     async def fetch(self, name: str, start: int, length: int) -> memoryview: ...
 
-    async def list(self, folder: str) -> Sequence[Stat]: ...
+    async def list(self, folder: str, after: str) -> tuple[Sequence[Stat], bool]: ...
 
     def close(self) -> None: ...
 
@@ -53,6 +54,8 @@ class Target(RequestSource, Protocol):
     """One that is written to as well."""
 
     async def put(self, name: str, content: Content, *, is_new: bool) -> None: ...
+
+    async def put_if_same(self, name: str, content: Content, version: str) -> str: ...
 
     async def delete(self, name: str) -> None: ...
 
@@ -113,16 +116,34 @@ class RemoteFiles(Storage):
             delivery.end()
         self.counts.bytes += length
 
-    def list(self, folder: str = "") -> Iterator[Stat]:
+    def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
         prefix = f"{folder.strip('/')}/" if folder.strip("/") else ""
-        found = self._run(self._asked(f"the list of {self.root}/{prefix}", lambda: self._source.list(prefix)))
-        yield from sorted(found, key=lambda each: each.name)
+        more = True
+        while more:  # a page at a time: a request that fails is sent again from where the one before ended
+            ask = partial(self._source.list, prefix, after)
+            page, more = self._run(self._asked(f"the list of {self.root}/{prefix}", ask))
+            yield from (each for each in page if each.name > after)
+            after = page[-1].name if page else after
 
     def put(self, name: str, content: Content) -> None:
         self._write(name, content, is_new=False)
 
     def put_if_absent(self, name: str, content: Content) -> None:
         self._write(name, content, is_new=True)
+
+    def put_if_same(self, name: str, content: Content, version: str) -> str:
+        try:
+            ask = partial(self._target.put_if_same, name, content, version)
+            return self._run(self._asked(f"writing {self.root}/{name}", ask))
+        except ChangedFileError:
+            # An earlier try may have written it before its answer was lost.
+            try:
+                now = self.stat(name)
+                if self.read_whole(name) == _bytes_of(content):
+                    return now.version
+            except FileNotFoundError:
+                pass
+            raise
 
     def delete(self, name: str) -> None:
         self._run(self._asked(f"deleting {self.root}/{name}", lambda: self._target.delete(name)))
@@ -164,8 +185,7 @@ class RemoteFiles(Storage):
             self._run(self._asked(f"writing {self.root}/{name}", put, parts=-(-size // self._options.part_bytes)))
         except FileExistsError:
             # An earlier try may have written it before its answer was lost.
-            written = content.read_bytes() if isinstance(content, Path) else content
-            if tries < 2 or self.size(name) != size or self.read_whole(name) != written:
+            if tries < 2 or self.size(name) != size or self.read_whole(name) != _bytes_of(content):
                 raise
 
     def _run(self, work: Coroutine[object, object, T]) -> T:
@@ -241,6 +261,10 @@ class RemoteFiles(Storage):
 
         self.counts.requests += 1
         return asyncio.get_running_loop().create_task(timed())
+
+
+def _bytes_of(content: Content) -> bytes:
+    return content.read_bytes() if isinstance(content, Path) else bytes(content)
 
 
 class _Delivery:

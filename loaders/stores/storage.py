@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -80,11 +81,13 @@ class Stat:
         name: Path below the folder, steps divided by `/`.
         size: Bytes.
         version: ETag, generation or time of change: differs for another content; "" where the storage tells none.
+        modified: When it was last written, UTC; buckets tell whole seconds. None where the storage tells none.
     """
 
     name: str
     size: int
     version: str
+    modified: datetime | None = None
 
 
 class Files(Protocol):
@@ -144,8 +147,13 @@ class Storage(Files, Protocol):
         size = self.size(name)
         return self.read(name, 0, size if most is None else min(most, size))
 
-    def list(self, folder: str = "") -> Iterator[Stat]:
-        """Yield the files below a folder, and below its folders, sorted by name; none if there is no such folder."""
+    def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
+        """Yield the files below a folder, and below its folders, sorted by name; none if there is no such folder.
+
+        Args:
+            folder: Where to look.
+            after: Leave out this name, and those that sort before it: a bucket is asked from there on.
+        """
         raise self._refusal("lists nothing")
 
     def put(self, name: str, content: Content) -> None:
@@ -162,6 +170,16 @@ class Storage(Files, Protocol):
             FileExistsError: If it is there; nothing was changed.
         """
         raise self._refusal("is read-only")
+
+    def put_if_same(self, name: str, content: Content, version: str) -> str:
+        """Write a file in place of exactly the version that `Stat` told; return the version that it has then.
+
+        A lost answer is asked for again, as by `put_if_absent`.
+
+        Raises:
+            ChangedFileError: If it has another version by now, or is gone; nothing was changed.
+        """
+        raise self._refusal("cannot replace one version of a file and no other")
 
     def stage(self) -> Staged:
         """Begin a file whose name is not known yet; it is at rest on a local disk until `publish` names it."""

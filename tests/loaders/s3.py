@@ -26,6 +26,8 @@ from xml.sax.saxutils import escape, unescape
 from loaders.stores.storage import StorageOptions
 from tests.buckets.faults import Fault, Kind, refusal
 
+MOST_LISTED = 1000
+
 _RANGE = re.compile(r"bytes=([0-9]+)-([0-9]+)?")
 
 
@@ -132,7 +134,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._say("", ETag=f'"{len(body)}"')
             return
         with self.store.lock:
+            asked_for = self.headers.get("If-Match")
             if self.headers.get("If-None-Match") == "*" and path.exists():
+                self._refuse(412)
+                return
+            if asked_for and not (path.exists() and asked_for == f'"{path.stat().st_size}"'):
                 self._refuse(412)
                 return
             if source := self.headers.get("x-amz-copy-source"):
@@ -172,13 +178,14 @@ class _Handler(BaseHTTPRequestHandler):
         bucket = self.store.folder / urlsplit(self.path).path.strip("/")
         prefix = asked.get("prefix", [""])[0]
         found = sorted(str(path.relative_to(bucket)) for path in bucket.rglob("*") if path.is_file())
-        found = [key for key in found if key.startswith(prefix)]
+        found = [key for key in found if key.startswith(prefix) and key > asked.get("start-after", [""])[0]]
+        more, found = len(found) > MOST_LISTED, found[:MOST_LISTED]
         told = [
             f"<Contents><Key>{escape(key)}</Key><LastModified>2025-01-01T00:00:00.000Z</LastModified>"
             f"<ETag>&quot;e&quot;</ETag><Size>{(bucket / key).stat().st_size}</Size></Contents>"
             for key in found
         ]
-        self._say(f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(told)}</ListBucketResult>")
+        self._say(f"<ListBucketResult><IsTruncated>{str(more).lower()}</IsTruncated>{''.join(told)}</ListBucketResult>")
 
     def _say(self, text: str, **headers: str) -> None:
         self.send_response(200)

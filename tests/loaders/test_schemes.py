@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from loaders import ReadOptions, make_reader
-from loaders.errors import FormatError, StorageError
+from loaders.errors import ChangedFileError, FormatError, StorageError
 from loaders.stores import schemes
 from loaders.stores.local import LocalFiles
 from loaders.stores.schemes import open_files, open_storage
@@ -81,6 +81,51 @@ def test_of_several_writers_of_a_new_file_one_wins(storage: Storage) -> None:
     with pytest.raises(FileExistsError, match="lock is there already"):
         storage.put_if_absent("lock", b"late")
     assert storage.read_whole("lock") == str(won.index(True)).encode()
+
+
+def test_a_listing_goes_on_behind_a_name(storage: Storage) -> None:
+    for name in ("a/1", "a/2", "a/3", "b/1"):
+        storage.put(name, b"x")
+    assert [each.name for each in storage.list("a", after="a/1")] == ["a/2", "a/3"]
+    assert [each.name for each in storage.list(after="a/3")] == ["b/1"]
+    assert list(storage.list("a", after="a/3")) == []
+
+
+def test_a_listing_of_many_pages_is_asked_for_page_by_page(store: Store) -> None:
+    folder = store.folder / "bucket" / "many"
+    folder.mkdir()
+    for number in range(2001):
+        (folder / f"{number:04}").touch()
+    storage = open_storage("s3://bucket", store.options())
+    assert [each.name for each in storage.list("many")] == [f"many/{number:04}" for number in range(2001)]
+    assert store.requests == ["GET /bucket"] * 3
+    storage.close()
+
+
+@pytest.mark.parametrize("scheme", ["memory", "s3"])
+def test_one_version_is_replaced_and_no_other(scheme: str, store: Store, tmp_path: Path) -> None:
+    url = {"memory": f"memory://{tmp_path.name}/y", "s3": "s3://bucket/lake"}[scheme]
+    storage = open_storage(url, store.options() if scheme == "s3" else None)
+    storage.put("lease", b"first")
+    first = storage.stat("lease").version
+    second = storage.put_if_same("lease", b"second..", first)
+    assert second == storage.stat("lease").version != first
+    with pytest.raises(ChangedFileError, match="lease is another version by now"):
+        storage.put_if_same("lease", b"third", first)
+    assert storage.read_whole("lease") == b"second.."
+    storage.delete("lease")
+    with pytest.raises(ChangedFileError):
+        storage.put_if_same("lease", b"fourth", second)
+    storage.close()
+
+
+def test_a_replacement_whose_answer_is_lost_is_known_as_ours(store: Store) -> None:
+    storage = open_storage("s3://bucket", store.options())
+    storage.put("lease", b"first")
+    store.faults.append(Fault("reset", times=1, method="PUT"))
+    assert storage.put_if_same("lease", b"second..", storage.stat("lease").version) == storage.stat("lease").version
+    assert storage.read_whole("lease") == b"second.."
+    storage.close()
 
 
 def test_a_write_whose_answer_is_lost_is_known_as_ours(store: Store) -> None:

@@ -37,10 +37,10 @@ class Toy(Storage):
                 raise CorruptionError(f"{self.root}/{name} ends too early", file=name)
             part.cast("B")[:], data = data[: part.nbytes], data[part.nbytes :]
 
-    def list(self, folder: str = "") -> Iterator[Stat]:
+    def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
         below = f"{self._prefix}{folder.strip('/')}/" if folder.strip("/") else self._prefix
         names = [name.removeprefix(self._prefix) for name in sorted(self._kept) if name.startswith(below)]
-        yield from map(self.stat, names)
+        yield from (self.stat(name) for name in names if name > after)
 
     def put(self, name: str, content: Content) -> None:
         self._kept[self._prefix + name] = content.read_bytes() if isinstance(content, Path) else bytes(content)
