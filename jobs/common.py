@@ -149,17 +149,17 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:
     from lakehouse.opening import open_lake
-    from lakehouse.place import is_lake, lake_root, similar_lake
+    from lakehouse.place import find_home, is_lake, similar_lake
 
     if hasattr(module, "check"):
         module.check(args)
-    makes, root = getattr(module, "MAKES_LAKE", False), lake_root(config.lake.root)
-    new = makes and not is_lake(root)
+    makes, home = getattr(module, "MAKES_LAKE", False), find_home(config)
+    new = makes and not is_lake(home)
     failed = False
     with open_lake(config, engine=args.engine, create=makes) as lake:
         if new:
             # Said even where nobody asked: a mistyped name makes a lake too.
-            sys.stderr.write(f"petrel: made a new lake at {root}{similar_lake(root, made=True)}\n")
+            sys.stderr.write(f"petrel: made a new lake at {home}{similar_lake(home, made=True)}\n")
         result = module.run(lake, args)
         # A step of several parts yields its receipts as they come: long work shows where it is.
         for receipt in [result] if isinstance(result, Receipt) else result:
@@ -170,7 +170,8 @@ def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> i
 
 def _add_common_arguments(parser: argparse.ArgumentParser, *, engine: str | None) -> None:
     group = parser.add_argument_group("where and how")
-    group.add_argument("--lake", metavar="FOLDER", help="folder of the lake (default: lake.root of the configuration)")
+    group.add_argument("--lake", metavar="FOLDER|URL",
+                       help="folder of the lake, or its URL in a bucket (default: lake.root of the configuration)")
     group.add_argument("--config", metavar="FILE", help="TOML file with settings; see conf/base.toml")
     group.add_argument("--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override one setting")
     group.add_argument("--verbose", action="store_true", help="log to stderr; errors with their whole history")

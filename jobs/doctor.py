@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from jobs.common import EXIT_ERROR, main_of
 from jobs.output import say_json, say_table
 from lakehouse.config import Config
-from lakehouse.place import lake_root
+from lakehouse.place import find_home
 
 if TYPE_CHECKING:
     from lakehouse.doctor import Check
@@ -30,7 +30,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
     from lakehouse.doctor import examine
 
-    checks = examine(lake_root(config.lake.root))
+    checks = examine(find_home(config))
     if args.json:
         say_json({"checks": [dataclasses.asdict(each) for each in checks]})
         return _code(checks)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from jobs.common import main_of
 from jobs.output import say, say_json
 from lakehouse.config import Config
-from lakehouse.place import is_lake, lake_root
+from lakehouse.place import find_home, is_lake
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +28,17 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     from lakehouse.opening import open_lake
     from schemas.tables import TABLES
 
-    root = lake_root(config.lake.root)
-    new = not is_lake(root)
+    home = find_home(config)
+    new = not is_lake(home)
     with open_lake(config, create=True):
         pass
     if args.json:
-        say_json({"lake": root, "made": new, "tables": len(TABLES)})
+        say_json({"lake": home.address, "made": new, "tables": len(TABLES)})
     elif new:
-        say(f"made a lake at {root} with {len(TABLES)} empty tables; next: petrel land --lake {root} --source NAME "
+        say(f"made a lake at {home} with {len(TABLES)} empty tables; next: petrel land --lake {home} --source NAME "
             "--folder FOLDER")
     else:
-        say(f"there is a lake at {root} already; nothing to do")
+        say(f"there is a lake at {home} already; nothing to do")
     return 0
 
 

@@ -26,6 +26,7 @@ from jobs.output import say_json, say_table
 from jobs.rows import show_rows, write_rows
 from lakehouse.config import MIN_SQL_MB, Config, SqlConfig
 from lakehouse.errors import ConfigError
+from lakehouse.place import find_home
 from lakehouse.sql.contained import Answer, open_query
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     first = None if limit == 0 else limit if args.output else limit + 1
     limits = _limits(config, args)
     with open_query(
-        config.lake.root, text, params=params, pins=pins, limits=limits, engine=config.engine, first=first
+        find_home(config), text, params=params, pins=pins, limits=limits, engine=config.engine, first=first
     ) as answer:
         _check_names(answer)
         if args.output is not None:

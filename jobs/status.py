@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
-from lakehouse.place import lake_root
+from lakehouse.place import find_home
 from lakehouse.steps.receipts import Receipt, last
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
     from lakehouse.status import published, table_status
 
-    root = lake_root(config.lake.root)
-    tables, folders, runs = table_status(root), published(root), last(root / "_runs", limit=args.runs)
+    home = find_home(config)
+    tables, folders, runs = table_status(home), published(home), last(home.files, limit=args.runs)
     if args.json:
         records = [dataclasses.asdict(each) for each in tables]
         steps = [dataclasses.asdict(run) for run in runs]
-        say_json({"lake": root, "tables": records, "published": folders, "runs": steps})
+        say_json({"lake": home.address, "tables": records, "published": folders, "runs": steps})
         return 0
-    say(f"lake {root}")
+    say(f"lake {home}")
     say()
     say_table(["table", "version", "rows", "last write", "by"], [_table_row(each) for each in tables])
     if folders:

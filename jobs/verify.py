@@ -57,13 +57,14 @@ def execute(config: Config, args: argparse.Namespace) -> int:
                 say(printable(str(damage)))
     if args.json:
         counts = dict(checked.counts)
-        say_json({"lake": lake.root, "damaged": damaged, "deep": args.deep, "checked": counts, "notes": checked.notes})
+        found = {"damaged": damaged, "deep": args.deep, "checked": counts, "notes": checked.notes}
+        say_json({"lake": lake.home.address, **found})
     else:
         for note in checked.notes:
             say(printable(note))
         looked_at = ", ".join(f"{count:,} {kind}" for kind, count in checked.counts.items() if count)
         verdict = f"{damaged:,} damaged" if damaged else "all whole"
-        say(f"{lake.root}: {verdict}; looked at {looked_at}{'' if args.deep else '; --deep reads every byte'}")
+        say(f"{lake.home}: {verdict}; looked at {looked_at}{'' if args.deep else '; --deep reads every byte'}")
     return EXIT_ERROR if damaged else 0
 
 
@@ -106,7 +107,7 @@ def _in_folder(lake: Lake, folder: Path, stated: Row | None, *, deep: bool) -> I
     from loaders import damages, read_dataset
 
     name = f"{folder.parent.name}/{folder.name}"
-    mend = AGAIN.format(folder=folder, root=shlex.quote(str(lake.root)), dataset_id=folder.name)
+    mend = AGAIN.format(folder=folder, root=shlex.quote(lake.home.address), dataset_id=folder.name)
     try:
         found = list(damages(folder, deep=deep))
     except OSError as error:

@@ -12,15 +12,17 @@ import json
 import os
 import tomllib
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
-from lakehouse.typed import read_toml, typed
+from lakehouse.typed import fill, read_toml, typed
 
 ENV_PREFIX = "PETREL__"
+STORES = "stores"
+"""Section that has a table for each store."""
 MAX_WORKERS = 1024
 MIN_SQL_MB = 256
 """DuckDB, pyarrow and the logs of the tables take about half of it."""
@@ -31,7 +33,9 @@ class LakeConfig:
     """Where the lake is."""
 
     root: str = ".petrel"
-    """Folder of the lake; relative paths count from the working directory."""
+    """Folder of the lake, or its URL in a bucket, `s3://bucket/lake`; relative to the working folder."""
+    copies: str = ""
+    """Folder for the copies in which this machine reads the tables of lakes in buckets; "": `lakes` in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,36 @@ class SqlConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """How buckets are reached: the table `[stores.NAME]`, for every URL that begins with its `url`."""
+
+    url: str
+    """Beginning of the URLs that these settings are for, `s3://archive`; of several that fit the longest counts."""
+    endpoint: str = ""
+    """Address of the server, `https://host:port`; "" takes AWS_ENDPOINT_URL, else the cloud's own."""
+    region: str = ""
+    """Region; "" takes AWS_REGION, else that of the profile."""
+    anonymous: bool = False
+    """Requests are not signed, as for public data."""
+    profile: str = ""
+    """Profile of `~/.aws` whose keys are taken."""
+    keys_from: str = ""
+    """The keys are in NAME_ACCESS_KEY_ID and NAME_SECRET_ACCESS_KEY of the environment."""
+    account: str = ""
+    """Storage account, of Azure."""
+    single_writer: bool = False
+    """The store knows no conditional writes, and nobody else writes to the lake: work without leases."""
+    lease_s: float = 30.0
+    """How long a lock holds that nobody renews: what a killed writer delays others."""
+    deadline_s: float = 30.0
+    """Seconds in which a request gets its answer, tries included."""
+    tries: int = 8
+    """How often a request is sent before its error is raised."""
+    parallel: int = 8
+    """Requests under way at once, of one process."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All settings."""
 
@@ -119,6 +153,7 @@ class Config:
     audio: AudioConfig = field(default_factory=AudioConfig)
     opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
+    stores: Mapping[str, StoreConfig] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The whole resolved configuration, one line, keys sorted."""
@@ -150,17 +185,29 @@ def load_config(
     values: dict[str, dict[str, object]] = {}
     for origin, layer in layers:
         _merge(values, layer, origin)
-    config = Config(**{name: _section_types()[name](**given) for name, given in values.items()})
-    return _check(config)
+    stores = {name: fill(StoreConfig, given, where=f"[{STORES}.{name}]") for name, given in _stores(values)}
+    sections = {name: _section_types()[name](**given) for name, given in values.items() if name != STORES}
+    return _check(Config(**sections, stores=stores))
 
 
 def _section_types() -> dict[str, type]:
-    return typing.get_type_hints(Config)
+    return {name: kind for name, kind in typing.get_type_hints(Config).items() if name != STORES}
+
+
+def _stores(values: Mapping[str, dict[str, object]]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield each table `[stores.NAME]`."""
+    for name, given in values.get(STORES, {}).items():
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"[{STORES}]: expected tables [{STORES}.NAME] with a url each, found {name} = {given!r}")
+        yield name, given
 
 
 def _merge(values: dict[str, dict[str, object]], layer: Mapping[str, object], origin: str) -> None:
     sections = _section_types()
     for section, given in layer.items():
+        if section == STORES and isinstance(given, Mapping):
+            _merge_stores(values.setdefault(STORES, {}), given)
+            continue
         if section not in sections:
             raise ConfigError(f"{origin}: unknown section [{section}]{nearest(section, sections)}")
         if not isinstance(given, Mapping):
@@ -172,12 +219,19 @@ def _merge(values: dict[str, dict[str, object]], layer: Mapping[str, object], or
             values.setdefault(section, {})[key] = typed(value, types[key], where=f"{origin}: {section}.{key}")
 
 
+def _merge_stores(held: dict[str, object], given: Mapping[str, object]) -> None:
+    for name, settings in given.items():
+        before = held.get(name)
+        both = isinstance(before, Mapping) and isinstance(settings, Mapping)
+        held[name] = {**before, **settings} if both else settings  # type: ignore[dict-item]
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, object]]:
     layer: dict[str, dict[str, object]] = {}
     for name, text in environ.items():
         section, separator, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
         if name.startswith(ENV_PREFIX) and separator and key:
-            layer.setdefault(section, {})[key] = _literal(text)
+            _put(layer.setdefault(section, {}), key.split("__") if section == STORES else [key], _literal(text))
         elif name.startswith(ENV_PREFIX) or _meant_as_setting(name):
             raise ConfigError(f"environment: {name} sets nothing; write {_setting_like(name)}, or take it out")
     return layer
@@ -203,7 +257,16 @@ def _from_override(text: str) -> dict[str, dict[str, object]]:
     section, dot, key = path.strip().partition(".")
     if not (separator and dot and key):
         raise ConfigError(f"--set {text}: expected section.key=value, for example lake.root=/data/lake")
-    return {section: {key: _literal(value.strip())}}
+    layer: dict[str, object] = {}
+    _put(layer, key.split(".") if section == STORES else [key], _literal(value.strip()))
+    return {section: layer}
+
+
+def _put(layer: dict[str, object], path: Sequence[str], value: object) -> None:
+    """Set a key of a section, or one of a table of it."""
+    for name in path[:-1]:
+        layer = layer.setdefault(name, {})  # type: ignore[assignment]
+    layer[path[-1]] = value
 
 
 def _literal(text: str) -> object:
@@ -230,6 +293,9 @@ def _check(config: Config) -> Config:
         "sql.max_result_mb": config.sql.max_result_mb,
         "sql.temp_mb": config.sql.temp_mb,
     }
+    for name, store in config.stores.items():
+        counts = ("lease_s", "deadline_s", "tries", "parallel")
+        positive |= {f"{STORES}.{name}.{key}": getattr(store, key) for key in counts}
     for name, value in positive.items():
         # Not `value <= 0`, which is false for NaN.
         if not value > 0:

@@ -6,32 +6,25 @@ One empty file each, in `_runs/damaged/`. Removing the folder loses no data: who
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable
-from pathlib import Path
+
+from lakehouse.home import Root, home_of
+
+MARKS = "_runs/damaged"
 
 
-def mark_damaged(root: str | Path, sha256: str) -> None:
+def mark_damaged(root: Root, sha256: str) -> None:
     """Mark an object; a lake that may not be written to is told of in words alone."""
     with contextlib.suppress(OSError):
-        folder = _folder(root)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / sha256).touch()
+        home_of(root).files.put(f"{MARKS}/{sha256}", b"")
 
 
-def marked_damaged(root: str | Path) -> frozenset[str]:
+def marked_damaged(root: Root) -> frozenset[str]:
     """Return the SHA-256 of every object that is marked."""
-    try:
-        return frozenset(os.listdir(_folder(root)))
-    except FileNotFoundError:
-        return frozenset()
+    return frozenset(each.name.rpartition("/")[2] for each in home_of(root).files.list(MARKS))
 
 
-def unmark(root: str | Path, whole: Iterable[str]) -> None:
+def unmark(root: Root, whole: Iterable[str]) -> None:
     """Take the marks of objects away that are whole again."""
     for sha256 in whole:
-        (_folder(root) / sha256).unlink(missing_ok=True)
-
-
-def _folder(root: str | Path) -> Path:
-    return Path(root) / "_runs" / "damaged"
+        home_of(root).files.delete(f"{MARKS}/{sha256}")

@@ -14,8 +14,11 @@ from pathlib import Path
 
 from lakehouse.engines.pool import usable_cores
 from lakehouse.errors import EnvironmentProblemError
+from lakehouse.home import Home
 from lakehouse.spark.jars import FETCH_COMMAND, missing_jars
 from lakehouse.spark.java import find_java
+from lakehouse.tables.leases import conditional_problem
+from loaders.errors import LoaderError
 
 DISTRIBUTION = "petrel-lakehouse"
 LOW_DISK_BYTES = 5 << 30
@@ -37,9 +40,10 @@ class Check:
     found: str
 
 
-def examine(root: Path) -> list[Check]:
-    """Look at everything a lake at `root` needs. Changes nothing but one temporary file in the lake's folder."""
-    return [_python(), *_packages(), _java(), _jars(), *_storage(root), _cores()]
+def examine(home: Home) -> list[Check]:
+    """Look at everything a lake needs. Changes nothing but one temporary file where the lake is."""
+    storage = _storage(home.folder) if home.is_local else _bucket(home)
+    return [_python(), *_packages(), _java(), _jars(), *storage, _cores()]
 
 
 def _python() -> Check:
@@ -119,6 +123,20 @@ def _storage(root: Path) -> Iterator[Check]:
     free = shutil.disk_usage(folder).free
     verdict = "ok" if free >= LOW_DISK_BYTES else "warn"
     yield Check("free disk", verdict, f"{free / 2**30:.1f} GiB at {folder}")
+
+
+def _bucket(home: Home) -> Iterator[Check]:
+    try:
+        problem = conditional_problem(home.files)
+    except LoaderError as error:
+        yield Check("lake bucket", "fail", str(error))
+        return
+    if problem and not home.store.single_writer:
+        mend = "use a store that does, or set single_writer = true in its [stores] table"
+        yield Check("lake bucket", "fail", f"{home}: knows no conditional writes ({problem}); {mend}")
+    else:
+        found = "nobody else may write to it (single_writer)" if problem else "conditional writes hold"
+        yield Check("lake bucket", "ok", f"{home}: can be written; {found}")
 
 
 def _cores() -> Check:

@@ -1,4 +1,4 @@
-"""A lake: one folder with objects, tables, datasets and receipts, and the engine that works on it."""
+"""A lake: one folder or prefix with objects, tables, datasets and receipts, and the engine that works on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from lakehouse.config import Config
 from lakehouse.engines import Engine, open_engine
-from lakehouse.place import lake_root
+from lakehouse.home import Home
+from loaders.stores.storage import Storage
 
 Clock = Callable[[], datetime]
 
@@ -22,7 +23,8 @@ class Lake:
     """An open lake. Verbs are functions that take it first; some are methods of what `open_lake` gives (`opened.py`).
 
     Attributes:
-        root: Folder of the lake, absolute.
+        home: Where the lake is.
+        root: Folder in which this machine reads its tables, absolute: the lake's own, or the copy of one in a bucket.
         config: All settings.
         engine_name: `embedded` or `spark`.
         clock: Where time comes from; give another one to repeat a run exactly.
@@ -30,11 +32,12 @@ class Lake:
         verified: Table and version whose files were compared with the log since the lake was opened.
     """
 
-    def __init__(self, config: Config, *, engine: str, clock: Clock, scratch: Path) -> None:
+    def __init__(self, config: Config, *, home: Home, engine: str, clock: Clock, scratch: Path) -> None:
         self.config = config
         self.engine_name = engine
         self.clock = clock
-        self.root = lake_root(config.lake.root)
+        self.home = home
+        self.root = home.folder
         self.scratch = scratch
         self.verified: set[tuple[str, int]] = set()
         self._engine: Engine | None = None
@@ -47,13 +50,18 @@ class Lake:
         return self._engine
 
     @property
+    def files(self) -> Storage:
+        """All files of the lake, by their names below it."""
+        return self.home.files
+
+    @property
     def runs(self) -> Path:
-        """Folder of the receipts."""
+        """Folder of what this machine has noted of its runs."""
         return self.root / "_runs"
 
     @property
     def locks(self) -> Path:
-        """Folder of the lock files."""
+        """Folder of the lock files of this machine."""
         return self.root / "_locks"
 
     @property

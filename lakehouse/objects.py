@@ -6,14 +6,13 @@ import hashlib
 import os
 import re
 import urllib.parse
-from functools import lru_cache
 from pathlib import Path
 
 from lakehouse.damage import mark_damaged
 from lakehouse.errors import DamagedObjectError, IngestError
+from lakehouse.home import Root, home_of, storage_at
 from loaders.errors import CorruptionError
-from loaders.stores.local import LocalFiles, local_folder
-from loaders.stores.schemes import open_storage
+from loaders.stores.local import LocalFiles
 from loaders.stores.storage import Storage
 
 OBJECTS = "objects"
@@ -43,10 +42,10 @@ def uri_path(uri: str) -> bytes:
     """Return the path, as bytes, of a file:// URI.
 
     Raises:
-        IngestError: If the URI has another scheme.
+        IngestError: If it has another scheme.
     """
     if not uri.startswith("file:///"):
-        raise IngestError(f"cannot read {uri}: expected a file:// URI; other storages need a later version")
+        raise IngestError(f"cannot read {uri}: expected a file:// URI with a path")
     return urllib.parse.unquote_to_bytes(uri.removeprefix("file://"))
 
 
@@ -55,39 +54,39 @@ def below(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
-def resolve(root: str | Path, uri: str) -> bytes:
-    """Return the path, as bytes, where the bytes of `uri` are.
+def objects_of(root: Root, *, scratch: str | Path | None = None) -> Storage:
+    """Return the storage in which a lake keeps its objects, by their `object_uri`.
 
     Args:
-        root: Folder of the lake.
-        uri: `objects/<aa>/<sha256>` relative to the lake, or a file:// URI of a linked file.
+        root: The lake.
+        scratch: Folder in which objects are staged, on the same file system as a local lake.
+    """
+    home = home_of(root)
+    return LocalFiles(home.address, kept_open=0, scratch=scratch) if home.is_local else home.files
+
+
+_linked = LocalFiles("/", kept_open=0)
+
+
+def placed(root: Root, uri: str) -> tuple[Storage, str]:
+    """Return the storage that holds the bytes of an entity, and their name there.
+
+    Args:
+        root: The lake.
+        uri: `objects/<aa>/<sha256>` relative to the lake, or the URI of a linked file: `file://`, percent-encoded, or
+            that of a bucket or web server as they name it.
 
     Raises:
         IngestError: If a relative URI is not an object's, so that no table row can point out of the lake.
     """
-    return uri_path(uri) if "://" in uri else os.path.join(os.fsencode(root), os.fsencode(_checked(uri)))
-
-
-def objects_of(root: str | Path, *, scratch: str | Path | None = None) -> Storage:
-    """Return the storage in which a lake keeps its objects, by their `object_uri`.
-
-    Args:
-        root: Folder or URL of the lake.
-        scratch: Folder in which objects are staged, on the same file system as a local lake.
-    """
-    folder = local_folder(str(root))
-    return open_storage(str(root)) if folder is None else LocalFiles(folder, kept_open=0, scratch=scratch)
-
-
-_kept_objects = lru_cache(maxsize=8)(objects_of)
-_linked = LocalFiles("/", kept_open=0)
-
-
-def _placed(root: str | Path, uri: str) -> tuple[Storage, str]:
-    """Return the storage that holds the bytes of `uri`, and their name there; raises like `resolve`."""
-    if "://" in uri:
+    home = home_of(root)
+    if uri.startswith("file:"):
         return _linked, os.fsdecode(uri_path(uri)).lstrip("/")
-    return _kept_objects(root), _checked(uri)
+    if "://" in uri:
+        scheme, _, rest = uri.partition("://")
+        bucket, _, name = rest.partition("/")
+        return storage_at(f"{scheme}://{bucket}", home.stores), name
+    return home.files, _checked(uri)
 
 
 def _checked(uri: str) -> str:
@@ -97,11 +96,11 @@ def _checked(uri: str) -> str:
     return uri
 
 
-def read_entity(root: str | Path, place: str) -> bytes:
+def read_entity(root: Root, place: str) -> bytes:
     """Read the bytes of an entity and check that they are still those it is named by.
 
     Args:
-        root: Folder of the lake.
+        root: The lake.
         place: `<object_uri>#<entity_id>`; a URI has no other `#`, names are percent-encoded.
 
     Raises:
@@ -114,7 +113,7 @@ def read_entity(root: str | Path, place: str) -> bytes:
     return data
 
 
-def check_hash(root: str | Path, uri: str, entity_id: str, found: str) -> None:
+def check_hash(root: Root, uri: str, entity_id: str, found: str) -> None:
     """Check that the bytes of an entity, which were just read whole, have the SHA-256 that it is named by.
 
     Raises:
@@ -125,22 +124,22 @@ def check_hash(root: str | Path, uri: str, entity_id: str, found: str) -> None:
         return
     if "://" in uri:
         raise IngestError(
-            f"{uri} (lake {root}): SHA-256 is {found}, expected {entity_id}; a linked file was changed: put the old "
-            "bytes back, or leave this entity_id out in the recipe's select.sql"
+            f"{uri} (lake {home_of(root)}): SHA-256 is {found}, expected {entity_id}; a linked file was changed: put "
+            "the old bytes back, or leave this entity_id out in the recipe's select.sql"
         )
     mark_damaged(root, entity_id)
     raise DamagedObjectError(
-        f"{uri} (lake {root}) is damaged: its SHA-256 is {found}, expected the one it is named by; {HEAL}"
+        f"{uri} (lake {home_of(root)}) is damaged: its SHA-256 is {found}, expected the one it is named by; {HEAL}"
     )
 
 
-def find_size(root: str | Path, uri: str) -> int | None:
+def find_size(root: Root, uri: str) -> int | None:
     """Return how many bytes are at `uri`; None where there is nothing.
 
     Raises:
         IngestError: If it cannot be looked at, or is no regular file.
     """
-    storage, name = _placed(root, uri)
+    storage, name = placed(root, uri)
     try:
         return storage.stat(name).size
     except FileNotFoundError:
@@ -149,13 +148,13 @@ def find_size(root: str | Path, uri: str) -> int | None:
         raise _unreadable(root, uri, error) from error
 
 
-def read_range(root: str | Path, uri: str, start: int, length: int) -> bytes:
+def read_range(root: Root, uri: str, start: int, length: int) -> bytes:
     """Return exactly `length` bytes of an object or linked file from `start` on; they are compared with nothing.
 
     Raises:
         IngestError: If they are not there, or cannot be read.
     """
-    storage, name = _placed(root, uri)
+    storage, name = placed(root, uri)
     try:
         return storage.read(name, start, length)
     except OSError as error:
@@ -163,14 +162,14 @@ def read_range(root: str | Path, uri: str, start: int, length: int) -> bytes:
         raise _unreadable(root, uri, error, cut=cut) from error
 
 
-def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: int | None = None) -> bytes:
+def read_bytes(root: Root, uri: str, *, limit: int | None = None, most: int | None = None) -> bytes:
     """Read an object whole, or its beginning.
 
     The bytes of an object of the lake that is read whole are compared with the SHA-256 it is named by. One that is
     missing or damaged is marked: landing the same files again heals it.
 
     Args:
-        root: Folder of the lake.
+        root: The lake.
         uri: As stored in `object_uri`.
         limit: Refuse to read more bytes than this.
         most: Read the first so many bytes only; they are compared with nothing.
@@ -179,7 +178,7 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: in
         DamagedObjectError: If an object of the lake has other bytes than it is named by.
         IngestError: If the object is missing, not a regular file, or larger than `limit`.
     """
-    storage, name = _placed(root, uri)
+    storage, name = placed(root, uri)
     sha256 = None if "://" in uri else name.rpartition("/")[2]
     try:
         if limit is not None and (size := storage.stat(name).size) > limit:
@@ -193,14 +192,14 @@ def read_bytes(root: str | Path, uri: str, *, limit: int | None = None, most: in
 
 
 def _unreadable(
-    root: str | Path, uri: str, error: OSError, *, cut: str = "it is not a regular file any more"
+    root: Root, uri: str, error: OSError, *, cut: str = "it is not a regular file any more"
 ) -> IngestError:
     """Return what to raise where reading failed; an object of the lake is marked, for it is gone or damaged."""
-    storage, name = _placed(root, uri)
+    storage, name = placed(root, uri)
     what_to_do = "was it moved or removed?"
     if "://" not in uri:
         if storage.is_local or isinstance(error, FileNotFoundError):  # a network that fails damages nothing
             mark_damaged(root, name.rpartition("/")[2])
         what_to_do += f" To mend it, {HEAL}"
     said = cut if isinstance(error, CorruptionError) else error.strerror or error
-    return IngestError(f"cannot read {uri} (lake {root}): {said}; {what_to_do}")
+    return IngestError(f"cannot read {uri} (lake {home_of(root)}): {said}; {what_to_do}")

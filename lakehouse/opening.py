@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import shutil
 import uuid
@@ -12,13 +13,17 @@ from pathlib import Path
 
 from lakehouse.config import Config
 from lakehouse.ending import removed_at_end
-from lakehouse.errors import ConfigError
-from lakehouse.lake import Clock, utc_now
+from lakehouse.errors import ConcurrentWriteError, ConfigError
+from lakehouse.home import keep_origin
+from lakehouse.lake import Clock, Lake, utc_now
 from lakehouse.leftovers import sweep_runs, sweep_scratch
 from lakehouse.opened import OpenLake
-from lakehouse.place import check_place, is_lake, keep_marker, lake_root, require_lake
+from lakehouse.place import MAKING, check_place, find_home, is_lake, keep_marker, new_home, require_lake
 from lakehouse.tables.create import create_tables
+from lakehouse.tables.leases import check_store
+from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import check_tables
+from lakehouse.verification.places import HEADS
 
 
 @contextmanager
@@ -38,32 +43,53 @@ def open_lake(
             in which nothing happened yet.
 
     Raises:
-        ConfigError: If the root cannot be a folder of ours.
+        ConfigError: If the root cannot be a folder of ours, or its store knows no conditional writes.
         TableNotFoundError: If there is no lake; the message names the nearest one.
         TableError: If the lake lost a table, or was made by another version of Petrel.
     """
-    root = lake_root(config.lake.root)
-    making = create and not is_lake(root)
+    home = find_home(config)
+    making = create and not is_lake(home)
     if making:
-        check_place(root)
+        check_place(home)
+        home = new_home(config)
     else:
-        require_lake(root)
+        require_lake(home)
+    root = home.folder
     try:
         root.mkdir(parents=True, exist_ok=True)
         (root / "_tmp").mkdir(exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"lake.root = {root}: cannot be a folder of ours ({error.strerror})") from error
+        raise ConfigError(f"lake.root = {home}: cannot be a folder of ours ({error.strerror})") from error
+    check_store(home)
     with _scratch_folder(root / "_tmp") as scratch:
-        lake = OpenLake(config, engine=engine, clock=clock, scratch=scratch)
+        lake = OpenLake(config, home=home, engine=engine, clock=clock, scratch=scratch)
         try:
             if making:
-                create_tables(lake)
-                keep_marker(root)
+                _make(lake)
             else:
-                check_tables(root)
+                check_tables(home)
             yield lake
         finally:
             lake.close()
+
+
+def _make(lake: Lake) -> None:
+    if lake.home.is_local:
+        create_tables(lake)
+        keep_marker(lake.home)
+        return
+    lake.files.put(MAKING, b"")  # first: the sign of a lake that was not finished
+    with lake_lock(lake, "create_lake"):
+        if is_lake(find_home(lake.config)):
+            raise ConcurrentWriteError(
+                f"another process made the lake {lake.home} at the same moment; run the command again"
+            )
+        for each in itertools.chain(lake.files.list("tables"), lake.files.list(HEADS)):
+            lake.files.delete(each.name)  # of a run that was killed while it made the lake
+        keep_origin(lake.home)
+        create_tables(lake)
+        keep_marker(lake.home)
+        lake.files.delete(MAKING)
 
 
 @contextmanager

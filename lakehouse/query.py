@@ -69,8 +69,8 @@ def _resolve(
         return inputs[name]
     if name in BY_NAME:
         table = BY_NAME[name]
-        version = whole(lake, table, pins[name] if name in pins else head(lake.root, table))
-        found = lake.engine.scan(table_path(lake.root, table), version)
+        version = whole(lake, table, pins[name] if name in pins else head(lake.home, table))
+        found = lake.engine.scan(table_path(lake.home, table), version)
         check_columns(table, found)
         return found
     if name in VIEW_NAMES:

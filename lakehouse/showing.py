@@ -138,7 +138,7 @@ def _find(lake: Lake, wanted: str) -> str:
     close = [short[name] for name in difflib.get_close_matches(wanted, short, n=1, cutoff=0.6)]
     meant = f"; did you mean `{close[0]}`?" if close else ""
     raise ConfigError(
-        f"nothing called `{wanted}` in the lake {lake.root}{meant}; give an entity id, its first 6 digits or more, or "
+        f"nothing called `{wanted}` in the lake {lake.home}{meant}; give an entity id, its first 6 digits or more, or "
         "the path or name of a landed file"
     )
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from deltalake.exceptions import DeltaError
 
 from lakehouse.errors import TableError, one_line
+from lakehouse.home import Root, home_of
 from lakehouse.place import require_lake
 from lakehouse.tables.read import open_table
 from lakehouse.verification.entries import MEND
 from lakehouse.verification.facts import commit_record, digest_from_metadata
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_log
+from loaders.format.manifest import DATASET
 from schemas.tables import TABLES
 
 
@@ -37,7 +38,7 @@ class TableStatus:
     step: str | None
 
 
-def table_status(root: Path) -> list[TableStatus]:
+def table_status(root: Root) -> list[TableStatus]:
     """Return every table of a lake, in the order of the path.
 
     Raises:
@@ -68,6 +69,7 @@ def table_status(root: Path) -> list[TableStatus]:
     return found
 
 
-def published(root: Path) -> list[tuple[str, str]]:
+def published(root: Root) -> list[tuple[str, str]]:
     """Return (name, version id) of every published dataset."""
-    return sorted((path.parent.parent.name, path.parent.name) for path in root.glob("datasets/*/*/_dataset.json"))
+    found = (each.name.split("/") for each in home_of(root).files.list("datasets"))
+    return sorted((steps[1], steps[2]) for steps in found if steps[3:] == [DATASET])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,10 +14,12 @@ from lakehouse.audit.damage import Checked, Damage
 from lakehouse.damage import mark_damaged
 from lakehouse.engines import Relation
 from lakehouse.errors import PetrelError, TableError
+from lakehouse.home import Root
 from lakehouse.lake import Lake
-from lakehouse.objects import HEAL, resolve
+from lakehouse.objects import HEAL, placed
 from lakehouse.progress import progress
 from lakehouse.query import Pins, count_rows, fetch
+from loaders.errors import CorruptionError
 from schemas.tables import ENTITY_SOURCES
 
 THREADS = 8
@@ -62,7 +62,7 @@ def object_damages(lake: Lake, entities: Relation, pins: Pins, checked: Checked,
 
 
 def _compared(lake: Lake, rows: Iterable[Mapping[str, Any]], *, deep: bool) -> Iterator[tuple[Mapping[str, Any], str]]:
-    root = str(lake.root)
+    root = lake.home
     pending: deque[tuple[Mapping[str, Any], Future[str]]] = deque()
     # Reading and hashing release the interpreter's lock.
     with ThreadPoolExecutor(THREADS) as threads:
@@ -75,35 +75,26 @@ def _compared(lake: Lake, rows: Iterable[Mapping[str, Any]], *, deep: bool) -> I
             yield row, verdict.result()
 
 
-def _difference(root: str, row: Mapping[str, Any], deep: bool) -> str:
+def _difference(root: Root, row: Mapping[str, Any], deep: bool) -> str:
     """Return what is found in place of the bytes of an entity, "" if they are as they should be."""
     try:
-        path = resolve(root, row["object_uri"])
-        # A FIFO that took the place of a linked file is not waited on.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return "no file"
-    except OSError as error:
-        return f"a file that cannot be opened ({error.strerror})"
-    except PetrelError as error:
-        return f"a place that cannot be read ({error})"
-    try:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            return "no regular file"
-        if state.st_size != row["size_bytes"]:
-            return f"{state.st_size} bytes"
+        storage, name = placed(root, row["object_uri"])
+        size = storage.stat(name).size
+        if size != row["size_bytes"]:
+            return f"{size} bytes"
         if not deep:
             return ""
         digest = hashlib.sha256()
-        while chunk := os.read(descriptor, CHUNK_BYTES):
-            digest.update(chunk)
+        for start in range(0, size, CHUNK_BYTES):
+            digest.update(storage.read(name, start, min(CHUNK_BYTES, size - start)))
         sha256 = digest.hexdigest()
         return "" if sha256 == row["entity_id"] else f"SHA-256 {sha256}"
-    except OSError as error:
-        return f"a file that cannot be read ({error.strerror})"
-    finally:
-        os.close(descriptor)
+    except FileNotFoundError:
+        return "no file"
+    except CorruptionError as error:
+        return f"no whole file ({error})"
+    except PetrelError as error:
+        return f"a place that cannot be read ({error})"
 
 
 def _seen_as(lake: Lake, entity_ids: list[str], pins: Pins) -> dict[str, str]:
@@ -129,9 +120,9 @@ def _damage(lake: Lake, row: Mapping[str, Any], difference: str, seen: str, *, d
             f"entity {entity_id}: the linked file {uri} is not what was landed: expected {expected}, found "
             f"{difference}; put the old bytes back there, or leave this entity out in recipes ({seen})",
         )
-    mark_damaged(lake.root, entity_id)
+    mark_damaged(lake.home, entity_id)
     return Damage(
         "object", entity_id,
-        f"entity {entity_id}: {lake.root / uri} is damaged: expected {expected}, found {difference}; {HEAL} "
+        f"entity {entity_id}: {lake.home}/{uri} is damaged: expected {expected}, found {difference}; {HEAL} "
         f"({seen})",
     )

@@ -18,8 +18,9 @@ from lakehouse.datasets.find import find_dataset, version_named
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import TableError, TableNotFoundError
 from lakehouse.lake import Lake, utc_now
-from lakehouse.place import is_lake, lake_root, require_lake
+from lakehouse.place import find_home, is_lake, require_lake
 from lakehouse.query import fetch, query
+from lakehouse.verification.copies import where
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest, problems
 from schemas.tables import (
@@ -49,7 +50,7 @@ class _Survey:
         self.lake = lake
         self.checked = checked
         # What is made of others first: a row that is committed meanwhile never points at one that is not pinned.
-        found = {table.name: newest_or_none(place_of(lake.root, table)) for table in reversed(TABLES)}
+        found = {table.name: newest_or_none(place_of(lake.home, table)) for table in reversed(TABLES)}
         self.heads = {name: version for name, version in found.items() if version is not None}
         self.pins = dict(self.heads)
         self.broken: set[str] = set()
@@ -58,11 +59,12 @@ class _Survey:
         """Compare tables with their logs, anew: up to the version that is pinned, or to the newest."""
         for name in names:
             self.checked.counts["tables"] += 1
-            place, version = place_of(self.lake.root, BY_NAME[name]), self.pins.get(name)
+            place, version = place_of(self.lake.home, BY_NAME[name]), self.pins.get(name)
             try:
                 found = list(problems(place, version if pinned else None, anew=True))
             except TableNotFoundError:
-                found = [f"{name}: {place.folder} is gone, log and all; put it back from a copy of the lake"]
+                gone = where(place, place.folder)
+                found = [f"{name}: {gone} is gone, log and all; put it back from a copy of the lake"]
             if found or version is None:
                 self.broken.add(name)
             else:
@@ -121,12 +123,13 @@ def looking(config: Config) -> Iterator[Lake]:
     Raises:
         TableNotFoundError: If there is no lake.
     """
-    root = lake_root(config.lake.root)
-    if not is_lake(root):
-        require_lake(root)
     alone = replace(config, engine=replace(config.engine, workers=1))
     with tempfile.TemporaryDirectory(prefix="petrel-") as scratch, removed_at_end(Path(scratch)):
-        lake = Lake(alone, engine="embedded", clock=utc_now, scratch=Path(scratch))
+        # A copy of its own: what this machine fetched before is no witness to what the bucket has now.
+        home = find_home(replace(config, lake=replace(config.lake, copies=f"{scratch}/copies")))
+        if not is_lake(home):
+            require_lake(home)
+        lake = Lake(alone, home=home, engine="embedded", clock=utc_now, scratch=Path(scratch))
         try:
             yield lake
         finally:
@@ -154,9 +157,9 @@ def verify(
     checked = Checked() if checked is None else checked
     survey = _Survey(lake, checked)
     try:
-        require_lake(lake.root)
+        require_lake(lake.home)
     except TableError as error:
-        yield Damage("lake", str(lake.root), str(error))
+        yield Damage("lake", lake.home.address, str(error))
     dataset_id = None
     if dataset is None:
         yield from survey.tables(table.name for table in TABLES)

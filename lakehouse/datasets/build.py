@@ -183,7 +183,7 @@ def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
     try:
         found = user_query(
-            lake.root, recipe.select.sql, params=recipe.select.params, pins=pins, limits=lake.config.sql
+            lake.home, recipe.select.sql, params=recipe.select.params, pins=pins, limits=lake.config.sql
         )
     except QueryFailedError as error:
         raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error

@@ -82,7 +82,7 @@ def version_named(lake: Lake, name_or_id: str) -> str:
 
     The table tells when a version was first built; building an earlier one again adds nothing to it.
     """
-    built = newest_first(lake.runs, step="build")
+    built = newest_first(lake.files, step="build")
     return next((each.details["dataset_id"] for each in built if each.details.get("dataset") == name_or_id), name_or_id)
 
 
@@ -104,7 +104,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         close = nearest(name_or_id, [row["name"] for row in names])
         meant = close.rstrip("?") if "did you mean" in close else ""
         raise RecipeError(
-            f"no dataset `{name_or_id}` in {lake.root}{meant}; known: {known}; make it with `petrel build`"
+            f"no dataset `{name_or_id}` in {lake.home}{meant}; known: {known}; make it with `petrel build`"
         )
     row = rows[0]
     return DatasetVersion(

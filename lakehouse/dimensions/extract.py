@@ -13,6 +13,7 @@ from lakehouse.dimensions.rows import Measured, dimension_batch
 from lakehouse.dimensions.values import check_values
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.extractors.extractor import Extractor, Value
+from lakehouse.home import Root
 from lakehouse.media.kinds.registry import Judges
 from lakehouse.media.view import EntityView
 from lakehouse.objects import read_bytes
@@ -37,7 +38,7 @@ _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 def extract_batches(
     batches: Iterator[pa.RecordBatch],
     *,
-    root: str,
+    root: Root,
     extractors: tuple[Extractor, ...],
     judges: Judges,
     now: datetime,
@@ -49,7 +50,7 @@ def extract_batches(
 
     Args:
         batches: Rows with entity_id, object_uri, media_type and `missing`, a list of extractor names.
-        root: Folder of the lake.
+        root: The lake.
         extractors: Who may be named in `missing`.
         judges: Kinds of media and their limits.
         now: Value of the clock columns.
@@ -74,7 +75,7 @@ def extract_batches(
 
 
 def _measure(
-    entity: dict[str, str], chosen: Iterable[Extractor], root: str, judges: Judges
+    entity: dict[str, str], chosen: Iterable[Extractor], root: Root, judges: Judges
 ) -> Iterator[tuple[Extractor, list[Value] | RejectedInputError]]:
     try:
         view = _view(entity, root, judges)
@@ -91,7 +92,7 @@ def _measure(
             yield extractor, _rejection(extractor, EXTRACTOR_ERROR, f"{type(error).__name__}: {error}")
 
 
-def _view(entity: dict[str, str], root: str, judges: Judges) -> EntityView:
+def _view(entity: dict[str, str], root: Root, judges: Judges) -> EntityView:
     uri = entity["object_uri"]
     data = read_bytes(root, uri)
     # Objects of the lake are never changed; a linked file may have been, and is then another entity.

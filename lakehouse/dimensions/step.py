@@ -83,7 +83,7 @@ def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> 
     """
     chosen = registered() if extractors is None else check_distinct(extractors)
     inputs = {
-        ENTITIES.name: head(lake.root, ENTITIES),
+        ENTITIES.name: head(lake.home, ENTITIES),
         "extractors": sorted(each.key for each in chosen),
         "media": judges_of(lake.config).facts,
     }
@@ -121,7 +121,7 @@ def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: 
     outputs = lake.engine.map_batches(
         todo,
         functools.partial(
-            extract_batches, root=str(lake.root), extractors=chosen, judges=judges_of(lake.config), now=lake.clock()
+            extract_batches, root=lake.home, extractors=chosen, judges=judges_of(lake.config), now=lake.clock()
         ),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,

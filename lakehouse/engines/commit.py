@@ -1,24 +1,30 @@
 """The one committer: data files are written, then one entry of the Delta log names them, put if absent.
 
 Delta's own writers leave page checksums out and say nothing about a file but its size. Here the entry carries the
-SHA-256 and size of every file, and of the entry before it, so that the whole log is one chain.
+SHA-256 and size of every file, and of the entry before it, so that the whole log is one chain. An append is three
+kinds of lines (https://github.com/delta-io/delta/blob/master/PROTOCOL.md, "Actions"): who, with which transaction, and
+which files. They are put through the storage of the lake, in a folder as in a bucket: of several writers of a version
+one wins, and a lost answer is told from a lost race.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction, RemoveAction
 
 from lakehouse.engines.parquet import DataFile, describe, file_name, write_files
 from lakehouse.engines.protocol import Commit
 from lakehouse.errors import ConcurrentWriteError, TableError, one_line
+from lakehouse.files import write_whole
+from lakehouse.home import Home, table_home
+from loaders.errors import LoaderError
+
+WRITER = "petrel"
 
 
 def append_batches(path: Path, batches: Iterable[pa.RecordBatch], commit: Commit) -> int:
@@ -71,30 +77,43 @@ def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
         raise
 
 
-def _commit(path: Path, files: Sequence[DataFile], commit: Commit) -> int:
-    # A kill before this line leaves files that no entry names: nobody reads them.
+def entry_of(files: Sequence[DataFile], commit: Commit, now_ms: int) -> bytes:
+    """Return the entry of the log that appends files: one JSON object a line."""
     facts = {**commit.facts, "files": [[each.name, each.size, each.sha256] for each in files]}
-    properties = CommitProperties(
-        custom_metadata={"userMetadata": json.dumps({"petrel": facts}, sort_keys=True)},
-        app_transactions=[Transaction(commit.app_id, 1)],
-        max_commit_retries=0,
-    )
-    actions: list[AddAction | RemoveAction] = [
-        AddAction(each.name, each.size, {}, int((path / each.name).stat().st_mtime * 1000), True, each.statistics)
+    info = {
+        "timestamp": now_ms, "operation": "WRITE", "operationParameters": {"mode": "Append", "partitionBy": "[]"},
+        "engineInfo": WRITER,
+        "userMetadata": json.dumps({"petrel": facts}, sort_keys=True),
+    }  # fmt: skip
+    adds = [
+        {"path": each.name, "partitionValues": {}, "size": each.size, "modificationTime": now_ms, "dataChange": True,
+         "stats": each.statistics}
         for each in files
-    ]
+    ]  # fmt: skip
+    transaction = {"appId": commit.app_id, "version": 1, "lastUpdated": now_ms}
+    actions: list[Mapping[str, object]] = [{"commitInfo": info}, {"txn": transaction}, *({"add": add} for add in adds)]
+    return "".join(f"{json.dumps(action)}\n" for action in actions).encode()
+
+
+def _commit(path: Path, files: Sequence[DataFile], commit: Commit) -> int:
+    home, table = table_home(path)
+    version = commit.read_version + 1
+    name = f"_delta_log/{version:020}.json"
+    entry = entry_of(files, commit, int(time.time() * 1000))
     try:
-        # The handle is of the version that was read: a commit made since then is a conflict, not a base.
-        table = DeltaTable(path, version=commit.read_version)
-        table.create_write_transaction(
-            actions, "append", table.schema(), commit_properties=properties,
-            post_commithook_properties=PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False),
-        )
-    except CommitFailedError as error:
+        # A kill before the entry is put leaves files that no entry names: nobody reads them.
+        if not home.is_local:
+            for each in files:
+                home.files.put(f"{table}/{each.name}", path / each.name)
+        commit.check()
+        home.files.put_if_absent(f"{table}/{name}", entry)
+    except FileExistsError as error:
         raise ConcurrentWriteError(f"{path.name}: another commit came first: {error}") from error
-    except DeltaError as error:
+    except OSError as error:
         raise TableError(f"{path.name}: cannot be written: {one_line(error)}; nothing was written") from error
-    return commit.read_version + 1
+    if not home.is_local:
+        write_whole(path / name, entry)
+    return version
 
 
 def _typed(batch: pa.RecordBatch, path: Path, schema: pa.Schema) -> pa.RecordBatch:
@@ -105,9 +124,23 @@ def _typed(batch: pa.RecordBatch, path: Path, schema: pa.Schema) -> pa.RecordBat
 
 
 def _remove(path: Path, written: Sequence[Path], commit: Commit) -> None:
-    # An entry of that name is another writer's, unless it names our files: then they are in the table.
-    entry = path / "_delta_log" / f"{commit.read_version + 1:020}.json"
-    text = entry.read_text(encoding="utf-8", errors="replace") if entry.exists() else ""
+    """Remove files of a commit that failed, unless its entry is there after all, or cannot be asked for."""
+    home, table = table_home(path)
+    try:
+        entry = home.files.read_whole(f"{table}/_delta_log/{commit.read_version + 1:020}.json")
+    except FileNotFoundError:
+        entry = b""
+    except (LoaderError, OSError):
+        return
     for each in written:
-        if each.name not in text:
+        if each.name.encode() not in entry:  # an entry of that name is another writer's, unless it names our files
             each.unlink(missing_ok=True)
+            _remove_there(home, f"{table}/{each.name}")
+
+
+def _remove_there(home: Home, name: str) -> None:
+    if not home.is_local:
+        try:
+            home.files.delete(name)
+        except LoaderError:
+            pass  # nobody reads it

@@ -22,12 +22,14 @@ class Commit:
         facts: Kept in the commit as JSON, beside hash and size of its files: digest, step, engine.
         schema: Arrow schema of the table; the rows are cast to it.
         read_version: Version the rows were compared with; the commit is meant to be the next one.
+        check: Called right before the commit becomes visible; raises if the lock it stands under was lost.
     """
 
     app_id: str
     facts: Mapping[str, object]
     schema: pa.Schema
     read_version: int
+    check: Callable[[], None] = lambda: None
 
 
 class Relation(Protocol):

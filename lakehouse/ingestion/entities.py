@@ -12,6 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
+from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.media.kinds.kind import UNKNOWN, Facts, MediaKind
 from lakehouse.media.kinds.registry import Judges, judges_of
@@ -76,7 +77,7 @@ def entities(lake: Lake) -> Receipt:
         CheckFailedError: If the counts do not balance.
     """
     inputs = {
-        LANDED_FILES.name: head(lake.root, LANDED_FILES),
+        LANDED_FILES.name: head(lake.home, LANDED_FILES),
         "media": judges_of(lake.config).facts,
     }
     with step(lake, "entities", inputs=inputs) as record:
@@ -92,7 +93,7 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
     todo = lake.engine.stage(query(lake, TODO.format(judges=names), params=params))
     outputs = lake.engine.map_batches(
         todo,
-        functools.partial(probe_batches, root=str(lake.root), judges=judges, now=lake.clock()),
+        functools.partial(probe_batches, root=lake.home, judges=judges, now=lake.clock()),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,
         label="entities",
@@ -135,13 +136,13 @@ class _Unknown:
 
 
 def probe_batches(
-    batches: Iterator[pa.RecordBatch], *, root: str, judges: Judges, now: datetime
+    batches: Iterator[pa.RecordBatch], *, root: Root, judges: Judges, now: datetime
 ) -> Iterator[pa.RecordBatch]:
     """Look into the bytes of every observation and yield rows for the three tables.
 
     Args:
         batches: Rows of `TODO`.
-        root: Folder of the lake.
+        root: The lake.
         judges: Kinds of media and their limits.
         now: Value of the clock columns.
     """
@@ -152,7 +153,7 @@ def probe_batches(
         yield union_batch(rows, OUTPUTS)
 
 
-def _bytes_of(seen: dict[str, object], root: str, *, most: int | None = None) -> bytes:
+def _bytes_of(seen: dict[str, object], root: Root, *, most: int | None = None) -> bytes:
     uri = str(seen["object_uri"])
     try:
         return read_bytes(root, uri, most=most)
@@ -167,7 +168,7 @@ def _bytes_of(seen: dict[str, object], root: str, *, most: int | None = None) ->
 
 
 def _outcome(
-    seen: dict[str, object], root: str, judges: Judges, now: datetime
+    seen: dict[str, object], root: Root, judges: Judges, now: datetime
 ) -> Iterator[tuple[Table, dict[str, object]]]:
     kind: MediaKind | None = None
     try:

@@ -71,7 +71,7 @@ def objects_whole(lake: Lake, source: Source, fingerprint: str) -> bool:
             if next(lines, "").strip() != fingerprint:
                 return False
             known = ((sha256, int(size)) for sha256, size in map(str.split, lines))
-            return not not_whole(str(lake.root), known, marked_damaged(lake.root))
+            return not not_whole(lake.home, known, marked_damaged(lake.home))
     except (OSError, ValueError):
         # Never written, or not whole: the files are compared with the table then.
         return False
@@ -79,7 +79,7 @@ def objects_whole(lake: Lake, source: Source, fingerprint: str) -> bool:
 
 def start_healing(lake: Lake, source: Source, fingerprint: str, *, before: int) -> Healing:
     """Begin to find out; `before` is the version of bronze.landed_files."""
-    return Healing(source, fingerprint, before, marked_damaged(lake.root))
+    return Healing(source, fingerprint, before, marked_damaged(lake.home))
 
 
 def to_read_again(lake: Lake, healing: Healing, listed: Relation) -> Mapping[str, str]:
@@ -90,7 +90,7 @@ def to_read_again(lake: Lake, healing: Healing, listed: Relation) -> Mapping[str
     healing.objects.append(known.select(["sha256", "size_bytes"]))
     hashes = known["sha256"].to_pylist()
     damaged = not_whole(
-        str(lake.root), zip(hashes, known["size_bytes"].to_pylist(), strict=True), healing.marked
+        lake.home, zip(hashes, known["size_bytes"].to_pylist(), strict=True), healing.marked
     )
     if not damaged:
         return {}
@@ -123,7 +123,7 @@ def count_healed(
     if not (healing.marked or again):
         return
     whole = set(found["sha256"].to_pylist())
-    unmark(lake.root, healing.marked & whole)
+    unmark(lake.home, healing.marked & whole)
     lost = sorted(set(again.values()) - whole)
     if lost:
         record.note("not_healed", f"{object_uri(lost[0])} is damaged or missing, and the file that it came from has "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable
 
+from lakehouse.home import Root
 from lakehouse.objects import object_uri, objects_of
 from loaders.stores.storage import Storage
 
@@ -37,7 +38,7 @@ def is_held(objects: Storage, name: str, size: int, sha256: str, data: bytes | N
         return False
 
 
-def not_whole(root: str, known: Iterable[tuple[str, int]], marked: Collection[str]) -> set[str]:
+def not_whole(root: Root, known: Iterable[tuple[str, int]], marked: Collection[str]) -> set[str]:
     """Return those of known objects (SHA-256, bytes) that are missing, of another size, or marked as damaged.
 
     One `stat` each: nothing is read.

@@ -127,7 +127,7 @@ def _land_all(
     lake: Lake, source: Source, sidecars: Sidecars, described: Iterator[dict[str, object]], record: StepRecord,
     fingerprint: str,
 ) -> None:
-    healing = start_healing(lake, source, fingerprint, before=head(lake.root, LANDED_FILES))
+    healing = start_healing(lake, source, fingerprint, before=head(lake.home, LANDED_FILES))
     here = note_sources(lake, source, record)
     _keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
@@ -208,7 +208,7 @@ def _keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepR
 
 def _plan(lake: Lake, source: Source) -> StorePlan:
     return StorePlan(
-        root=str(lake.root),
+        root=lake.home,
         scratch=str(lake.scratch),
         source=source.name,
         drop=source.drop,

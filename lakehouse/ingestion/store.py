@@ -14,6 +14,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.home import Root
 from lakehouse.ingestion.held import CHUNK_BYTES, is_held
 from lakehouse.objects import below, object_uri, objects_of, uri_path
 from loaders.stores.staged import Staged
@@ -49,7 +50,7 @@ class StorePlan:
     """What the workers need to know.
 
     Attributes:
-        root: Folder of the lake.
+        root: The lake.
         scratch: Folder for temporary files, on the same file system.
         source: Name of the source.
         drop: Name of the delivery.
@@ -62,7 +63,7 @@ class StorePlan:
         allowed_roots: Real paths that links may lead into; empty where links are not followed.
     """
 
-    root: str
+    root: Root
     scratch: str
     source: str
     drop: str

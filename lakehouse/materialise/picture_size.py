@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.objects import read_bytes
 from loaders.decoding.verdict import DecodeError, picture_size
@@ -36,7 +37,7 @@ def common_size(lake: Lake, places: Sequence[str]) -> Size | None:
     Raises:
         IngestError: If an object is missing.
     """
-    root = str(lake.root)
+    root = lake.home
     found = {_size(root, place) for place in places[:FIRST]}
     if len(found) == 1 and len(places) > FIRST:
         rest = pa.table({"place": pa.array(places[FIRST:], pa.string())})
@@ -50,7 +51,7 @@ def common_size(lake: Lake, places: Sequence[str]) -> Size | None:
     return found.pop() if len(found) == 1 else None
 
 
-def sizes_of(batches: Iterator[pa.RecordBatch], *, root: str) -> Iterator[pa.RecordBatch]:
+def sizes_of(batches: Iterator[pa.RecordBatch], *, root: Root) -> Iterator[pa.RecordBatch]:
     """Yield the different sizes of the pictures of each batch of places."""
     for batch in batches:
         found = {_size(root, place) or (None, None) for place in batch.column("place").to_pylist()}
@@ -58,7 +59,7 @@ def sizes_of(batches: Iterator[pa.RecordBatch], *, root: str) -> Iterator[pa.Rec
         yield pa.RecordBatch.from_pylist(rows, schema=SIZES)
 
 
-def _size(root: str, place: str) -> Size | None:
+def _size(root: Root, place: str) -> Size | None:
     uri = place.rpartition("#")[0]
     head = read_bytes(root, uri, most=HEAD_BYTES)
     try:

@@ -18,7 +18,7 @@ from lakehouse.objects import read_entity
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
-from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import pin_heads
 from loaders.format.manifest import FORMAT_VERSION
 from loaders.publishing.planning import DatasetPlan, plan_dataset
@@ -80,7 +80,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     )
     lineage = {"name": version.name, "recipe": version.recipe}
     # One publisher of a version at a time: they would share the staging folder.
-    with writer_lock(lake.locks, f"dataset-{version.dataset_id}", timeout_s=lake.config.engine.lock_timeout_s):
+    with lake_lock(lake, f"dataset-{version.dataset_id}"):
         published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
         if published.is_new:
             note_whole(lake.root, folder)
@@ -105,7 +105,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
 def _publish(lake: Lake, plan: DatasetPlan, folder: Path, lineage: Mapping[str, object]) -> Published:
     # Named by the plan: a killed run's finished files are found again, and nobody else's.
     staging = folder.parent / f".staging-{plan.plan_id[:32]}"
-    read_object = functools.partial(read_entity, str(lake.root))
+    read_object = functools.partial(read_entity, lake.home)
     written = lake.engine.map_batches(
         lake.engine.from_arrow(plan.task_table()),
         functools.partial(run_task_batches, staging=str(staging), read_object=read_object),

@@ -45,7 +45,7 @@ def resolve_parked(lake: Lake) -> Receipt:
     Raises:
         CheckFailedError: If the counts do not balance.
     """
-    inputs = {table.name: head(lake.root, table) for table in (PARKED_OPINIONS, ENTITY_SOURCES)}
+    inputs = {table.name: head(lake.home, table) for table in (PARKED_OPINIONS, ENTITY_SOURCES)}
     with step(lake, "resolve_parked", inputs=inputs) as record:
         if not record.unchanged:
             _resolve_all(lake, record)

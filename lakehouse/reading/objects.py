@@ -6,10 +6,10 @@ import hashlib
 import io
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import ConfigError, EntityNotFoundError
+from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.objects import check_hash, find_size, object_uri, read_entity, read_range
 from lakehouse.query import fetch
@@ -34,7 +34,7 @@ def read_object(lake: Lake, entity_id: str) -> bytes:
         IngestError: If the bytes are missing or others.
     """
     uri, _ = _find(lake, entity_id)
-    return read_entity(lake.root, f"{uri}#{entity_id}")
+    return read_entity(lake.home, f"{uri}#{entity_id}")
 
 
 def open_object(lake: Lake, entity_id: str, *, range: tuple[int, int | None] | None = None) -> io.BufferedReader:
@@ -60,13 +60,13 @@ def open_object(lake: Lake, entity_id: str, *, range: tuple[int, int | None] | N
     start, stop = (0, size) if range is None else (range[0], size if range[1] is None else range[1])
     if not 0 <= start <= stop <= size:
         raise ConfigError(f"range {range} of {entity_id}: expected 0 <= first <= last <= {size}, its size in bytes")
-    return io.BufferedReader(_Bytes(lake.root, uri, entity_id, start, stop, whole=stop - start == size), BUFFER_BYTES)
+    return io.BufferedReader(_Bytes(lake.home, uri, entity_id, start, stop, whole=stop - start == size), BUFFER_BYTES)
 
 
 class _Bytes(io.RawIOBase):
     """Some bytes of an entity, without a buffer."""
 
-    def __init__(self, root: Path, uri: str, entity_id: str, start: int, stop: int, *, whole: bool) -> None:
+    def __init__(self, root: Root, uri: str, entity_id: str, start: int, stop: int, *, whole: bool) -> None:
         self._root, self._uri, self._id = root, uri, entity_id
         self._start, self._size = start, stop - start
         self._at = 0
@@ -123,17 +123,17 @@ def _find(lake: Lake, entity_id: str) -> tuple[str, int]:
     if not _ID.fullmatch(entity_id):
         raise ConfigError(f"{entity_id!r} is no entity id: expected 64 hex digits; `petrel show` finds things by name")
     uri = object_uri(entity_id)
-    size = find_size(lake.root, uri)
+    size = find_size(lake.home, uri)
     if size is not None:
         return uri, size
     text = "select object_uri, size_bytes, parent_id, operation from silver.entities where entity_id = $id"
     rows = fetch(lake, text, params={"id": entity_id})
     if not rows:
-        raise EntityNotFoundError(f"no entity {entity_id} in the lake {lake.root}; `petrel show` finds things by name")
+        raise EntityNotFoundError(f"no entity {entity_id} in the lake {lake.home}; `petrel show` finds things by name")
     row = rows[0]
     if row["object_uri"] is None:
         raise EntityNotFoundError(
             f"the bytes of entity {entity_id} are kept nowhere: it is derived from {row['parent_id']} by "
-            f"{row['operation']} (lake {lake.root}); read that one and derive it"
+            f"{row['operation']} (lake {lake.home}); read that one and derive it"
         )
     return str(row["object_uri"]), int(row["size_bytes"])

@@ -74,7 +74,7 @@ def _pins(lake: Lake, name: str, version: int | Mapping[str, int] | None, as_of:
         raise ConfigError(f"{name}: version = {version} and as_of = {as_of} are both given; give one of them")
     tables = _stands_on(name)
     if as_of is not None:
-        return {each: version_at(lake.root, BY_NAME[each], as_of) for each in tables}
+        return {each: version_at(lake.home, BY_NAME[each], as_of) for each in tables}
     if version is None:
         return {}
     if isinstance(version, int):
@@ -87,9 +87,9 @@ def _pins(lake: Lake, name: str, version: int | Mapping[str, int] | None, as_of:
     for each, number in version.items():
         if each not in tables:
             raise ConfigError(f"{name} does not read `{each}`, of which a version is given{nearest(each, tables)}")
-        newest = head(lake.root, BY_NAME[each])
+        newest = head(lake.home, BY_NAME[each])
         if not 0 <= number <= newest:
-            raise VersionUnavailableError(f"{each}@{number}: no such version; there are 0 to {newest} ({lake.root})")
+            raise VersionUnavailableError(f"{each}@{number}: no such version; there are 0 to {newest} ({lake.home})")
     return version
 
 

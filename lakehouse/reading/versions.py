@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_right
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lakehouse.errors import ConfigError, VersionUnavailableError
+from lakehouse.home import Root
 from lakehouse.lake import utc_now
 from lakehouse.tables.read import open_table
 from schemas.model import Table
 
 
-def version_times(root: Path, table: Table) -> list[datetime]:
+def version_times(root: Root, table: Table) -> list[datetime]:
     """Return when each version of a table was committed, from version 0 on; UTC, milliseconds.
 
     A version is never earlier than the one before it: clocks of writers go back, versions do not.
@@ -25,7 +25,7 @@ def version_times(root: Path, table: Table) -> list[datetime]:
     return [datetime.fromtimestamp(each / 1000, UTC) for each in itertools.accumulate((ms for _, ms in told), max)]
 
 
-def version_at(root: Path, table: Table, time: datetime) -> int:
+def version_at(root: Root, table: Table, time: datetime) -> int:
     """Return the newest version that was committed no later than `time`.
 
     Raises:

@@ -18,8 +18,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lakehouse.cache import cache_root, mark_used, remove_unused
 from lakehouse.errors import EnvironmentProblemError
-from lakehouse.spark.cache import cache_root, mark_used, remove_unused
 from lakehouse.spark.ivy import INSTALL_SPARK, spark_package
 from lakehouse.spark.jars import jar_paths
 from lakehouse.spark.java import find_java

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from lakehouse.cache import cache_root
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.spark import ivy
-from lakehouse.spark.cache import cache_root
 
 LOCK_FILE = importlib.resources.files("lakehouse.spark") / "jars.lock"
 PROFILES = ("delta", "s3")

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lakehouse.spark.cache import cache_root, mark_used, remove_unused
+from lakehouse.cache import cache_root, mark_used, remove_unused
 
 PACKAGES = ("schemas", "lakehouse", "loaders", "jobs")
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -25,6 +25,8 @@ from lakehouse import errors
 from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import PetrelError, QueryFailedError, one_line
+from lakehouse.home import Root
+from lakehouse.place import located
 from lakehouse.sql.literals import sql_literals
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Answer:
 
 
 def user_query(
-    root: str | Path,
+    root: Root,
     text: str,
     *,
     params: Mapping[str, object] | None = None,
@@ -73,7 +75,7 @@ def user_query(
     """Run SQL that a person wrote, read-only: gated on its syntax tree, in a process that reaches no file.
 
     Args:
-        root: Folder of the lake.
+        root: Folder or URL of the lake.
         text: One SELECT in DuckDB's dialect, or DESCRIBE, SUMMARIZE, SHOW TABLES; `$name` stands for a parameter.
         params: Values of the parameters; they become literals.
         pins: As in `connect`.
@@ -90,7 +92,7 @@ def user_query(
 
 @contextmanager
 def open_query(
-    root: str | Path,
+    root: Root,
     text: str,
     *,
     params: Mapping[str, object] | None = None,
@@ -102,7 +104,7 @@ def open_query(
     """`user_query`, batch by batch: what the result takes in memory is a few batches.
 
     Args:
-        root: Folder of the lake.
+        root: Folder or URL of the lake.
         text: As in `user_query`.
         params: As in `user_query`.
         pins: As in `connect`.
@@ -121,7 +123,7 @@ def open_query(
         removed_at_end(Path(scratch)),
     ):
         request = {
-            "root": str(Path(root).absolute()), "text": text, "params": sql_literals(params or {}),
+            "root": str(located(root).folder), "text": text, "params": sql_literals(params or {}),
             "pins": dict(pins or {}), "first": first, "scratch": scratch, "parent": os.getpid(),
             "limits": request_limits(limits, engine or EngineConfig()),
         }

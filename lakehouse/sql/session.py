@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 import duckdb
 
 from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
 from lakehouse.engines.tree import tables_read
 from lakehouse.errors import TableNotFoundError
+from lakehouse.home import Root
 from lakehouse.names import nearest
-from lakehouse.place import require_lake
+from lakehouse.place import located, require_lake
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
@@ -30,7 +30,7 @@ ALL_NAMES = frozenset([*BY_NAME, *VIEW_NAMES])
 
 
 def connect(
-    root: str | Path,
+    root: Root,
     *,
     pins: Mapping[str, int] | None = None,
     extension: bool | None = None,
@@ -42,7 +42,7 @@ def connect(
     that somebody else wrote belongs into `user_query`, which is contained.
 
     Args:
-        root: Folder of the lake.
+        root: Folder or URL of the lake.
         pins: Table name -> Delta version; a table that is not pinned is read as it is now.
         extension: True insists on DuckDB's Delta extension, False on the fallback through delta-rs; None takes
             the extension where it loads.
@@ -64,7 +64,7 @@ def connect(
             raise RuntimeError(
                 "DuckDB's Delta extension did not load; install duckdb-extension-delta of DuckDB's version"
             )
-        define(connection, Path(root), ALL_NAMES, pins or {}, extension=with_extension)
+        define(connection, located(root), ALL_NAMES, pins or {}, extension=with_extension)
     except BaseException:
         connection.close()
         raise
@@ -73,7 +73,7 @@ def connect(
 
 def define(
     connection: Connection,
-    root: Path,
+    root: Root,
     names: Collection[str],
     pins: Mapping[str, int],
     *,

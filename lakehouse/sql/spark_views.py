@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.spark_tables import read_table
+from lakehouse.home import Root
+from lakehouse.place import located
 from lakehouse.tables.read import head, open_table, table_path
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import verify_table
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def register_views(session: SparkSession, root: str | Path, *, pins: Mapping[str, int] | None = None) -> dict[str, str]:
+def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int] | None = None) -> dict[str, str]:
     """Define temporary views over a lake: the same names that `lakehouse.sql.connect` gives in DuckDB.
 
     They show the lake as it is now; call again to see later commits.
 
     Args:
         session: A session with Delta, for example of `lakehouse.spark.session.build_session`.
-        root: Folder of the lake.
+        root: Folder or URL of the lake.
         pins: Table name -> Delta version; a table that is not pinned is read as it is now.
 
     Returns:
@@ -36,13 +37,14 @@ def register_views(session: SparkSession, root: str | Path, *, pins: Mapping[str
         TableNotFoundError: If there is no lake at `root`.
         VersionUnavailableError: If a pinned version does not exist.
     """
+    home = located(root)
     names: dict[str, str] = {}
     for table in TABLES:
-        version = head(Path(root), table) if table.name not in (pins or {}) else (pins or {})[table.name]
-        verify_table(place_of(Path(root), table), version)
-        open_table(Path(root), table, version)
+        version = head(home, table) if table.name not in (pins or {}) else (pins or {})[table.name]
+        verify_table(place_of(home, table), version)
+        open_table(home, table, version)
         names[table.name] = table.name.replace(".", "_")
-        read_table(session, table_path(Path(root), table), version).createOrReplaceTempView(names[table.name])
+        read_table(session, table_path(home, table), version).createOrReplaceTempView(names[table.name])
     for name, text in ordered_views():
         session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
         names[name] = name

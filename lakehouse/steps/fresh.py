@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lakehouse.errors import TableError
-from lakehouse.files import write_whole
 from lakehouse.lake import Lake
 from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.read import pin_heads
 from schemas.canonical import content_id
 
+FRESH = "_runs/fresh"
 CONTRACT = 1
 """Part of every note; raise it when steps start to depend on something that notes do not tell."""
 
@@ -40,9 +39,8 @@ class Note:
 
 def find_note(lake: Lake, step: str, inputs: Mapping[str, object]) -> Note | None:
     """Return the note of a run that read exactly these inputs and whose outputs are still there."""
-    path = _path(lake, step, inputs)
     try:
-        note = Note(**json.loads(path.read_text(encoding="utf-8")))
+        note = Note(**json.loads(lake.files.read_whole(_name(step, inputs))))
         pins = pin_heads(lake, note.outputs)
         if all(pins[table] >= version for table, version in note.outputs.items()):
             return note
@@ -62,15 +60,13 @@ def keep_note(
     writes: Sequence[Inserted],
 ) -> None:
     """Note that the step has done all there is to do about these inputs."""
-    path = _path(lake, step, inputs)
-    path.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "counts": dict(counts),
         "details": dict(details),
         "outputs": {write.table: write.version_after for write in writes},
     }
-    write_whole(path, json.dumps(record))
+    lake.files.put(_name(step, inputs), json.dumps(record).encode())
 
 
-def _path(lake: Lake, step: str, inputs: Mapping[str, object]) -> Path:
-    return lake.runs / "fresh" / f"{step}-{content_id([CONTRACT, step, inputs])}.json"
+def _name(step: str, inputs: Mapping[str, object]) -> str:
+    return f"{FRESH}/{step}-{content_id([CONTRACT, step, inputs])}.json"

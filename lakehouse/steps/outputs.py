@@ -42,7 +42,7 @@ def insert_outputs(lake: Lake, outputs: Relation, tables: Iterable[Table], *, st
     present = set(lake.engine.arrow(found)[TARGET].to_pylist())
     for table in tables:
         if table.name not in present:
-            version = head(lake.root, table)
+            version = head(lake.home, table)
             written[table.name] = Inserted(table.name, version, version, 0, 0, str(digest_at(lake, table, version)))
             continue
         columns = ", ".join(table.column_names)

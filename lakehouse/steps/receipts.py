@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatch
 
-from lakehouse.files import write_whole
 from lakehouse.tables.inserted import Inserted
+from loaders.stores.storage import Storage
+
+RUNS = "_runs"
 
 logger = logging.getLogger(__name__)
 
@@ -106,24 +108,24 @@ def from_json(text: str) -> Receipt:
         raise ValueError(f"not a receipt: {error}: {text[:200]!r}") from error
 
 
-def keep(folder: Path, receipt: Receipt) -> Path:
-    """Write the receipt into `folder`, whole or not at all, and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+def keep(files: Storage, receipt: Receipt) -> str:
+    """Write the receipt among the files of a lake, whole or not at all, and return its name."""
     stamp = receipt.started_at.strftime("%Y%m%dT%H%M%S.%fZ")
-    path = folder / f"{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
-    write_whole(path, receipt.to_json() + "\n")
-    return path
+    name = f"{RUNS}/{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
+    files.put(name, f"{receipt.to_json()}\n".encode())
+    return name
 
 
-def newest_first(folder: Path, *, step: str = "*") -> Iterator[Receipt]:
+def newest_first(files: Storage, *, step: str = "*") -> Iterator[Receipt]:
     """Yield the receipts of a step, or of all; one that cannot be read (of another version) is passed over."""
-    for path in sorted(folder.glob(f"*-{step}-*.json"), reverse=True):
+    names = [each.name for each in files.list(RUNS) if fnmatch(each.name, f"{RUNS}/????????T*-{step}-*.json")]
+    for name in reversed(names):
         try:
-            yield from_json(path.read_text(encoding="utf-8"))
+            yield from_json(files.read_whole(name).decode())
         except (OSError, ValueError) as error:
-            logger.warning("receipt passed over path=%s reason=%s", path, error)
+            logger.warning("receipt passed over path=%s/%s reason=%s", files.root, name, error)
 
 
-def last(folder: Path, *, limit: int = 10) -> list[Receipt]:
+def last(files: Storage, *, limit: int = 10) -> list[Receipt]:
     """Return the newest receipts, newest first."""
-    return list(itertools.islice(newest_first(folder), limit))
+    return list(itertools.islice(newest_first(files), limit))

@@ -83,7 +83,7 @@ def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -
         details=dict(record.details),
         notes=tuple(record.notes.values()),
     )
-    keep(lake.runs, record.receipt)
+    keep(lake.files, record.receipt)
     logger.info("finished step=%s engine=%s new_rows=%d seconds=%.2f", name, lake.engine_name,
                 record.receipt.rows_new, record.receipt.seconds)
 

@@ -9,8 +9,9 @@ from deltalake.exceptions import DeltaError
 
 from lakehouse.errors import TableError, one_line
 from lakehouse.lake import Lake
-from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import log_exists
+from lakehouse.verification.copies import publish_log
 from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.heads import Head, write_head
@@ -30,13 +31,13 @@ PROPERTIES = {
 
 def create_tables(lake: Lake) -> None:
     """Create the tables that are missing, with comments, constraints and retention; for both engines."""
-    missing = [table for table in TABLES if not log_exists(lake.root, table)]
+    missing = [table for table in TABLES if not log_exists(lake.home, table)]
     if not missing:
         return
-    with writer_lock(lake.locks, "create_tables", timeout_s=lake.config.engine.lock_timeout_s):
+    with lake_lock(lake, "create_tables"):
         for table in missing:
-            if not log_exists(lake.root, table):
-                _create(place_of(lake.root, table), table)
+            if not log_exists(lake.home, table):
+                _create(place_of(lake.home, table), table)
 
 
 def _create(place: Place, table: Table) -> None:
@@ -63,5 +64,6 @@ def _create(place: Place, table: Table) -> None:
                              previous=entry_sha256(place, 0))
         metadata = {"userMetadata": json.dumps({"petrel": facts}, sort_keys=True)}
         created.alter.add_constraint(missing, commit_properties=CommitProperties(custom_metadata=metadata))
+    publish_log(place)
     made = newest(place)
     write_head(place, Head(made, entry_sha256(place, made)))

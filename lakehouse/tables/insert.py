@@ -18,9 +18,10 @@ from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
 from lakehouse.tables.finish import finish_row
 from lakehouse.tables.inserted import Inserted
-from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import check_columns, digest_at, head, whole
 from lakehouse.tables.rules import judge
+from lakehouse.verification.copies import publish_checkpoint
 from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.places import Place, place_of
@@ -52,12 +53,12 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
         TableError: If a row breaks a constraint.
     """
     engine = lake.engine
-    place = place_of(lake.root, table)
+    place = place_of(lake.home, table)
     offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
     all_offered, all_broken = judge(engine, offered, table)
-    with writer_lock(lake.locks, table.name, timeout_s=lake.config.engine.lock_timeout_s):
+    with lake_lock(lake, table.name) as held_lock:
         for attempt in range(lake.config.engine.commit_attempts):
-            before = whole(lake, table, head(lake.root, table))
+            before = whole(lake, table, head(lake.home, table))
             held = digest_at(lake, table, before)
             fresh, added, broken = offered, all_offered, all_broken
             if held.rows and added.rows:
@@ -77,10 +78,11 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
                 app_id=_transaction_id(table, step, added),
                 facts=commit_facts(
                     step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1,
-                    previous=entry_sha256(place, before),
+                    previous=entry_sha256(place, before), fence=held_lock.fence,
                 ),
                 schema=table.arrow_schema,
                 read_version=before,
+                check=held_lock.check,
             )
             try:
                 after = engine.append(place.folder, fresh, commit)
@@ -112,6 +114,7 @@ def _checkpoint(place: Place, version: int) -> None:
         return
     try:
         DeltaTable(place.folder, version=version).create_checkpoint()
+        publish_checkpoint(place, version)
         note_checkpoint(place, version)
     except (DeltaError, OSError) as error:
         # The commit stands; readers replay more entries until the next one.

@@ -1,4 +1,4 @@
-"""One writer per table at a time, whichever engine it uses."""
+"""One writer per table at a time, whichever engine it uses and wherever the lake is."""
 
 from __future__ import annotations
 
@@ -9,14 +9,58 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from lakehouse.errors import ConcurrentWriteError
+
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
 
 POLL_S = 0.02
 
 
+class Held(Protocol):
+    """A lock that is held."""
+
+    @property
+    def fence(self) -> int:
+        """Fencing number, one more than that of the holder before; 0 where the kernel watches over the lock."""
+        ...
+
+    def check(self) -> None:
+        """Check that it is held still; raises ConcurrentWriteError if not."""
+
+
+class HeldByKernel:
+    """A lock that nobody can take from its process."""
+
+    fence = 0
+
+    def check(self) -> None:
+        """It is held until it is released."""
+
+
 @contextmanager
-def writer_lock(folder: Path, name: str, *, timeout_s: float) -> Iterator[None]:
+def lake_lock(lake: Lake, name: str) -> Iterator[Held]:
+    """Hold the lock `name` of a lake: in its folder, or a lease in its bucket.
+
+    Raises:
+        ConcurrentWriteError: If it was not free within `engine.lock_timeout_s`.
+        StorageError: If the bucket refuses, or does not answer.
+    """
+    timeout_s, store = lake.config.engine.lock_timeout_s, lake.home.store
+    if lake.home.is_local or store.single_writer:
+        with writer_lock(lake.locks, name, timeout_s=timeout_s) as held:
+            yield held
+        return
+    from lakehouse.tables.leases import lease
+
+    with lease(lake.home, name, timeout_s=timeout_s, lease_s=store.lease_s) as taken:
+        yield taken
+
+
+@contextmanager
+def writer_lock(folder: Path, name: str, *, timeout_s: float) -> Iterator[Held]:
     """Hold the advisory lock `name`; the kernel releases it when the process dies, however it dies.
 
     Spark's commit on a local disk is check-then-rename (two writers can both be told yes), so every writer of
@@ -38,7 +82,7 @@ def writer_lock(folder: Path, name: str, *, timeout_s: float) -> Iterator[None]:
         _wait(descriptor, path, timeout_s)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield HeldByKernel()
     finally:
         os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError, one_line
+from lakehouse.home import Root, home_of
 from lakehouse.tables.digest import relation_digest
+from lakehouse.verification.copies import AT_ONCE, refresh
 from lakehouse.verification.entries import commit_metadata, versions_in
 from lakehouse.verification.facts import digest_from_metadata
 from lakehouse.verification.places import place_of
@@ -24,17 +27,23 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 
-def table_path(root: Path, table: Table) -> Path:
+def table_path(root: Root, table: Table) -> Path:
     """Return the folder of a table: `<lake>/tables/<layer>/<name>`."""
     return place_of(root, table).folder
 
 
-def check_tables(root: Path) -> None:
+def check_tables(root: Root) -> None:
     """Check that no table of a lake is gone: made anew it would be empty, and look like one without rows.
 
     Raises:
         TableError: If one is; the message names it.
     """
+    home = home_of(root)
+    if not home.is_local:
+        lacking = [place_of(home, table) for table in TABLES if not log_exists(home, table)]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for _ in threads.map(refresh, lacking):
+                pass
     gone = [table.name for table in TABLES if not log_exists(root, table)]
     if gone:
         raise TableError(
@@ -43,7 +52,7 @@ def check_tables(root: Path) -> None:
         )
 
 
-def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTable:
+def open_table(root: Root, table: Table, version: int | None = None) -> DeltaTable:
     """Return the handle of a table, at its head or at a version.
 
     Raises:
@@ -71,7 +80,7 @@ def open_table(root: Path, table: Table, version: int | None = None) -> DeltaTab
         ) from error
 
 
-def head(root: Path, table: Table) -> int:
+def head(root: Root, table: Table) -> int:
     """Return the newest version of a table: the name of its last commit, which costs one listing of the log.
 
     Raises:
@@ -88,7 +97,7 @@ def whole(lake: Lake, table: Table, version: int) -> int:
         TableError: If something is damaged or lost; the message names the file.
     """
     if (table.name, version) not in lake.verified:
-        verify_table(place_of(lake.root, table), version)
+        verify_table(place_of(lake.home, table), version)
         lake.verified.add((table.name, version))
     return version
 
@@ -102,19 +111,24 @@ def pin_heads(lake: Lake, names: Iterable[str]) -> dict[str, int]:
         TableNotFoundError: If the lake lacks one.
         TableError: If something is damaged or lost; the message names the file.
     """
-    pins = {name: verify_table(place_of(lake.root, BY_NAME[name])) for name in sorted(set(names))}
+    places = {name: place_of(lake.home, BY_NAME[name]) for name in sorted(set(names))}
+    if lake.home.is_local:
+        pins = {name: verify_table(place) for name, place in places.items()}
+    else:  # each waits for the network most of the time
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            pins = dict(zip(places, threads.map(verify_table, places.values()), strict=True))
     lake.verified.update(pins.items())
     return pins
 
 
 def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     """Return the digest of a table at a version: from its commit, else by reading the rows."""
-    digest = digest_from_metadata(commit_metadata(place_of(lake.root, table), whole(lake, table, version)), version)
+    digest = digest_from_metadata(commit_metadata(place_of(lake.home, table), whole(lake, table, version)), version)
     if digest is not None:
         return digest
-    if not open_table(lake.root, table, version).file_uris():
+    if not open_table(lake.home, table, version).file_uris():
         return Digest()
-    return relation_digest(lake.engine, lake.engine.scan(table_path(lake.root, table), version))
+    return relation_digest(lake.engine, lake.engine.scan(table_path(lake.home, table), version))
 
 
 def check_columns(table: Table, found: Relation) -> None:
@@ -131,7 +145,7 @@ def check_columns(table: Table, found: Relation) -> None:
         )
 
 
-def log_exists(root: Path, table: Table) -> bool:
+def log_exists(root: Root, table: Table) -> bool:
     """Return whether a table was made to its end.
 
     The last commit of a creation adds the constraints: a table killed half-way is completed, not trusted.

@@ -9,7 +9,7 @@ from schemas.digest import Digest, parse_digest
 
 
 def commit_facts(
-    *, step: str, engine: str, added: int, digest: Digest, version: int, previous: str
+    *, step: str, engine: str, added: int, digest: Digest, version: int, previous: str, fence: int = 0
 ) -> dict[str, object]:
     """Return what every commit of ours carries, beside its files: the committer adds them.
 
@@ -20,9 +20,11 @@ def commit_facts(
         digest: Digest of the table after it.
         version: Version that it is meant to become.
         previous: SHA-256 of the log entry of the version before.
+        fence: Fencing number of the lease under which it is made; 0 in a folder, whose locks have none.
     """
-    return {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version,
-            "previous": previous}
+    facts = {"step": step, "engine": engine, "rows_added": added, "digest": str(digest), "version": version,
+             "previous": previous}
+    return facts | {"fence": fence} if fence else facts
 
 
 def digest_from_metadata(text: str | None, version: int) -> Digest | None:

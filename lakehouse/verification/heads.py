@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from lakehouse.errors import TableError
-from lakehouse.files import write_whole
 from lakehouse.verification.places import Place
 
 
@@ -33,12 +32,14 @@ def read_head(place: Place) -> Head | None:
         TableError: If it is no record.
     """
     try:
-        found = json.loads(place.head.read_text(encoding="utf-8"))
+        found = json.loads(place.home.files.read_whole(place.head_name))
         checkpoints = {str(name): str(sha256) for name, sha256 in found["checkpoints"].items()}
         return Head(int(found["version"]), str(found["sha256"]), checkpoints)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, OSError) and not place.home.is_local:
+            raise  # a network that fails damages nothing
         raise TableError(
             f"{place.name}: {place.head} is damaged ({error}); put it back from a copy of the lake, or remove it: the "
             "next write makes it anew"
@@ -47,5 +48,4 @@ def read_head(place: Place) -> Head | None:
 
 def write_head(place: Place, head: Head) -> None:
     """Keep the record; whole or not at all. The caller holds the table's lock."""
-    place.head.parent.mkdir(exist_ok=True)
-    write_whole(place.head, json.dumps(asdict(head)) + "\n")
+    place.home.files.put(place.head_name, (json.dumps(asdict(head)) + "\n").encode())

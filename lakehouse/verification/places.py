@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from lakehouse.home import Home, Root, home_of
 from schemas.model import Table
 
 HEADS = "_heads"
@@ -16,19 +17,37 @@ NOTES = "verified"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The paths that belong to one table.
+    """Where what belongs to one table is.
 
     Attributes:
+        home: Where the lake is.
         name: Name of the table.
         folder: Its Delta folder.
         head: Record of its newest version, outside the folder: what is lost there is known here.
         notes: What this machine has verified of it.
     """
 
+    home: Home
     name: str
     folder: Path
     head: Path
     notes: Path
+
+    @property
+    def head_name(self) -> str:
+        """Name of the record of its head among the files of the lake."""
+        return f"{HEADS}/{self.name}.json"
+
+    @property
+    def folder_name(self) -> str:
+        """Name of its Delta folder among the files of the lake."""
+        layer, _, name = self.name.partition(".")
+        return f"tables/{layer}/{name}"
+
+    @property
+    def log_name(self) -> str:
+        """Name of the folder of its log among the files of the lake."""
+        return f"{self.folder_name}/_delta_log"
 
     @property
     def log(self) -> Path:
@@ -40,14 +59,16 @@ class Place:
         return self.log / f"{version:020}.json"
 
 
-def place_of(root: Path, table: Table) -> Place:
-    """Return the paths of a table of a lake."""
+def place_of(root: Root, table: Table) -> Place:
+    """Return the places of a table of a lake."""
+    home = home_of(root)
     layer, _, name = table.name.partition(".")
     return Place(
+        home=home,
         name=table.name,
-        folder=root / "tables" / layer / name,
-        head=root / HEADS / f"{table.name}.json",
-        notes=notes_folder(root) / f"{table.name}.notes",
+        folder=home.folder / "tables" / layer / name,
+        head=home.folder / HEADS / f"{table.name}.json",
+        notes=notes_folder(home.folder) / f"{table.name}.notes",
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lakehouse.errors import TableError, TableNotFoundError
 from lakehouse.verification.checkpoints import verify_checkpoints
+from lakehouse.verification.copies import complete, refresh, where
 from lakehouse.verification.entries import (
     MEND,
     FileFact,
@@ -100,9 +101,10 @@ def newest(place: Place) -> int:
     Raises:
         TableNotFoundError: If there is no table.
     """
+    refresh(place)
     versions = versions_in(place.log)
     if not versions:
-        raise TableNotFoundError(f"{place.name}: no table at {place.folder}; run any step to create the lake")
+        raise _no_table(place)
     return versions[-1]
 
 
@@ -141,8 +143,11 @@ class _Log:
 def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted], tell: Callable[[str], None]) -> _Log:
     """Return the entries that are whole; `tell` gets a sentence for each that is not, and may raise."""
     versions = versions_in(place.log)
+    if head is not None and (not versions or versions[-1] < head.version):
+        refresh(place)
+        versions = versions_in(place.log)
     if not versions and head is None:
-        raise TableNotFoundError(f"{place.name}: no table at {place.folder}; run any step to create the lake")
+        raise _no_table(place)
     told = _tell_holes(place, versions, head, tell)
     log = _Log()
     # Downwards: what an entry says about the one before is believed once it has been verified itself.
@@ -192,6 +197,12 @@ def _read_log(place: Place, head: Head | None, notes: Mapping[int, Noted], tell:
     return log
 
 
+def _no_table(place: Place) -> TableNotFoundError:
+    return TableNotFoundError(
+        f"{place.name}: no table at {where(place, place.folder)}; run any step to create the lake"
+    )
+
+
 def _tell_holes(place: Place, versions: Sequence[int], head: Head | None, tell: Callable[[str], None]) -> bool:
     last = versions[-1] if versions else -1
     lost = head is not None and last < head.version
@@ -210,23 +221,25 @@ def _tell_holes(place: Place, versions: Sequence[int], head: Head | None, tell: 
 def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
     # Only a compaction removes files; tables of ours are appended to.
     gone = {name for version, noted in log.noted.items() if version <= upto for name in noted.entry.removed}
-    for version, noted in sorted(log.noted.items()):
-        if version > upto:
+    needed = [
+        (version, fact) for version, noted in sorted(log.noted.items()) if version <= upto
+        for fact in noted.entry.added if fact.name not in gone
+    ]  # fmt: skip
+    not_fetched = complete(place, (fact for _, fact in needed))
+    for version, fact in needed:
+        noted = log.noted[version]
+        path = place.folder / fact.name
+        stamp = stamp_of(path)
+        if stamp is not None and noted.files.get(fact.name) == stamp:
             continue
-        for fact in noted.entry.added:
-            if fact.name in gone:
-                continue
-            path = place.folder / fact.name
-            stamp = stamp_of(path)
-            if stamp is not None and noted.files.get(fact.name) == stamp:
-                continue
-            found = "no file" if stamp is None else _difference(path, fact, stamp[0])
-            if found:
-                expected = f"{fact.size} bytes" + (f" of SHA-256 {fact.sha256}" if fact.sha256 else "")
-                yield f"{place.name}: {path} is damaged: expected {expected}, found {found}; {MEND}"
-            elif stamp is not None:
-                noted.files[fact.name] = stamp
-                log.changed.add(version)
+        found = not_fetched.get(fact.name) or ("no file" if stamp is None else _difference(path, fact, stamp[0]))
+        if found:
+            expected = f"{fact.size} bytes" + (f" of SHA-256 {fact.sha256}" if fact.sha256 else "")
+            at = where(place, path)
+            yield f"{place.name}: {at} is damaged: expected {expected}, found {found}; {MEND}"
+        elif stamp is not None:
+            noted.files[fact.name] = stamp
+            log.changed.add(version)
 
 
 def _difference(path: Path, fact: FileFact, size: int) -> str:

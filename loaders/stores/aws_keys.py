@@ -39,26 +39,38 @@ class AwsKeys:
     region: str | None = None
 
 
-def aws_keys() -> AwsKeys:
+def aws_keys(*, profile_name: str = "", keys_from: str = "") -> AwsKeys:
     """Find out where the keys come from.
 
+    Args:
+        profile_name: A profile whose keys are taken, whatever the environment says; "" takes AWS's own order.
+        keys_from: The keys are in `<keys_from>_ACCESS_KEY_ID`, `<keys_from>_SECRET_ACCESS_KEY` and, if there is one,
+            `<keys_from>_SESSION_TOKEN` of the environment; "" takes AWS's own order.
+
     Raises:
-        FormatError: If `AWS_PROFILE` names a profile that is not there, or one whose kind is not understood.
+        FormatError: If there is no profile of that name (or of `AWS_PROFILE`), its kind is not understood, or the
+            environment lacks the keys that `keys_from` names.
     """
-    profile = _profile()
+    if keys_from:
+        if missing := [name for name in _names(keys_from)[:2] if not os.environ.get(name)]:
+            raise FormatError(f"keys_from = {keys_from!r}: the environment has no {' and no '.join(missing)}; set it")
+        return AwsKeys(lambda: _of_environment(keys_from))
+    profile = _profile(profile_name)
     region = profile.get("region")
-    if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return AwsKeys(_of_environment, region=region)
-    if os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+    if profile_name:
+        pass
+    elif os.environ.get("AWS_ACCESS_KEY_ID"):
+        return AwsKeys(lambda: _of_environment("AWS"), region=region)
+    elif os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
         return AwsKeys(lambda: of_web_identity(os.environ, region or "us-east-1", before="AWS_"), region=region)
     if "web_identity_token_file" in profile:
         return AwsKeys(lambda: of_web_identity(profile, region or "us-east-1"), region=region)
     if "credential_process" in profile:
         return AwsKeys(lambda: _of_command(profile["credential_process"]), region=region)
     if "aws_access_key_id" in profile:
-        return AwsKeys(lambda: _of_profile(_profile()), region=region)
+        return AwsKeys(lambda: _of_profile(_profile(profile_name)), region=region)
     if odd := sorted({"source_profile", "sso_session", "sso_start_url", "credential_source"} & set(profile)):
-        name = os.environ.get("AWS_PROFILE") or "default"
+        name = profile_name or os.environ.get("AWS_PROFILE") or "default"
         raise FormatError(
             f"the AWS profile {name} gets its keys by {', '.join(odd)}, which is not understood; write into it "
             f"credential_process = aws configure export-credentials --profile {name} --format process, under a new name"
@@ -66,9 +78,9 @@ def aws_keys() -> AwsKeys:
     return AwsKeys(region=region)  # a role of the container or the instance: obstore asks for it
 
 
-def _profile() -> dict[str, str]:
+def _profile(named: str) -> dict[str, str]:
     """Return the settings of the profile that is chosen; none if none was chosen and there is no default one."""
-    chosen = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    chosen = named or os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
     name = chosen or "default"
     found: dict[str, str] = {}
     for variable, file, section in [
@@ -86,17 +98,18 @@ def _profile() -> dict[str, str]:
         if parser.has_section(section):
             found |= dict(parser[section])
     if chosen and not found:
-        raise FormatError(f"AWS_PROFILE names {chosen}, which is neither in ~/.aws/config nor in ~/.aws/credentials")
+        source = "profile" if named else "AWS_PROFILE"
+        raise FormatError(f"{source} names {chosen}, which is neither in ~/.aws/config nor in ~/.aws/credentials")
     return found
 
 
-def _of_environment() -> S3Credential:
-    environment = os.environ
-    return credential(
-        environment.get("AWS_ACCESS_KEY_ID", ""),
-        environment.get("AWS_SECRET_ACCESS_KEY", ""),
-        environment.get("AWS_SESSION_TOKEN"),
-    )
+def _names(prefix: str) -> tuple[str, str, str]:
+    return f"{prefix}_ACCESS_KEY_ID", f"{prefix}_SECRET_ACCESS_KEY", f"{prefix}_SESSION_TOKEN"
+
+
+def _of_environment(prefix: str) -> S3Credential:
+    key, secret, token = (os.environ.get(name, "") for name in _names(prefix))
+    return credential(key, secret, token or None)
 
 
 def _of_profile(profile: Mapping[str, str]) -> S3Credential:

@@ -62,10 +62,11 @@ class BucketSource:
         prefix, offset = f"{self._prefix}{folder}" or None, f"{self._prefix}{after}" if after else None
         try:
             if type(self._store).__name__ not in _LISTS_FROM:
-                found = await obstore.list(self._store, prefix).collect_async()
-                return tuple(sorted(map(self._told, found), key=lambda each: each.name)), False
+                whole = await obstore.list(self._store, prefix).collect_async()
+                return tuple(sorted(map(self._told, whole), key=lambda each: each.name)), False
             page: Sequence[ObjectMeta] = ()
-            async for page in obstore.list(self._store, prefix, offset=offset, chunk_size=PAGE):
+            async for found in obstore.list(self._store, prefix, offset=offset, chunk_size=PAGE):
+                page = found
                 break
         except Exception as error:
             raise self._failed(error, folder) from None

@@ -20,8 +20,8 @@ from loaders.stores.storage import StorageOptions
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, MemoryStore, ObjectStore, RetryConfig
 
-_S3_NAMES = {"endpoint_override": "endpoint", "region": "region", "scheme": "", "anonymous": "skip_signature"}
-"""Our name of an option, and obstore's; one without is translated below."""
+_S3_NAMES = ("endpoint_override", "region", "scheme", "anonymous", "profile", "keys_from")
+"""Options of `s3://`."""
 
 _SILENCE_OF_DEADLINE = 3
 """A connection may be silent for this part of the deadline, so that other tries have time left."""
@@ -45,7 +45,8 @@ def open_s3(url: str, options: StorageOptions) -> RemoteFiles:
     given = options.options
     if unknown := sorted(set(given) - set(_S3_NAMES)):
         raise FormatError(f"unknown options for s3://: {unknown}; known: {list(_S3_NAMES)}")
-    keys = None if given.get("anonymous") else aws_keys()
+    named = {name: str(given.get(of) or "") for name, of in (("profile_name", "profile"), ("keys_from", "keys_from"))}
+    keys = None if given.get("anonymous") else aws_keys(**named)
     region = given.get("region") or _environment("AWS_REGION", "AWS_DEFAULT_REGION") or (keys and keys.region)
     endpoint = str(given.get("endpoint_override") or _environment("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") or "")
     scheme = str(given.get("scheme") or "https")

@@ -43,8 +43,8 @@ class StorageOptions:
         cache_bytes: Size of the cache folder at most (32 GiB).
         filesystem: A file system of `pyarrow.fs` or `fsspec` to use instead of the storage of the URL; the URL is then
             the path in it. It is read only.
-        options: Settings of the storage of the URL (`endpoint_override`, `region`, `scheme`, `anonymous` ...). Keys
-            and passwords come from the environment, a profile or a role only.
+        options: Settings of the storage of the URL (`endpoint_override`, `region`, `scheme`, `anonymous`, `profile`,
+            `keys_from` ...). Keys and passwords come from the environment, a profile or a role only.
     """
 
     deadline_s: float = 30.0

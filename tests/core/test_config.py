@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.config import Config, load_config
+from lakehouse.config import Config, StoreConfig, load_config
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
 from lakehouse.typed import read_toml
@@ -132,6 +132,28 @@ def test_a_value_out_of_range_is_refused_by_name(setting):
         load_config(overrides=[setting], environ={})
 
 
+def test_stores_are_tables_that_every_layer_adds_to(tmp_path):
+    path = written(tmp_path, '[stores.far]\nurl = "s3://far"\nregion = "eu-west-1"\n[stores.near]\nurl = "s3://near"\n')
+    environ = {"PETREL__STORES__FAR__ENDPOINT": "http://localhost:1"}
+    config = load_config(path, overrides=["stores.far.lease_s=5", 'stores.new.url="gs://new"'], environ=environ)
+    far = StoreConfig("s3://far", endpoint="http://localhost:1", region="eu-west-1", lease_s=5.0)
+    assert config.stores == {"far": far, "near": StoreConfig("s3://near"), "new": StoreConfig("gs://new")}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stores.far.urll=s3://x", r"\[stores.far\]: unknown key `urll`; did you mean `url`"),
+        ("stores.far.region=x", r"\[stores.far\]: key `url` is missing"),
+        ("stores.far=7", r"\[stores\]: expected tables \[stores.NAME\] with a url each"),
+        ("stores.far.secret_key=7", r"unknown key `secret_key`"),
+    ],
+)
+def test_a_wrong_store_is_refused_by_name(setting, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(overrides=[setting], environ={})
+
+
 def test_a_missing_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml: no such file"):
         load_config(tmp_path / "nowhere.toml", environ={})
@@ -149,7 +171,7 @@ def test_the_resolved_configuration_is_one_line_of_sorted_json():
     text = load_config(overrides=["lake.root=ä"], environ={}).to_json()
     record = json.loads(text)
     assert "\n" not in text
-    assert record["lake"] == {"root": "ä"}
+    assert record["lake"] == {"copies": "", "root": "ä"}
     assert list(record) == sorted(record)
 
 

@@ -85,9 +85,9 @@ def test_an_empty_root_is_refused():
         pytest.fail("the working directory became a lake")
 
 
-@pytest.mark.parametrize("root", ["s3://bucket/lake", "hdfs://x/y"])
-def test_a_bucket_is_refused_by_name(root):
-    with pytest.raises(ConfigError, match="only local folders"), \
+@pytest.mark.parametrize("root", ["https://host/lake", "hdfs://x/y"])
+def test_a_storage_that_is_only_read_from_is_refused_by_name(root):
+    with pytest.raises(ConfigError, match="is only read from; give a folder, or a URL in a bucket"), \
             open_lake(load_config(overrides=[f"lake.root={root}"], environ={}), create=True):
         pytest.fail("opened a bucket")
 

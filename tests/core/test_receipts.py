@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse.steps.receipts import Receipt, from_json, keep, last
 from lakehouse.tables.inserted import Inserted
+from loaders.stores.local import LocalFiles
 
 WRITE = Inserted("silver.entities", 4, 5, 10, 7, "7-00-00")
 RECEIPT = Receipt(
@@ -49,29 +50,29 @@ def test_rows_and_bytes_count_as_a_change():
 
 def test_the_newest_receipts_come_first(tmp_path):
     for minute in (2, 1, 3):
-        keep(tmp_path, dataclasses.replace(RECEIPT, started_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC)))
-    assert [each.started_at.minute for each in last(tmp_path, limit=2)] == [3, 2]
-    assert list(tmp_path.glob("*.tmp")) == []
+        keep(LocalFiles(tmp_path), dataclasses.replace(RECEIPT, started_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC)))
+    assert [each.started_at.minute for each in last(LocalFiles(tmp_path), limit=2)] == [3, 2]
+    assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*"))) - 1 == 3
 
 
 def test_two_receipts_of_one_instant_are_both_kept(tmp_path):
-    keep(tmp_path, RECEIPT)
-    keep(tmp_path, RECEIPT)
-    assert last(tmp_path) == [RECEIPT, RECEIPT]
+    keep(LocalFiles(tmp_path), RECEIPT)
+    keep(LocalFiles(tmp_path), RECEIPT)
+    assert last(LocalFiles(tmp_path)) == [RECEIPT, RECEIPT]
 
 
 def test_a_lake_without_runs_has_no_receipts(tmp_path):
-    assert last(tmp_path / "_runs") == []
+    assert last(LocalFiles(tmp_path / "none")) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"step": "land"}', "[]", '{"started_at": 3}'])
 def test_a_receipt_that_cannot_be_read_hides_no_other(tmp_path, text):
-    keep(tmp_path, RECEIPT)
-    (tmp_path / "99990101T000000.000000Z-land-00000000.json").write_text(text)
-    assert last(tmp_path, limit=1) == [RECEIPT]
+    keep(LocalFiles(tmp_path), RECEIPT)
+    (tmp_path / "_runs" / "99990101T000000.000000Z-land-00000000.json").write_text(text)
+    assert last(LocalFiles(tmp_path), limit=1) == [RECEIPT]
 
 
 def test_a_folder_among_the_receipts_hides_none(tmp_path):
-    keep(tmp_path, RECEIPT)
-    (tmp_path / "99990101T000000.000000Z-land-00000000.json").mkdir()
-    assert last(tmp_path, limit=1) == [RECEIPT]
+    keep(LocalFiles(tmp_path), RECEIPT)
+    (tmp_path / "_runs" / "99990101T000000.000000Z-land-00000000.json").mkdir()
+    assert last(LocalFiles(tmp_path), limit=1) == [RECEIPT]

@@ -38,13 +38,13 @@ def test_a_step_that_ends_well_leaves_its_receipt(lake, clock):
     assert (receipt.step, receipt.engine, receipt.started_at) == ("greet", "embedded", clock.now)
     assert receipt.counts == {"seen": 1, "stored": 1}
     assert receipt.rows_new == 1
-    assert last(lake.runs) == [receipt]
+    assert last(lake.files) == [receipt]
 
 
 def test_a_step_that_fails_leaves_neither_receipt_nor_note(lake):
     with pytest.raises(KeyError), step(lake, "greet", inputs=INPUTS):
         raise KeyError("x")
-    assert last(lake.runs) == []
+    assert last(lake.files) == []
     assert find_note(lake, "greet", INPUTS) is None
 
 

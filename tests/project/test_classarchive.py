@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.cache import cache_root, remove_unused
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.spark import classarchive
-from lakehouse.spark.cache import cache_root, remove_unused
 from lakehouse.spark.classarchive import RECORD_VARIABLE, archive_options
 
 

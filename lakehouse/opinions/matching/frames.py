@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.media.image import read_facts
 from lakehouse.objects import read_bytes
@@ -72,7 +73,7 @@ def fit_to_pictures(lake: Lake, items: Relation, matches: Relation) -> Relation:
         return items
     fitted = lake.engine.map_batches(
         query(lake, PICTURES, inputs=both),
-        functools.partial(fitted_rows, root=str(lake.root), max_bytes=lake.config.images.max_bytes),
+        functools.partial(fitted_rows, root=lake.home, max_bytes=lake.config.images.max_bytes),
         ITEMS,
         rows_per_task=ROWS_PER_TASK,
         label="pictures",
@@ -80,7 +81,7 @@ def fit_to_pictures(lake: Lake, items: Relation, matches: Relation) -> Relation:
     return lake.engine.stage(fitted)
 
 
-def fitted_rows(batches: Iterator[pa.RecordBatch], *, root: str, max_bytes: int) -> Iterator[pa.RecordBatch]:
+def fitted_rows(batches: Iterator[pa.RecordBatch], *, root: Root, max_bytes: int) -> Iterator[pa.RecordBatch]:
     """Yield `ITEMS` of rows of `PICTURES`."""
     for batch in batches:
         rows = [_fitted(row, root, max_bytes) for row in batch.to_pylist()]
@@ -125,7 +126,7 @@ def fitted(answer: Answer, picture: Picture | None) -> Answer:
     return noted(answer, notes)
 
 
-def _fitted(row: dict[str, object], root: str, max_bytes: int) -> dict[str, object]:
+def _fitted(row: dict[str, object], root: Root, max_bytes: int) -> dict[str, object]:
     item = {name: row[name] for name in ITEMS.names}
     match_note = row["match_note"]
     is_picture = row["value_kind"] == "regions" and str(row["media_type"] or "").startswith("image/")
@@ -148,7 +149,7 @@ def _fitted(row: dict[str, object], root: str, max_bytes: int) -> dict[str, obje
     }
 
 
-def _picture(row: Mapping[str, object], root: str, max_bytes: int) -> Picture | None:
+def _picture(row: Mapping[str, object], root: Root, max_bytes: int) -> Picture | None:
     width, height, orientation = (_whole(row[name]) for name in ("width", "height", "orientation"))
     if width is not None and height is not None:
         return Picture(width, height, orientation)

@@ -98,9 +98,9 @@ def _place(content: Content) -> dict[str, object]:
 
 def _held(lake: Lake, content: Content) -> dict[str, str | None]:
     # Where only names are read, other bytes under them are a change as well.
-    landed = None if content.landed_source is None else str(head(lake.root, ENTITY_SOURCES))
+    landed = None if content.landed_source is None else str(head(lake.home, ENTITY_SOURCES))
     return {"content": content.content_id, "landed": landed}
 
 
 def _heads(lake: Lake) -> str:
-    return canonical_json([head(lake.root, table) for table in (OPINIONS, BATCHES)])
+    return canonical_json([head(lake.home, table) for table in (OPINIONS, BATCHES)])

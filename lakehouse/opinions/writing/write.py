@@ -24,7 +24,7 @@ from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.step import StepRecord, balance
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.inserted import Inserted
-from lakehouse.tables.locks import writer_lock
+from lakehouse.tables.locks import Held, lake_lock
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ class Import:
     new_question: bool = True
 
 
-def import_lock(lake: Lake) -> AbstractContextManager[None]:
+def import_lock(lake: Lake) -> AbstractContextManager[Held]:
     """Hold it from looking what is known until the batch is written: imports go one after the other."""
-    return writer_lock(lake.locks, "opinions", timeout_s=lake.config.engine.lock_timeout_s)
+    return lake_lock(lake, "opinions")
 
 
 def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None:
