@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.spark.cache import cache_root
+from lakehouse.cache import cache_root
 
 VERSITYGW = "v1.8.0"
 """From 1.8.0 on, conditional puts of one key wait for one another; before, two of them could both win."""
