@@ -64,8 +64,9 @@ class HeldLease:
         self._lease = lease
         self._renewed_at = asked_at
         self._lost = ""
+        self._renewing = threading.Lock()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"petrel-lease-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"petrel-lease-{name}", daemon=True)
         self._thread.start()
 
     @property
@@ -79,8 +80,10 @@ class HeldLease:
         Raises:
             ConcurrentWriteError: If it was lost, or may be: it could not be renewed in time.
         """
-        late_s = time.monotonic() - self._renewed_at
-        if self._lost or late_s > SAFE_SHARE * self._lease.lease_s:
+        if not self._is_fresh():
+            self._renew()  # this process was held up: whether somebody took it over, the store knows
+        if self._lost or not self._is_fresh():
+            late_s = time.monotonic() - self._renewed_at
             why = self._lost or f"it could not be renewed for {late_s:.0f} s of its {self._lease.lease_s:g} s"
             raise ConcurrentWriteError(
                 f"{self._name}: the lock was lost ({why}); nothing was written: run again, or raise lease_s of the "
@@ -98,18 +101,27 @@ class HeldLease:
             except LoaderError:
                 pass
 
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._renewed_at <= SAFE_SHARE * self._lease.lease_s
+
+    def _keep(self) -> None:
+        while not self._lost and not self._ended.wait(self._lease.lease_s / RENEWALS):
+            self._renew()
+
     def _renew(self) -> None:
-        while not self._ended.wait(self._lease.lease_s / RENEWALS):
+        with self._renewing:
+            if self._lost:
+                return
             renewed = replace(self._lease, renewals=self._lease.renewals + 1)
             asked_at = time.monotonic()
             try:
                 self._version = self._files.put_if_same(_place(self._name), renewed.to_bytes(), self._version)
             except ChangedFileError:
                 self._lost = "somebody took it over or released it"
-                return
             except LoaderError:
-                continue  # the store may answer the next time
-            self._lease, self._renewed_at = renewed, asked_at
+                pass  # the store may answer the next time
+            else:
+                self._lease, self._renewed_at = renewed, asked_at
 
 
 @contextmanager
@@ -212,13 +224,13 @@ def release_lease(files: Storage, name: str) -> Lease | None:
         ChangedFileError: If it was renewed or taken over meanwhile.
     """
     try:
-        version = files.stat(_place(name)).version
-        held = _parsed(files.read_whole(_place(name)))
+        data, found = files.read_told(_place(name))
+        held = _parsed(data)
     except FileNotFoundError:
         return None
     if not held.owner:
         return None
-    files.put_if_same(_place(name), replace(held, owner="").to_bytes(), version)
+    files.put_if_same(_place(name), replace(held, owner="").to_bytes(), found.version)
     return held
 
 
@@ -230,13 +242,15 @@ def _taken(files: Storage, name: str, timeout_s: float, lease_s: float) -> HeldL
         asked_at = time.monotonic()
         try:
             files.put_if_absent(_place(name), mine.to_bytes())
-            return HeldLease(files, name, mine, files.stat(_place(name)).version, asked_at)
+            data, found = files.read_told(_place(name))
+            if _parsed(data).owner == mine.owner:
+                return HeldLease(files, name, mine, found.version, asked_at)
         except FileExistsError:
             pass
         holder = None
         try:
-            found = files.stat(_place(name))
-            holder = _parsed(files.read_whole(_place(name)))
+            data, found = files.read_told(_place(name))
+            holder = _parsed(data)
             if found.version != seen:
                 # When it was renewed before we came is for the store to tell, once.
                 age_s = _now(files) - found.modified.timestamp() if not seen and found.modified and holder.owner else 0

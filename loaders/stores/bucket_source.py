@@ -55,6 +55,15 @@ class BucketSource:
             raise self._failed(error, name) from None
         return memoryview(data)
 
+    async def get(self, name: str, most: int) -> tuple[memoryview | None, Stat]:
+        """Return an object and what it is; of one that is larger than `most`, only what it is."""
+        try:
+            answer = await obstore.get_async(self._store, self._prefix + name)
+            told = self._told(answer.meta)
+            return (None if told.size > most else memoryview(await answer.bytes_async())), told
+        except Exception as error:
+            raise self._failed(error, name) from None
+
     async def list(self, folder: str, after: str) -> tuple[tuple[Stat, ...], bool]:
         """Return a page of the objects below a folder, in the order of their names, and whether there may be more."""
         if self.is_read_only:

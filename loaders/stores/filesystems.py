@@ -137,6 +137,11 @@ class FilesystemSource:
         """Return this range, or what came of it."""
         return await self._in_thread(name, lambda: self._files.fetch(name, start, length))
 
+    async def get(self, name: str, most: int) -> tuple[memoryview | None, Stat]:
+        """Return a file and what it is; of one that is larger than `most`, only what it is."""
+        told = await self.stat(name)
+        return (None if told.size > most else await self.fetch(name, 0, told.size)), told
+
     async def list(self, folder: str, after: str) -> tuple[Sequence[Stat], bool]:
         """Return all files below a folder, and that there are no more."""
         found = await self._in_thread(folder, lambda: list(self._files.list(folder)))

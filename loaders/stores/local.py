@@ -96,6 +96,15 @@ class LocalFiles(Storage):
         except OSError as error:
             raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
 
+    def read_told(self, name: str) -> tuple[bytes, Stat]:
+        handle = self._open(name)
+        try:
+            with open(handle.fd, "rb", buffering=0) as file:
+                told = _told(name, os.fstat(handle.fd))  # files are replaced, never written into
+                return file.read(), told
+        except OSError as error:
+            raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
+
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
         length = sum(part.nbytes for part in parts)
         with self._borrowed(name) as handle:

@@ -45,6 +45,8 @@ class RequestSource(Protocol):
 
     async def fetch(self, name: str, start: int, length: int) -> memoryview: ...
 
+    async def get(self, name: str, most: int) -> tuple[memoryview | None, Stat]: ...
+
     async def list(self, folder: str, after: str) -> tuple[Sequence[Stat], bool]: ...
 
     def close(self) -> None: ...
@@ -95,6 +97,35 @@ class RemoteFiles(Storage):
 
     def stat(self, name: str) -> Stat:
         return self._run(self._asked(f"the size of {self.root}/{name}", lambda: self._source.stat(name)))
+
+    def read_whole(self, name: str, *, most: int | None = None) -> bytes:
+        if most is not None:
+            return super().read_whole(name, most=most)
+        data, told = self._got(name)
+        return self.read(name, 0, told.size) if data is None else data
+
+    def read_told(self, name: str) -> tuple[bytes, Stat]:
+        while True:
+            data, told = self._got(name)
+            if data is not None:
+                return data, told
+            whole = self.read(name, 0, told.size)
+            if self.stat(name).version == told.version:
+                return whole, told
+
+    def _got(self, name: str) -> tuple[bytes | None, Stat]:
+        """Ask for a whole file in one request; None in place of the bytes if they are better asked for in parts."""
+        what = f"{self.root}/{name}"
+
+        async def get() -> tuple[bytes | None, Stat]:
+            data, told = await self._source.get(name, self._options.part_bytes)
+            if data is not None and len(data) != told.size:
+                raise TransientError(f"{len(data):,} bytes came instead of {told.size:,}")
+            return None if data is None else bytes(data), told
+
+        data, told = self._run(self._asked(what, get))
+        self.counts.bytes += len(data or b"")
+        return data, told
 
     def read_into(self, name: str, start: int, parts: Sequence[memoryview]) -> None:
         areas = flat(parts)

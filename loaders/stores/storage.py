@@ -147,6 +147,12 @@ class Storage(Files, Protocol):
         size = self.size(name)
         return self.read(name, 0, size if most is None else min(most, size))
 
+    def read_told(self, name: str) -> tuple[bytes, Stat]:
+        """Return all bytes of a file that others replace, and what it is, both of one moment; raises like
+        `read_into`.
+        """
+        raise self._refusal("does not tell which version it reads")
+
     def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
         """Yield the files below a folder, and below its folders, sorted by name; none if there is no such folder.
 

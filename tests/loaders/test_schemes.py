@@ -268,6 +268,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("obstore", "f
 
 def test_processes_end_while_requests_are_under_way(store: Store) -> None:
     store.faults.append(Fault("dead", times=1000))
+    before = set(threading.enumerate())
     code = f"""
 import threading, time
 from loaders.stores.schemes import open_storage
@@ -284,4 +285,4 @@ time.sleep(0.2)
 
     with ThreadPoolExecutor(2) as pool:
         assert set(pool.map(run, range(6))) == {(0, "")}
-    assert not [thread for thread in threading.enumerate() if thread.name == "petrel-fetch"]
+    assert not [each for each in set(threading.enumerate()) - before if each.name == "petrel-fetch"]
