@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse.sql.granted import GrantedFiles
+
 BATCH_ROWS = 65_536
 MIB = 1 << 20
 
 SETTINGS = (
     "SET enable_progress_bar = false",
-    "SET enable_external_access = false",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
@@ -80,14 +81,12 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 
     limits = request["limits"]
     question = ready(request["text"], request["params"], known=ALL_NAMES)
-    if question.reads:
-        import pyarrow.dataset  # noqa: F401 - while numpy is hidden
     # Extractors, which say what columns `entities_wide` has, may need it.
     hidden.names = {"pandas"}
     connection = duckdb.connect(":memory:", config={"threads": limits["threads"]})
-    close_up(connection, question.reads, request, asked_by=question.text)
+    files = close_up(connection, question.reads, request, asked_by=question.text)
     _limit_memory(limits["memory_mb"] * MIB)
-    with connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
+    with files.read(), connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
         return {"rows": _stream(reader, out, limits, request["first"])}
 
 
@@ -115,14 +114,16 @@ def _stream(reader: pa.RecordBatchReader, out: BinaryIO, limits: Mapping[str, An
 
 def close_up(
     connection: Any, names: Collection[str], request: Mapping[str, Any], *, asked_by: str | None = None
-) -> None:
-    """Define what the query reads and what that reads, then shut the database: no file, no network, no setting."""
+) -> GrantedFiles:
+    """Define what the query reads and what that reads, then shut the database: no other file, no network."""
+    from lakehouse.sql.granted import GrantedFiles
     from lakehouse.sql.session import ALL_NAMES, define
     from lakehouse.sql.text import CATALOGUE
 
     catalogue = any(name.startswith(f"{CATALOGUE}.") for name in names)
     wanted = ALL_NAMES if catalogue else names
-    define(connection, Path(request["root"]), wanted, request["pins"], extension=False,
+    files = GrantedFiles(connection)
+    define(connection, Path(request["root"]), wanted, request["pins"], define_table=files.define_table,
            asked_by=None if catalogue else asked_by)
     if catalogue:
         _define_catalogue(connection)
@@ -130,8 +131,10 @@ def close_up(
     connection.execute(f"SET memory_limit = '{limits['engine_mb']}MiB'")
     connection.execute(f"SET temp_directory = '{scratch}'")
     connection.execute(f"SET max_temp_directory_size = '{limits['temp_mb']}MiB'")
+    files.close_up(connection)
     for setting in SETTINGS:
         connection.execute(setting)
+    return files
 
 
 def _define_catalogue(connection: Any) -> None:
@@ -166,13 +169,6 @@ def _describe(error: BaseException) -> dict[str, Any]:
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
         return {"error": "memory", "message": one_line(str(error).partition("\n")[0])}
     if isinstance(error, duckdb.Error):
-        if "arrow_scan:" in str(error):
-            # Not the query: the scan of a table's files.
-            reason = one_line(str(error).partition(". Detail:")[0])
-            return {
-                "error": "TableError",
-                "message": f"the files of a table cannot be read: {reason}; put them back from a copy of the lake",
-            }
         # Without the text of the query that DuckDB adds.
         reason = one_line(str(error).partition("\n\nLINE ")[0], limit=600)
         return {"error": "QueryFailedError", "message": f"the query cannot run: {reason}"}

@@ -1,8 +1,8 @@
 """SQL that a person wrote runs in a process of its own, which is killed when it takes too long or too much.
 
-Three layers: the gate looks at the statement, DuckDB is closed up (no files, no network, no settings), and the process
-has a deadline and limits of memory, rows and disk. Where the system keeps no account of memory (macOS), DuckDB's own
-limit is the only one of memory; the deadline holds everywhere.
+Three layers: the gate looks at the statement, DuckDB is closed up (no files but those of the tables that are read, for
+reading alone; no network, no settings), and the process has a deadline and limits of memory, rows and disk. Where the
+system keeps no account of memory (macOS), DuckDB's own limit is the only one of memory; the deadline holds everywhere.
 """
 
 from __future__ import annotations

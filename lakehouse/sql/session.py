@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import duckdb
+from deltalake import DeltaTable
 
 from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
 from lakehouse.engines.tree import tables_read
@@ -19,6 +20,9 @@ from lakehouse.views.registry import VIEW_NAMES, view_text
 from schemas.tables import BY_NAME, TABLES
 
 Connection = duckdb.DuckDBPyConnection
+
+DefineTable = Callable[[Connection, str, DeltaTable], None]
+"""Defines a view of this name over an opened table."""
 
 MACROS = (
     "CREATE OR REPLACE MACRO petrel_bucket(identity, seed) AS "
@@ -64,11 +68,20 @@ def connect(
             raise RuntimeError(
                 "DuckDB's Delta extension did not load; install duckdb-extension-delta of DuckDB's version"
             )
-        define(connection, located(root), ALL_NAMES, pins or {}, extension=with_extension)
+        root = located(root)
+        define_table = _by_extension(root) if with_extension else define_arrow_view
+        define(connection, root, ALL_NAMES, pins or {}, define_table=define_table)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _by_extension(root: Root) -> DefineTable:
+    def define_table(connection: Connection, name: str, table: DeltaTable) -> None:
+        define_view(connection, name, table_path(root, BY_NAME[name]), table.version(), extension=True)
+
+    return define_table
 
 
 def define(
@@ -77,7 +90,7 @@ def define(
     names: Collection[str],
     pins: Mapping[str, int],
     *,
-    extension: bool,
+    define_table: DefineTable,
     asked_by: str | None = None,
 ) -> None:
     """Define these tables and views, and the tables and views that these views read.
@@ -102,11 +115,7 @@ def define(
             continue
         version = pins[table.name] if table.name in pins else head(root, table)
         verify_table(place_of(root, table), version)
-        handle = open_table(root, table, version)
-        if extension:
-            define_view(connection, table.name, table_path(root, table), version, extension=True)
-        else:
-            define_arrow_view(connection, table.name, handle)
+        define_table(connection, table.name, open_table(root, table, version))
     _define_views(connection, views, asked_by)
 
 

@@ -102,6 +102,11 @@ def test_a_cte_may_bear_the_name_of_what_it_reads(lake_root: Path) -> None:
         'select * from "{file}"',
         "select * from glob('{folder}/*')",
         "copy (select 1) to '{file}.out'",
+        "copy (select 1) to 'granted://silver.entities/000000.parquet'",
+        "copy (select 1) to 'granted://silver.entities/other.parquet'",
+        "select * from glob('granted://*')",
+        "select * from read_parquet('granted://silver.opinions/000000.parquet')",
+        "set allowed_paths = ['{file}']",
         "attach '{file}.db' as other",
         "install httpfs",
         "load httpfs",
@@ -112,6 +117,7 @@ def test_a_cte_may_bear_the_name_of_what_it_reads(lake_root: Path) -> None:
 def test_behind_the_gate_the_engine_still_reaches_no_file(text: str, lake_root: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.csv"
     secret.write_text("a,b\n1,2\n")
+    files = {path: path.read_bytes() for path in lake_root.rglob("*.parquet")}
     local_frame = pa.table({"a": [1]})
     limits = request_limits(SqlConfig(), EngineConfig())
     request = {"root": str(lake_root), "pins": {}, "scratch": str(tmp_path / "scratch"), "limits": limits}
@@ -120,6 +126,7 @@ def test_behind_the_gate_the_engine_still_reaches_no_file(text: str, lake_root: 
         with pytest.raises(duckdb.Error):
             connection.execute(text.format(file=secret, folder=tmp_path)).fetchall()
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+    assert {path: path.read_bytes() for path in lake_root.rglob("*.parquet")} == files
     assert local_frame.num_rows == 1
 
 
