@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "500", "503", "429", "403", "404", "416", "reset", "lost", "dead", "slow", "cut", "short", "html", "drip", "stale"
+    "500", "503", "429", "403", "404", "416", "reset", "lost", "late", "dead", "slow",
+    "cut", "short", "html", "drip", "stale",
 ]  # fmt: skip
 """A number: refused with that status and S3's words for it; nothing was done.
 reset: the connection breaks before anything was done. lost: the work was done, then the connection breaks.
+late: the work was done, and the answer is 500: clients that try again after it meet what they did themselves.
 dead: no answer. slow: the answer comes after seconds.
 cut: half of the body, then the end. short: half of the body, and a Content-Length that fits. html: another body of the
 same length. drip: 20 bytes a second. stale: the listing that came the last time this was asked."""
@@ -71,7 +73,7 @@ class Request:
             return self.method == "GET"
         if kind == "stale":
             return self.is_listing and self.is_known
-        return kind != "lost" or self.method not in ("GET", "HEAD")
+        return kind not in ("lost", "late") or self.method not in ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True)

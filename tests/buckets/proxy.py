@@ -40,6 +40,7 @@ class Seen:
     request: Request
     fault: Kind | None
     status: int | None  # of the server; None where it was not asked
+    condition: str = ""  # as `If-None-Match: *` or `If-Match: "etag"`
 
     @property
     def method(self) -> str:
@@ -111,9 +112,9 @@ class Proxy:
                     return request, fault.kind
         return request, None
 
-    def _note(self, request: Request, fault: Kind | None, status: int | None) -> None:
+    def _note(self, seen: Seen) -> None:
         with self._lock:
-            self.seen.append(Seen(request, fault, status))
+            self.seen.append(seen)
 
     def _older(self, target: str, answer: Answer | None) -> Answer | None:
         """Return the answer to the same listing before this one, and keep this one."""
@@ -183,18 +184,17 @@ class _Handler(BaseHTTPRequestHandler):
         request, fault = proxy._meet(self.command, self.path)
         proxy._ended.wait(proxy.latency_s + (proxy.slow_s if fault == "slow" else 0.0))
         if fault == "dead":
-            proxy._note(request, fault, None)
+            self._note(request, fault, None)
             proxy._ended.wait()
             self.close_connection = True
         elif fault == "reset":
-            proxy._note(request, fault, None)
+            self._note(request, fault, None)
             self._reset()
         elif fault is not None and fault.isdigit():
-            proxy._note(request, fault, None)
-            said = refusal(int(fault))
-            self._say(Answer(int(fault), "", [("Content-Type", "application/xml")], said, str(len(said))))
+            self._note(request, fault, None)
+            self._refuse(int(fault))
         elif fault == "stale":
-            proxy._note(request, fault, None)
+            self._note(request, fault, None)
             older = proxy._older(self.path, None)
             assert older is not None
             self._say(older)
@@ -202,10 +202,14 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._hand_on(body)
             if request.is_listing:
                 proxy._older(self.path, answer)
-            proxy._note(request, fault, answer.status)
+            self._note(request, fault, answer.status)
             self._say_with(answer, fault)
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def _note(self, request: Request, fault: Kind | None, status: int | None) -> None:
+        conditions = [f"{name}: {self.headers[name]}" for name in ("If-Match", "If-None-Match") if name in self.headers]
+        self.proxy._note(Seen(request, fault, status, ", ".join(conditions)))
 
     def _read(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
@@ -227,7 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
                     connection.putheader(name, value)
             if body or "Content-Length" in self.headers or self.command in ("PUT", "POST"):
                 connection.putheader("Content-Length", str(len(body)))
-            connection.endheaders(body or None)
+            try:
+                connection.endheaders(body or None)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the server has refused before it read all of it; the answer is there
             answer = connection.getresponse()
             headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in _BETWEEN_TWO]
             said = answer.read()
@@ -240,6 +247,8 @@ class _Handler(BaseHTTPRequestHandler):
         half = answer.body[: len(answer.body) // 2]
         if fault == "lost":
             self._reset()
+        elif fault == "late":
+            self._refuse(500)
         elif fault == "cut":
             self._say(replace(answer, body=half))
             self.close_connection = True
@@ -267,6 +276,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer.body)
+
+    def _refuse(self, status: int) -> None:
+        said = refusal(status)
+        self._say(Answer(status, "", [("Content-Type", "application/xml")], said, str(len(said))))
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -64,7 +64,7 @@ class Store:
         with self.lock:
             self.requests.append(f"{method} {path}")
             for fault in self.faults:
-                assert fault.kind != "stale", "listings are never old here; take the proxy of tests/buckets"
+                assert fault.kind not in ("stale", "late"), "unknown here; take the proxy of tests/buckets"
                 if fault.meets(method, path):
                     fault.times -= 1
                     return fault.kind
