@@ -78,6 +78,26 @@ def test_who_tries_a_lost_conditional_put_again_meets_himself(shaky: Bucket, pro
     assert bytes(bucket.store().get("commit").bytes()) == b"mine"
 
 
+def test_a_late_refusal_comes_after_the_work_and_whoever_tries_again_meets_himself(
+    shaky: Bucket, proxy: Proxy, bucket: Bucket
+) -> None:
+    with proxy.injecting(Fault("late", method="PUT")):
+        assert shaky.ask("PUT", "a", headers={"If-None-Match": "*"}, body=b"mine").status == 500
+        assert shaky.ask("PUT", "a", headers={"If-None-Match": "*"}, body=b"mine").status == 412
+    assert bytes(bucket.store().get("a").bytes()) == b"mine"
+    assert [(seen.fault, seen.status, seen.condition) for seen in proxy.asked()] == [
+        ("late", 200, "If-None-Match: *"),
+        (None, 412, "If-None-Match: *"),
+    ]
+
+
+def test_a_refusal_of_a_big_body_is_heard_whole(shaky: Bucket) -> None:
+    """The server refuses while it is still being told, and hangs up; the proxy has the body, and hears it out."""
+    big = b"x" * (12 << 20)
+    shaky.store().put("big", big)
+    assert [shaky.ask("PUT", "big", headers={"If-None-Match": "*"}, body=big).status for _ in range(5)] == [412] * 5
+
+
 def test_other_changes_are_done_though_their_answers_are_lost(shaky: Bucket, proxy: Proxy, bucket: Bucket) -> None:
     bucket.store().put("a", BODY)
     with proxy.injecting(Fault("lost", times=2)):
