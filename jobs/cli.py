@@ -33,6 +33,8 @@ COMMANDS = {
     "verify": "look for damage in the whole lake, or in what one dataset stands on",
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
+    "maintain": "put small files together, remove what nobody needs; pin versions",
+    "locks": "show and release the locks of a lake in a bucket",
     "doctor": "check what this machine has and lacks",
     "completion": "print what makes a shell complete these commands",
 }

@@ -8,6 +8,7 @@ PetrelError (schemas.errors)
 │   ├── TableNotFoundError (FileNotFoundError)
 │   ├── VersionUnavailableError (LookupError)
 │   └── ConcurrentWriteError (RuntimeError)
+│       └── LockLostError               the lock was taken over while its holder was held up
 ├── EntityNotFoundError (LookupError)   no such entity in this lake, or none whose bytes anybody keeps
 ├── IngestError (RuntimeError)          a step cannot go on; nothing half-done is visible
 │   ├── DamagedObjectError              an object of the lake has other bytes than it is named by
@@ -32,6 +33,7 @@ __all__ = [
     "EntityNotFoundError",
     "EnvironmentProblemError",
     "IngestError",
+    "LockLostError",
     "PetrelError",
     "QueryFailedError",
     "QueryRefusedError",
@@ -87,6 +89,10 @@ class VersionUnavailableError(TableError, LookupError):
 
 class ConcurrentWriteError(TableError, RuntimeError):
     """Another writer kept the table busy for longer than we wait."""
+
+
+class LockLostError(ConcurrentWriteError):
+    """The lock was taken over, or may have been, while its holder was held up; nothing was written."""
 
 
 class EntityNotFoundError(PetrelError, LookupError):

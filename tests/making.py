@@ -34,7 +34,7 @@ class Clock:
 
 
 @contextmanager
-def small_lake(root: Path, *settings: str, clock: Clock | None = None) -> Iterator[Lake]:
+def small_lake(root: Path | str, *settings: str, clock: Clock | None = None) -> Iterator[Lake]:
     """A lake on the embedded engine that works in this process alone."""
     overrides = [f'lake.root="{root}"', "engine.workers=1", *settings]
     with open_lake(load_config(overrides=overrides, environ={}), clock=clock or Clock(), create=True) as lake:

@@ -77,29 +77,69 @@ def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
         raise
 
 
-def entry_of(files: Sequence[DataFile], commit: Commit, now_ms: int) -> bytes:
-    """Return the entry of the log that appends files: one JSON object a line."""
+def replace_files(
+    path: Path, removed: Mapping[str, int], batches: Iterable[pa.RecordBatch], commit: Commit
+) -> int:
+    """Write the rows of files of a table into fewer files, in one commit that changes no row.
+
+    Args:
+        path: Folder of the table.
+        removed: Name -> bytes of the files whose rows `batches` has; they stay on disk.
+        batches: These rows, all of them.
+        commit: What goes with them.
+
+    Returns:
+        The new version.
+
+    Raises:
+        ConcurrentWriteError: If the table is no longer at `commit.read_version`; nothing was written.
+        TableError: If the table cannot be written; nothing was written.
+    """
+    written: list[Path] = []
+    try:
+        for each in write_files(path, commit.schema, (_typed(batch, path, commit.schema) for batch in batches)):
+            written.append(each)
+        return _commit(path, [describe(each) for each in written], commit, removed)
+    except BaseException:
+        _remove(path, written, commit)
+        raise
+
+
+def entry_of(
+    files: Sequence[DataFile], commit: Commit, now_ms: int, removed: Mapping[str, int] | None = None
+) -> bytes:
+    """Return the entry of the log that appends files, or puts them in the place of others: one JSON object a line."""
     facts = {**commit.facts, "files": [[each.name, each.size, each.sha256] for each in files]}
-    info = {
-        "timestamp": now_ms, "operation": "WRITE", "operationParameters": {"mode": "Append", "partitionBy": "[]"},
-        "engineInfo": WRITER,
-        "userMetadata": json.dumps({"petrel": facts}, sort_keys=True),
-    }  # fmt: skip
+    operation = {"operation": "WRITE", "operationParameters": {"mode": "Append", "partitionBy": "[]"}}
+    if removed:
+        operation = {"operation": "OPTIMIZE", "operationParameters": {"predicate": "[]"}}
+    info = {"timestamp": now_ms, **operation, "engineInfo": WRITER,
+            "userMetadata": json.dumps({"petrel": facts}, sort_keys=True)}  # fmt: skip
     adds = [
-        {"path": each.name, "partitionValues": {}, "size": each.size, "modificationTime": now_ms, "dataChange": True,
-         "stats": each.statistics}
+        {"path": each.name, "partitionValues": {}, "size": each.size, "modificationTime": now_ms,
+         "dataChange": not removed, "stats": each.statistics}
         for each in files
     ]  # fmt: skip
+    removes = [
+        {"path": name, "deletionTimestamp": now_ms, "dataChange": False, "extendedFileMetadata": True,
+         "partitionValues": {}, "size": size}
+        for name, size in (removed or {}).items()
+    ]  # fmt: skip
     transaction = {"appId": commit.app_id, "version": 1, "lastUpdated": now_ms}
-    actions: list[Mapping[str, object]] = [{"commitInfo": info}, {"txn": transaction}, *({"add": add} for add in adds)]
+    actions: list[Mapping[str, object]] = [
+        {"commitInfo": info}, {"txn": transaction}, *({"remove": each} for each in removes),
+        *({"add": each} for each in adds),
+    ]  # fmt: skip
     return "".join(f"{json.dumps(action)}\n" for action in actions).encode()
 
 
-def _commit(path: Path, files: Sequence[DataFile], commit: Commit) -> int:
+def _commit(
+    path: Path, files: Sequence[DataFile], commit: Commit, removed: Mapping[str, int] | None = None
+) -> int:
     home, table = table_home(path)
     version = commit.read_version + 1
     name = f"_delta_log/{version:020}.json"
-    entry = entry_of(files, commit, int(time.time() * 1000))
+    entry = entry_of(files, commit, int(time.time() * 1000), removed)
     try:
         # A kill before the entry is put leaves files that no entry names: nobody reads them.
         if not home.is_local:

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from lakehouse.engines import Commit, Relation
-from lakehouse.errors import ConcurrentWriteError, TableError, one_line
+from lakehouse.errors import ConcurrentWriteError, LockLostError, TableError, one_line
 from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
 from lakehouse.tables.finish import finish_row
@@ -86,13 +86,16 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
             )
             try:
                 after = engine.append(place.folder, fresh, commit)
+            except LockLostError:
+                raise
             except ConcurrentWriteError:
                 # Only a writer that bypasses our lock can cause this.
                 time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
             else:
                 note_commit(place, after)
                 lake.verified.add((table.name, after))
-                _checkpoint(place, after)
+                if after % CHECKPOINT_EVERY == 0:
+                    write_checkpoint(place, after)
                 sweep_table(place.folder)
                 return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
     raise ConcurrentWriteError(
@@ -109,9 +112,8 @@ def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], 
     return insert(lake, table, lake.engine.from_arrow(data), step=step)
 
 
-def _checkpoint(place: Place, version: int) -> None:
-    if version % CHECKPOINT_EVERY:
-        return
+def write_checkpoint(place: Place, version: int) -> None:
+    """Write a checkpoint of the newest version, under the table's lock; without one readers replay more entries."""
     try:
         DeltaTable(place.folder, version=version).create_checkpoint()
         publish_checkpoint(place, version)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
-from lakehouse.errors import ConcurrentWriteError, ConfigError
+from lakehouse.errors import ConcurrentWriteError, ConfigError, LockLostError
 from lakehouse.home import Home
 from loaders.errors import ChangedFileError, LoaderError, StorageError
 from loaders.stores.storage import Storage
@@ -78,14 +78,14 @@ class HeldLease:
         """Check that nobody can have taken it over; call it right before what it protects becomes visible.
 
         Raises:
-            ConcurrentWriteError: If it was lost, or may be: it could not be renewed in time.
+            LockLostError: If it was lost, or may be: it could not be renewed in time.
         """
         if not self._is_fresh():
             self._renew()  # this process was held up: whether somebody took it over, the store knows
         if self._lost or not self._is_fresh():
             late_s = time.monotonic() - self._renewed_at
             why = self._lost or f"it could not be renewed for {late_s:.0f} s of its {self._lease.lease_s:g} s"
-            raise ConcurrentWriteError(
+            raise LockLostError(
                 f"{self._name}: the lock was lost ({why}); nothing was written: run again, or raise lease_s of the "
                 f"store ({self._files.root}/{_place(self._name)})"
             )

@@ -28,7 +28,7 @@ class Held(Protocol):
         ...
 
     def check(self) -> None:
-        """Check that it is held still; raises ConcurrentWriteError if not."""
+        """Check that it is held still; raises LockLostError if not."""
 
 
 class HeldByKernel:

@@ -9,6 +9,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lakehouse.verification.facts import commit_record
 from lakehouse.verification.places import Place
 
 ENTRY_NAME = re.compile(r"(\d{20})\.json")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MEND = "put it back from a copy of the lake"
 
 Stamp = tuple[int, int, int, int]
@@ -88,6 +90,13 @@ def commit_metadata(place: Place, version: int) -> str | None:
         return _metadata(_actions(_bytes(place, version)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise TableError(f"{place.name}: {path} is damaged: it is no log entry ({error}); {MEND}") from error
+
+
+def committed_at(place: Place, version: int) -> datetime:
+    """Return when the writer of a verified entry says that it was committed, UTC; 1970 where it says nothing."""
+    actions = _actions(_bytes(place, version))
+    told = next((each["commitInfo"].get("timestamp") for each in actions if "commitInfo" in each), None)
+    return EPOCH if told is None else EPOCH + timedelta(milliseconds=int(told))
 
 
 def read_entry(place: Place, version: int) -> Entry:

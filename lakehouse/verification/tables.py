@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
-from lakehouse.errors import TableError, TableNotFoundError
+from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.verification.checkpoints import verify_checkpoints
 from lakehouse.verification.copies import complete, refresh, where
 from lakehouse.verification.entries import (
     MEND,
     FileFact,
+    committed_at,
     read_entry,
     stamp_of,
     versions_in,
@@ -93,6 +95,19 @@ def _told_head(place: Place, told: list[str]) -> Head | None:
 
 def _refuse(problem: str) -> None:
     raise TableError(problem)
+
+
+def live_files(place: Place, version: int) -> list[FileFact]:
+    """Return the data files of a version of a verified table, in the order in which they were added."""
+    entries = [read_entry(place, number) for number in range(version + 1)]
+    gone = {name for entry in entries for name in entry.removed}
+    return [fact for entry in entries for fact in entry.added if fact.name not in gone]
+
+
+def removed_files(place: Place, version: int) -> dict[str, datetime]:
+    """Return name -> time of the commit, of the files that were replaced up to a version of a verified table."""
+    removed = {number: read_entry(place, number).removed for number in range(version + 1)}
+    return {name: committed_at(place, number) for number, names in removed.items() for name in names}
 
 
 def newest(place: Place) -> int:
@@ -225,6 +240,7 @@ def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
         (version, fact) for version, noted in sorted(log.noted.items()) if version <= upto
         for fact in noted.entry.added if fact.name not in gone
     ]  # fmt: skip
+    replaced = {name: version for version, noted in log.noted.items() if version > upto for name in noted.entry.removed}
     not_fetched = complete(place, (fact for _, fact in needed))
     for version, fact in needed:
         noted = log.noted[version]
@@ -233,6 +249,11 @@ def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
         if stamp is not None and noted.files.get(fact.name) == stamp:
             continue
         found = not_fetched.get(fact.name) or ("no file" if stamp is None else _difference(path, fact, stamp[0]))
+        if found == "no file" and (by := replaced.get(fact.name)) is not None:
+            raise VersionUnavailableError(
+                f"{place.name}@{upto}: its files were put together in version {by} and removed since: read {by} or a "
+                "later one, which has the same rows and more, or a version that is pinned (`petrel maintain --pin`)"
+            )
         if found:
             expected = f"{fact.size} bytes" + (f" of SHA-256 {fact.sha256}" if fact.sha256 else "")
             at = where(place, path)

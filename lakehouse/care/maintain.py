@@ -1,0 +1,87 @@
+"""maintain: small files put together, checkpoints written, and what nobody needs removed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from lakehouse.care.compact import FEW, compact
+from lakehouse.care.pins import live_pins
+from lakehouse.care.vacuum import vacuum
+from lakehouse.lake import Lake
+from lakehouse.progress import progress
+from lakehouse.steps.receipts import RUNS, Receipt
+from lakehouse.steps.step import step
+from lakehouse.tables.leases import LOCKS
+from schemas.tables import TABLES
+
+GRACE = timedelta(days=7)
+KEEP_RUNS = timedelta(days=365)
+
+
+def maintain(
+    lake: Lake,
+    *,
+    tables: Collection[str] = (),
+    grace: timedelta = GRACE,
+    keep_runs: timedelta = KEEP_RUNS,
+    few: int = FEW,
+    dry_run: bool = False,
+) -> Receipt:
+    """Keep a lake quick to open and as small as what it holds; no row of any newest version changes.
+
+    Args:
+        lake: The lake.
+        tables: Names of tables; empty looks after all.
+        grace: How long a file that nobody needs stays, for readers and writers that are under way.
+        keep_runs: How long receipts and notes of runs stay.
+        few: So many small files of a table are left as they are.
+        dry_run: Only say what would be done.
+
+    Returns:
+        Receipt with counts files_before, files_after, removed, young, pinned and expired. What a pin keeps is noted
+        with its name.
+
+    Raises:
+        TableError: If a log, or a pin, is damaged: what is needed is not known then.
+        ConcurrentWriteError: If a table stayed busy.
+    """
+    with step(lake, "maintain") as record:
+        pins = live_pins(lake)
+        chosen = [table for table in TABLES if not tables or table.name in tables]
+        counts = record.counts = dict.fromkeys(
+            ("tables", "files_before", "files_after", "removed", "young", "pinned", "expired"), 0
+        )
+        with progress("maintain", total=len(chosen), unit="tables") as advance:
+            for table in chosen:
+                counts["tables"] += 1
+                if not dry_run:
+                    done = compact(lake, table, few=few)
+                    counts["files_before"] += done.before
+                    counts["files_after"] += done.after
+                    record.bytes_written += done.bytes_read
+                gone = vacuum(lake, table, pins, grace=grace, now=lake.clock(), dry_run=dry_run)
+                counts["removed"] += gone.removed
+                counts["young"] += gone.young
+                for name, files in gone.pinned.items():
+                    counts["pinned"] += files
+                    record.note("pinned", f"{table.name}: {files} files stay because {name} needs them", count=files)
+                advance(1)
+        counts["expired"] = _expire(lake, keep_runs, dry_run=dry_run)
+        if dry_run:
+            record.note("dry_run", "nothing was changed; run again without --dry-run")
+    return record.finished()
+
+
+def _expire(lake: Lake, keep: timedelta, *, dry_run: bool) -> int:
+    """Remove old receipts, old notes of runs, and locks that nobody has held for as long; return how many."""
+    now, expired = lake.clock(), 0
+    old = [each for folder in (RUNS, LOCKS) for each in lake.files.list(folder)
+           if each.modified is not None and now - each.modified > keep]  # fmt: skip
+    for each in old:
+        if each.name.startswith((f"{RUNS}/damaged/", f"{RUNS}/verified/")) or each.name.endswith(".lock"):
+            continue
+        expired += 1
+        if not dry_run:
+            lake.files.delete(each.name)
+    return expired
