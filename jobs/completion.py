@@ -102,7 +102,7 @@ def _options(command: str) -> Iterator[Option]:
 def _value(action: argparse.Action) -> str:
     if action.nargs == 0:
         return ""
-    kinds = {"FILE": "file", "PATH": "file", "FOLDER": "folder"}
+    kinds = {"FILE": "file", "PATH": "file", "FOLDER": "folder", "FOLDER|URL": "folder"}
     named = "dataset" if action.dest == "dataset" else "folder" if action.dest == "folder" else "text"
     return kinds.get(str(action.metavar), named)
 

@@ -56,7 +56,7 @@ def find_home(config: Config) -> Home:
     if folder is not None:
         return home_of(_usable(folder))
     if not text:
-        raise ConfigError("lake.root is empty: give a folder, or the URL of a lake in a bucket")
+        raise ConfigError("lake.root = '': give a folder, or the URL of a lake in a bucket")
     scheme = text.partition("://")[0].lower()
     if scheme in READ_ONLY:
         raise ConfigError(f"lake.root = {text!r}: {scheme}:// is only read from; give a folder, or a URL in a bucket")
