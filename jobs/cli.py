@@ -27,6 +27,7 @@ COMMANDS = {
     "retract": "take a whole import of labels or predictions back",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
+    "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",
     "evaluate": "score predictions against labels, with a verdict",
     "run": "run a whole pipeline; does only what changed",
     "sql": "ask the lake in SQL",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import math
 import os
 import re
 import resource
@@ -31,6 +32,8 @@ logger = logging.getLogger("petrel")
 EXIT_ERROR = 1
 EXIT_GATE_FAILED = 3
 EXIT_INTERRUPTED = 130
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
 LEAST_ADDRESSES = 4 << 30
 """With 3 GB jemalloc and OpenBLAS failed to start threads and ended the process; 4 GB was enough for every step."""
@@ -145,6 +148,22 @@ def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"{option} {text}: {name} is given twice, also as {found[name]!r}")
         found[name] = value
     return found
+
+
+def parameters(texts: Sequence[str]) -> dict[str, object]:
+    """Read the parameters of a query, each `NAME=VALUE`: what looks like a number is one.
+
+    Raises:
+        ConfigError: If one has another form.
+    """
+    return {name: _value(text) for name, text in pairs("--param", texts).items()}
+
+
+def _value(text: str) -> object:
+    # Only what a number looks like: 007, 1_000, nan and 12e3456 are texts, as an identifier may be.
+    if NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    return text
 
 
 def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:

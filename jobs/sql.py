@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobs.common import main_of, pairs
+from jobs.common import main_of, pairs, parameters
 from jobs.output import say_json, say_table
 from jobs.rows import show_rows, write_rows
 from lakehouse.config import MIN_SQL_MB, Config, SqlConfig
@@ -32,7 +30,6 @@ from lakehouse.sql.contained import Answer, open_query
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 SHOWN_ROWS = 1000
 FORMS = ("table", "json", "csv", "parquet")
 
@@ -65,7 +62,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
         raise ConfigError("give a query, for example: petrel sql \"select count(*) as n from entities\"; or --views")
     text = sys.stdin.read() if args.query == "-" else args.query
     pins = {name: _version(value) for name, value in pairs("--pin", args.pin).items()}
-    params = {name: _value(value) for name, value in pairs("--param", args.param).items()}
+    params = parameters(args.param)
     # One more than is shown tells whether there are more.
     first = None if limit == 0 else limit if args.output else limit + 1
     limits = _limits(config, args)
@@ -146,13 +143,6 @@ def _version(text: str) -> int:
     if not text.isdecimal():
         raise ConfigError(f"--pin: expected a version number, found {text!r}")
     return int(text)
-
-
-def _value(text: str) -> object:
-    # Only what a number looks like: 007, 1_000, nan and 12e3456 are texts, as an identifier may be.
-    if NUMBER.fullmatch(text) and math.isfinite(float(text)):
-        return int(text) if text.lstrip("-").isdigit() else float(text)
-    return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:

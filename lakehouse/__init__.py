@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lakehouse.errors import PetrelError
     from lakehouse.evaluation.evaluate import evaluate
     from lakehouse.evaluation.gates import Gate
+    from lakehouse.exporting.step import export
     from lakehouse.extractors.extractor import Dimension, Extractor
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
@@ -59,6 +60,7 @@ _HOMES = {
     "connect": "lakehouse.sql.session",
     "entities": "lakehouse.ingestion.entities",
     "evaluate": "lakehouse.evaluation.evaluate",
+    "export": "lakehouse.exporting.step",
     "fetch": "lakehouse.query",
     "find_dataset": "lakehouse.datasets.find",
     "land": "lakehouse.ingestion.land",
@@ -94,6 +96,7 @@ __all__ = [
     "dimensions",
     "entities",
     "evaluate",
+    "export",
     "fetch",
     "find_dataset",
     "land",

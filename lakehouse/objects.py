@@ -54,6 +54,14 @@ def below(path: bytes, folder: bytes) -> bool:
     return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
 
 
+def absolute_uri(root: Root, uri: str) -> str:
+    """Return a URI that says where bytes are to somebody who does not know the lake; raises as `placed`."""
+    if "://" in uri:
+        return uri
+    home, name = home_of(root), _checked(uri)
+    return file_uri(os.path.join(home.address, name)) if home.is_local else f"{home.address.rstrip('/')}/{name}"
+
+
 def objects_of(root: Root, *, scratch: str | Path | None = None) -> Storage:
     """Return the storage in which a lake keeps its objects, by their `object_uri`.
 

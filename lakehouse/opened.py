@@ -6,15 +6,21 @@ function of the same name, which takes the lake first; the steps are functions a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from io import BufferedReader
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.lake import Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lakehouse.opinions.actors import Actor
+    from lakehouse.opinions.questions import Question
+    from lakehouse.steps.receipts import Receipt
+    from loaders.stores.storage import StorageOptions
 
 
 class OpenLake(Lake):
@@ -46,3 +52,42 @@ class OpenLake(Lake):
         from lakehouse.reading.objects import open_object
 
         return open_object(self, entity_id, range=range)
+
+    def export(
+        self,
+        selection: str,
+        *,
+        format: str,
+        to: str | Path,
+        params: Mapping[str, object] | None = None,
+        shard_bytes: int | None = None,
+        options: StorageOptions | None = None,
+    ) -> Receipt:
+        """Write what is selected for programs that know no lake: `lakehouse.exporting.step.export`."""
+        from lakehouse.exporting.step import SHARD_BYTES, export
+
+        shard_bytes = SHARD_BYTES if shard_bytes is None else shard_bytes
+        return export(self, selection, format=format, to=to, params=params, shard_bytes=shard_bytes, options=options)
+
+    def record_opinions(
+        self,
+        rows: pa.Table | Iterable[Mapping[str, object]],
+        *,
+        source: str,
+        question: str | Question | None = None,
+        actor: str | Actor | None = None,
+        said_at: datetime | None = None,
+        inputs: Mapping[str, str] | None = None,
+        match: str = "sha256",
+        landed_source: str = "",
+        system: str = "",
+        project: str = "",
+        max_rejected_share: float = 0.0,
+    ) -> Receipt:
+        """Write answers that are in memory: `lakehouse.opinions.predictions.record_opinions`."""
+        from lakehouse.opinions.predictions import record_opinions
+
+        return record_opinions(
+            self, rows, source=source, question=question, actor=actor, said_at=said_at, inputs=inputs, match=match,
+            landed_source=landed_source, system=system, project=project, max_rejected_share=max_rejected_share,
+        )  # fmt: skip

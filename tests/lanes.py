@@ -17,8 +17,9 @@ COSTLY: dict[str, str] = {
     "dimensions": "step",
     "evaluation": "evaluate",
     "examples": "demo real_data",
+    "exporting": "documentation export target",
     "ingestion": "entities healing remarks",
-    "jobs": "ending run show",
+    "jobs": "ending export run show",
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",
     "notebooks": "notebooks",
     "opinions": (

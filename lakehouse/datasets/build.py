@@ -199,8 +199,9 @@ def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
 def _picked(
     lake: Lake, recipe: Recipe, selection: pa.Table, kind: AnswerKind | None, pins: Pins
 ) -> tuple[Relation, dict[str, str]]:
-    fields = own_fields(recipe, selection, kind)
-    ids = with_values(recipe, selection, fields)
+    where = f"recipe {recipe.name}: select.sql"
+    fields = own_fields(where, selection, kind)
+    ids = with_values(where, selection, fields)
     if ids.num_rows == 0:
         raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
     picked = lake.engine.from_arrow(ids)

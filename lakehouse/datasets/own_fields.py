@@ -15,7 +15,6 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.policies.kind import AnswerKind
-from lakehouse.datasets.recipe import Recipe
 from lakehouse.errors import RecipeError
 from schemas.canonical import text_json
 
@@ -43,13 +42,13 @@ ADVICE = {
 }
 
 
-def own_fields(recipe: Recipe, selection: pa.Table, answers: AnswerKind | None = None) -> dict[str, str]:
+def own_fields(where: str, selection: pa.Table, answers: AnswerKind | None = None) -> dict[str, str]:
     """Return {column of the selection: type of the field, as loaders/FORMAT.md names it}, without `entity_id`.
 
     Args:
-        recipe: The recipe.
+        where: Where the selection is written, for messages: `recipe birds: select.sql`.
         selection: What its query returned.
-        answers: Kind of its answers, which have fields too.
+        answers: Kind of the recipe's answers, which have fields too.
 
     Raises:
         RecipeError: If a name is taken, there twice or no name of a field, or a type has no field.
@@ -60,20 +59,20 @@ def own_fields(recipe: Recipe, selection: pa.Table, answers: AnswerKind | None =
     for column in selection.schema:
         if column.name == "entity_id":
             continue
-        where = f"recipe {recipe.name}: select.sql: column `{column.name}`"
+        place = f"{where}: column `{column.name}`"
         if column.name.casefold() in taken:
             why = "every sample has such a field" if column.name.casefold() in built_in else "it is there twice"
-            raise RecipeError(f"{where}: {why}; give it another with `as`, or leave the column out")
+            raise RecipeError(f"{place}: {why}; give it another with `as`, or leave the column out")
         if not NAME.fullmatch(column.name):
             raise RecipeError(
-                f"{where}: the name of a field begins with a letter, has letters, digits and _, and at most 128 of "
+                f"{place}: the name of a field begins with a letter, has letters, digits and _, and at most 128 of "
                 "them; give it one with `as`"
             )
         kind = _type_name(column.type)
         if kind is None:
             advice = next((text for is_one, text in ADVICE.items() if is_one(column.type)), "cast it, or leave it out")
             raise RecipeError(
-                f"{where} is of type {column.type}, which is no type of a field (text, numbers, booleans, dates, "
+                f"{place} is of type {column.type}, which is no type of a field (text, numbers, booleans, dates, "
                 f"timestamps, and lists of numbers or text); {advice}"
             )
         taken.add(column.name.casefold())
@@ -81,7 +80,7 @@ def own_fields(recipe: Recipe, selection: pa.Table, answers: AnswerKind | None =
     return found
 
 
-def with_values(recipe: Recipe, selection: pa.Table, fields: Mapping[str, str]) -> pa.Table:
+def with_values(where: str, selection: pa.Table, fields: Mapping[str, str]) -> pa.Table:
     """Return entity_id and fields_json of what is selected, each entity once; NaN is null, as it is no value.
 
     Raises:
@@ -91,7 +90,7 @@ def with_values(recipe: Recipe, selection: pa.Table, fields: Mapping[str, str]) 
     if not fields:
         unique = ids.unique().drop_null()
         return pa.table([unique, pa.nulls(len(unique), pa.string())], names=["entity_id", "fields_json"])
-    columns = {name: _plain(recipe, name, kind, selection[name]) for name, kind in fields.items()}
+    columns = {name: _plain(where, name, kind, selection[name]) for name, kind in fields.items()}
     values: dict[str, str] = {}
     for place, entity in enumerate(ids.to_pylist()):
         if entity is None:
@@ -99,7 +98,7 @@ def with_values(recipe: Recipe, selection: pa.Table, fields: Mapping[str, str]) 
         text = text_json({name: column[place] for name, column in columns.items()})
         if values.setdefault(entity, text) != text:
             raise RecipeError(
-                f"recipe {recipe.name}: select.sql: entity {entity} is selected with {values[entity]} and with {text}; "
+                f"{where}: entity {entity} is selected with {values[entity]} and with {text}; "
                 "a sample has one value: select one row of each, for example with `group by entity_id`"
             )
     return pa.table([pa.array(values.keys(), pa.string()), pa.array(values.values(), pa.string())],
@@ -156,9 +155,9 @@ def _type_name(kind: pa.DataType) -> str | None:
     return None
 
 
-def _plain(recipe: Recipe, name: str, kind: str, values: pa.ChunkedArray) -> list[Any]:
+def _plain(where: str, name: str, kind: str, values: pa.ChunkedArray) -> list[Any]:
     """Return values as JSON has them."""
-    where = f"recipe {recipe.name}: select.sql: column `{name}`"
+    where = f"{where}: column `{name}`"
     try:
         if kind == "timestamp[us, UTC]":
             found = values.cast(pa.timestamp("us", tz="UTC")).to_pylist()

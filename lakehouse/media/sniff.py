@@ -110,6 +110,11 @@ _EXTENSIONS = {
 _CLAIMS = {extension: media for media, extensions in _EXTENSIONS.items() for extension in extensions.split()}
 
 
+def extension_of(media_type: str) -> str:
+    """Return the ending, without a dot, of names of files of a media type; `bin` of one that we know none for."""
+    return _EXTENSIONS.get(media_type, "bin").partition(" ")[0]
+
+
 def sniff(data: Data) -> str | None:
     """Return the media type that the first bytes show; None for bytes of no kind we know.
 

@@ -1,4 +1,7 @@
-"""Predictions come back as opinions: rows from memory, without files and without a JVM."""
+"""Answers in a program's memory become opinions, without files and without a JVM: of a model, of an annotation server.
+
+The same way, ids and checks as an import of JSON lines: what came by one way and comes again by the other adds nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ import pyarrow as pa
 
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.opinions.actors import Actor, actor_from
 from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.formats.jsonl import JsonlOptions, answer_from
+from lakehouse.opinions.matching.landed import check_landed
 from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.questions import Question, rules_of
 from lakehouse.opinions.reading.answer import Item
 from lakehouse.opinions.reading.answer_rows import ITEMS, ReadPlan, item_batches
+from lakehouse.opinions.words import MATCHES
 from lakehouse.opinions.writing.batch import Content, next_batch
 from lakehouse.opinions.writing.write import Import, absorb, import_lock
 from lakehouse.steps.receipts import Receipt
@@ -32,49 +38,70 @@ def record_opinions(
     rows: pa.Table | Iterable[Mapping[str, object]],
     *,
     source: str,
-    question: str | Question,
-    actor: str | Actor,
+    question: str | Question | None = None,
+    actor: str | Actor | None = None,
     said_at: datetime | None = None,
     inputs: Mapping[str, str] | None = None,
+    match: str = "sha256",
+    landed_source: str = "",
+    system: str = "",
+    project: str = "",
     max_rejected_share: float = 0.0,
 ) -> Receipt:
-    """Write answers that are in memory, for example a model's predictions; same ids and checks as an import.
+    """Write answers that are in memory: a model's predictions, what came to an annotation server.
 
-    Recording the same answers again adds nothing; an actor's other answer to the same supersedes the first, or,
-    with `said_at`, follows it.
+    Recording the same answers again, or importing them as JSON lines before or after, adds nothing; an actor's other
+    answer to the same supersedes the first, or, with a time, follows it.
 
     Args:
         lake: The lake.
         rows: One mapping or Arrow row per answer: `entity_id`, then `label` and/or `probabilities`
             (label -> 0..1, sum 1 within 0.01; without a label the most probable one is the answer), or any
-            other field of a JSON line (`regions`, `number`, `op` ...). NumPy scalars are welcome.
+            other field of a JSON line (`regions`, `number`, `op`, `event_time`, `source_key` ...). NumPy scalars are
+            welcome, and times, UTC where they name no zone.
         source: Stable name of where the answers are from, for example "digits_cnn".
-        question: Its id, or a `Question` to register. An id that is new and looks like a slip of a known one is
-            refused.
-        actor: `model:name@version`, or an `Actor` with the details.
-        said_at: When it was said; None leaves it open, which makes a repeated run write equal rows.
+        question: Question of rows that name none: its id, or a `Question` to register. An id that is new and looks
+            like a slip of a known one is refused. None: every row names its own.
+        actor: Who answers in rows that name nobody: `model:name@version`, or an `Actor` with the details. None: every
+            row names its own.
+        said_at: When rows without a time were said; None leaves it open, which makes a repeated run write equal rows.
         inputs: What the answers were made from (dataset id, opinion ids), kept with the batch.
+        match: How rows name their subject: `sha256`, the entity id; else as an import does (`OpinionSource.match`).
+        landed_source: Landed source whose files are meant, where they are named otherwise; "" looks in all.
+        system: Instance of the system that ids in the rows (`source_key`) belong to.
+        project: Project in that system.
         max_rejected_share: Above it nothing is written; by default one bad row is enough.
 
+    Returns:
+        Receipt with counts read = new + same + rejected + unmatched (the last ones are parked).
+
     Raises:
-        IngestError: If rows are refused: bad probabilities, unknown label, wrong kind ...; nothing was written.
-        ConfigError: If actor or question contradict what the lake holds.
+        IngestError: If rows are refused: bad probabilities, unknown label, wrong kind, no question ...; nothing was
+            written.
+        ConfigError: If actor or question contradict what the lake holds, or no such source has landed.
     """
+    if match not in MATCHES:
+        raise ConfigError(f"record_opinions: match = {match!r}{nearest(match, MATCHES)}")
+    check_landed(lake, landed_source, where=f"opinions {source}")
     with step(lake, "opinions") as record:
         record.details["source"] = source
-        who = _actor(actor)
+        who = None if actor is None else _actor(actor)
         asked = question if isinstance(question, Question) else None
-        name = question.question_id if isinstance(question, Question) else question
-        version = question.version if isinstance(question, Question) else _newest(lake, question)
-        options = JsonlOptions(question=name, actor=who.actor_id, question_version=version)
-        plan = ReadPlan(rules=rules_of(lake, asked), now=lake.clock(), match="sha256", valid_time=said_at)
+        name = (question.question_id if isinstance(question, Question) else question) or ""
+        version = question.version if isinstance(question, Question) else _newest(lake, name)
+        named = "" if who is None else who.actor_id
+        options = JsonlOptions(question=name, actor=named, question_version=version)
+        plan = ReadPlan(
+            rules=rules_of(lake, asked), now=lake.clock(), match=match, valid_time=said_at, system=system,
+            project=project,
+        )  # fmt: skip
         items = pa.Table.from_batches(item_batches(_items(rows, options), plan), schema=ITEMS)
         content = Content(
             source=source,
-            system="",
+            system=system,
             format=RECORDS,
             sha256=_sha256(items),
-            options_json=canonical_json({"question": name, "actor": who.actor_id, "inputs": dict(inputs or {})}),
+            options_json=canonical_json({"question": name, "actor": named, "inputs": dict(inputs or {})}),
             valid_time=said_at,
             uri=None,
         )
@@ -82,10 +109,10 @@ def record_opinions(
             job = Import(
                 content=content,
                 batch=next_batch(lake, content),
-                rule=SubjectRule(match="sha256"),
+                rule=SubjectRule(source=landed_source, match=match),
                 repeat="duplicate",
                 asked=asked,
-                actors=(who,),
+                actors=() if who is None else (who,),
                 max_rejected_share=max_rejected_share,
                 new_question=asked is not None,
             )

@@ -62,7 +62,8 @@ def opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = 
     chosen, path = format_named(source.format), Path(source.path)
     if not path.exists():
         raise IngestError(f"opinions {source.name}: {path} does not exist; give a file or folder of annotations")
-    check_landed(lake, source)
+    if not source.early:
+        check_landed(lake, source.source, where=f"opinions {source.name}")
     parts = chosen.parts(path)
     before = stamps(path, parts)
     content = _content(source, path, parts, chosen)

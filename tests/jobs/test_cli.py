@@ -178,6 +178,7 @@ def test_only_init_land_and_run_make_a_lake(tmp_path, capsys):
     dataset, question = ["--dataset", "d"], ["--question", "q"]
     others = {"entities": [], "dimensions": [], "opinions": ["--resolve"], "build": ["--recipe", "r.toml"],
               "materialise": dataset, "evaluate": [*dataset, *question, "--actor", "model:a@1"], "status": [],
+              "export": [*dataset, "--format", "manifest", "--to", str(tmp_path / "out")],
               "sql": ["select count(*) as n from entities"]}
     for name, arguments in others.items():
         assert main([name, "--lake", str(tmp_path / "lake"), *arguments]) == 1, name

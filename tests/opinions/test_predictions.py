@@ -15,8 +15,8 @@ import pytest
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.opinions.actors import Actor
 from lakehouse.opinions.questions import Question
+from lakehouse.opinions.step import OpinionSource, record_opinions
 from lakehouse.opinions.step import opinions as import_opinions
-from lakehouse.opinions.step import record_opinions
 from lakehouse.query import fetch
 from tests.making import entity_id
 from tests.opinions.making import counts, csv_source, versions
@@ -140,6 +140,61 @@ def test_a_question_can_come_with_its_first_answers(photos):
             "label_set_id": None,
         }
     ]
+
+
+SAID = [
+    {"subject": "cat/1.jpg", "question": "animal", "actor": "human:ann", "label": "cat", "source_key": "a-1",
+     "event_time": "2025-12-31T10:00:00Z"},
+    {"subject": "dog/3.jpg", "question": "animal", "actor": "human:bo", "label": "dog", "confidence": 0.5},
+    {"subject": "dog/3.jpg", "question": "blur", "actor": "human:bo", "number": 0.25},
+]  # fmt: skip
+"""What an annotation server has, as lines of JSON and as rows."""
+
+SERVER = {"source": "server", "match": "path", "landed_source": "photos", "system": "tool-1", "project": "p"}
+
+
+def lines_of(folder):
+    """The same answers as a file to import."""
+    path = folder / "said.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in SAID))
+    return OpinionSource(
+        format="jsonl", path=str(path), question="animal", actor="human:nobody", source="photos", match="path",
+        system="tool-1", project="p",
+    )  # fmt: skip
+
+
+def test_what_was_imported_and_is_recorded_adds_nothing(photos, tmp_path):
+    assert import_opinions(photos, lines_of(tmp_path)).counts == counts(read=3, new=3)
+    before = versions(photos)
+    assert record_opinions(photos, SAID, **SERVER).counts == counts(read=3, same=3)
+    assert versions(photos) == before
+
+
+def test_what_was_recorded_and_is_imported_adds_nothing(photos, tmp_path):
+    said = [{**each, "event_time": datetime(2025, 12, 31, 10, tzinfo=UTC)} if "event_time" in each else each
+            for each in SAID]  # fmt: skip
+    assert record_opinions(photos, said, **SERVER).counts == counts(read=3, new=3)
+    assert import_opinions(photos, lines_of(tmp_path)).counts == counts(read=3, same=3)
+    text = "select actor_id, question_id, label, number from silver.opinions order by actor_id, question_id"
+    assert [tuple(row.values()) for row in fetch(photos, text)] == [
+        ("human:ann", "animal", "cat", None), ("human:bo", "animal", "dog", None), ("human:bo", "blur", None, 0.25),
+    ]  # fmt: skip
+
+
+def test_rows_that_name_no_question_or_nobody_need_one_that_is_given(photos):
+    rows = [{"entity_id": CAT, "label": "cat"}]
+    with pytest.raises(IngestError, match="no_question: names no question"):
+        record_opinions(photos, rows, source="server", actor="human:ann")
+    with pytest.raises(IngestError, match="bad_actor: "):
+        record_opinions(photos, rows, source="server", question="animal")
+    assert record_opinions(photos, rows, source="server", question="animal", actor="human:ann").counts["new"] == 1
+
+
+def test_a_way_of_naming_and_a_source_that_nobody_knows_are_refused(photos):
+    with pytest.raises(ConfigError, match="match = 'pth'; did you mean `path`"):
+        record_opinions(photos, SAID, **{**SERVER, "match": "pth"})
+    with pytest.raises(ConfigError, match="opinions server: no source `photo` has landed.*did you mean `photos`"):
+        record_opinions(photos, SAID, **{**SERVER, "landed_source": "photo"})
 
 
 @pytest.mark.parametrize("actor", ["cnn", "model:cnn", "robot:x@1", "model:@1"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
-from lakehouse.opinions.reading.source import OpinionSource
 from lakehouse.query import fetch
 
 KNOWN = """
@@ -13,20 +12,20 @@ select distinct source from bronze.landed_files union select distinct source fro
 """
 
 
-def check_landed(lake: Lake, source: OpinionSource) -> None:
-    """Refuse a source whose landed source nobody knows, unless it says that it comes early.
+def check_landed(lake: Lake, source: str, *, where: str) -> None:
+    """Refuse a landed source that nobody knows; "" is none.
 
     Raises:
         ConfigError: With the nearest name and the names there are.
     """
-    if not source.source or source.early:
+    if not source:
         return
     known = sorted(row["source"] for row in fetch(lake, KNOWN))
-    if source.source in known:
+    if source in known:
         return
-    hint = nearest(source.source, known) if known else "; none has"
+    hint = nearest(source, known) if known else "; none has"
     stop = "" if hint.endswith("?") else "."
     raise ConfigError(
-        f"opinions {source.name}: no source `{source.source}` has landed in this lake{hint}{stop} Name one that has, "
-        "land it first, or let its answers wait for it (--early, early = true)"
+        f"{where}: no source `{source}` has landed in this lake{hint}{stop} Name one that has, land it first, or let "
+        "its answers wait for it (--early, early = true)"
     )
