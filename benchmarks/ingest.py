@@ -3,6 +3,7 @@
     python -m benchmarks.ingest                  # 3,000 and 30,000 small images, 1,000 photos; about five minutes
     python -m benchmarks.ingest --quick          # the same with a tenth of the files
     python -m benchmarks.ingest --spark          # the Spark engine too, warm
+    python -m benchmarks.ingest --one-core       # every run on one core; seconds of processor are told as well
 
 Every run is a fresh process, timed from its start to its end, imports included (compiled before, as after an install).
 Runs alternate, in both orders, and each pair gives one ratio. The loops do per file what we do (read, SHA-256, a
@@ -162,8 +163,10 @@ def ingest_warm(folder: Path, out: Path) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------ one run, all runs
 
 
-def run_here(what: str, folder: Path, out: Path) -> dict[str, Any]:
-    """Do one run in this process."""
+def run_here(what: str, folder: Path, out: Path, *, one_core: bool) -> dict[str, Any]:
+    """Do one run in this process; on one core the lake takes no others, so that `cpu` is all that was used."""
+    if one_core:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if what == "ours":
         report = ingest(folder, out, "embedded")
     elif what == "spark":
@@ -172,12 +175,14 @@ def run_here(what: str, folder: Path, out: Path) -> dict[str, Any]:
         measure = measure_as_we_do if what == "plain" else measure_lean
         report = {"files": plain_loop(folder, out, measure)}
     usage = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return report | {"peak_mb": max(each.ru_maxrss for each in usage) // 1024}
+    cpu = sum(each.ru_utime + each.ru_stime for each in usage)
+    return report | {"peak_mb": max(each.ru_maxrss for each in usage) // 1024, "cpu": cpu}
 
 
-def run_apart(what: str, folder: Path, out: Path, compiled: Path) -> dict[str, Any]:
+def run_apart(what: str, folder: Path, out: Path, compiled: Path, *, one_core: bool = False) -> dict[str, Any]:
     """Do one run in a fresh process and time it whole; `compiled` is a folder for Python's byte code."""
     command = [sys.executable, "-m", "benchmarks.ingest", "--run", what, "--input", str(folder), "--output", str(out)]
+    command += ["--one-core"] if one_core else []
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(compiled)
     started = time.perf_counter()
@@ -189,7 +194,7 @@ def run_apart(what: str, folder: Path, out: Path, compiled: Path) -> dict[str, A
     return report | {"wall": report["seconds"] if what == "spark" else wall}
 
 
-def compare(workload: Workload, scratch: Path, *, pairs: int, spark: bool) -> dict[str, Any]:
+def compare(workload: Workload, scratch: Path, *, pairs: int, spark: bool, one_core: bool) -> dict[str, Any]:
     """Measure one workload and say so."""
     from tests import corpus
 
@@ -206,8 +211,8 @@ def compare(workload: Workload, scratch: Path, *, pairs: int, spark: bool) -> di
         order = ["plain", "ours", "lean"] if number % 2 == 0 else ["lean", "ours", "plain"]
         for what in order:
             out = lake if what == "ours" else scratch / what
-            runs[what].append(run_apart(what, folder, out, compiled))
-        runs["again"].append(run_apart("ours", folder, lake, compiled))
+            runs[what].append(run_apart(what, folder, out, compiled, one_core=one_core))
+        runs["again"].append(run_apart("ours", folder, lake, compiled, one_core=one_core))
         if runs["again"][-1]["rows_new"]:
             raise SystemExit(f"{workload.name}: the second run added {runs['again'][-1]['rows_new']} rows")
         for place in (lake.parent, scratch / "plain", scratch / "lean"):
@@ -230,6 +235,8 @@ def _summary(workload: Workload, size: int, runs: dict[str, list[dict[str, Any]]
         ratios = [one["wall"] / ours["wall"] for one, ours in zip(runs[what], runs["ours"], strict=True)]
         result[f"ratio_{what}"] = median(iter(ratios))
         result[f"spread_{what}"] = (min(ratios), max(ratios))
+        used = [ours["cpu"] / one["cpu"] for one, ours in zip(runs[what], runs["ours"], strict=True)]
+        result[f"cpu_{what}"] = median(iter(used))
     return result
 
 
@@ -239,7 +246,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def report(result: dict[str, Any]) -> None:
+def report(result: dict[str, Any], *, one_core: bool) -> None:
     """Print what one workload gave."""
     wall, files = result["wall"], result["files"]
     say(f"\n{result['workload']} ({result['mb']:.1f} MB)")
@@ -250,6 +257,8 @@ def report(result: dict[str, Any]) -> None:
     for what in ("plain", "lean"):
         low, high = result[f"spread_{what}"]
         say(f"  throughput ours / {what}: {result[f'ratio_{what}']:.2f} (pairs from {low:.2f} to {high:.2f})")
+    if one_core:
+        say(f"  seconds of processor ours / plain: {result['cpu_plain']:.2f}, ours / lean: {result['cpu_lean']:.2f}")
     if "spark" in wall:
         say(f"  throughput spark (warm) / plain: {wall['plain'] / wall['spark']:.2f}")
     say(f"  over the plain loop: {1e3 * (wall['ours'] - wall['plain']) / files:+.2f} ms/file")
@@ -264,6 +273,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, help="how often each workload is run (default 3)")
     parser.add_argument("--only", default="", metavar="TEXT", help="workloads whose name has this in it")
     parser.add_argument("--spark", action="store_true", help="run the Spark engine too, warm")
+    parser.add_argument("--one-core", action="store_true", help="run each on one core, and tell seconds of processor")
     parser.add_argument("--scratch", metavar="FOLDER", help="where to work; on the disk you want to know about")
     parser.add_argument("--json", metavar="FILE", help="keep the figures")
     parser.add_argument("--run", choices=("plain", "lean", "ours", "spark"), help=argparse.SUPPRESS)
@@ -271,7 +281,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.run:
-        say(json.dumps(run_here(args.run, args.input, args.output)))
+        say(json.dumps(run_here(args.run, args.input, args.output, one_core=args.one_core)))
         return 0
     results = []
     say(f"{len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f} at the start")
@@ -281,8 +291,8 @@ def main() -> int:
         if args.only in workload.name:
             with tempfile.TemporaryDirectory(dir=args.scratch, prefix="petrel-ingest-") as scratch:
                 pairs = args.pairs or (2 if args.quick else 3)
-                results.append(compare(workload, Path(scratch), pairs=pairs, spark=args.spark))
-            report(results[-1])
+                results.append(compare(workload, Path(scratch), pairs=pairs, spark=args.spark, one_core=args.one_core))
+            report(results[-1], one_core=args.one_core)
     small = [each for each in results if "small" in each["workload"]]
     if len(small) == 2:
         growth = small[1]["wall"]["ours"] / small[0]["wall"]["ours"]

@@ -50,6 +50,26 @@ def row_hashes(rows: pa.RecordBatch, table: Table) -> pa.Array:
     return pa.array(hashes, pa.string())
 
 
+def content_ids(values: Sequence[pa.Array | str], *, digits: int = 32) -> pa.Array:
+    """Return for every row the id of the list of its values: `schemas.canonical.content_id`, column by column.
+
+    Args:
+        values: Columns of one length, at least one; a text stands in every row.
+        digits: Hex digits of an id.
+
+    Returns:
+        string, shape (rows,).
+
+    Raises:
+        ValueError, TypeError: As `canonical_json`.
+    """
+    rows = next(len(each) for each in values if isinstance(each, pa.Array))
+    said = [canonical_json(each) if isinstance(each, str) else texts_of(each) for each in values]
+    pieces = [piece for text in said for piece in (",", text)]
+    texts = _joined(["[", *pieces[1:], "]"], rows)
+    return pa.array([each[:digits] for each in _hashes(texts)], pa.string())
+
+
 def row_texts(rows: pa.RecordBatch, table: Table) -> pa.Array:
     """Return the canonical JSON of the content of every row: large_string, shape (rows,).
 
@@ -101,6 +121,8 @@ def texts_of(values: pa.Array) -> pa.Array:
         texts = _instant_texts(values)
     elif (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and not pa.types.is_nested(kind.value_type):
         texts = _bracketed("[", texts_of(values.flatten()), pc.list_value_length(values), "]")
+    elif pa.types.is_map(kind) and not pc.max(_lengths(values)).as_py():
+        texts = pa.repeat(pa.scalar("[]", TEXT), len(values))
     else:
         texts = _one_by_one(values, canonical_json)
     return pc.if_else(values.is_valid(), texts, pa.scalar("null", TEXT)) if values.null_count else texts
@@ -111,9 +133,11 @@ def _texts(column: pa.Array, name: str, table: Table) -> pa.Array:
 
 
 def _map_texts(values: pa.MapArray) -> pa.Array:
-    listed, items = _as_lists(values, values.keys), _as_lists(values, values.items)
-    lengths = pc.list_value_length(listed)
-    if (pc.max(lengths).as_py() or 0) > 1 or not pa.types.is_string(values.type.key_type):
+    listed, items, lengths = _as_lists(values, values.keys), _as_lists(values, values.items), _lengths(values)
+    most = pc.max(lengths).as_py() or 0
+    if most == 0:
+        texts = pa.repeat(pa.scalar("{}", TEXT), len(values))
+    elif most > 1 or not pa.types.is_string(values.type.key_type):
         # Arrow hands out a map as a list of pairs; its order is not content.
         texts = _one_by_one(values, lambda value: canonical_json(dict(value)))  # type: ignore[call-overload]
     else:
@@ -121,6 +145,10 @@ def _map_texts(values: pa.MapArray) -> pa.Array:
         pairs = _joined([texts_of(keys), ":", texts_of(items.flatten())], len(keys))
         texts = _bracketed("{", pairs, lengths, "}")
     return pc.if_else(values.is_valid(), texts, pa.scalar("null", TEXT)) if values.null_count else texts
+
+
+def _lengths(values: pa.MapArray) -> pa.Array:
+    return pc.list_value_length(_as_lists(values, values.keys))
 
 
 def _as_lists(values: pa.MapArray, children: pa.Array) -> pa.ListArray:

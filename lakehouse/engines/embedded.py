@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 STREAM_ROWS = 65_536
 
+GROUP_BYTES = 4 << 20
+"""Rows that a function made and that are written to the scratch folder together."""
+
 
 class EmbeddedRelation:
     """A view or table of the engine's DuckDB connection, which is dropped there once nobody holds this any more.
@@ -117,10 +120,8 @@ class EmbeddedEngine:
             closing(self._batches(staged, _task_rows(rows, rows_per_task, self._workers))) as tasks,
             closing(self._pool.run(_note_sizes(tasks, sizes), function)) as results,
         ):
-            for result in results:
-                for batch in result:
-                    writer.write_batch(batch.cast(schema))
-                advance(sizes.pop(0))
+            for group in _row_groups(_advancing(results, sizes, advance), schema):
+                writer.write_table(group)
         name = self._name()
         self._run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
         mapped = self._view(name)
@@ -226,6 +227,28 @@ def _own(relation: Relation) -> EmbeddedRelation:
 def _task_rows(rows: int, rows_per_task: int, workers: int) -> int:
     # Enough tasks that the last one to finish does not keep the others waiting for long.
     return max(1, min(rows_per_task, -(-rows // (4 * workers)))) if rows > rows_per_task else rows_per_task
+
+
+def _advancing(
+    results: Iterator[list[pa.RecordBatch]], sizes: list[int], advance: Callable[[int], None]
+) -> Iterator[pa.RecordBatch]:
+    for result in results:
+        yield from result
+        advance(sizes.pop(0))
+
+
+def _row_groups(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Gather small batches: a row group of 128 rows costs as much to write, and to read, as one of thousands."""
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        waiting.append(batch.cast(schema))
+        held += batch.nbytes
+        if held >= GROUP_BYTES:
+            yield pa.Table.from_batches(waiting, schema)
+            waiting, held = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting, schema)
 
 
 def _note_sizes(batches: Iterator[pa.RecordBatch], sizes: list[int]) -> Iterator[pa.RecordBatch]:

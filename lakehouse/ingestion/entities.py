@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
 from lakehouse.home import Root
@@ -19,12 +20,13 @@ from lakehouse.media.kinds.registry import Judges, judges_of
 from lakehouse.media.sniff import HEAD_BYTES
 from lakehouse.objects import HEAL, read_bytes, uri_path
 from lakehouse.query import count_rows, fetch, query
-from lakehouse.steps.outputs import insert_outputs, union_batch, union_schema
+from lakehouse.steps.outputs import insert_outputs, tagged_batch, union_batch, union_schema
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.rejects import rejected_row
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.finish import finish_row
+from lakehouse.tables.finish import finish_batch, finish_row
 from lakehouse.tables.read import head
+from schemas.model import TIMESTAMP
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 
 ROWS_PER_TASK = 128
@@ -147,10 +149,20 @@ def probe_batches(
         now: Value of the clock columns.
     """
     for batch in batches:
-        rows: list[tuple[Table, dict[str, object]]] = []
-        for seen in batch.to_pylist():
-            rows.extend(_outcome(seen, root, judges, now))
-        yield union_batch(rows, OUTPUTS)
+        known: list[Facts] = []
+        rejected: list[tuple[Table, dict[str, object]]] = []
+        places: list[int] = []  # of the observations that facts are known of
+        for place, seen in enumerate(batch.to_pylist()):
+            found = _facts_or_rejection(seen, root, judges)
+            if isinstance(found, dict):
+                rejected.append((REJECTED, finish_row(found, REJECTED, now)))
+            else:
+                known.append(found)
+                places.append(place)
+        taken = batch.take(pa.array(places, pa.int64()))
+        yield tagged_batch(finish_batch(_entities_of(taken, known), ENTITIES, now), ENTITIES, OUTPUTS)
+        yield tagged_batch(finish_batch(_sources_of(taken), ENTITY_SOURCES, now), ENTITY_SOURCES, OUTPUTS)
+        yield union_batch(rejected, OUTPUTS)
 
 
 def _bytes_of(seen: dict[str, object], root: Root, *, most: int | None = None) -> bytes:
@@ -167,9 +179,8 @@ def _bytes_of(seen: dict[str, object], root: Root, *, most: int | None = None) -
         raise RejectedInputError("unreadable_now", reason) from error
 
 
-def _outcome(
-    seen: dict[str, object], root: Root, judges: Judges, now: datetime
-) -> Iterator[tuple[Table, dict[str, object]]]:
+def _facts_or_rejection(seen: dict[str, object], root: Root, judges: Judges) -> Facts | dict[str, object]:
+    """Return what is known of the bytes of an observation, or a row of silver.rejected to be finished."""
     kind: MediaKind | None = None
     try:
         if seen["rule"] is not None:
@@ -186,27 +197,32 @@ def _outcome(
             data = _bytes_of(seen, root)
         if seen["status"] == "linked" and hashlib.sha256(data).hexdigest() != seen["sha256"]:
             raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
-        facts: Facts = _Unknown() if kind is None else kind.probe(data, name=name, limits=limits)
+        return _Unknown() if kind is None else kind.probe(data, name=name, limits=limits)
     except RejectedInputError as error:
         judged_by: str | None = "land"
         if seen["rule"] is None:
             judge = kind or judges.kinds[0]
             judged_by = None if error.rule in _CIRCUMSTANCES else judges.judged_by(judge, error.rule)
-        row = rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
-                           location=str(seen["uri"]), judged_by=judged_by)
-        yield REJECTED, finish_row(row, REJECTED, now)
-        return
-    entity = {
-        "entity_id": seen["sha256"],
-        "media_type": facts.media_type,
-        "size_bytes": seen["size_bytes"],
-        "object_uri": seen["object_uri"],
-        "storage": "copy" if seen["status"] == "stored" else "link",
-        "group_keys": seen["group_keys"],
-        "captured_at": seen["captured_at"] or facts.captured_at,
-        "pixel_type": facts.pixel_type,
-        "origin": seen["origin"],
-    }
-    yield ENTITIES, finish_row(entity, ENTITIES, now)
-    provenance = {name: seen.get(name) for name in ENTITY_SOURCES.column_names} | {"entity_id": seen["sha256"]}
-    yield ENTITY_SOURCES, finish_row(provenance, ENTITY_SOURCES, now)
+        return rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
+                            location=str(seen["uri"]), judged_by=judged_by)
+
+
+def _entities_of(taken: pa.RecordBatch, known: Sequence[Facts]) -> pa.RecordBatch:
+    """Return the columns of silver.entities that observations and what is known of their bytes give."""
+    captured_at = pa.array([each.captured_at for each in known], TIMESTAMP)
+    return pa.RecordBatch.from_pydict({
+        "entity_id": taken["sha256"],
+        "media_type": pa.array([each.media_type for each in known], pa.string()),
+        "size_bytes": taken["size_bytes"],
+        "object_uri": taken["object_uri"],
+        "storage": pc.if_else(pc.equal(taken["status"], "stored"), "copy", "link"),
+        "group_keys": taken["group_keys"],
+        "captured_at": pc.coalesce(taken["captured_at"].cast(TIMESTAMP), captured_at),
+        "pixel_type": pa.array([each.pixel_type for each in known], pa.string()),
+        "origin": taken["origin"],
+    })
+
+
+def _sources_of(taken: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the columns of silver.entity_sources: the observations, and the entity that each of them saw."""
+    return taken.append_column("entity_id", taken["sha256"])

@@ -6,21 +6,25 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import Root
 from lakehouse.ingestion.held import CHUNK_BYTES, is_held
 from lakehouse.objects import below, object_uri, objects_of, uri_path
+from lakehouse.tables.finish import finish_batch
+from loaders.stores.files import read_open
 from loaders.stores.staged import Staged
 from loaders.stores.storage import Storage
 from schemas.bronze import LANDED_FILES
-from schemas.canonical import content_id, row_hash
+from schemas.canonical_columns import content_ids
 from schemas.model import TIMESTAMP
 
 LISTED_SCHEMA = pa.schema(
@@ -101,53 +105,70 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
     for batch in batches:
         pending = _Pending(objects, {})
         try:
-            rows = [_store(item, plan, pending) for item in batch.to_pylist()]
+            listed = zip(*(batch[name].to_pylist() for name in ("uri", "rule", "reason")), strict=True)
+            outcomes = [_store(uri, rule, reason, plan, pending) for uri, rule, reason in listed]
             with _writing():
                 objects.publish(pending.staged)
         finally:
             for left in pending.staged.values():
                 left.close()
-        yield pa.RecordBatch.from_pylist(rows, schema=STORED_SCHEMA)
+        yield _rows(batch, outcomes, plan)
 
 
-def _store(item: dict[str, object], plan: StorePlan, pending: _Pending) -> dict[str, object]:
-    sha256, written, rule, reason = None, None, item["rule"], item["reason"]
-    if rule is None:
-        try:
-            sha256, written = _read_once_more_if_changed(str(item["uri"]), plan, pending)
-        except RejectedInputError as error:
-            rule, reason = error.rule, error.reason
+class _Outcome(NamedTuple):
+    """What became of a file: its SHA-256 and the bytes written for it, None if none need be; or why it is refused."""
+
+    sha256: str | None = None
+    written: int | None = None
+    rule: str | None = None
+    reason: str | None = None
+
+
+def _store(uri: str, rule: str | None, reason: str | None, plan: StorePlan, pending: _Pending) -> _Outcome:
+    if rule is not None:
+        return _Outcome(rule=rule, reason=reason)
+    try:
+        return _Outcome(*_read_once_more_if_changed(uri, plan, pending))
+    except RejectedInputError as error:
+        return _Outcome(rule=error.rule, reason=error.reason)
+
+
+def _rows(listed: pa.RecordBatch, outcomes: Sequence[_Outcome], plan: StorePlan) -> pa.RecordBatch:
+    """Return the rows of bronze.landed_files, column by column: one by one they cost more than the files' bytes."""
     copied = plan.mode == "copy"
-    uri = None if sha256 is None else object_uri(sha256) if copied else item["uri"]
+    sha256s = [each.sha256 for each in outcomes]
+    sha256, rule = pa.array(sha256s, pa.string()), pa.array([each.rule for each in outcomes], pa.string())
+    kept = sha256.is_valid()
+    if copied:
+        object_uris = pa.array([each and object_uri(each) for each in sha256s], pa.string())
+    else:
+        object_uris = pc.if_else(kept, listed["uri"], pa.scalar(None, pa.string()))
+    columns = {name: listed[name] for name in LISTED_SCHEMA.names}
     # What a refused file looked like is not content: the next try must give the same row.
-    stated = [item["sidecar_json"], item["captured_at"], item["group_keys"], plan.licence, plan.campaign, plan.origin]
-    seen = [item["uri"], item["size_bytes"], item["mtime_at"]]
-    identity = [plan.source, plan.drop, *seen, sha256, uri, rule, *stated]
-    row: dict[str, object] = {
-        "landed_id": content_id(identity),
-        "source": plan.source,
-        "drop_name": plan.drop,
-        "uri": item["uri"],
-        "path": item["path"],
-        "name": item["name"],
-        "size_bytes": item["size_bytes"],
-        "mtime_at": item["mtime_at"],
-        "etag": None,
-        "status": "refused" if sha256 is None else "stored" if copied else "linked",
+    stated = [*(columns[name] for name in ("sidecar_json", "captured_at", "group_keys")),
+              plan.licence, plan.campaign, plan.origin]  # fmt: skip
+    seen = [columns[name] for name in ("uri", "size_bytes", "mtime_at")]
+    identity = [plan.source, plan.drop, *seen, sha256, object_uris, rule, *stated]
+
+    def same(value: str | None) -> pa.Array:
+        return pa.repeat(pa.scalar(value, pa.string()), listed.num_rows)
+
+    columns |= {
+        "landed_id": content_ids(identity),
+        "source": same(plan.source),
+        "drop_name": same(plan.drop),
+        "status": pc.if_else(kept, "stored" if copied else "linked", "refused"),
         "sha256": sha256,
-        "object_uri": uri,
+        "object_uri": object_uris,
         "rule": rule,
-        "reason": reason,
-        "licence": plan.licence or None,
-        "campaign": plan.campaign or None,
-        "origin": plan.origin,
-        "captured_at": item["captured_at"],
-        "group_keys": item["group_keys"],
-        "sidecar_json": item["sidecar_json"],
-        "landed_at": plan.now,
+        "reason": pa.array([each.reason for each in outcomes], pa.string()),
+        "licence": same(plan.licence or None),
+        "campaign": same(plan.campaign or None),
+        "origin": same(plan.origin),
     }
-    row["row_hash"] = row_hash(row, LANDED_FILES)
-    return row | {"new_bytes": written or 0, "is_written": written is not None}
+    rows = finish_batch(pa.RecordBatch.from_pydict(columns), LANDED_FILES, plan.now)
+    written = pa.array([each.written for each in outcomes], pa.int64())
+    return pa.RecordBatch.from_arrays([*rows.columns, written.fill_null(0), written.is_valid()], schema=STORED_SCHEMA)
 
 
 def _read_once_more_if_changed(
@@ -199,8 +220,7 @@ def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
 def _copy_small(
     source: int, before: os.stat_result, plan: StorePlan, pending: _Pending
 ) -> tuple[str, int | None]:
-    # One read more than the size: a file that grew is noticed.
-    data = b"".join(iter(lambda: os.read(source, CHUNK_BYTES), b""))
+    data = read_open(source, before.st_size)
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
     name = object_uri(sha256)

@@ -35,6 +35,14 @@ def union_batch(rows: Iterable[tuple[Table, Mapping[str, object]]], schema: pa.S
     return pa.RecordBatch.from_pylist([{TARGET: table.name, **row} for table, row in rows], schema=schema)
 
 
+def tagged_batch(rows: pa.RecordBatch, table: Table, schema: pa.Schema) -> pa.RecordBatch:
+    """Return finished rows of one table as a batch of `union_schema(...)`; columns of the others are null."""
+    columns = {TARGET: pa.repeat(pa.scalar(table.name), rows.num_rows)}
+    columns |= {name: rows.column(name) for name in table.column_names}
+    arrays = [columns[field.name] if field.name in columns else pa.nulls(rows.num_rows, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 def insert_outputs(lake: Lake, outputs: Relation, tables: Iterable[Table], *, step: str) -> dict[str, Inserted]:
     """Insert each table's rows, in the order of `tables`; returns table name -> what changed."""
     written = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 TEMPORARY_PREFIX = ".tmp-"
 """Names of half-written files begin so; readers and Petastorm ignore them, `publish` removes them."""
 
+_CHUNK_BYTES = 1 << 20
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.EPERM)
@@ -21,6 +22,22 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
     with path.open("rb") as stream:
         stream.seek(start)
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_open(descriptor: int, size: int) -> bytes:
+    """Return the bytes of an open regular file from where it stands to its end, wherever that is now.
+
+    Args:
+        descriptor: Of the file.
+        size: Bytes that it is thought to have; with as many, one call suffices.
+    """
+    data = os.read(descriptor, size + 1)  # one more: that it did not come says that this is the end
+    if len(data) == size:
+        return data
+    parts = [data]
+    while part := os.read(descriptor, _CHUNK_BYTES):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def sync_file(path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from loaders.errors import CorruptionError, FormatError, StorageError
-from loaders.stores.files import TEMPORARY_PREFIX, make_folders, sync_file, sync_folder
+from loaders.stores.files import TEMPORARY_PREFIX, make_folders, read_open, sync_file, sync_folder
 from loaders.stores.staged import Staged
 from loaders.stores.storage import AT_ONCE, Content, Stat, Storage, StorageOptions, flat
 
@@ -91,10 +91,11 @@ class LocalFiles(Storage):
     def read_whole(self, name: str, *, most: int | None = None) -> bytes:
         handle = self._open(name)
         try:
-            with open(handle.fd, "rb", buffering=0) as file:
-                return file.read(-1 if most is None else most)
+            return read_open(handle.fd, handle.size) if most is None else os.read(handle.fd, most)
         except OSError as error:
             raise StorageError(f"{self._folder / name} cannot be read: {error.strerror}") from error
+        finally:
+            handle.drop()
 
     def read_told(self, name: str) -> tuple[bytes, Stat]:
         handle = self._open(name)
@@ -149,13 +150,14 @@ class LocalFiles(Storage):
         return Staged(self._scratch)
 
     def publish(self, staged: Mapping[str, Staged]) -> None:
-        folders = {os.path.dirname(os.path.join(self._folder, name)) for name in staged}
+        folders = {os.path.dirname(f"{self.root}/{name}") for name in staged}
         try:
             _sync([each.descriptor for each in staged.values()])
-            for folder in folders:
+            for folder in [each for each in folders if not os.path.isdir(each)]:
                 os.makedirs(folder, exist_ok=True)
+                folders |= {os.path.dirname(folder), self.root}  # which hold new names now
             for name, each in staged.items():
-                os.rename(each.path, os.path.join(self._folder, name))
+                os.rename(each.place, f"{self.root}/{name}")
             with ExitStack() as opened:
                 descriptors = [os.open(folder, os.O_RDONLY) for folder in folders]
                 for descriptor in descriptors:
@@ -320,9 +322,16 @@ def _change(handle: _Handle) -> str:
 def _sync(descriptors: Sequence[int]) -> None:
     # Together: the journal then writes one commit for many files. 512 files of 110 KB on ext4 took 0.6-0.8 s one
     # after the other, 0.09 s with eight threads.
+    # A thread gets its share at once: to hand over one file after the other costs twice what syncing it does.
+    shares = [descriptors[number::AT_ONCE] for number in range(min(AT_ONCE, len(descriptors)))]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in threads.map(os.fsync, descriptors):
+        for _ in threads.map(_sync_each, shares):
             pass
+
+
+def _sync_each(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.fsync(descriptor)
 
 
 def _told(name: str, status: os.stat_result) -> Stat:

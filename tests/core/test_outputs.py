@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.query import fetch
-from lakehouse.steps.outputs import TARGET, insert_outputs, union_batch, union_schema
+from lakehouse.steps.outputs import TARGET, insert_outputs, tagged_batch, union_batch, union_schema
 from lakehouse.tables.finish import finish_row
 from schemas.model import Column, Table
 from schemas.tables import ACTORS, REJECTED
@@ -37,6 +37,13 @@ def test_rows_come_to_their_tables_and_to_no_other(lake):
     assert {name: write.rows_new for name, write in written.items()} == {"silver.actors": 1, "silver.rejected": 1}
     assert fetch(lake, "select actor_id, name from silver.actors") == [{"actor_id": "human:ä", "name": ""}]
     assert fetch(lake, "select subject, raw from silver.rejected") == [{"subject": "x", "raw": None}]
+
+
+def test_finished_rows_of_one_table_are_tagged_and_have_nulls_for_the_others():
+    row = finish_row({"actor_id": "human:ä", "kind": "human", "name": ""}, ACTORS, START)
+    schema = union_schema(ACTORS, REJECTED)
+    batch = tagged_batch(pa.RecordBatch.from_pylist([row], schema=ACTORS.arrow_schema), ACTORS, schema)
+    assert batch == union_batch([(ACTORS, row)], schema)
 
 
 def test_no_rows_are_a_batch_too():

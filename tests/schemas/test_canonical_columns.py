@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.canonical import canonical_json, row_hash
-from schemas.canonical_columns import row_hashes, row_texts, texts_of
+from schemas.canonical import canonical_json, content_id, row_hash
+from schemas.canonical_columns import content_ids, row_hashes, row_texts, texts_of
 from schemas.model import ROW_HASH, TIMESTAMP, Column, Table
 from schemas.opinions import REGION, TEXT_MAP
 from schemas.tables import TABLES
@@ -52,7 +52,7 @@ def values_of(kind: pa.DataType) -> st.SearchStrategy[object]:
 KINDS = [
     pa.string(), pa.large_string(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_(), TIMESTAMP,
     pa.binary(), pa.list_(pa.string()), pa.list_(pa.float64()), pa.list_(pa.list_(pa.int64())), pa.list_(TIMESTAMP),
-    pa.struct([("a", pa.string()), ("b", pa.list_(pa.float64()))]),
+    pa.struct([("a", pa.string()), ("b", pa.list_(pa.float64()))]), TEXT_MAP,
 ]
 
 
@@ -65,6 +65,18 @@ def test_every_value_of_a_column_has_its_canonical_json(kind, data):
     expected = [canonical_json(value) for value in array.to_pylist()]
     assert texts_of(array).to_pylist() == expected
     assert texts_of(array.slice(start)).to_pylist() == expected[start:]
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_ids_of_lists_of_values_are_those_of_the_rows(data):
+    kinds = [pa.string(), pa.int64(), TIMESTAMP, TEXT_MAP]
+    rows = data.draw(st.lists(st.tuples(*(st.none() | values_of(kind) for kind in kinds)), max_size=4))
+    same = data.draw(TEXTS)
+    columns = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds)]
+    expected = [content_id([same, *row, same]) for row in zip(*(each.to_pylist() for each in columns), strict=True)]
+    assert content_ids([same, *columns, same]).to_pylist() == expected
+    assert content_ids([columns[0]], digits=64).to_pylist() == [content_id([row[0]], digits=64) for row in rows]
 
 
 @st.composite
