@@ -12,8 +12,9 @@ from lakehouse.lake import Lake
 from lakehouse.objects import read_bytes
 from loaders.decoding.verdict import DecodeError, picture_size
 
-HEAD_BYTES = 64 << 10
-"""Holds the header of most pictures; where it does not (a long profile, an index at the end) all bytes are read."""
+HEADS = (4 << 10, 64 << 10)
+"""Bytes that hold the header of most pictures, and of nearly all; where they do not (a long profile, an index at the
+end) all bytes are read."""
 
 FIRST = 64
 """Pictures that are looked at before a pool is asked: most datasets of several sizes show it here."""
@@ -61,13 +62,11 @@ def sizes_of(batches: Iterator[pa.RecordBatch], *, root: Root) -> Iterator[pa.Re
 
 def _size(root: Root, place: str) -> Size | None:
     uri = place.rpartition("#")[0]
-    head = read_bytes(root, uri, most=HEAD_BYTES)
-    try:
-        return picture_size(memoryview(head))
-    except DecodeError:
-        if len(head) < HEAD_BYTES:
-            return None
-    try:
-        return picture_size(memoryview(read_bytes(root, uri)))
-    except DecodeError:
-        return None
+    for most in (*HEADS, None):
+        head = read_bytes(root, uri, most=most)
+        try:
+            return picture_size(memoryview(head))
+        except DecodeError:
+            if most is None or len(head) < most:
+                return None
+    return None

@@ -16,7 +16,7 @@ from loaders.errors import AlreadyPublishedError, CorruptionError, FormatError
 from loaders.format.manifest import DATASET, MANIFEST, Dataset, Manifest, PartReceipt, SplitEntry, read_dataset
 from loaders.format.petastorm_metadata import write_common_metadata
 from loaders.publishing.planning import DatasetPlan
-from loaders.publishing.tasks import RECEIPTS
+from loaders.publishing.tasks import RECEIPTS, is_untouched
 from loaders.publishing.verification import verify
 from loaders.stores.files import (
     TEMPORARY_PREFIX,
@@ -109,7 +109,7 @@ def publish(
     if target.exists():
         return _same_or_refused(target, dataset, source)
     for name, manifest in manifests.items():
-        _check_parts(source / name, manifest)
+        _check_parts(source, manifest)
         _remove_others(source / name, {part.name for part in manifest.parts})
         write_common_metadata(source / name, manifest.fields, manifest.parts)
         write_text_durably(source / name / MANIFEST, manifest.to_json())
@@ -174,9 +174,11 @@ def _entry(manifest: Manifest) -> SplitEntry:
     return SplitEntry(manifest.rows, manifest.sha256, manifest.digest, manifest.fingerprint)
 
 
-def _check_parts(folder: Path, manifest: Manifest) -> None:
+def _check_parts(staging: Path, manifest: Manifest) -> None:
     for part in manifest.parts:
-        path = folder / part.name
+        path = staging / manifest.split / part.name
+        if is_untouched(staging, manifest.split, part):
+            continue
         found = sha256_file(path) if path.exists() else "no file"
         if found != part.sha256:
             raise CorruptionError(

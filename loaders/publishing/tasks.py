@@ -17,7 +17,7 @@ from loaders.format.fields import Field, arrow_schema
 from loaders.format.manifest import PartReceipt
 from loaders.format.part_writer import write_part
 from loaders.publishing.planning import PartTask
-from loaders.stores.files import sha256_file, write_text_durably
+from loaders.stores.files import sha256_file, stamp_of, write_text_durably
 
 ReadObject = Callable[[str], bytes]
 """Returns the bytes behind one URI; picklable if the tasks run elsewhere."""
@@ -36,14 +36,28 @@ def run_task(task: PartTask, *, staging: str | Path, read_object: ReadObject | N
     """
     folder = Path(staging) / task.split
     path = folder / task.part.name
-    note = Path(staging) / RECEIPTS / f"{task.split}-{task.part.name}.json"
+    note = _note_of(staging, task.split, task.part.name)
     done = _completed(note, path, task.key)
     if done is not None:
         return done
     receipt = write_part(_batches(task, read_object), path, task.fields, row_groups=task.part.row_groups)
     note.parent.mkdir(parents=True, exist_ok=True)
-    write_text_durably(note, json.dumps({"key": task.key, "receipt": receipt.to_json()}))
+    write_text_durably(note, json.dumps({"key": task.key, "receipt": receipt.to_json(), "stamp": stamp_of(path)}))
     return receipt
+
+
+def is_untouched(staging: str | Path, split: str, receipt: PartReceipt) -> bool:
+    """Return whether nobody has written to a part since `run_task` read it back and hashed it: nothing is read."""
+    try:
+        record = json.loads(_note_of(staging, split, receipt.name).read_text(encoding="utf-8"))
+        stamp = stamp_of(Path(staging) / split / receipt.name)
+        return bool(record["stamp"] == stamp and record["receipt"]["sha256"] == receipt.sha256)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _note_of(staging: str | Path, split: str, part: str) -> Path:
+    return Path(staging) / RECEIPTS / f"{split}-{part}.json"
 
 
 def run_task_batches(

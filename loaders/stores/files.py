@@ -24,6 +24,16 @@ def sha256_file(path: Path, *, start: int = 0) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def stamp_of(path: Path) -> list[int]:
+    """Return what is another number once somebody has written to a file: size, times of change, and who it is.
+
+    Raises:
+        OSError: If there is no such file.
+    """
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+
+
 def read_open(descriptor: int, size: int) -> bytes:
     """Return the bytes of an open regular file from where it stands to its end, wherever that is now.
 
