@@ -460,6 +460,21 @@ def test_a_bomb_takes_no_more_memory_than_the_picture(compiled):
 
 
 @needs_native
+def test_of_many_small_bombs_no_more_than_one_is_unpacked_at_a_time():
+    packer = zlib.compressobj(9)
+    raw = Png(8, 8, 2, 8, b"", packed=packer.compress(bytes(1 << 20)) + packer.flush()).file()
+    assert len(raw) < 1_200
+    places, out = np.arange(101) * len(raw), np.ones((100, 8, 8, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        assert png.read_pngs(np.frombuffer(raw * 100, np.uint8), places, png.png_header(raw), out) == 100
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+    assert not out.any()
+
+
+@needs_native
 def test_the_compiled_module_refuses_sizes_that_do_not_fit():
     rows, out = bytes(4 * 7), bytearray(4 * 6)
     assert png._native.unfilter(rows, out, 4, 6, 3) == png._native.unfilter(rows, out, 1, 6, 3) == 4
