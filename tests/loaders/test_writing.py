@@ -36,6 +36,7 @@ from loaders import (
     write_dataset,
 )
 from loaders.publishing import publish as publishing
+from loaders.stores.files import sha256_file
 from tests.loaders.samples import FIELDS, SMALL, STORED, numbers_of, pixels, read_png, rows_of, small_rows
 
 
@@ -316,3 +317,17 @@ def test_a_writer_killed_at_any_moment_leaves_nothing_visible_and_the_next_one_f
     clean = write_dataset(small_rows(200), STORED, tmp_path / "clean", seed=3, layout=SMALL,
                           objects={"image": "object_uri"}, read_object=read_png)  # fmt: skip
     assert clean.dataset.same_content(read_dataset(folder))
+
+
+def test_publish_reads_no_part_that_nobody_has_written_to_since_it_was_hashed(tmp_path, monkeypatch):
+    plan = plan_of()
+    receipts = {task.name: run_task(task, staging=tmp_path / "s", read_object=read_png) for task in plan.tasks}
+    read: list[Path] = []
+    monkeypatch.setattr("loaders.publishing.publish.sha256_file", lambda path: read.append(path) or sha256_file(path))
+    touched, moved = (tmp_path / "s" / task.name for task in plan.tasks[:2])
+    os.utime(touched, ns=(1, 1))
+    copied = moved.read_bytes()
+    moved.unlink()
+    moved.write_bytes(copied)
+    assert publish(plan, receipts, staging=tmp_path / "s", folder=tmp_path / "v1").is_new
+    assert read == [touched, moved]
