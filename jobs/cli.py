@@ -35,6 +35,7 @@ COMMANDS = {
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
     "maintain": "put small files together, remove what nobody needs; pin versions",
+    "erase": "erase entities for privacy: bytes, rows, and what to build anew",
     "locks": "show and release the locks of a lake in a bucket",
     "doctor": "check what this machine has and lacks",
     "completion": "print what makes a shell complete these commands",

@@ -19,6 +19,9 @@ class Digest:
     def __add__(self, other: Digest) -> Digest:
         return Digest(self.rows + other.rows, (self.low + other.low) % MODULUS, (self.high + other.high) % MODULUS)
 
+    def __sub__(self, other: Digest) -> Digest:
+        return Digest(self.rows - other.rows, (self.low - other.low) % MODULUS, (self.high - other.high) % MODULUS)
+
     def __str__(self) -> str:
         return f"{self.rows}-{self.low:016x}-{self.high:016x}"
 

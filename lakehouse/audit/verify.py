@@ -16,7 +16,7 @@ from lakehouse.config import Config
 from lakehouse.datasets.counts import lost_members, short_batches
 from lakehouse.datasets.find import find_dataset, version_named
 from lakehouse.ending import removed_at_end
-from lakehouse.errors import TableError, TableNotFoundError
+from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake, utc_now
 from lakehouse.place import find_home, is_lake, require_lake
 from lakehouse.query import fetch, query
@@ -62,6 +62,10 @@ class _Survey:
             place, version = place_of(self.lake.home, BY_NAME[name]), self.pins.get(name)
             try:
                 found = list(problems(place, version if pinned else None, anew=True))
+            except VersionUnavailableError as error:
+                self.checked.notes.append(str(error))
+                self.broken.add(name)
+                continue
             except TableNotFoundError:
                 gone = where(place, place.folder)
                 found = [f"{name}: {gone} is gone, log and all; put it back from a copy of the lake"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse.engines.commit import replace_files
+from lakehouse.engines.commit import Replaced, replace_files
 from lakehouse.engines.parquet import FILE_BYTES
 from lakehouse.engines.protocol import Commit
 from lakehouse.errors import TableError
@@ -81,7 +81,7 @@ def compact(lake: Lake, table: Table, *, few: int = FEW) -> Compacted:
             read_version=before,
             check=held.check,
         )  # fmt: skip
-        after = replace_files(place.folder, small, _rows_of(paths, table, rows), commit)
+        after = replace_files(place.folder, Replaced(small), _rows_of(paths, table, rows), commit)
         note_commit(place, after)
         lake.verified.add((table.name, after))
         write_checkpoint(place, after)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lakehouse.care.pins import Pin
+from lakehouse.erasures import erased_files
 from lakehouse.lake import Lake
 from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import head, whole
+from lakehouse.verification.entries import erasing
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import live_files, removed_files
 from schemas.model import Table
@@ -38,7 +40,8 @@ def vacuum(
     """Remove the files of a table that its newest version does not have, no pin needs, and that are old enough.
 
     These are files that a compaction replaced and files that no commit names, of writers that were killed. Versions
-    that stand on a removed file can be read no more; their log stays.
+    that stand on a removed file can be read no more; their log stays. What `erase` took rows from goes at once,
+    whatever needs it: the rows are to be gone.
 
     Args:
         lake: The lake.
@@ -57,11 +60,13 @@ def vacuum(
         version = whole(lake, table, head(lake.home, table))
         needed = {fact.name for fact in live_files(place, version)}
         replaced = removed_files(place, version)
+        erased = {name for number in range(version + 1) for name in erasing(place, number)}
+        erased |= erased_files(lake.home, table.name)
         pinned = {}
         wanted = set()
         for pin in pins:
             if (at := pin.tables.get(table.name)) is not None and at < version:
-                only = {fact.name for fact in live_files(place, at)} - needed
+                only = {fact.name for fact in live_files(place, at)} - needed - erased
                 wanted |= only
                 if only:
                     pinned[pin.name] = len(only)
@@ -71,7 +76,7 @@ def vacuum(
             if each.name.startswith(f"{place.log_name}/") or name in needed | wanted:
                 continue
             since = replaced.get(name) or each.modified
-            if since is None or now - since < grace:
+            if name not in erased and (since is None or now - since < grace):
                 young += 1
                 continue
             removed, size = removed + 1, size + each.size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lakehouse.erasures import erased_members, erased_opinions
 from lakehouse.errors import TableError
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
@@ -29,11 +30,13 @@ def short_batches(lake: Lake, pins: Mapping[str, int]) -> list[str]:
         lake: The lake.
         pins: Versions of silver.batches and silver.opinions; that of the batches taken no later.
     """
+    erased = erased_opinions(lake.home)
     return [
         f"{OPINIONS.name}: import {row['batch_id']} of source {row['source']} brought {row['expected']} rows, as "
         f"{BATCHES.name} says, found {row['found']}: commits are lost; put the table back from a copy of the lake, or "
         "import the same files again into a new lake"
         for row in fetch(lake, SHORT_BATCHES, pins={name: pins[name] for name in (BATCHES.name, OPINIONS.name)})
+        if row["found"] + erased.get(row["batch_id"], 0) < row["expected"]
     ]
 
 
@@ -52,7 +55,9 @@ def lost_members(lake: Lake, dataset_id: str, pins: Pins | None = None) -> str |
     text = "select name, members, members_digest from gold.datasets where dataset_id = $id"
     for row in fetch(lake, text, params={"id": dataset_id}, pins=pins):
         found = relation_digest(lake.engine, query(lake, MEMBERS, params={"id": dataset_id}, pins=pins))
-        if str(found) != row["members_digest"]:
+        if str(found) == row["members_digest"]:
+            continue
+        if str(found + erased_members(lake.home, dataset_id)) != row["members_digest"]:
             return (
                 f"{DATASET_MEMBERS.name}: dataset {row['name']} ({dataset_id}) was built with {row['members']} members "
                 f"of digest {row['members_digest']}, found {found.rows} of {found}: commits are lost; build it again "

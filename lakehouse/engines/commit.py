@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,15 +78,28 @@ def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
         raise
 
 
-def replace_files(
-    path: Path, removed: Mapping[str, int], batches: Iterable[pa.RecordBatch], commit: Commit
-) -> int:
-    """Write the rows of files of a table into fewer files, in one commit that changes no row.
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Files of a table that others take the place of; they stay on disk.
+
+    Attributes:
+        files: Name -> bytes.
+        fewer_rows: Whether rows of theirs are gone; else the others have the same rows.
+        metadata: The `metaData` of the table from this commit on; None leaves it as it is.
+    """
+
+    files: Mapping[str, int]
+    fewer_rows: bool = False
+    metadata: Mapping[str, object] | None = None
+
+
+def replace_files(path: Path, replaced: Replaced, batches: Iterable[pa.RecordBatch], commit: Commit) -> int:
+    """Write rows in the place of files of a table, in one commit.
 
     Args:
         path: Folder of the table.
-        removed: Name -> bytes of the files whose rows `batches` has; they stay on disk.
-        batches: These rows, all of them.
+        replaced: The files.
+        batches: All rows that stay of these files.
         commit: What goes with them.
 
     Returns:
@@ -99,47 +113,51 @@ def replace_files(
     try:
         for each in write_files(path, commit.schema, (_typed(batch, path, commit.schema) for batch in batches)):
             written.append(each)
-        return _commit(path, [describe(each) for each in written], commit, removed)
+        return _commit(path, [describe(each) for each in written], commit, replaced)
     except BaseException:
         _remove(path, written, commit)
         raise
 
 
 def entry_of(
-    files: Sequence[DataFile], commit: Commit, now_ms: int, removed: Mapping[str, int] | None = None
+    files: Sequence[DataFile], commit: Commit, now_ms: int, replaced: Replaced | None = None
 ) -> bytes:
     """Return the entry of the log that appends files, or puts them in the place of others: one JSON object a line."""
     facts = {**commit.facts, "files": [[each.name, each.size, each.sha256] for each in files]}
-    operation = {"operation": "WRITE", "operationParameters": {"mode": "Append", "partitionBy": "[]"}}
-    if removed:
-        operation = {"operation": "OPTIMIZE", "operationParameters": {"predicate": "[]"}}
+    operation: dict[str, object] = {
+        "operation": "WRITE", "operationParameters": {"mode": "Append", "partitionBy": "[]"}
+    }  # fmt: skip
+    if replaced is not None:
+        operation = {"operation": "DELETE" if replaced.fewer_rows else "OPTIMIZE", "operationParameters": {}}
+    changes = replaced is None or replaced.fewer_rows
     info = {"timestamp": now_ms, **operation, "engineInfo": WRITER,
             "userMetadata": json.dumps({"petrel": facts}, sort_keys=True)}  # fmt: skip
     adds = [
         {"path": each.name, "partitionValues": {}, "size": each.size, "modificationTime": now_ms,
-         "dataChange": not removed, "stats": each.statistics}
+         "dataChange": changes, "stats": each.statistics}
         for each in files
     ]  # fmt: skip
     removes = [
-        {"path": name, "deletionTimestamp": now_ms, "dataChange": False, "extendedFileMetadata": True,
+        {"path": name, "deletionTimestamp": now_ms, "dataChange": changes, "extendedFileMetadata": True,
          "partitionValues": {}, "size": size}
-        for name, size in (removed or {}).items()
+        for name, size in (replaced.files if replaced else {}).items()
     ]  # fmt: skip
     transaction = {"appId": commit.app_id, "version": 1, "lastUpdated": now_ms}
+    described = [{"metaData": replaced.metadata}] if replaced is not None and replaced.metadata is not None else []
     actions: list[Mapping[str, object]] = [
-        {"commitInfo": info}, {"txn": transaction}, *({"remove": each} for each in removes),
+        {"commitInfo": info}, {"txn": transaction}, *described, *({"remove": each} for each in removes),
         *({"add": each} for each in adds),
     ]  # fmt: skip
     return "".join(f"{json.dumps(action)}\n" for action in actions).encode()
 
 
 def _commit(
-    path: Path, files: Sequence[DataFile], commit: Commit, removed: Mapping[str, int] | None = None
+    path: Path, files: Sequence[DataFile], commit: Commit, replaced: Replaced | None = None
 ) -> int:
     home, table = table_home(path)
     version = commit.read_version + 1
     name = f"_delta_log/{version:020}.json"
-    entry = entry_of(files, commit, int(time.time() * 1000), removed)
+    entry = entry_of(files, commit, int(time.time() * 1000), replaced)
     try:
         # A kill before the entry is put leaves files that no entry names: nobody reads them.
         if not home.is_local:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -27,8 +28,9 @@ STATISTICS_COLUMNS = 32
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-TEXT_LIMIT = 64
-"""Longer texts get no smallest and largest value: a cut one would need rounding, and no reader skips by them."""
+_ID = re.compile(r"[0-9a-f]{32,64}")
+"""Texts that get a smallest and largest value: ids and hashes, by which readers skip. Names and words do not: the
+log is kept for ever, and would still have them when their rows were erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _is_micros(found: pq.Statistics) -> bool:
 
 def _comparable(value: object) -> bool:
     # Not floats: readers disagree on NaN and on -0.0.
-    return isinstance(value, bool | int | datetime) or (isinstance(value, str) and len(value) <= TEXT_LIMIT)
+    return isinstance(value, bool | int | datetime) or (isinstance(value, str) and _ID.fullmatch(value) is not None)
 
 
 def _plain(value: object) -> object:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from lakehouse.erasures import erased_entities
 from lakehouse.ingestion.healing import (
     Healing,
     count_healed,
@@ -219,6 +220,7 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
         max_bytes=lake.config.land.max_file_bytes,
         now=lake.clock(),
         allowed_roots=source.allowed_roots,
+        erased=erased_entities(lake.home),
     )
 
 

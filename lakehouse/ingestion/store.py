@@ -65,6 +65,7 @@ class StorePlan:
         max_bytes: Larger files are refused.
         now: Time of the observation.
         allowed_roots: Real paths that links may lead into; empty where links are not followed.
+        erased: SHA-256 of bytes that were erased for privacy.
     """
 
     root: Root
@@ -78,6 +79,7 @@ class StorePlan:
     max_bytes: int
     now: datetime
     allowed_roots: tuple[bytes, ...] = ()
+    erased: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +225,7 @@ def _copy_small(
     data = read_open(source, before.st_size)
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
+    _check_not_erased(sha256, plan)
     name = object_uri(sha256)
     if pending.has(name, len(data), sha256, data):
         return sha256, None
@@ -249,6 +252,7 @@ def _copy_large(
                     staged.write(chunk)
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
+        _check_not_erased(sha256, plan)
         name = object_uri(sha256)
         if staged is None or pending.has(name, size, sha256):
             return sha256, None
@@ -257,6 +261,11 @@ def _copy_large(
     finally:
         if staged is not None:
             staged.discard()
+
+
+def _check_not_erased(sha256: str, plan: StorePlan) -> None:
+    if sha256 in plan.erased:
+        raise RejectedInputError("erased", "these bytes were erased from the lake, and are not taken in again")
 
 
 @contextmanager

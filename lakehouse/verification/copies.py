@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lakehouse.files import write_whole
 from lakehouse.verification.checkpoints import CHECKPOINT, HINT
-from lakehouse.verification.entries import ENTRY_NAME, FileFact, versions_in
+from lakehouse.verification.entries import ENTRY_NAME, FileFact, erasing, versions_in
 from lakehouse.verification.places import Place
 
 AT_ONCE = 8
@@ -42,12 +42,14 @@ def refresh(place: Place) -> None:
         except FileNotFoundError:
             return
         write_whole(place.entry(held[-1] + 1), entry)
+        _forget_erased(place, [held[-1] + 1])
     names = [each.name.rpartition("/")[2] for each in files.list(place.log_name, after=last)]
     entries = [name for name in names if ENTRY_NAME.fullmatch(name)]
     # The newest checkpoint saves readers of a long log from all that is before it; the hint says which that is.
     newest = [] if held else _newest_checkpoint(names)
     place.log.mkdir(parents=True, exist_ok=True)
     _fetch(place, [*newest, *entries, *([HINT] if newest else [])])
+    _forget_erased(place, [int(name.partition(".")[0]) for name in entries])
 
 
 def complete(place: Place, facts: Iterable[FileFact]) -> Mapping[str, str]:
@@ -87,6 +89,13 @@ def publish_checkpoint(place: Place, version: int) -> None:
 def where(place: Place, path: Path) -> str:
     """Return a file of a table as people find it: in its folder, or in the bucket."""
     return str(path) if place.home.is_local else f"{place.home}/{path.relative_to(place.home.folder)}"
+
+
+def _forget_erased(place: Place, versions: Iterable[int]) -> None:
+    """Remove what `erase` took rows from: a copy must not keep what the lake has forgotten."""
+    for version in versions:
+        for name in erasing(place, version):
+            (place.folder / name).unlink(missing_ok=True)
 
 
 def _newest_checkpoint(names: Iterable[str]) -> list[str]:

@@ -92,6 +92,21 @@ def commit_metadata(place: Place, version: int) -> str | None:
         raise TableError(f"{place.name}: {path} is damaged: it is no log entry ({error}); {MEND}") from error
 
 
+def table_metadata(place: Place, version: int) -> dict[str, Any]:
+    """Return the `metaData` action that holds at a version of a verified table."""
+    for number in range(version, -1, -1):
+        for action in reversed(_actions(_bytes(place, number))):
+            if "metaData" in action:
+                return dict(action["metaData"])
+    raise TableError(f"{place.name}: no entry of {place.log} says what the table is; {MEND}")
+
+
+def erasing(place: Place, version: int) -> tuple[str, ...]:
+    """Return the files that an entry replaced by others with fewer rows: what was in them is to be gone."""
+    actions = _actions(_bytes(place, version))
+    return tuple(file_name(each["remove"]) for each in actions if "remove" in each and each["remove"]["dataChange"])
+
+
 def committed_at(place: Place, version: int) -> datetime:
     """Return when the writer of a verified entry says that it was committed, UTC; 1970 where it says nothing."""
     actions = _actions(_bytes(place, version))

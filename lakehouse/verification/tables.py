@@ -104,6 +104,13 @@ def live_files(place: Place, version: int) -> list[FileFact]:
     return [fact for entry in entries for fact in entry.added if fact.name not in gone]
 
 
+def replaced_files(place: Place, version: int) -> list[FileFact]:
+    """Return the data files that were replaced up to a version of a verified table; some may be removed by now."""
+    entries = [read_entry(place, number) for number in range(version + 1)]
+    gone = {name for entry in entries for name in entry.removed}
+    return [fact for entry in entries for fact in entry.added if fact.name in gone]
+
+
 def removed_files(place: Place, version: int) -> dict[str, datetime]:
     """Return name -> time of the commit, of the files that were replaced up to a version of a verified table."""
     removed = {number: read_entry(place, number).removed for number in range(version + 1)}
@@ -251,8 +258,8 @@ def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
         found = not_fetched.get(fact.name) or ("no file" if stamp is None else _difference(path, fact, stamp[0]))
         if found == "no file" and (by := replaced.get(fact.name)) is not None:
             raise VersionUnavailableError(
-                f"{place.name}@{upto}: its files were put together in version {by} and removed since: read {by} or a "
-                "later one, which has the same rows and more, or a version that is pinned (`petrel maintain --pin`)"
+                f"{place.name}@{upto}: its files were replaced in version {by} and removed since, because nothing "
+                f"pinned it or because rows of it were erased: read version {by} or a later one"
             )
         if found:
             expected = f"{fact.size} bytes" + (f" of SHA-256 {fact.sha256}" if fact.sha256 else "")

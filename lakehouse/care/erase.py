@@ -1,0 +1,300 @@
+"""erase: bytes and rows of some entities leave a lake, for privacy; what they were part of is told, and not rebuilt."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lakehouse.engines import Relation
+from lakehouse.erasures import Erasure, erasures, keep_erasure
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.objects import object_uri
+from lakehouse.progress import progress
+from lakehouse.query import fetch
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, step
+from lakehouse.tables.remove import Chosen, Removed, remove_rows
+from schemas.canonical import content_id
+from schemas.digest import Digest, digest_of
+from schemas.model import Table
+from schemas.tables import (
+    DATASET_EXCLUSIONS,
+    DATASET_MEMBERS,
+    DIMENSIONS,
+    ENTITIES,
+    ENTITY_SOURCES,
+    LANDED_FILES,
+    OPINIONS,
+    PARKED_OPINIONS,
+    RAW_RECORDS,
+    REJECTED,
+)
+
+STEP = "erase"
+
+OF_SOURCE = """
+select s.entity_id, count(*) filter (where s.source <> $source) as elsewhere
+from silver.entity_sources s
+where s.entity_id in (select entity_id from silver.entity_sources where source = $source)
+group by s.entity_id
+"""
+
+OF_KEY = """
+select entity_id from silver.entities where group_keys[$key] = $value
+union select entity_id from silver.entity_sources where group_keys[$key] = $value
+"""
+
+DERIVED = "select entity_id, parent_id from silver.entities where parent_id is not null"
+
+NAMED = """
+select landed_id, path, name, sidecar_json from bronze.landed_files where sha256 in (select entity_id from ids)
+"""
+
+VERSIONS = """
+select d.dataset_id, d.name, count(*) as members from gold.dataset_members m
+join gold.datasets d on d.dataset_id = m.dataset_id
+where m.entity_id in (select entity_id from ids) group by d.dataset_id, d.name order by d.name, d.dataset_id
+"""
+
+FOLDERS = "select distinct dataset_id, folder from gold.materialisations order by folder"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to go.
+
+    Attributes:
+        entities: Ids, with those derived from them.
+        source: A source whose every row goes; "" for none.
+        landed: Ids of the observations of these entities.
+        names: How sources may name them: paths and names.
+        sidecars: Texts of sidecar records about them.
+    """
+
+    entities: frozenset[str]
+    source: str
+    landed: frozenset[str]
+    names: frozenset[str]
+    sidecars: frozenset[str]
+
+
+def erase(
+    lake: Lake,
+    *,
+    entities: Collection[str] = (),
+    source: str = "",
+    group: tuple[str, str] | None = None,
+    reason: str,
+    published: bool = False,
+    dry_run: bool = False,
+) -> Receipt:
+    """Erase entities: their bytes, those of what was derived from them, and every row about them.
+
+    Rows go from the newest version of each table; the files of older versions go with the next `maintain`, whatever
+    pins them. Linked bytes are not ours to delete and are noted. An entity that another source brought too stays,
+    without the rows of the source that is erased. An erasure that was killed is taken up by the next call.
+
+    Args:
+        lake: The lake.
+        entities: Ids of entities.
+        source: Everything that only this source brought.
+        group: (name, value) of a group key, as ("patient", "17"): everything that carries it.
+        reason: Why; kept in the tombstone, so it should name nobody.
+        published: Also remove the published folders that have the bytes; else they are noted.
+        dry_run: Only say what would be erased.
+
+    Returns:
+        Receipt with counts entities, objects, rows, datasets and folders; each dataset version and each published
+        folder that is touched is noted.
+
+    Raises:
+        ConfigError: If nothing, or nobody, is named; or nothing is found.
+        TableError: If a table is damaged.
+        ConcurrentWriteError: If a table stayed busy.
+    """
+    if not reason:
+        raise ConfigError("an erasure needs a reason: it is all that is left to say why something is gone")
+    if (len(entities) > 0) + bool(source) + (group is not None) != 1:
+        raise ConfigError("name what to erase by one of: entities, a source, or a group key with its value")
+    with step(lake, STEP) as record:
+        for waiting in erasures(lake.home):
+            if not waiting.is_done and not dry_run:
+                _carry_out(lake, waiting, "", record, published=published)
+        ids = _with_derived(lake, _selected(lake, entities, source, group, record))
+        if not ids and not source:
+            raise ConfigError("nothing to erase: no entity is named so; `petrel show` tells what there is")
+        erasure = Erasure(
+            erasure_id=content_id([sorted(ids), source, lake.clock().isoformat()]),
+            reason=reason,
+            erased_at=lake.clock().isoformat(),
+            asked_by="source" if source else "entity" if group is None else f"group key {group[0]}",
+            entities=sorted(ids),
+        )
+        if not dry_run:
+            keep_erasure(lake.home, erasure)  # first: killed after this, it is known what was to go
+        _carry_out(lake, erasure, source, record, published=published, dry_run=dry_run)
+        if dry_run:
+            record.note("dry_run", "nothing was erased; run again without --dry-run")
+    return record.finished()
+
+
+def _selected(
+    lake: Lake, entities: Collection[str], source: str, group: tuple[str, str] | None, record: StepRecord
+) -> set[str]:
+    if group is not None:
+        return {row["entity_id"] for row in fetch(lake, OF_KEY, params={"key": group[0], "value": group[1]})}
+    if source:
+        rows = fetch(lake, OF_SOURCE, params={"source": source})
+        shared = [row["entity_id"] for row in rows if row["elsewhere"]]
+        if shared:
+            record.note("shared", f"entity {shared[0]} was brought by another source too and stays", count=len(shared))
+        return {row["entity_id"] for row in rows} - set(shared)
+    held = {row["entity_id"] for row in fetch(
+        lake, "select entity_id from silver.entities where entity_id in (select entity_id from ids)",
+        inputs={"ids": _relation(lake, entities)},
+    )}  # fmt: skip
+    unknown = sorted(set(entities) - held)
+    if unknown:
+        raise ConfigError(f"no entity {unknown[0]}; give whole ids, as `petrel show NAME` tells them")
+    return held
+
+
+def _with_derived(lake: Lake, ids: set[str]) -> frozenset[str]:
+    children: dict[str, list[str]] = {}
+    for row in fetch(lake, DERIVED):
+        children.setdefault(row["parent_id"], []).append(row["entity_id"])
+    waiting, found = list(ids), set(ids)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return frozenset(found)
+
+
+def _carry_out(
+    lake: Lake, erasure: Erasure, source: str, record: StepRecord, *, published: bool, dry_run: bool = False
+) -> None:
+    ids = _relation(lake, erasure.entities)
+    named = fetch(lake, NAMED, inputs={"ids": ids})
+    wanted = _Wanted(
+        frozenset(erasure.entities), source,
+        frozenset(row["landed_id"] for row in named),
+        frozenset(name for row in named for name in (row["path"], row["name"])),
+        frozenset(row["sidecar_json"] for row in named if row["sidecar_json"]),
+    )  # fmt: skip
+    _tell_datasets(lake, erasure, ids, record)
+    linked = fetch(lake, "select count(*) as n, min(object_uri) as example from silver.entities where storage = 'link' "
+                         "and entity_id in (select entity_id from ids)", inputs={"ids": ids})[0]  # fmt: skip
+    if linked["n"]:
+        record.note("linked", f"{linked['example']} is not the lake's: its bytes stay there; delete them yourself",
+                    count=linked["n"])
+    if not dry_run:
+        keep_erasure(lake.home, erasure)
+        _delete_objects(lake, erasure.entities, record)
+    rules = list(_rules(wanted))
+    with progress("erase rows", total=len(rules), unit="tables") as advance:
+        for table, chosen, columns in rules:
+            found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
+            if (found.rows or found.old_files) and not dry_run:
+                # Accounted for first: killed in between, rows that are gone must not look lost.
+                _account(erasure, table, found)
+                keep_erasure(lake.home, erasure)
+                remove_rows(lake, table, chosen, step=STEP)
+            record.counts["rows"] = record.counts.get("rows", 0) + found.rows
+            advance(1)
+    if published and not dry_run:
+        for folder in erasure.folders:
+            for each in list(lake.files.list(folder)):
+                lake.files.delete(each.name)
+    if not dry_run:
+        erasure.is_done = True
+        keep_erasure(lake.home, erasure)
+    record.counts["entities"] = record.counts.get("entities", 0) + len(erasure.entities)
+    record.counts |= {"datasets": len(erasure.datasets), "folders": len(erasure.folders)}
+    record.details["erasure_id"] = erasure.erasure_id
+
+
+def _tell_datasets(lake: Lake, erasure: Erasure, ids: Relation, record: StepRecord) -> None:
+    rows = fetch(lake, VERSIONS, inputs={"ids": ids})
+    for row in rows:
+        record.note(f"dataset {row['dataset_id']}",
+                    f"dataset {row['name']} ({row['dataset_id']}) loses {row['members']} members; build it anew if it "
+                    "is still needed")
+    erasure.datasets = sorted({*erasure.datasets, *(row["dataset_id"] for row in rows)})
+    for row in fetch(lake, FOLDERS):
+        if row["dataset_id"] in erasure.datasets and any(True for _ in lake.files.list(row["folder"])):
+            erasure.folders = sorted({*erasure.folders, row["folder"]})
+            record.note(f"folder {row['folder']}",
+                        f"{lake.home}/{row['folder']} has the bytes too: `petrel erase --published` removes it, and "
+                        "copies of it elsewhere are for you to find")
+
+
+def _delete_objects(lake: Lake, entities: Sequence[str], record: StepRecord) -> None:
+    objects = 0
+    for entity in entities:
+        name = object_uri(entity)
+        try:
+            lake.files.stat(name)
+        except FileNotFoundError:
+            continue  # linked, derived, or deleted before
+        lake.files.delete(name)
+        objects += 1
+    record.counts["objects"] = record.counts.get("objects", 0) + objects
+
+
+def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
+    """Yield, for each table that may name an entity, which rows go, and which of their columns are counted."""
+    is_entity = functools.partial(_among, names=wanted.entities)
+    yield DATASET_MEMBERS, lambda rows: is_entity(rows, "entity_id"), ("dataset_id", "row_hash")
+    yield DATASET_EXCLUSIONS, lambda rows: is_entity(rows, "entity_id"), ()
+    yield OPINIONS, lambda rows: is_entity(rows, "subject_id"), ("batch_id",)
+    yield PARKED_OPINIONS, lambda rows: _among(rows, "subject_key", names=wanted.names | wanted.entities), ()
+    yield DIMENSIONS, lambda rows: is_entity(rows, "entity_id"), ()
+    yield REJECTED, _either(
+        lambda rows: _among(rows, "subject", names=wanted.landed | wanted.entities), wanted.source, "source"
+    ), ()
+    yield ENTITY_SOURCES, _either(lambda rows: is_entity(rows, "entity_id"), wanted.source, "source"), ()
+    yield ENTITIES, lambda rows: is_entity(rows, "entity_id"), ()
+    yield RAW_RECORDS, _either(lambda rows: _among(rows, "payload", names=wanted.sidecars), wanted.source, "source"), ()
+    # Last: it says which observations, paths and records belong to an entity, also to a run that goes on after a kill.
+    yield LANDED_FILES, _either(lambda rows: is_entity(rows, "sha256"), wanted.source, "source"), ()
+
+
+def _either(chosen: Chosen, source: str, column: str) -> Chosen:
+    if not source:
+        return chosen
+    return lambda rows: pc.or_kleene(chosen(rows), pc.equal(rows.column(column), source))
+
+
+def _among(rows: pa.RecordBatch, column: str, *, names: Collection[str]) -> pa.BooleanArray:
+    return pc.is_in(rows.column(column), value_set=pa.array(sorted(names), pa.string()))
+
+
+def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
+    """Note what is about to be removed; a run that goes on after a kill finds the same rows, or none."""
+    if removed.rows:
+        erasure.rows[table.name] = removed.rows
+    if removed.old_files:
+        erasure.old_files[table.name] = sorted({*erasure.old_files.get(table.name, ()), *removed.old_files})
+    if table is OPINIONS:
+        counts = Counter(batch for each in removed.batches for batch in each.column("batch_id").to_pylist())
+        erasure.opinions.update(counts)
+    if table is DATASET_MEMBERS:
+        digests: dict[str, Digest] = {}
+        for each in removed.batches:
+            for dataset, row_hash in zip(*(column.to_pylist() for column in each.columns), strict=True):
+                digests[dataset] = digests.get(dataset, Digest()) + digest_of([bytes.fromhex(row_hash)])
+        for dataset, digest in digests.items():
+            erasure.members[dataset] = str(digest)
+
+
+def _relation(lake: Lake, entities: Collection[str]) -> Relation:
+    return lake.engine.from_arrow(pa.table({"entity_id": pa.array(sorted(entities), pa.string())}))
+

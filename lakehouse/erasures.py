@@ -1,0 +1,101 @@
+"""Tombstones: what was erased for privacy, and what that changed, in one object for each erasure.
+
+`_erasures/<id>.json` keeps hashes and counts: enough to refuse the same bytes when they come again, and to tell rows
+that were erased from rows that were lost. It names nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from lakehouse.errors import TableError
+from lakehouse.home import Root, home_of
+from schemas.digest import Digest, parse_digest
+
+ERASURES = "_erasures"
+
+
+@dataclass(slots=True)
+class Erasure:
+    """One erasure.
+
+    Attributes:
+        erasure_id: Content id (32 hex) of the entities, and time.
+        reason: Why, in the words of who asked for it.
+        erased_at: When it began, UTC, ISO 8601.
+        asked_by: How the entities were named: `entity`, `source` or the name of a group key; never its value.
+        entities: Entities whose bytes and rows are gone, and those derived from them.
+        datasets: Dataset versions that had them.
+        folders: Published folders, relative to the lake, that have their bytes, or had.
+        rows: Table -> rows that were erased.
+        opinions: Import -> opinions of it that were erased.
+        members: Dataset version -> digest of its members that were erased.
+        old_files: Table -> files of older versions that have such rows; `maintain` removes them, whatever pins them.
+        is_done: Whether it came to its end; one that did not is taken up by the next.
+    """
+
+    erasure_id: str
+    reason: str
+    erased_at: str
+    asked_by: str
+    entities: list[str]
+    datasets: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)
+    opinions: dict[str, int] = field(default_factory=dict)
+    members: dict[str, str] = field(default_factory=dict)
+    old_files: dict[str, list[str]] = field(default_factory=dict)
+    is_done: bool = False
+
+
+def erasures(root: Root) -> list[Erasure]:
+    """Return every erasure of a lake, by id.
+
+    Raises:
+        TableError: If one cannot be read: what was erased is not known then.
+    """
+    files = home_of(root).files
+    found = []
+    for each in files.list(ERASURES):
+        try:
+            found.append(Erasure(**json.loads(files.read_whole(each.name))))
+        except (ValueError, TypeError) as error:
+            raise TableError(
+                f"{files.root}/{each.name}: is no record of an erasure ({error}); put it back from a copy of the lake"
+            ) from error
+    return found
+
+
+def keep_erasure(root: Root, erasure: Erasure) -> None:
+    """Write the record, in place of an earlier state of it."""
+    name = f"{ERASURES}/{erasure.erasure_id}.json"
+    home_of(root).files.put(name, (json.dumps(asdict(erasure), indent=1) + "\n").encode())
+
+
+def erased_entities(root: Root) -> frozenset[str]:
+    """Return the ids of all entities that were erased: bytes of these hashes are not taken in again."""
+    return frozenset(entity for each in erasures(root) for entity in each.entities)
+
+
+def erased_opinions(root: Root) -> Mapping[str, int]:
+    """Return import -> opinions of it that were erased."""
+    total: Counter[str] = Counter()
+    for each in erasures(root):
+        total.update(each.opinions)
+    return total
+
+
+def erased_files(root: Root, table: str) -> frozenset[str]:
+    """Return the files of older versions of a table that have rows which were erased."""
+    return frozenset(name for each in erasures(root) for name in each.old_files.get(table, ()))
+
+
+def erased_members(root: Root, dataset_id: str) -> Digest:
+    """Return the digest of the members of a dataset version that were erased."""
+    total = Digest()
+    for each in erasures(root):
+        total += parse_digest(each.members.get(dataset_id, str(Digest())))
+    return total

@@ -1,0 +1,230 @@
+"""erase: what is asked for is gone from everywhere, what it was part of is told, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jobs.cli import main as petrel
+from lakehouse.care.erase import erase
+from lakehouse.care.maintain import maintain
+from lakehouse.datasets.build import build
+from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.erasures import erased_entities, erasures
+from lakehouse.errors import VersionUnavailableError
+from lakehouse.ingestion.entities import entities
+from lakehouse.ingestion.land import land
+from lakehouse.ingestion.source import Source
+from lakehouse.lake import Lake
+from lakehouse.query import fetch
+from lakehouse.tables.read import head
+from schemas.tables import BY_NAME, ENTITIES, TABLES
+from tests.buckets.lakes import lake_at  # noqa: F401 - a fixture
+from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake
+
+PATIENTS = {f"scan-{number}": {"patient": str(number % 3)} for number in range(9)}
+MARK = "quite-a-special-name"
+
+
+def filled(lake: Lake) -> list[str]:
+    """Nine entities of three patients, measured and labelled, in two dataset versions; return these."""
+    add_entities(lake, list(PATIENTS), groups=PATIENTS)
+    for name in PATIENTS:
+        lake.files.put(f"objects/{entity_id(name)[:2]}/{entity_id(name)}", name.encode())
+    add_dimension(lake, "brightness", {name: number / 10 for number, name in enumerate(PATIENTS)})
+    labels = ["dog", "cat"] * 5
+    add_opinions(lake, [opinion(name, "human:di", label) for name, label in zip(PATIENTS, labels, strict=False)])
+    record = {"name": "scans", "split": {"ratios": {"train": 1.0}}}
+    whole = build(lake, parse_recipe({**record, "seed": 1}, where="r.toml"))
+    some = {"select": {"sql": "select entity_id from entities where group_keys['patient'] = '2'"}}
+    other = build(lake, parse_recipe({**record, **some, "name": "two", "seed": 1}, where="r.toml"))
+    return [each.details["dataset_id"] for each in (whole, other)]
+
+
+def all_rows(lake: Lake) -> str:
+    return json.dumps([fetch(lake, f"from {table.name}") for table in TABLES], default=str)
+
+
+def all_bytes(lake: Lake) -> bytes:
+    # The tombstone keeps ids, and so does the log, which has the smallest and largest of each file.
+    names = [each.name for each in lake.files.list() if not each.name.startswith("_erasures/")]
+    names = [name for name in names if "_delta_log" not in name]
+    there = b"".join(lake.files.read_whole(name) for name in names)
+    copied = [path for path in Path(lake.root).rglob("*.parquet") if "_delta_log" not in str(path)]
+    local = b"".join(path.read_bytes() for path in copied)
+    return there if lake.home.is_local else there + local
+
+
+def test_a_patient_is_gone_and_every_version_that_had_him_is_told(lake_at):  # noqa: F811
+    gone = [entity_id(name) for name, keys in PATIENTS.items() if keys["patient"] == "1"]
+    with small_lake(lake_at) as lake:
+        whole, other = filled(lake)
+        before = {table.name: head(lake.home, table) for table in TABLES}
+        receipt = erase(lake, group=("patient", "1"), reason="consent withdrawn")
+        assert {name: receipt.counts[name] for name in ("entities", "objects", "datasets", "folders")} == {
+            "entities": 3, "objects": 3, "datasets": 1, "folders": 0}  # fmt: skip
+        assert receipt.counts["rows"] == 3 * 4
+        told = [each.example for each in receipt.notes if each.rule.startswith("dataset")]
+        assert told == [f"dataset scans ({whole}) loses 3 members; build it anew if it is still needed"]
+        rows = all_rows(lake)
+        assert not any(each in rows for each in gone)
+        assert fetch(lake, "select count(*) as n from silver.opinions")[0]["n"] == 6
+        assert fetch(lake, "select count(*) as n from gold.dataset_members where dataset_id = $id", params={"id": other}
+                     )[0]["n"] == 3  # fmt: skip
+        assert erased_entities(lake.home) == frozenset(gone)
+        (record,) = erasures(lake.home)
+        assert (record.asked_by, record.is_done, "1" in record.asked_by) == ("group key patient", True, False)
+        assert all(head(lake.home, BY_NAME[name]) >= version for name, version in before.items())
+        maintain(lake)
+        left = all_bytes(lake)
+        assert not any(each.encode() in left for each in gone)
+        lake.verified.clear()
+        with pytest.raises(VersionUnavailableError, match="rows of it were erased: read version"):
+            fetch(lake, "from silver.entities", pins={ENTITIES.name: before[ENTITIES.name]})
+    assert petrel(["verify", "--lake", lake_at, "--deep"]) == 0
+
+
+def test_rows_that_a_compaction_had_moved_are_gone_from_the_files_of_before_too(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        for number in range(6):
+            add_entities(lake, [f"{number}"], groups={f"{number}": {"patient": MARK if number == 3 else "x"}})
+        build(lake, parse_recipe({"name": "all", "seed": 1, "split": {"ratios": {"train": 1.0}}}, where="r.toml"))
+        maintain(lake, few=1)
+        erase(lake, group=("patient", MARK), reason="asked")
+        assert MARK.encode() in all_bytes(lake)
+        maintain(lake)
+        assert entity_id("3").encode() not in all_bytes(lake)
+        assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 5
+
+
+def test_no_name_stays_in_the_log(tmp_path):
+    picture(tmp_path / "a" / f"{MARK}.png", 1)
+    with small_lake(tmp_path / "lake") as lake:
+        land(lake, Source(name="a", folder=str(tmp_path / "a")))
+        entities(lake)
+        (found,) = fetch(lake, "select entity_id from silver.entities")
+        erase(lake, entities=[found["entity_id"]], reason="asked")
+        maintain(lake)
+        holding = [path for path in Path(lake.root).rglob("*") if path.is_file() and MARK.encode() in path.read_bytes()]
+        assert holding == []
+
+
+def test_what_was_derived_goes_with_it(tmp_path):
+    from lakehouse.tables.insert import insert_rows
+
+    with small_lake(tmp_path / "lake") as lake:
+        add_entities(lake, ["a", "b"])
+        row = {"media_type": "image/png", "size_bytes": 1, "storage": "none", "origin": "real", "group_keys": {},
+               "operation": "crop", "parameters_json": "{}"}  # fmt: skip
+        parents = {"crop": "a", "crop of crop": "crop", "other": "b"}
+        derived = [{**row, "entity_id": entity_id(name), "parent_id": entity_id(parents[name])} for name in parents]
+        insert_rows(lake, ENTITIES, derived, step="test")
+        assert erase(lake, entities=[entity_id("a")], reason="asked").counts["entities"] == 3
+        left = {each["entity_id"] for each in fetch(lake, "select entity_id from silver.entities")}
+        assert left == {entity_id("b"), entity_id("other")}
+
+
+def picture(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((4, 4, 3), value, np.uint8)).save(path)
+
+
+def test_a_source_goes_what_another_brought_too_stays_and_nothing_comes_back(tmp_path, lake_at):  # noqa: F811
+    for value in range(4):
+        picture(tmp_path / "a" / f"{MARK}-{value}.png", value)
+    picture(tmp_path / "b" / "shared.png", 0)
+    one, two = (Source(name=name, folder=str(tmp_path / name)) for name in "ab")
+    with small_lake(lake_at) as lake:
+        for source in (one, two):
+            land(lake, source)
+        entities(lake)
+        receipt = erase(lake, source="a", reason="contract ended")
+        assert (receipt.counts["entities"], receipt.counts["objects"]) == (3, 3)
+        assert [each.count for each in receipt.notes if each.rule == "shared"] == [1]
+        assert MARK not in all_rows(lake)
+        assert fetch(lake, "select source, name from silver.entity_sources") == [{"source": "b", "name": "shared.png"}]
+        again = land(lake, one)
+        assert (again.counts["refused"], again.counts["stored"]) == (3, 0)
+        assert [each.example.partition(": ")[2] for each in again.notes if each.rule == "erased"] == [
+            "these bytes were erased from the lake, and are not taken in again"
+        ]
+        entities(lake)
+        assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 1
+    assert petrel(["verify", "--lake", lake_at, "--deep"]) == 0
+
+
+def test_published_folders_are_told_and_removed_where_that_is_asked_for(tmp_path):
+    from lakehouse.materialise.step import materialise
+
+    for value in range(3):
+        picture(tmp_path / "a" / f"{value}.png", value)
+    with small_lake(tmp_path / "lake") as lake:
+        land(lake, Source(name="a", folder=str(tmp_path / "a")))
+        entities(lake)
+        build(lake, parse_recipe({"name": "all", "seed": 1, "split": {"ratios": {"train": 1.0}}}, where="r.toml"))
+        folder = materialise(lake, "all").details["folder"]
+        (first,) = fetch(lake, "select min(entity_id) as id from silver.entities")
+        planned = erase(lake, entities=[first["id"]], reason="asked", dry_run=True)
+        assert (planned.counts["folders"], planned.counts["rows"] > 0) == (1, True)
+        assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 3
+        assert any(each.rule == f"folder {folder}" for each in planned.notes)
+        erase(lake, entities=[first["id"]], reason="asked", published=True)
+        assert list(lake.files.list(folder)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "an erasure needs a reason"),
+        (["--reason", "x"], "name what to erase by one of"),
+        (["--reason", "x", "--source", "a", "--subject-key", "p=1"], "name what to erase by one of"),
+        (["--reason", "x", "--subject-key", "p"], "expected NAME=VALUE"),
+        (["--reason", "x", "--subject-key", "p=1"], "nothing to erase"),
+        (["--reason", "x", "--entity", "abc"], "no entity abc; give whole ids"),
+    ],
+)
+def test_an_erasure_that_names_nothing_erases_nothing(arguments, expected, tmp_path, capsys):
+    with small_lake(tmp_path / "lake") as lake:
+        add_entities(lake, ["a"])
+    assert petrel(["erase", "--lake", str(tmp_path / "lake"), *arguments]) == 1
+    assert expected in capsys.readouterr().err
+    with small_lake(tmp_path / "lake") as lake:
+        assert erasures(lake.home) == []
+
+
+KILLED = """
+import os, sys, threading, random, signal
+from tests.making import small_lake
+from lakehouse.care.erase import erase
+threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+with small_lake(sys.argv[1]) as lake:
+    erase(lake, group=("patient", "1"), reason="consent withdrawn")
+os._exit(0)
+"""
+
+
+def test_an_erasure_that_was_killed_is_carried_out_by_the_next(tmp_path):
+    dice, gone = random.Random(3), [entity_id(name) for name, keys in PATIENTS.items() if keys["patient"] == "1"]
+    with small_lake(tmp_path / "lake") as lake:
+        filled(lake)
+    for _ in range(4):
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "lake"), str(dice.uniform(0.7, 2.5))],
+                       env={**os.environ}, capture_output=True, timeout=120, check=False)  # fmt: skip
+
+    with small_lake(tmp_path / "lake") as lake:
+        erase(lake, group=("patient", "2"), reason="consent withdrawn")
+        rows = all_rows(lake)
+        assert not any(each in rows for each in gone)
+        maintain(lake, grace=timedelta(0))
+        assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 3
+        assert all(each.is_done for each in erasures(lake.home))
+    assert petrel(["verify", "--lake", str(tmp_path / "lake")]) == 0
