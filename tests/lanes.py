@@ -17,7 +17,7 @@ COSTLY: dict[str, str] = {
     "dimensions": "step",
     "evaluation": "evaluate",
     "examples": "demo real_data",
-    "exporting": "documentation export target",
+    "exporting": "documentation export places target",
     "ingestion": "entities healing remarks",
     "jobs": "ending export run show",
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",

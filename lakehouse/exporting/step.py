@@ -20,7 +20,7 @@ from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.progress import progress
 from lakehouse.steps.receipts import Receipt
-from lakehouse.steps.step import StepRecord, balance, step
+from lakehouse.steps.step import balance, step
 from lakehouse.tables.locks import lake_lock
 from loaders.stores.local import local_folder
 from loaders.stores.saying import without_secrets
@@ -41,18 +41,20 @@ class Format:
         write: Writes them all.
         needs_label: Whether a row without a label has no place in it.
         is_cut: Whether `shard_bytes` means something.
+        names_lake: Whether it says where the lake is: of a lake that was moved it is another export.
     """
 
     write: Callable[[Job, Iterable[Row], Target], None]
     needs_label: bool = False
     is_cut: bool = False
+    names_lake: bool = False
 
 
 FORMATS: Mapping[str, Format] = {
     "imagefolder": Format(write_folders, needs_label=True),
     "parquet": Format(write_parquet, is_cut=True),
     "webdataset": Format(write_tars, is_cut=True),
-    "manifest": Format(write_manifest),
+    "manifest": Format(write_manifest, names_lake=True),
 }
 
 
@@ -100,56 +102,75 @@ def export(
         raise ConfigError(f"no format `{format}` to export{nearest(format, FORMATS)}")
     if shard_bytes < 1:
         raise ConfigError(f"shard_bytes = {shard_bytes}: must be above 0")
+    chosen = FORMATS[format]
+    shard_bytes = shard_bytes if chosen.is_cut else 0
     with step(lake, "export") as record:
-        _export(lake, select(lake, selection, params), format, to, shard_bytes, options, record)
+        selected = select(lake, selection, params)
+        plan = _plan(lake, selected, chosen)
+        record.counts = {"selected": selected.count, "exported": plan.exported, **plan.left_out}
+        balance("export", "rows selected", {"exported": plan.exported, **plan.left_out}, selected.count)
+        if not plan.exported:
+            why = ", ".join(f"{count} {rule}" for rule, count in plan.left_out.items())
+            raise ConfigError(f"nothing is left to export as {format}: {why}{_hint(chosen, selected)}")
+        export_id = content_id([CONTRACT, format, shard_bytes, plan.digest])
+        record.details = {"format": format, "export_id": export_id, "to": _shown(to)}
+        about = {"export_id": export_id, "format": format, **selected.about}
+        with lake_lock(lake, f"export-{export_id}"):
+            target = open_target(to, export_id, about, home=lake.home, options=options)
+            if target is None:
+                record.details["unchanged"] = "this was exported there before"
+            else:
+                about |= {"counts": dict(record.counts), "classes": list(selected.classes)}
+                _fill(lake, selected, chosen, plan, shard_bytes, target, about)
+                record.bytes_written = target.bytes_new
+                record.details["files"] = f"{target.wrote.files}"
     return record.finished()
 
 
-def _export(
-    lake: Lake,
-    selection: Selection,
-    name: str,
-    to: str | Path,
-    shard_bytes: int,
-    options: StorageOptions | None,
-    record: StepRecord,
-) -> None:
-    chosen = FORMATS[name]
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is known of an export before anything is written.
+
+    Attributes:
+        exported: Rows that go out.
+        left_out: Rule -> rows that do not.
+        digest: Of all that the rows say, and of what they have in common.
+        folders: Label -> name of its folder; {} where labels are no folders.
+    """
+
+    exported: int
+    left_out: Mapping[str, int]
+    digest: str
+    folders: Mapping[str, str]
+
+
+def _plan(lake: Lake, selection: Selection, chosen: Format) -> _Plan:
     left_out: Counter[str] = Counter(selection.left_out)
     labels: set[str] = set()
-    said = hashlib.sha256()
     exported = 0
+    place = str(lake.home) if chosen.names_lake else ""
+    common = [place, list(selection.roles), list(selection.classes), [list(each) for each in selection.fields.items()]]
+    said = hashlib.sha256(text_json(common).encode())
     for row in _kept(in_order(lake, selection), chosen, selection, left_out):
         exported += 1
-        labels.add(row.label or "")
+        if row.label:
+            labels.add(row.label)
         said.update(text_json([row.entity_id, row.label, row.split, dict(row.fields), row.answer]).encode() + b"\n")
-    record.counts = {"selected": selection.count, "exported": exported, **left_out}
-    balance("export", "rows selected", {"exported": exported, **left_out}, selection.count)
-    if not exported:
-        why = ", ".join(f"{count} {rule}" for rule, count in left_out.items())
-        raise ConfigError(f"nothing is left to export as {name}: {why}{_hint(chosen, selection)}")
-    export_id = content_id(
-        [CONTRACT, name, shard_bytes if chosen.is_cut else 0, said.hexdigest(), selection.roles,
-         selection.classes, list(selection.fields.items())]
-    )  # fmt: skip
-    about = {"format": name, **selection.about}
-    record.details = {"format": name, "export_id": export_id}
-    with lake_lock(lake, f"export-{export_id}"):
-        target = open_target(to, export_id, about, home=lake.home, options=options)
-        if target is None:
-            record.details |= {"to": _shown(to), "unchanged": "this was exported there before"}
-            return
-        try:
-            with progress(f"export {name}", total=exported, unit="entities") as advance:
-                folders = folders_of(labels) if chosen.needs_label else {}
-                job = Job(lake.home, lake.scratch, selection, folders, shard_bytes, advance)
-                chosen.write(job, _kept(in_order(lake, selection), chosen, selection, Counter()), target)
-            about |= {"export_id": export_id, "counts": dict(record.counts), "classes": list(selection.classes)}
-            target.finish({**about, **({"folders": {v: k for k, v in folders.items()}} if folders else {})})
-        finally:
-            target.storage.close()
-    record.bytes_written = target.bytes_new
-    record.details |= {"to": _shown(to), "files": f"{target.wrote.files}"}
+    return _Plan(exported, left_out, said.hexdigest(), folders_of(labels) if chosen.needs_label else {})
+
+
+def _fill(
+    lake: Lake, selection: Selection, chosen: Format, plan: _Plan, shard_bytes: int, target: Target,
+    about: Mapping[str, object],
+) -> None:  # fmt: skip
+    try:
+        with progress("export", total=plan.exported, unit="entities") as advance:
+            job = Job(lake.home, lake.scratch, selection, plan.folders, shard_bytes, advance)
+            chosen.write(job, _kept(in_order(lake, selection), chosen, selection, Counter()), target)
+        folders = {name: label for label, name in plan.folders.items()}
+        target.finish({**about, "folders": folders} if folders else about)
+    finally:
+        target.storage.close()
 
 
 def _kept(rows: Iterable[Row], chosen: Format, selection: Selection, left_out: Counter[str]) -> Iterator[Row]:
@@ -171,4 +192,5 @@ def _hint(chosen: Format, selection: Selection) -> str:
 
 
 def _shown(to: str | Path) -> str:
-    return without_secrets(str(to)) if local_folder(to) is None else str(to)
+    folder = local_folder(to)
+    return without_secrets(str(to)) if folder is None else str(folder.absolute())

@@ -122,7 +122,7 @@ def open_target(
     Args:
         to: Local folder or URL, missing or empty, or with this export.
         export_id: What is exported.
-        about: Kept with the claim, for people.
+        about: Kept as the claim, its `export_id` with it.
         home: Where the lake is; nothing is exported there.
         options: How to reach a URL; None takes what the configuration says of it ([stores]).
 
@@ -181,7 +181,7 @@ def _claimed(target: Target, export_id: str, about: Mapping[str, object], names:
     if claim is None:
         if names:
             raise _in_the_way(storage.root, names)
-        said = json.dumps({"export_id": export_id, **about}, indent=1, ensure_ascii=False)
+        said = json.dumps(dict(about), indent=1, ensure_ascii=False)
         try:
             storage.put_if_absent(CLAIM, said.encode() + b"\n")
             return target

@@ -88,7 +88,8 @@ class Receipt:
         details = ", ".join(f"{name} {value}" for name, value in self.details.items())
         notes = ", ".join(f"{note.count:,} {note.rule}" for note in self.notes)
         notes = f"to note: {notes}" if notes else ""
-        parts = [part for part in (counts, tables or "nothing new", details, notes, f"{self.seconds:.1f} s") if part]
+        written = tables or (f"{self.bytes_written:,} bytes written" if self.bytes_written else "nothing new")
+        parts = [part for part in (counts, written, details, notes, f"{self.seconds:.1f} s") if part]
         return f"{self.step} [{self.engine}]: " + "; ".join(parts)
 
 

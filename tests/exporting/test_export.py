@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tarfile
 from datetime import date
 
@@ -14,9 +15,10 @@ from lakehouse.errors import ConfigError, DamagedObjectError, QueryRefusedError,
 from lakehouse.exporting import step
 from lakehouse.objects import object_uri
 from lakehouse.steps.receipts import newest_first
+from loaders.errors import AlreadyPublishedError
 from tests.exporting.conftest import LABELS, SQL
 from tests.ingestion.files import png
-from tests.making import add_entities, entity_id
+from tests.making import add_entities, entity_id, small_lake
 
 
 def files_of(folder):
@@ -118,6 +120,23 @@ def test_the_same_selection_gives_the_same_bytes_anywhere(pictures, tmp_path):
     for name in ("one", "two"):
         pictures.export(SQL, format="webdataset", to=tmp_path / name)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+def test_a_manifest_of_a_lake_that_was_moved_is_another_export(pictures, tmp_path):
+    pictures.export("animals", format="manifest", to=tmp_path / "out")
+    shutil.copytree(pictures.root, tmp_path / "moved")
+    with small_lake(tmp_path / "moved") as moved:
+        with pytest.raises(AlreadyPublishedError):
+            moved.export("animals", format="manifest", to=tmp_path / "out")
+        moved.export("animals", format="manifest", to=tmp_path / "again")
+    assert f"file://{tmp_path}/moved/objects/" in (tmp_path / "again" / "manifest.jsonl").read_text()
+
+
+def test_a_label_too_long_for_a_folder_is_told_before_anything_is_written(pictures, tmp_path):
+    sql = "select entity_id, repeat('é', 200) as label from entities"
+    with pytest.raises(ConfigError, match="is 400 bytes long as the name of a folder"):
+        pictures.export(sql, format="imagefolder", to=tmp_path / "out")
+    assert not (tmp_path / "out.exporting").exists()
 
 
 def test_rows_that_are_left_out_are_counted_by_rule(pictures, ids, tmp_path):
