@@ -91,7 +91,7 @@ def evaluate(
                     f"{actor} answered `{question}` about none of the {answered.support:,} labelled members of split "
                     f"`{split}` of dataset {dataset_id}: nothing to score; record its predictions for these first"
                 )
-            check_computed(gates, [metric.metric for metric in metrics])
+            check_computed(gates, [metric.metric for metric in metrics], kind or LABEL)
             check_values(gates, {metric.slice for metric in metrics}, classes)
             headline = next(m for m in metrics if m.slice == "all" and m.metric != "coverage")
             rows, verdict = _rows(metrics, gates)

@@ -6,21 +6,12 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from lakehouse.datasets.policies import measures
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
 
 OPERATORS = (">=", "<=")
-
-BY_COLUMN = ("accuracy", "coverage", "log_loss", "map", "map50", "map75")
-"""Metrics over all members and by every slice."""
-BY_CLASS = ("precision", "recall", "f1", "ap", "ap50", "ap75")
-"""Metrics by class; over all there is their mean: macro_*, of average precision map*."""
-MEANS = ("macro_precision", "macro_recall", "macro_f1")
-METRICS = (*BY_COLUMN, *BY_CLASS, *MEANS)
-RATES = tuple(name for name in METRICS if name != "log_loss")
-"""Shares of a whole: a limit outside 0..1 would always hold, or never."""
-OF_BOXES = ("map", "map50", "map75", "ap", "ap50", "ap75")
-OF_LABELS = ("accuracy", "log_loss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,9 @@ class Gate:
             raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
         if not math.isfinite(self.threshold):
             raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
-        if self.metric in RATES and not 0 <= self.threshold <= 1:
+        measure = measures().get(self.metric)
+        # Such a limit would always hold, or never.
+        if measure is not None and measure.is_share and not 0 <= self.threshold <= 1:
             share = f"; did you mean {self.threshold / 100:g}?" if 1 < self.threshold <= 100 else ""
             raise ConfigError(
                 f"gate on {self.metric}: threshold {self.threshold:g}, but {self.metric} is a share within 0..1{share}"
@@ -66,38 +59,50 @@ def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
         ConfigError: If one is not; the message names what was probably meant.
     """
     places = [(gate.metric, gate.slice) for gate in gates]
+    known = measures()
+    by_class = [each for each in known.values() if each.scope == "class"]
     for gate in gates:
         column = gate.slice.partition("=")[0]
-        if gate.metric not in METRICS:
-            raise ConfigError(f"gate on {gate.metric}: no such metric{_meant(gate.metric, METRICS)}")
-        if gate.metric in MEANS and gate.slice != "all":
-            by_class = gate.metric.removeprefix("macro_")
+        measure = known.get(gate.metric)
+        if measure is None:
+            raise ConfigError(f"gate on {gate.metric}: no such metric{_meant(gate.metric, known)}")
+        if measure.scope == "classes" and gate.slice != "all":
+            one = next((f", or take {each.name} of one class, as {each.name}>=0.9@class=cat" for each in by_class
+                        if each.mean == gate.metric), "")
             raise ConfigError(f"gate on {gate.metric} of {gate.slice}: it is a mean over all classes; leave out "
-                              f"@{gate.slice}, or take {by_class} of one class, as {by_class}>=0.9@class=cat")
-        if gate.metric in BY_CLASS and column != "class":
+                              f"@{gate.slice}{one}")
+        if measure.scope == "class" and column != "class":
             raise ConfigError(f"gate on {gate.metric} of {gate.slice}: it is computed by class; say which, as "
-                              f"{gate.metric}>=0.9@class=cat, or take {_mean_of(gate.metric)} over all")
-        if gate.metric in BY_COLUMN and gate.slice != "all" and column not in columns:
-            known = ", ".join(f"--slice {name}" for name in columns) or "no --slice"
+                              f"{gate.metric}>=0.9@class=cat, or take {measure.mean} over all")
+        if measure.scope == "all" and gate.slice != "all" and column not in columns:
+            given = ", ".join(f"--slice {name}" for name in columns) or "no --slice"
+            names = ", ".join(each.name for each in by_class)
             raise ConfigError(
-                f"gate on {gate.metric} of {gate.slice}: by class there are {', '.join(BY_CLASS)}" if column == "class"
+                f"gate on {gate.metric} of {gate.slice}: by class there are {names}" if column == "class"
                 else f"gate on {gate.metric} of {gate.slice}: nothing is sliced by `{column}`; add --slice {column} "
-                f"(given: {known})"
+                f"(given: {given})"
             )
         if places.count((gate.metric, gate.slice)) > 1:
             raise ConfigError(f"two gates on {gate.metric} of {gate.slice}; give one, or evaluate twice")
 
 
-def check_computed(gates: Iterable[Gate], computed: Collection[str]) -> None:
+def check_computed(gates: Iterable[Gate], computed: Collection[str], kind: AnswerKind) -> None:
     """Check that every gate is on a number that answers of this kind have.
+
+    Args:
+        gates: Gates that `check_gates` let pass.
+        computed: Metrics that the evaluation has.
+        kind: Of the answers.
 
     Raises:
         ConfigError: If one is not; the message lists those that there are.
     """
+    known = measures()
+    # A class may lack numbers; that is told, and fails, elsewhere.
+    may_lack = {each.name for each in kind.measures if each.scope != "all"}
     for gate in gates:
-        # A class or a slice may lack numbers; that is told, and fails, elsewhere.
-        if gate.metric not in computed and gate.metric in (*OF_BOXES, *OF_LABELS):
-            there = ", ".join(name for name in METRICS if name in computed)
+        if gate.metric not in computed and gate.metric not in may_lack:
+            there = ", ".join(name for name in known if name in computed)
             raise ConfigError(f"gate on {gate.metric}: these answers have no such number; there are {there}")
 
 
@@ -120,10 +125,6 @@ def check_values(gates: Iterable[Gate], computed: Collection[str], classes: Coll
         if gate.slice != "all" and value not in values:
             what = "no such class" if column == "class" else f"no member has this {column}"
             raise ConfigError(f"gate on {gate.metric} of {gate.slice}: {what}{_meant(value, values)}")
-
-
-def _mean_of(metric: str) -> str:
-    return f"m{metric}" if metric.startswith("ap") else f"macro_{metric}"
 
 
 def _meant(name: str, known: Collection[str]) -> str:

@@ -11,7 +11,8 @@ import lakehouse as lh
 from lakehouse import plugins
 from lakehouse.datasets import policies
 from lakehouse.datasets.recipe import parse_recipe
-from lakehouse.errors import RecipeError
+from lakehouse.errors import ConfigError, RecipeError
+from lakehouse.evaluation.gates import Gate, check_computed, check_gates
 from loaders import make_reader
 from tests.datasets.cells import names_of
 
@@ -63,5 +64,20 @@ def test_with_it_numbers_are_built_read_and_scored(rated):
     guesses = [{"entity_id": entity, "number": 2.0} for entity, name in names.items() if name in "ab"]
     lh.record_opinions(rated, guesses, source="run", question="rating", actor="model:m@1")
     receipt = lh.evaluate(rated, dataset_id=built.details["dataset_id"], actor="model:m@1", question="rating",
-                          split="train")  # fmt: skip
+                          split="train", gates=[Gate("mean_error", "<=", 1.5, min_support=2)])  # fmt: skip
+    assert receipt.details["verdict"] == "pass"
     assert receipt.details["mean_error"] == "0.2500"
+
+
+@pytest.mark.usefixtures("numbers")
+def test_a_gate_knows_what_its_measure_is_and_which_answers_have_it():
+    check_gates([Gate("mean_error", "<=", 1.5)], ())
+    with pytest.raises(ConfigError, match="nothing is sliced by `origin`"):
+        check_gates([Gate("mean_error", "<=", 1.5, slice="origin=real")], ())
+    with pytest.raises(ConfigError, match="gate on accuracy: these answers have no such number; .*mean_error"):
+        check_computed([Gate("accuracy", ">=", 0.5)], ["coverage", "mean_error"], policies.answer_kinds()["number"])
+
+
+def test_without_the_package_there_is_no_such_metric():
+    with pytest.raises(ConfigError, match="gate on mean_error: no such metric"):
+        check_gates([Gate("mean_error", "<=", 1.5)], ())

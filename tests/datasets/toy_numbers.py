@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.datasets.policies.kind import AnswerKind, Decision, Score, Scored
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field
 
@@ -35,5 +35,5 @@ def score(rows: Sequence[Scored]) -> Iterator[Score]:
 NUMBER = AnswerKind(
     value_kind="number", policies=("mean",), version=1, hears=("number",), tally=TALLY, decide=decide,
     because=lambda settings, question: f"{settings.policy} of `{question}`", samples=samples,
-    sample_names=("rating",), score=score,
+    sample_names=("rating",), score=score, measures=(Measure("mean_error", is_share=False),),
 )  # fmt: skip

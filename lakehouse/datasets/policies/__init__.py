@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from lakehouse.datasets.policies.boxes import BOXES
-from lakehouse.datasets.policies.kind import AnswerKind
+from lakehouse.datasets.policies.kind import SCOPES, AnswerKind, Measure
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.errors import ConfigError
 from lakehouse.plugins import installed
@@ -44,3 +44,20 @@ def answer_kinds() -> Mapping[str, AnswerKind]:
 def policies() -> tuple[str, ...]:
     """Return what `label.policy` of a recipe may be, for any kind of answer."""
     return tuple(dict.fromkeys(policy for kind in answer_kinds().values() for policy in kind.policies))
+
+
+def measures() -> Mapping[str, Measure]:
+    """Return every number that an evaluation of some kind of answer has, by name: those over all members first.
+
+    Raises:
+        ConfigError: If two kinds mean different things by one name.
+    """
+    found: dict[str, Measure] = {}
+    for kind in answer_kinds().values():
+        for each in kind.measures:
+            if found.setdefault(each.name, each) != each:
+                raise ConfigError(
+                    f"kind of answer {kind.value_kind}: its measure {each.name} is another one of other answers; "
+                    "give it another name"
+                )
+    return {each.name: each for each in sorted(found.values(), key=lambda each: SCOPES.index(each.scope))}

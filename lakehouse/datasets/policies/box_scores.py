@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lakehouse.datasets.policies.box_samples import corners
-from lakehouse.datasets.policies.kind import Score, Scored
+from lakehouse.datasets.policies.kind import BY_CLASS, Measure, Score, Scored
 from lakehouse.errors import ConfigError
 
 OVERLAPS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
@@ -31,6 +31,12 @@ MOST_OF_PICTURE = 100
 
 SCORE = 0.5
 """Precision, recall and F1 are of the predictions with at least this score, at an overlap of 0.5."""
+
+MEASURES = (
+    *(Measure(name) for name in ("map", "map50", "map75")),
+    *BY_CLASS,
+    *(Measure(name, "class", mean=f"m{name}") for name in ("ap", "ap50", "ap75")),
+)
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakehouse.datasets.policies.box_samples import SAMPLE_NAMES, box_samples
-from lakehouse.datasets.policies.box_scores import score_boxes
+from lakehouse.datasets.policies.box_scores import MEASURES, score_boxes
 from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Decision
 from lakehouse.datasets.policies.settings import Label
 
@@ -106,4 +106,5 @@ BOXES = AnswerKind(
     sample_names=SAMPLE_NAMES,
     read=read,
     score=score_boxes,
+    measures=MEASURES,
 )

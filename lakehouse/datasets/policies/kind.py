@@ -79,6 +79,32 @@ class Score(NamedTuple):
     support: int
 
 
+class Measure(NamedTuple):
+    """A number that an evaluation of such answers has, as gates name it.
+
+    Attributes:
+        name: As `Score.metric`.
+        scope: `all`: over all members, and by every slice; `class`: by class; `classes`: a mean over all classes.
+        is_share: Whether it is within 0..1, so that a limit outside decides nothing.
+        mean: Of one by class: the number over all that is its mean.
+    """
+
+    name: str
+    scope: str = "all"
+    is_share: bool = True
+    mean: str = ""
+
+
+SCOPES = ("all", "class", "classes")
+
+COVERAGE = Measure("coverage")
+"""Share of members with an answer: every kind has it."""
+
+BY_CLASS = (
+    *(Measure(name, "class", mean=f"macro_{name}") for name in ("precision", "recall", "f1")),
+    *(Measure(f"macro_{name}", "classes") for name in ("precision", "recall", "f1")),
+)
+
 NO_ANSWER = Reason("no_answer", "t.all_votes is null", "'nobody that the policy listens to answered'")
 
 
@@ -129,6 +155,7 @@ class AnswerKind:
             compares it; None gives the value itself.
         score: From members and an actor's answers about them to numbers; pure. None: such answers are not scored, but
             for labels, which `lakehouse.evaluation.labels` counts in SQL.
+        measures: The numbers of an evaluation that gates can be on, beside coverage.
     """
 
     value_kind: str
@@ -147,6 +174,7 @@ class AnswerKind:
     sample_names: tuple[str, ...] = ()
     read: Callable[[Any], Any] | None = None
     score: Callable[[Sequence[Scored]], Iterable[Score]] | None = None
+    measures: tuple[Measure, ...] = ()
 
     def __post_init__(self) -> None:
         if self.value_kind not in VALUE_COLUMNS:
@@ -155,5 +183,11 @@ class AnswerKind:
             raise ConfigError(
                 f"kind of answer {self.value_kind}: policies are names of a-z, 0-9 and _, found {self.policies}"
             )
+        for each in self.measures:
+            if each.scope not in SCOPES or (each.scope == "class") != bool(each.mean):
+                raise ConfigError(
+                    f"kind of answer {self.value_kind}: measure {each.name}: expected a scope of {', '.join(SCOPES)}, "
+                    f"and a mean where it is by class; found {each.scope!r}, {each.mean!r}"
+                )
         if self.version < 0:
             raise ConfigError(f"kind of answer {self.value_kind}: versions count from 1, found {self.version}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakehouse.datasets.policies.kind import AnswerKind, Reason
+from lakehouse.datasets.policies.kind import BY_CLASS, COVERAGE, AnswerKind, Measure, Reason
 from lakehouse.datasets.policies.label_samples import label_samples
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.views.opinions import capped_votes, summed_votes
@@ -80,4 +80,5 @@ LABEL = AnswerKind(
     classes=SAID,
     has_cell=True,
     samples=label_samples,
+    measures=(Measure("accuracy"), COVERAGE, Measure("log_loss", is_share=False), *BY_CLASS),
 )
