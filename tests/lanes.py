@@ -37,6 +37,7 @@ COSTLY: dict[str, str] = {
 SESSION: dict[str, str] = {
     "datasets": "bins official",
     "engines": "engines",
+    "exporting": "engines",
     "ingestion": "healing",
     "opinions": "parity",
     "parity": "datasets engine_parity readers_agree",

@@ -17,6 +17,7 @@ from lakehouse.datasets.reads import tables_of
 from lakehouse.datasets.recipe import NAME
 from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP
 from lakehouse.engines import Relation
+from lakehouse.erasures import erased_members
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
@@ -81,7 +82,7 @@ class Selection:
         about: What selected it, for the record of the export: the query, or name and id of the dataset.
         rows: The entities, once each.
         count: Rows that were selected; those that are left out here included.
-        left_out: Rule -> rows that are left out already: selected again, or without an id.
+        left_out: Rule -> rows that are left out already: erased since, selected again, or without an id.
         roles: Which of label and split it has.
         classes: Labels in the order of their class numbers; () where nobody numbered them.
         answers: Whether rows may have an answer that is no label.
@@ -132,12 +133,14 @@ def _of_dataset(lake: Lake, name: str) -> Selection:
     pin_heads(lake, [DATASETS.name, DATASET_MEMBERS.name, ENTITIES.name])
     version = find_dataset(lake, name)
     check_members(lake, version.dataset_id)
+    erased = erased_members(lake.home, version.dataset_id).rows
     kind = version.answers
     is_label = kind is not None and kind.value_kind == LABEL.value_kind
     return Selection(
         about={"dataset": version.name, "dataset_id": version.dataset_id},
         rows=lake.engine.stage(read_members(lake, version.dataset_id)),
         count=version.members,
+        left_out={"erased": erased} if erased else {},
         roles=("label", "split") if is_label else ("split",),
         classes=version.classes,
         answers=kind is not None and not is_label,

@@ -8,6 +8,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from lakehouse.erasures import erased_entities
 from lakehouse.errors import ConfigError, EntityNotFoundError
 from lakehouse.home import Root
 from lakehouse.lake import Lake
@@ -128,6 +129,8 @@ def _find(lake: Lake, entity_id: str) -> tuple[str, int]:
         return uri, size
     text = "select object_uri, size_bytes, parent_id, operation from silver.entities where entity_id = $id"
     rows = fetch(lake, text, params={"id": entity_id})
+    if not rows and entity_id in erased_entities(lake.home):
+        raise EntityNotFoundError(f"entity {entity_id} was erased from the lake {lake.home}, for privacy")
     if not rows:
         raise EntityNotFoundError(f"no entity {entity_id} in the lake {lake.home}; `petrel show` finds things by name")
     row = rows[0]

@@ -11,7 +11,15 @@ from datetime import date
 import pyarrow.parquet as pq
 import pytest
 
-from lakehouse.errors import ConfigError, DamagedObjectError, QueryRefusedError, RecipeError, TableError
+from lakehouse.care.erase import erase
+from lakehouse.errors import (
+    ConfigError,
+    DamagedObjectError,
+    EntityNotFoundError,
+    QueryRefusedError,
+    RecipeError,
+    TableError,
+)
 from lakehouse.exporting import step
 from lakehouse.objects import object_uri
 from lakehouse.steps.receipts import newest_first
@@ -120,6 +128,15 @@ def test_the_same_selection_gives_the_same_bytes_anywhere(pictures, tmp_path):
     for name in ("one", "two"):
         pictures.export(SQL, format="webdataset", to=tmp_path / name)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+def test_members_that_were_erased_since_are_counted_as_that(pictures, ids, tmp_path):
+    erase(pictures, entities=[ids[1]], reason="asked to")
+    receipt = pictures.export("animals", format="imagefolder", to=tmp_path / "out")
+    assert receipt.counts == {"selected": 6, "exported": 5, "erased": 1}
+    assert ids[1] not in str(list((tmp_path / "out").rglob("*")))
+    with pytest.raises(EntityNotFoundError, match=f"entity {ids[1]} was erased"):
+        pictures.read_object(ids[1])
 
 
 def test_a_manifest_of_a_lake_that_was_moved_is_another_export(pictures, tmp_path):
