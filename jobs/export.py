@@ -36,24 +36,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--sql", metavar="QUERY", help="one SELECT with entity_id; `$name` stands for a parameter")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter")
     parser.add_argument("--format", choices=FORMATS, required=True, help="how it is written")
-    parser.add_argument("--to", metavar="FOLDER", required=True, help="folder or URL, missing or empty")
-    parser.add_argument("--shard-mb", type=int, default=256, metavar="MB",
-                        help="parquet, webdataset: size of one file at most (default: 256)")  # fmt: skip
+    parser.add_argument("--to", metavar="FOLDER|URL", required=True, help="folder or URL, missing or empty")
+    parser.add_argument(
+        "--shard-mb", type=int, metavar="MB", help="parquet, webdataset: size of one file at most (default: 256)"
+    )
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
     from lakehouse.datasets.recipe import NAME
-    from lakehouse.exporting.step import export
+    from lakehouse.exporting.step import FORMATS as KNOWN
+    from lakehouse.exporting.step import SHARD_BYTES, export
 
-    if args.sql and NAME.fullmatch(args.sql):
+    if args.sql is not None and NAME.fullmatch(args.sql):
         raise ConfigError(f"--sql {args.sql}: is no query; the dataset of this name is --dataset {args.sql}")
-    if args.dataset and not NAME.fullmatch(args.dataset):
+    if args.dataset is not None and not NAME.fullmatch(args.dataset):
         raise ConfigError(f"--dataset {args.dataset}: is no name of a dataset; a query is given as --sql")
-    return export(
-        lake, args.dataset or args.sql, format=args.format, to=args.to, params=parameters(args.param),
-        shard_bytes=args.shard_mb << 20,
-    )  # fmt: skip
+    if args.shard_mb is not None and not KNOWN[args.format].is_cut:
+        raise ConfigError(f"--shard-mb {args.shard_mb}: {args.format} has no shards; leave it out")
+    selection = args.sql if args.dataset is None else args.dataset
+    size = SHARD_BYTES if args.shard_mb is None else args.shard_mb << 20
+    params = parameters(args.param)
+    return export(lake, selection, format=args.format, to=args.to, params=params, shard_bytes=size)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -34,8 +34,11 @@ def test_the_command_knows_the_formats_of_the_library():
     [
         (["--sql", "shapes"], "the dataset of this name is --dataset shapes"),
         (["--dataset", "select entity_id from entities"], "a query is given as --sql"),
+        (["--dataset", ""], "is no name of a dataset"),
+        (["--sql", ""], "QueryRefusedError"),
         (["--dataset", "shaeps"], "no dataset `shaeps`"),
         (["--dataset", "shaeps", "--param", "a=1"], "takes no parameters"),
+        (["--dataset", "shapes", "--shard-mb", "8"], "manifest has no shards; leave it out"),
     ],
 )
 def test_a_slip_is_told_in_one_line_and_writes_nothing(lake_folder, tmp_path, capsys, given, said):
