@@ -7,6 +7,7 @@ PetrelError (schemas.errors)
 ├── TableError
 │   ├── TableNotFoundError (FileNotFoundError)
 │   ├── VersionUnavailableError (LookupError)
+│   ├── UnknownCommitError (OSError)    a bucket did not say whether it has made a commit
 │   └── ConcurrentWriteError (RuntimeError)
 │       └── LockLostError               the lock was taken over while its holder was held up
 ├── EntityNotFoundError (LookupError)   no such entity in this lake, or none whose bytes anybody keeps
@@ -41,6 +42,7 @@ __all__ = [
     "RejectedInputError",
     "TableError",
     "TableNotFoundError",
+    "UnknownCommitError",
     "VersionUnavailableError",
     "one_line",
     "printable",
@@ -85,6 +87,10 @@ class TableNotFoundError(TableError, FileNotFoundError):
 
 class VersionUnavailableError(TableError, LookupError):
     """The table exists, this version of it cannot be read."""
+
+
+class UnknownCommitError(TableError, OSError):
+    """A bucket did not answer when it was asked to commit; whether it did is seen by whoever reads the table next."""
 
 
 class ConcurrentWriteError(TableError, RuntimeError):

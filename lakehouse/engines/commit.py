@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,10 @@ import pyarrow as pa
 
 from lakehouse.engines.parquet import DataFile, describe, file_name, write_files
 from lakehouse.engines.protocol import Commit
-from lakehouse.errors import ConcurrentWriteError, TableError, one_line
+from lakehouse.errors import ConcurrentWriteError, TableError, UnknownCommitError, one_line
 from lakehouse.files import write_whole
 from lakehouse.home import Home, table_home
+from lakehouse.verification.entries import is_entry
 from loaders.errors import LoaderError
 
 WRITER = "petrel"
@@ -41,18 +43,17 @@ def append_batches(path: Path, batches: Iterable[pa.RecordBatch], commit: Commit
 
     Raises:
         ConcurrentWriteError: If the table is no longer at `commit.read_version`; nothing was written.
+        UnknownCommitError: If a bucket did not answer when it was to commit.
+        StorageError, DeadlineError: If it did not before; nothing was written.
         TableError: If there is NULL where none may be, or the table cannot be written; nothing was written.
     """
     schema = commit.schema
     written: list[Path] = []
-    try:
+    with _removed_if_it_fails(path, written, commit):
         rows = (_typed(batch, path, schema) for batch in batches)
         for each in write_files(path, schema, rows):
             written.append(each)
         return _commit(path, [describe(each) for each in written], commit)
-    except BaseException:
-        _remove(path, written, commit)
-        raise
 
 
 def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
@@ -65,17 +66,16 @@ def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
 
     Raises:
         ConcurrentWriteError: If the table is no longer at `commit.read_version`; nothing was written.
+        UnknownCommitError: If a bucket did not answer when it was to commit.
+        StorageError, DeadlineError: If it did not before; nothing was written.
         TableError: If the table cannot be written; nothing was written.
     """
     moved: list[Path] = []
-    try:
+    with _removed_if_it_fails(path, moved, commit):
         for file in files:
             moved.append(path / file_name())
             os.rename(file, moved[-1])
         return _commit(path, [describe(each) for each in moved], commit)
-    except BaseException:
-        _remove(path, moved, commit)
-        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +107,15 @@ def replace_files(path: Path, replaced: Replaced, batches: Iterable[pa.RecordBat
 
     Raises:
         ConcurrentWriteError: If the table is no longer at `commit.read_version`; nothing was written.
+        UnknownCommitError: If a bucket did not answer when it was to commit.
+        StorageError, DeadlineError: If it did not before; nothing was written.
         TableError: If the table cannot be written; nothing was written.
     """
     written: list[Path] = []
-    try:
+    with _removed_if_it_fails(path, written, commit):
         for each in write_files(path, commit.schema, (_typed(batch, path, commit.schema) for batch in batches)):
             written.append(each)
         return _commit(path, [describe(each) for each in written], commit, replaced)
-    except BaseException:
-        _remove(path, written, commit)
-        raise
 
 
 def entry_of(
@@ -158,15 +157,20 @@ def _commit(
     version = commit.read_version + 1
     name = f"_delta_log/{version:020}.json"
     entry = entry_of(files, commit, int(time.time() * 1000), replaced)
+    # A kill before the entry is put leaves files that no entry names: nobody reads them.
+    if not home.is_local:
+        for each in files:
+            home.files.put(f"{table}/{each.name}", path / each.name)
+    commit.check()
     try:
-        # A kill before the entry is put leaves files that no entry names: nobody reads them.
-        if not home.is_local:
-            for each in files:
-                home.files.put(f"{table}/{each.name}", path / each.name)
-        commit.check()
         home.files.put_if_absent(f"{table}/{name}", entry)
     except FileExistsError as error:
         raise ConcurrentWriteError(f"{path.name}: another commit came first: {error}") from error
+    except LoaderError as error:
+        raise UnknownCommitError(
+            f"{path.name}: whether version {version} was committed is not known: {error}; run again, rows that are in "
+            "the table are not written twice"
+        ) from error
     except OSError as error:
         raise TableError(f"{path.name}: cannot be written: {one_line(error)}; nothing was written") from error
     if not home.is_local:
@@ -181,6 +185,22 @@ def _typed(batch: pa.RecordBatch, path: Path, schema: pa.Schema) -> pa.RecordBat
         raise TableError(f"{path.name}: rows refused: {error}; nothing was written") from error
 
 
+@contextmanager
+def _removed_if_it_fails(path: Path, written: Sequence[Path], commit: Commit) -> Iterator[None]:
+    """Remove what was written for a commit that did not come about, where that is sure.
+
+    A request of which no answer was waited for may still arrive: the entry must then find its files.
+    """
+    try:
+        yield
+    except UnknownCommitError:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) or table_home(path)[0].is_local:
+            _remove(path, written, commit)
+        raise
+
+
 def _remove(path: Path, written: Sequence[Path], commit: Commit) -> None:
     """Remove files of a commit that failed, unless its entry is there after all, or cannot be asked for."""
     home, table = table_home(path)
@@ -190,6 +210,8 @@ def _remove(path: Path, written: Sequence[Path], commit: Commit) -> None:
         entry = b""
     except (LoaderError, OSError):
         return
+    if entry and not is_entry(entry):
+        return  # some box on the way answered in the place of the bucket
     for each in written:
         if each.name.encode() not in entry:  # an entry of that name is another writer's, unless it names our files
             each.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
 from lakehouse.tables.finish import finish_row
 from lakehouse.tables.inserted import Inserted
-from lakehouse.tables.locks import lake_lock
+from lakehouse.tables.locks import Held, lake_lock
 from lakehouse.tables.read import check_columns, digest_at, head, whole
 from lakehouse.tables.rules import judge
 from lakehouse.verification.copies import publish_checkpoint
@@ -53,55 +53,18 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
         TableError: If a row breaks a constraint.
     """
     engine = lake.engine
-    place = place_of(lake.home, table)
     offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
     all_offered, all_broken = judge(engine, offered, table)
-    with lake_lock(lake, table.name) as held_lock:
-        for attempt in range(lake.config.engine.commit_attempts):
-            before = whole(lake, table, head(lake.home, table))
-            held = digest_at(lake, table, before)
-            fresh, added, broken = offered, all_offered, all_broken
-            if held.rows and added.rows:
-                known = engine.scan(place.folder, before)
-                check_columns(table, known)
-                fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
-                fresh = engine.stage(fresh)
-                added, broken = judge(engine, fresh, table)
-            elif table.commit_columns:
-                fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
-            if broken:
-                raise TableError(f"{table.name}: rows refused: {'; '.join(broken)}; nothing was written")
-            if added.rows == 0:
-                return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
-            total = held + added
-            commit = Commit(
-                app_id=_transaction_id(table, step, added),
-                facts=commit_facts(
-                    step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1,
-                    previous=entry_sha256(place, before), fence=held_lock.fence,
-                ),
-                schema=table.arrow_schema,
-                read_version=before,
-                check=held_lock.check,
-            )
-            try:
-                after = engine.append(place.folder, fresh, commit)
-            except LockLostError:
+    for attempt in range(1, lake.config.engine.commit_attempts + 1):
+        try:
+            with lake_lock(lake, table.name) as lock:
+                return _insert_held(lake, table, offered, all_offered, all_broken, step=step, lock=lock)
+        except LockLostError as error:
+            # This process was held up for longer than its lease. Nothing was written, and the rows are staged.
+            if attempt == lake.config.engine.commit_attempts:
                 raise
-            except ConcurrentWriteError:
-                # Only a writer that bypasses our lock can cause this.
-                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
-            else:
-                note_commit(place, after)
-                lake.verified.add((table.name, after))
-                if after % CHECKPOINT_EVERY == 0:
-                    write_checkpoint(place, after)
-                sweep_table(place.folder)
-                return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
-    raise ConcurrentWriteError(
-        f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
-        f"take our lock; stop it and run again ({place.folder})"
-    )
+            logger.warning("lock lost table=%s attempt=%d reason=%s", table.name, attempt, one_line(error))
+    raise AssertionError("at least one attempt")
 
 
 def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], *, step: str) -> Inserted:
@@ -110,6 +73,59 @@ def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], 
     complete = [finish_row(row, table, now) for row in rows]
     data = pa.Table.from_pylist(complete, schema=table.arrow_schema)
     return insert(lake, table, lake.engine.from_arrow(data), step=step)
+
+
+def _insert_held(
+    lake: Lake, table: Table, offered: Relation, all_offered: Digest, all_broken: Sequence[str], *, step: str,
+    lock: Held,
+) -> Inserted:
+    """Do what `insert` says, under the table's lock."""
+    engine, place = lake.engine, place_of(lake.home, table)
+    for attempt in range(lake.config.engine.commit_attempts):
+        before = whole(lake, table, head(lake.home, table))
+        held = digest_at(lake, table, before)
+        fresh, added, broken = offered, all_offered, all_broken
+        if held.rows and added.rows:
+            known = engine.scan(place.folder, before)
+            check_columns(table, known)
+            fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
+            fresh = engine.stage(fresh)
+            added, broken = judge(engine, fresh, table)
+        elif table.commit_columns:
+            fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
+        if broken:
+            raise TableError(f"{table.name}: rows refused: {'; '.join(broken)}; nothing was written")
+        if added.rows == 0:
+            return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
+        total = held + added
+        commit = Commit(
+            app_id=_transaction_id(table, step, added),
+            facts=commit_facts(
+                step=step, engine=engine.name, added=added.rows, digest=total, version=before + 1,
+                previous=entry_sha256(place, before), fence=lock.fence,
+            ),
+            schema=table.arrow_schema,
+            read_version=before,
+            check=lock.check,
+        )
+        try:
+            after = engine.append(place.folder, fresh, commit)
+        except LockLostError:
+            raise
+        except ConcurrentWriteError:
+            # Only a writer that bypasses our lock can cause this.
+            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)
+        else:
+            note_commit(place, after)
+            lake.verified.add((table.name, after))
+            if after % CHECKPOINT_EVERY == 0:
+                write_checkpoint(place, after)
+            sweep_table(place.folder)
+            return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
+    raise ConcurrentWriteError(
+        f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
+        f"take our lock; stop it and run again ({place.folder})"
+    )
 
 
 def write_checkpoint(place: Place, version: int) -> None:

@@ -29,8 +29,11 @@ RENEWALS = 3
 """Renewals in the time of a lease: two may fail before it is lost."""
 SAFE_SHARE = 0.8
 """Of a lease, counted from when its last renewal was asked for: later than that its holder commits no more."""
-POLL_S = (0.05, 1.0)
-"""First and longest pause of somebody who waits; each is half as long again as the one before."""
+POLL_S = (0.05, 0.25)
+"""First and longest pause of somebody who waits; each is half as long again as the one before. One request for each: an
+hour of waiting costs a cent at S3's prices, and the longer the pause, the longer a busy writer keeps others out."""
+RELEASE_S = 5.0
+"""How long a release waits for a renewal that is under way; after that the lease is left to expire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class HeldLease:
         self._files, self._name, self._version = files, name, version
         self._lease = lease
         self._renewed_at = asked_at
+        self._asked_at: float | None = None
         self._lost = ""
         self._renewing = threading.Lock()
         self._ended = threading.Event()
@@ -93,8 +97,8 @@ class HeldLease:
     def release(self) -> None:
         """Let others have it at once; where the store cannot be reached it expires."""
         self._ended.set()
-        self._thread.join()
-        if not self._lost:
+        self._thread.join(RELEASE_S)
+        if not self._lost and not self._thread.is_alive():
             released = replace(self._lease, owner="")
             try:
                 self._files.put_if_same(_place(self._name), released.to_bytes(), self._version)
@@ -113,7 +117,8 @@ class HeldLease:
             if self._lost:
                 return
             renewed = replace(self._lease, renewals=self._lease.renewals + 1)
-            asked_at = time.monotonic()
+            # Of a renewal that is asked for again the first request counts: it may be the one that was done.
+            self._asked_at = time.monotonic() if self._asked_at is None else self._asked_at
             try:
                 self._version = self._files.put_if_same(_place(self._name), renewed.to_bytes(), self._version)
             except ChangedFileError:
@@ -121,7 +126,7 @@ class HeldLease:
             except LoaderError:
                 pass  # the store may answer the next time
             else:
-                self._lease, self._renewed_at = renewed, asked_at
+                self._lease, self._renewed_at, self._asked_at = renewed, self._asked_at, None
 
 
 @contextmanager
@@ -239,15 +244,8 @@ def _taken(files: Storage, name: str, timeout_s: float, lease_s: float) -> HeldL
     began, pause_s = time.monotonic(), POLL_S[0]
     seen, seen_at = "", began
     while True:
-        asked_at = time.monotonic()
-        try:
-            files.put_if_absent(_place(name), mine.to_bytes())
-            data, found = files.read_told(_place(name))
-            if _parsed(data).owner == mine.owner:
-                return HeldLease(files, name, mine, found.version, asked_at)
-        except FileExistsError:
-            pass
         holder = None
+        asked_at = time.monotonic()
         try:
             data, found = files.read_told(_place(name))
             holder = _parsed(data)
@@ -260,7 +258,10 @@ def _taken(files: Storage, name: str, timeout_s: float, lease_s: float) -> HeldL
                 asked_at = time.monotonic()
                 version = files.put_if_same(_place(name), mine.to_bytes(), found.version)
                 return HeldLease(files, name, mine, version, asked_at)
-        except (FileNotFoundError, ChangedFileError):
+        except FileNotFoundError:
+            if taken := _first_taken(files, name, mine, asked_at):
+                return taken
+        except ChangedFileError:
             pass  # others are faster: look again
         if time.monotonic() - began >= timeout_s:
             raise ConcurrentWriteError(
@@ -269,6 +270,16 @@ def _taken(files: Storage, name: str, timeout_s: float, lease_s: float) -> HeldL
             )
         time.sleep(pause_s * random.uniform(0.5, 1))
         pause_s = min(POLL_S[1], 1.5 * pause_s)
+
+
+def _first_taken(files: Storage, name: str, mine: Lease, asked_at: float) -> HeldLease | None:
+    """Take a lock that nobody ever had; None if others are faster."""
+    try:
+        files.put_if_absent(_place(name), mine.to_bytes())
+        data, found = files.read_told(_place(name))
+    except (FileExistsError, FileNotFoundError):
+        return None
+    return HeldLease(files, name, mine, found.version, asked_at) if _parsed(data).owner == mine.owner else None
 
 
 def _now(files: Storage) -> float:

@@ -15,18 +15,20 @@ from pathlib import Path
 
 from lakehouse.files import write_whole
 from lakehouse.verification.checkpoints import CHECKPOINT, HINT
-from lakehouse.verification.entries import ENTRY_NAME, FileFact, erasing, versions_in
+from lakehouse.verification.entries import ENTRY_NAME, FileFact, erasing, is_entry, versions_in
 from lakehouse.verification.places import Place
 
 AT_ONCE = 8
 """Small files that are fetched beside one another."""
 LARGE_AT_ONCE = 3
+TRIES = 3
+"""How often what does not fit is fetched: what was damaged on the way is whole the next time."""
 CHUNK_BYTES = 16 << 20
 """Of each large file that is fetched, so much is in memory."""
 
 
 def refresh(place: Place) -> None:
-    """Fetch the entries of the log that this machine lacks; asks for one file if there are none.
+    """Fetch the entries of the log that this machine lacks; one request if there are none.
 
     Raises:
         StorageError: If the bucket refuses, or does not answer.
@@ -34,22 +36,17 @@ def refresh(place: Place) -> None:
     if place.home.is_local:
         return
     held = versions_in(place.log)
-    last = f"{place.log_name}/{held[-1] + 1:020}.json" if held else ""
-    files = place.home.files
     if held:
-        try:
-            entry = files.read_whole(last)
-        except FileNotFoundError:
-            return
-        write_whole(place.entry(held[-1] + 1), entry)
-        _forget_erased(place, [held[-1] + 1])
-    names = [each.name.rpartition("/")[2] for each in files.list(place.log_name, after=last)]
+        _follow(place, held[-1])
+        return
+    names = [each.name.rpartition("/")[2] for each in place.home.files.list(place.log_name)]
     entries = [name for name in names if ENTRY_NAME.fullmatch(name)]
     # The newest checkpoint saves readers of a long log from all that is before it; the hint says which that is.
-    newest = [] if held else _newest_checkpoint(names)
+    newest = _newest_checkpoint(names)
     place.log.mkdir(parents=True, exist_ok=True)
     _fetch(place, [*newest, *entries, *([HINT] if newest else [])])
-    _forget_erased(place, [int(name.partition(".")[0]) for name in entries])
+    if entries:
+        _follow(place, int(entries[-1].partition(".")[0]))  # a listing may be older than what is there
 
 
 def complete(place: Place, facts: Iterable[FileFact]) -> Mapping[str, str]:
@@ -66,7 +63,7 @@ def complete(place: Place, facts: Iterable[FileFact]) -> Mapping[str, str]:
         return {}
     lacking = [fact for fact in facts if not (place.folder / fact.name).exists()]
     with ThreadPoolExecutor(LARGE_AT_ONCE) as threads:
-        found = threads.map(lambda fact: (fact.name, _fetch_large(place, fact)), lacking)
+        found = threads.map(lambda fact: (fact.name, _fetched(place, fact)), lacking)
         return {name: difference for name, difference in found if difference}
 
 
@@ -91,11 +88,10 @@ def where(place: Place, path: Path) -> str:
     return str(path) if place.home.is_local else f"{place.home}/{path.relative_to(place.home.folder)}"
 
 
-def _forget_erased(place: Place, versions: Iterable[int]) -> None:
+def _forget_erased(place: Place, version: int) -> None:
     """Remove what `erase` took rows from: a copy must not keep what the lake has forgotten."""
-    for version in versions:
-        for name in erasing(place, version):
-            (place.folder / name).unlink(missing_ok=True)
+    for name in erasing(place, version):
+        (place.folder / name).unlink(missing_ok=True)
 
 
 def _newest_checkpoint(names: Iterable[str]) -> list[str]:
@@ -104,17 +100,59 @@ def _newest_checkpoint(names: Iterable[str]) -> list[str]:
     return [name for version, name in found if version == newest]
 
 
-def _fetch(place: Place, names: Iterable[str]) -> None:
-    def fetch(name: str) -> None:
-        try:
-            write_whole(place.log / name, place.home.files.read_whole(f"{place.log_name}/{name}"))
-        except FileNotFoundError:
-            if ENTRY_NAME.fullmatch(name):
-                raise  # a checkpoint or hint may give way to a newer one, an entry never
+def _follow(place: Place, version: int) -> None:
+    """Fetch the entries after a version: ask for one, then for twice as many, until one is not there."""
+    many = 1
+    while True:
+        asked = [f"{number:020}.json" for number in range(version + 1, version + 1 + many)]
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            for name, entry in zip(asked, threads.map(lambda each: _there(place, each), asked), strict=True):
+                if entry is None:
+                    return
+                _keep(place, name, entry)
+                version += 1
+        many = min(2 * many, AT_ONCE)
 
+
+def _fetch(place: Place, names: Iterable[str]) -> None:
+    # Written in their order, however they come: a process that was killed, or another one that reads this copy, must
+    # never take the last of them for the newest where one before it is missing.
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in threads.map(fetch, names):
-            pass
+        for name, content in threads.map(lambda each: (each, _there(place, each)), names):
+            if content is not None:
+                _keep(place, name, content)
+            elif ENTRY_NAME.fullmatch(name):
+                raise FileNotFoundError(f"{place.home}/{place.log_name}/{name}: it was there a moment ago")
+            # a checkpoint or hint may give way to a newer one, an entry never
+
+
+def _keep(place: Place, name: str, content: bytes) -> None:
+    write_whole(place.log / name, content)
+    if (found := ENTRY_NAME.fullmatch(name)) and is_entry(content):
+        _forget_erased(place, int(found[1]))
+
+
+def _there(place: Place, name: str) -> bytes | None:
+    """Return a file of the log, None if there is none. What is no entry is asked for again: a proxy may have answered
+    in the place of the bucket; if it is so there, those who read it tell.
+    """
+    content = b""
+    for _ in range(TRIES):
+        try:
+            content = place.home.files.read_whole(f"{place.log_name}/{name}")
+        except FileNotFoundError:
+            return None
+        if not ENTRY_NAME.fullmatch(name) or is_entry(content):
+            break
+    return content
+
+
+def _fetched(place: Place, fact: FileFact) -> str:
+    difference = ""
+    for _ in range(TRIES):
+        if not (difference := _fetch_large(place, fact)):
+            break
+    return difference
 
 
 def _fetch_large(place: Place, fact: FileFact) -> str:

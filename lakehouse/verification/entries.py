@@ -70,6 +70,14 @@ def versions_in(log: Path) -> list[int]:
     return sorted(int(found[1]) for name in names if (found := ENTRY_NAME.fullmatch(name)))
 
 
+def is_entry(content: bytes) -> bool:
+    """Tell whether bytes are an entry of a log at all: objects of JSON, one a line."""
+    try:
+        return bool(content) and all(isinstance(json.loads(line), dict) for line in content.splitlines())
+    except ValueError:
+        return False
+
+
 def entry_sha256(place: Place, version: int) -> str:
     """Return the hash of a log entry as it is now.
 

@@ -31,6 +31,10 @@ _REMEMBERED = 64
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
+_AWAY_S = 2.0
+"""Deadline of a request after one was given up, until one is answered: a program that comes to its end, and puts away
+what it has, does not wait through the whole deadline for every request that it still makes."""
+
 
 class RequestSource(Protocol):
     """One kind of storage; each call is one request that ends at once when its task is cancelled.
@@ -93,6 +97,7 @@ class RemoteFiles(Storage):
         self._slots = asyncio.Semaphore(options.parallel)
         self._times: list[float] = []
         self._unusual_s = options.hedge_after_s
+        self._is_away = False
         self._loop = FetchLoop(self.root)
 
     def stat(self, name: str) -> Stat:
@@ -232,9 +237,12 @@ class RemoteFiles(Storage):
 
         Raises:
             DeadlineError: If no answer came within the deadline, counted from when it had its slot.
-            StorageError: If the last try failed too.
+            StorageError: If the last try failed too, or the first one for a reason that does not pass.
         """
         deadline_s = left_s = self._options.deadline_s * max(1, parts)
+        most = self._options.tries
+        if self._is_away:
+            deadline_s, left_s, most = min(deadline_s, _AWAY_S), min(left_s, _AWAY_S), 1
         tries, pause_s, last = 0, 0.0, ""
         while left_s > pause_s:
             await asyncio.sleep(pause_s)
@@ -245,15 +253,25 @@ class RemoteFiles(Storage):
                 self.counts.retries += tries > 1
                 try:
                     async with asyncio.timeout(left_s):
-                        return await self._hedged(ask, may_hedge=tries < self._options.tries)
+                        answer = await self._hedged(ask, may_hedge=tries < most)
                 except TimeoutError:
                     break
                 except TransientError as error:
                     last = str(error)
+                except (FileNotFoundError, FileExistsError, ChangedFileError, CorruptionError):
+                    self._is_away = False
+                    raise
+                except StorageError as error:
+                    raise StorageError(f"{error} (tries: {tries})") from None
+                else:
+                    self._is_away = False
+                    return answer
                 left_s -= time.monotonic() - began
-            if tries >= self._options.tries:
+            if tries >= most:
+                self._is_away = True
                 raise StorageError(f"{what} did not come in {tries} tries; the last error: {last}")
             pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (tries - 1)) * random.uniform(0.5, 1.5)
+        self._is_away = True
         raise DeadlineError(
             f"{what} did not come within {deadline_s:g} s ({tries} requests sent"
             f"{f'; the last error: {last}' if last else ''}); is the storage reachable, and is deadline_s long enough "
