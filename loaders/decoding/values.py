@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from loaders.axes import Array, DType, Mask
 from loaders.decoding.arrays import npy_header, npy_values
+from loaders.decoding.arrow import numbers, validity
 from loaders.errors import DecodeError
 from loaders.format.fields import Field, is_number_list, numpy_dtype
 
@@ -51,7 +52,7 @@ def fill_dense(out: Array, values: pa.Array, field: Field) -> None:
     """
     rows: slice | Mask = slice(None)
     if values.null_count:
-        valid: Mask = values.is_valid().to_numpy(zero_copy_only=False)
+        valid: Mask = validity(values)
         rows = valid
         out[~valid] = np.zeros((), dtype=out.dtype)
         values = values.drop_null()
@@ -59,11 +60,11 @@ def fill_dense(out: Array, values: pa.Array, field: Field) -> None:
     if field.codec == "ndarray":
         out[rows] = _fixed_bytes(values, out.dtype.newbyteorder("<"), shape)
     elif is_number_list(field.type):
-        out[rows] = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), *shape)  # (rows, *shape)
+        out[rows] = numbers(values.flatten()).reshape(len(values), *shape)  # (rows, *shape)
     elif pa.types.is_timestamp(field.type):
-        out[rows] = values.cast(pa.int64()).to_numpy(zero_copy_only=False).view("datetime64[us]")
+        out[rows] = numbers(values.cast(pa.int64())).view("datetime64[us]")
     else:
-        out[rows] = values.to_numpy(zero_copy_only=False)
+        out[rows] = numbers(values)
 
 
 def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | bytes:
@@ -129,7 +130,7 @@ def python_values(values: pa.Array, field: Field) -> list[object]:
     if pa.types.is_map(field.type):
         return [None if value is None else dict(value) for value in values.to_pylist()]
     if is_number_list(field.type):
-        return [value.values.to_numpy(zero_copy_only=False) if value.is_valid else None for value in values]
+        return [numbers(value.values) if value.is_valid else None for value in values]
     found: list[object] = values.to_pylist()
     return found
 

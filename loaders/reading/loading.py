@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from loaders.axes import Array
+from loaders.decoding.arrow import validity
 from loaders.decoding.values import fill_dense
 from loaders.format.digest import one_array
 from loaders.reading.arena import Arena
@@ -179,7 +180,7 @@ class GroupLoader:
         for column in columns:
             values = one_array(data.column(column.name))
             if column.has_mask:
-                self._arena.valid[column.name][first : first + rows] = values.is_valid().to_numpy(zero_copy_only=False)
+                self._arena.valid[column.name][first : first + rows] = validity(values)
             if column.kind == "dense":
                 try:
                     fill_dense(self._arena.values[column.name][first : first + rows], values, column.field)
@@ -202,7 +203,7 @@ class GroupLoader:
             home[slot, :size] = np.frombuffer(data, dtype=np.uint8)[int(ends[0]) : int(ends[-1])]
         spans = self._arena.spans[column.name][slot * self._arena.rows :][:rows]
         spans[:, 0] = slot * home.shape[1] + ends[:-1] - ends[0]
-        spans[:, 1] = np.where(values.is_valid().to_numpy(zero_copy_only=False), np.diff(ends), -1)
+        spans[:, 1] = np.where(validity(values), np.diff(ends), -1)
 
     def _check_text(self, group: int, column: ReadColumn, values: pa.Array) -> None:
         """Refuse a dictionary whose words, written out, would fill the memory."""

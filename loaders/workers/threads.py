@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -13,10 +15,24 @@ from typing import Any, TypeVar
 
 from loaders.errors import DeadlineError
 
+_AT_EXIT_S = 3.0
+"""How long a program that ends waits for what its threads are at. Native code of pyarrow's that comes back while the
+interpreter is taken down aborts the process; a thread that hangs is asleep, or in a system call, and does no harm."""
+
 _POLL_S = 0.25  # how soon a waiting thread notices that another one closed what it waits for
 
 T = TypeVar("T")
 _Job = tuple["Future[Any]", str, Callable[..., object], tuple[object, ...]]
+
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_pools() -> None:
+    until = time.monotonic() + _AT_EXIT_S
+    for pool in list(_pools):
+        pool.close(patience_s=max(0.0, until - time.monotonic()))
 
 
 class Pool:
@@ -32,6 +48,7 @@ class Pool:
         self._name = name
         self._threads: list[threading.Thread] = []
         self._wanted = 0
+        _pools.add(self)
         self.resize(threads)
 
     def submit(self, what: str, function: Callable[..., T], *args: object) -> Future[T]:
