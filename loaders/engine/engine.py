@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from loaders.axes import Array, Ints, Mask
+from loaders.decoding.arrow import indices
 from loaders.decoding.decoders import Decoder
 from loaders.decoding.values import Batch, python_values
 from loaders.engine.batches import Assembler, Failure, Job, Made, Transform
@@ -308,7 +309,7 @@ class Engine:
             if first < 0:
                 continue
             stored = self._arena.others[first // height][column.name]
-            values = python_values(stored.take(index[places] % height), column.field)
+            values = python_values(stored.take(indices(index[places] % height)), column.field)
             for place, value in zip(places.tolist(), values, strict=True):
                 found[place] = value
         return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import pickle
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -387,3 +389,10 @@ def test_several_threads_may_share_a_reader(train):
 def test_a_shuffle_that_is_none_is_refused_by_name(train, shuffle):
     with pytest.raises(FormatError, match=r"shuffle must be Shuffle\(seed=...\) or None"):
         make_reader(train, batch_size=8, shuffle=shuffle)
+
+
+def test_the_first_batch_loads_no_pandas(train):
+    code = "import sys; from loaders import make_reader; next(iter(make_reader(sys.argv[1], batch_size=8))); " \
+        "print('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(train)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
