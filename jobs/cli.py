@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 COMMANDS = {
     "init": "make an empty lake",
@@ -32,10 +33,14 @@ COMMANDS = {
     "run": "run a whole pipeline; does only what changed",
     "sql": "ask the lake in SQL",
     "verify": "look for damage in the whole lake, or in what one dataset stands on",
+    "fsck": "look for damage and for what nobody needs, with the command that mends each",
+    "mend": "put back what is damaged, from where it came or from a copy of the lake",
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
     "maintain": "put small files together, remove what nobody needs; pin versions",
     "erase": "erase entities for privacy: bytes, rows, and what to build anew",
+    "du": "show what takes room: sources, kinds of media, datasets, tables, old versions",
+    "copy-lake": "copy a lake to another folder or bucket",
     "locks": "show and release the locks of a lake in a bucket",
     "doctor": "check what this machine has and lacks",
     "completion": "print what makes a shell complete these commands",
@@ -80,8 +85,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if argv is None and (code := begin_program()):
         return code
-    module = importlib.import_module(f"jobs.{name}")
+    module = module_of(name)
     return main_of(module, arguments[1:], engine="embedded", program=f"petrel {name}")
+
+
+def module_of(name: str) -> ModuleType:
+    """Return the module of a command."""
+    return importlib.import_module(f"jobs.{name.replace('-', '_')}")
 
 
 def _help() -> str:

@@ -10,13 +10,12 @@ Print it again after an update of Petrel.
 from __future__ import annotations
 
 import argparse
-import importlib
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jobs.cli import COMMANDS
+from jobs.cli import COMMANDS, module_of
 from jobs.common import main_of, parser_of
 from jobs.output import say
 from lakehouse.config import Config
@@ -92,7 +91,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
 
 
 def _options(command: str) -> Iterator[Option]:
-    parser = parser_of(importlib.import_module(f"jobs.{command}"), engine="embedded", program=f"petrel {command}")
+    parser = parser_of(module_of(command), engine="embedded", program=f"petrel {command}")
     for action in parser._actions:
         for name in action.option_strings or ([""] if action.choices else []):
             if not name.startswith("-h"):

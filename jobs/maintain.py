@@ -4,11 +4,13 @@
     petrel maintain --lake my_lake --dry-run                       # what would be removed
     petrel maintain --lake my_lake --grace-days 1 --table silver.opinions
     petrel maintain --lake my_lake --pin paper-2026 --table silver.opinions=41 --table silver.entities
+    petrel maintain --lake my_lake --orphans --dry-run             # objects that no row points at, what kills left
+    petrel maintain --lake my_lake --orphans                       # removes what the dry run showed
     petrel maintain --lake my_lake --pins; petrel maintain --lake my_lake --unpin paper-2026
 
 No row changes. A version of a table that a dataset version or a pin names stays readable: the files that only it needs
 are kept, and the receipt says for whom. Other old versions can be read no more once their files were put together and
-removed. Writers may work at the same time.
+removed. Writers may work at the same time; with --orphans nobody should be landing the very files that it removes.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json
-from lakehouse.errors import ConfigError, TableNotFoundError
+from lakehouse.errors import ConfigError, TableNotFoundError, printable
 from lakehouse.names import nearest
 from lakehouse.steps.receipts import Receipt
 
@@ -39,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-runs-days", type=float, default=365.0, metavar="DAYS",
                         help="how long receipts and notes of runs stay (default: 365)")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--orphans", action="store_true",
+                        help="remove objects that no row points at, and what killed writers left; after --dry-run")
     pins = parser.add_mutually_exclusive_group()
     pins.add_argument("--pins", action="store_true", help="show the pins of people, and do nothing else")
     pins.add_argument("--pin", metavar="NAME", help="keep versions of the tables of --table readable")
@@ -58,7 +62,9 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
             raise TableNotFoundError(f"--table {name}: no such table{nearest(name, BY_NAME)}")
     if args.until is not None and args.pin is None:
         raise ConfigError("--until is for --pin: when that ends")
-    if args.pins:
+    if args.orphans:
+        _orphans(lake, timedelta(days=args.grace_days), dry_run=args.dry_run, as_json=args.json)
+    elif args.pins:
         for pin in pins_of_people(lake):
             _say(pin, as_json=args.json)
     elif args.pin is not None:
@@ -76,6 +82,25 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
             lake, tables=list(tables), grace=timedelta(days=args.grace_days),
             keep_runs=timedelta(days=args.keep_runs_days), dry_run=args.dry_run,
         )  # fmt: skip
+
+
+def _orphans(lake: Lake, grace: timedelta, *, dry_run: bool, as_json: bool) -> None:
+    from lakehouse.care.orphans import check_grace, found_unneeded, remove_unneeded, show_unneeded
+
+    check_grace(grace)
+    found = found_unneeded(lake, grace=grace)
+    if dry_run:
+        show_unneeded(lake, found)
+    else:
+        found = remove_unneeded(lake, found)
+    for each in found:
+        if as_json:
+            say_json({"orphan": each.name, "bytes": each.size, "removed": not dry_run})
+        else:
+            say(f"{'would remove' if dry_run else 'removed'} {printable(each.name)} ({each.size:,} bytes)")
+    if not as_json:
+        total = sum(each.size for each in found)
+        say(f"{lake.home}: {len(found):,} orphans, {total:,} bytes{', nothing was removed' if dry_run else ''}")
 
 
 def _table(text: str) -> tuple[str, int | None]:

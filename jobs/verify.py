@@ -26,6 +26,7 @@ from lakehouse.errors import TableError, printable
 from lakehouse.progress import progress
 
 if TYPE_CHECKING:
+    from lakehouse.audit.verify import Reading
     from lakehouse.lake import Lake
 
 Row = dict[str, Any]
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    from lakehouse.audit.verify import looking
+    from lakehouse.looking import looking
 
     checked, damaged = Checked(), 0
     with looking(config) as lake:
@@ -68,7 +69,9 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     return EXIT_ERROR if damaged else 0
 
 
-def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> Iterator[Damage]:
+def verify(
+    lake: Lake, *, dataset: str | None, deep: bool, checked: Checked, reading: Reading | None = None
+) -> Iterator[Damage]:
     """Yield everything that is damaged: what `lakehouse.verify` finds, then what is published; arguments as there.
 
     Raises:
@@ -76,7 +79,7 @@ def verify(lake: Lake, *, dataset: str | None, deep: bool, checked: Checked) -> 
     """
     from lakehouse.audit.verify import verify as verify_lake
 
-    yield from verify_lake(lake, dataset=dataset, deep=deep, checked=checked)
+    yield from verify_lake(lake, dataset=dataset, deep=deep, checked=checked, reading=reading)
     stated, unread = _stated(lake)
     if unread is not None:
         yield unread

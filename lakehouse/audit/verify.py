@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from lakehouse.audit.damage import Checked, Damage
 from lakehouse.audit.objects import object_damages
-from lakehouse.config import Config
+from lakehouse.care.orphans import listed_objects
 from lakehouse.datasets.counts import lost_members, short_batches
 from lakehouse.datasets.find import find_dataset, version_named
-from lakehouse.ending import removed_at_end
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
-from lakehouse.lake import Lake, utc_now
-from lakehouse.place import find_home, is_lake, require_lake
+from lakehouse.lake import Lake
+from lakehouse.place import require_lake
 from lakehouse.query import fetch, query
 from lakehouse.verification.copies import where
 from lakehouse.verification.places import Place, place_of
@@ -38,9 +36,33 @@ STORED = "select entity_id, object_uri, size_bytes, storage from silver.entities
 
 OF_MEMBERS = f"{STORED} and entity_id in (select entity_id from gold.dataset_members where dataset_id = $id)"
 
+FOUND = """
+select e.*, l.found_bytes, c.entity_id is not null as is_read
+from stored e left join listed l on l.object_uri = e.object_uri left join chosen c on c.entity_id = e.entity_id
+"""
+
+CHOSEN = "select entity_id from stored where storage = 'copy' order by md5(concat(entity_id, '|', $seed)) limit "
+
 BUILT = "select dataset_id, name, pins_json from gold.datasets order by first_version, dataset_id"
 
 BUILT_ONE = "select dataset_id, name, pins_json from gold.datasets where dataset_id = $id"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How much is read of objects, beside their names and sizes.
+
+    Attributes:
+        deep: Every byte.
+        sample: So many objects, chosen by lot.
+        seed: Of the lot.
+        listed: From `listed_objects`, where the objects were listed already.
+    """
+
+    deep: bool = False
+    sample: int = 0
+    seed: str = ""
+    listed: pa.Table | None = None
 
 
 class _Survey:
@@ -112,36 +134,22 @@ class _Survey:
                     f"is {self.heads.get(name)}: commits are lost; put the table back from a copy of the lake",
                 )
 
-    def objects(self, dataset_id: str | None, *, deep: bool) -> Iterator[Damage]:
+    def objects(self, dataset_id: str | None, reading: Reading) -> Iterator[Damage]:
         """Compare the bytes of entities, or of the members of one dataset version."""
         text = STORED if dataset_id is None else OF_MEMBERS
         entities = query(self.lake, text, params={"id": dataset_id}, pins=self.pins)
+        if dataset_id is None:  # listing many at once costs less than asking for each
+            listed = listed_objects(self.lake.home) if reading.listed is None else reading.listed
+            inputs = {"stored": self.lake.engine.stage(entities), "listed": self.lake.engine.from_arrow(listed)}
+            chosen = query(self.lake, CHOSEN + str(reading.sample), inputs=inputs, params={"seed": reading.seed})
+            entities = query(self.lake, FOUND, inputs={**inputs, "chosen": self.lake.engine.stage(chosen)})
         named = {} if ENTITY_SOURCES.name in self.broken else self.pins
-        yield from object_damages(self.lake, entities, named, self.checked, deep=deep)
-
-
-@contextmanager
-def looking(config: Config) -> Iterator[Lake]:
-    """Open a lake to look through it: embedded, in this process, without a write; damaged ones as well.
-
-    Raises:
-        TableNotFoundError: If there is no lake.
-    """
-    alone = replace(config, engine=replace(config.engine, workers=1))
-    with tempfile.TemporaryDirectory(prefix="petrel-") as scratch, removed_at_end(Path(scratch)):
-        # A copy of its own: what this machine fetched before is no witness to what the bucket has now.
-        home = find_home(replace(config, lake=replace(config.lake, copies=f"{scratch}/copies")))
-        if not is_lake(home):
-            require_lake(home)
-        lake = Lake(alone, home=home, engine="embedded", clock=utc_now, scratch=Path(scratch))
-        try:
-            yield lake
-        finally:
-            lake.close()
+        yield from object_damages(self.lake, entities, named, self.checked, deep=reading.deep)
 
 
 def verify(
-    lake: Lake, *, dataset: str | None = None, deep: bool = False, checked: Checked | None = None
+    lake: Lake, *, dataset: str | None = None, deep: bool = False, checked: Checked | None = None,
+    reading: Reading | None = None,
 ) -> Iterator[Damage]:
     """Yield everything that is damaged in a lake beside its published folders, which `loaders.verify` looks at.
 
@@ -154,6 +162,7 @@ def verify(
             from, at the versions it was built from, at its members and their bytes. None looks at everything.
         deep: Compare the SHA-256 of all bytes of entities, not only their sizes.
         checked: Gets counts of what was looked at.
+        reading: Says it in more words than `deep`, which it then takes the place of.
 
     Raises:
         RecipeError: If there is no such dataset.
@@ -186,7 +195,7 @@ def verify(
     built = [DATASETS.name, DATASET_MEMBERS.name]
     yield from survey.ask("datasets", built, lambda: survey.members(dataset_id))
     needed = [ENTITIES.name] if dataset_id is None else [ENTITIES.name, *built]
-    yield from survey.ask("objects", needed, lambda: survey.objects(dataset_id, deep=deep))
+    yield from survey.ask("objects", needed, lambda: survey.objects(dataset_id, reading or Reading(deep=deep)))
 
 
 def newest_or_none(place: Place) -> int | None:

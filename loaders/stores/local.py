@@ -119,19 +119,23 @@ class LocalFiles(Storage):
 
     def list(self, folder: str = "", *, after: str = "") -> Iterator[Stat]:
         """Yield the files below a folder, sorted by name; links are followed to files, half-written files left out."""
-        found = []
+        found = (each for each in self._walked(folder) if not _is_temporary(each.name) and each.name > after)
+        yield from sorted(found, key=lambda each: each.name)
+
+    def unfinished(self) -> Iterator[Stat]:
+        yield from sorted((each for each in self._walked("") if _is_temporary(each.name)), key=lambda each: each.name)
+
+    def _walked(self, folder: str) -> Iterator[Stat]:
         top = str(self._folder)
-        for place, folders, names in os.walk(os.path.join(top, folder)):
-            folders[:] = [each for each in folders if not each.startswith(TEMPORARY_PREFIX)]
+        for place, _, names in os.walk(os.path.join(top, folder)):
             for name in names:
                 path = os.path.join(place, name)
                 try:
                     status = os.stat(path)
                 except FileNotFoundError:
                     continue  # gone since, or a link to nothing
-                if stat.S_ISREG(status.st_mode) and not name.startswith(TEMPORARY_PREFIX):
-                    found.append(_told(os.path.relpath(path, top), status))
-        yield from sorted((each for each in found if each.name > after), key=lambda each: each.name)
+                if stat.S_ISREG(status.st_mode):
+                    yield _told(os.path.relpath(path, top), status)
 
     def put(self, name: str, content: Content) -> None:
         with self._written(name, content) as temporary:
@@ -332,6 +336,10 @@ def _sync(descriptors: Sequence[int]) -> None:
 def _sync_each(descriptors: Sequence[int]) -> None:
     for descriptor in descriptors:
         os.fsync(descriptor)
+
+
+def _is_temporary(name: str) -> bool:
+    return any(step.startswith(TEMPORARY_PREFIX) for step in name.split("/"))
 
 
 def _told(name: str, status: os.stat_result) -> Stat:

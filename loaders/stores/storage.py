@@ -162,6 +162,12 @@ class Storage(Files, Protocol):
         """
         raise self._refusal("lists nothing")
 
+    def unfinished(self) -> Iterator[Stat]:
+        """Yield the files that a killed writer never gave their names, which `list` leaves out; their folders may be
+        gone. A bucket shows none: parts of an upload that never ended are for its own rules to remove.
+        """
+        return iter(())
+
     def put(self, name: str, content: Content) -> None:
         """Write a file, in place of one that is there."""
         raise self._refusal("is read-only")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import json
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import COMMANDS, main
+from jobs.cli import COMMANDS, main, module_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +45,7 @@ def test_every_command_takes_json(capsys):
 
 def test_every_command_is_a_job_of_the_same_name():
     for name in COMMANDS:
-        assert callable(importlib.import_module(f"jobs.{name}").main)
+        assert callable(module_of(name).main)
 
 
 def test_no_command_is_wrong_usage(capsys):

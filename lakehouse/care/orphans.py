@@ -1,0 +1,133 @@
+"""What a lake holds and nobody needs: objects that no row points at, and what killed writers left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from lakehouse.care.copied import DATASETS, sha256_of_object
+from lakehouse.errors import ConfigError
+from lakehouse.home import Home
+from lakehouse.lake import Lake
+from lakehouse.objects import OBJECTS
+from lakehouse.query import Pins, fetch
+from loaders.stores.storage import Stat
+from schemas.model import TIMESTAMP
+
+LEAST_GRACE = timedelta(days=1)
+"""A step that runs writes objects first and their rows when it ends: what is younger may be on its way."""
+
+SHOWN = "_runs/orphans.json"
+"""What the last dry run showed: nothing else is removed."""
+
+LISTED = pa.schema([("object_uri", pa.string()), ("found_bytes", pa.int64()), ("modified_at", TIMESTAMP)])
+
+UNNEEDED = """
+select l.object_uri, l.found_bytes from listed l
+where l.modified_at <= $before
+    and not exists (select 1 from silver.entities e where e.object_uri = l.object_uri)
+    and not exists (select 1 from bronze.landed_files b where b.object_uri = l.object_uri)
+order by l.object_uri
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unneeded:
+    """A file that nobody needs, old enough that nobody can be writing it.
+
+    Attributes:
+        name: Among the files of the lake.
+        size: Bytes.
+    """
+
+    name: str
+    size: int
+
+
+def listed_objects(home: Home) -> pa.Table:
+    """Return every object that a storage lists: object_uri, found_bytes, modified_at (NULL where it tells none)."""
+    found = [each for each in home.files.list(OBJECTS) if sha256_of_object(each.name) is not None]
+    columns = [[each.name for each in found], [each.size for each in found], [each.modified for each in found]]
+    return pa.table([pa.array(column, field.type) for column, field in zip(columns, LISTED, strict=True)], LISTED)
+
+
+def orphan_objects(lake: Lake, listed: pa.Table, *, before: datetime, pins: Pins | None = None) -> list[Unneeded]:
+    """Return the objects that no row points at, of a landed file or an entity, by name.
+
+    Args:
+        lake: The lake.
+        listed: From `listed_objects`, listed before the tables are read: whoever lands meanwhile loses nothing.
+        before: Only those that were written up to this time.
+        pins: Versions of the tables.
+
+    Raises:
+        TableError: If a table is damaged: who points at what is not known then.
+    """
+    rows = fetch(lake, UNNEEDED, inputs={"listed": lake.engine.from_arrow(listed)}, pins=pins,
+                 params={"before": before})  # fmt: skip
+    return [Unneeded(row["object_uri"], row["found_bytes"]) for row in rows]
+
+
+def leftovers(home: Home, *, before: datetime) -> Iterator[Unneeded]:
+    """Yield what killed writers left: half-written files, published versions whose writing never ended, and strangers
+    among the objects; those alone that were last written up to a time, each folder as a whole.
+    """
+    for each in home.files.unfinished():
+        if _is_old(each, before):
+            yield Unneeded(each.name, each.size)
+    for each in home.files.list(OBJECTS):
+        if sha256_of_object(each.name) is None and _is_old(each, before):
+            yield Unneeded(each.name, each.size)
+    folders: dict[str, list[Stat]] = {}
+    for each in home.files.list(DATASETS):
+        folders.setdefault("/".join(each.name.split("/")[1:3]), []).append(each)
+    for folder, files in folders.items():
+        is_whole = "/." not in f"/{folder}" and any(each.name == f"{DATASETS}/{folder}/_dataset.json" for each in files)
+        if not is_whole and all(_is_old(each, before) for each in files):
+            yield from (Unneeded(each.name, each.size) for each in files)
+
+
+def found_unneeded(lake: Lake, *, grace: timedelta) -> list[Unneeded]:
+    """Return everything that nobody needs and that has been so for the grace; raises like `orphan_objects`."""
+    before = lake.clock().astimezone(UTC) - grace
+    listed = listed_objects(lake.home)
+    return [*orphan_objects(lake, listed, before=before), *leftovers(lake.home, before=before)]
+
+
+def check_grace(grace: timedelta) -> None:
+    """Raise ConfigError for a grace in which a step that runs could lose what it just wrote."""
+    if grace < LEAST_GRACE:
+        raise ConfigError("--grace-days: orphans are kept for at least 1 day: a step that runs has no rows yet")
+
+
+def show_unneeded(lake: Lake, found: Iterable[Unneeded]) -> None:
+    """Note what a dry run showed."""
+    lake.files.put(SHOWN, json.dumps([each.name for each in found]).encode())
+
+
+def remove_unneeded(lake: Lake, found: Collection[Unneeded]) -> list[Unneeded]:
+    """Remove what a dry run has shown and nobody needs still; return it.
+
+    Raises:
+        ConfigError: If there was no dry run.
+    """
+    try:
+        shown = set(json.loads(lake.files.read_whole(SHOWN)))
+    except (FileNotFoundError, ValueError):
+        raise ConfigError(
+            f"{lake.home}: nothing was shown yet: run `petrel maintain --orphans --dry-run` first, look at what it "
+            "prints, and run this again"
+        ) from None
+    gone = [each for each in found if each.name in shown]
+    for each in gone:
+        lake.files.delete(each.name)
+    lake.files.delete(SHOWN)
+    return gone
+
+
+def _is_old(each: Stat, before: datetime) -> bool:
+    return each.modified is not None and each.modified <= before
