@@ -16,8 +16,14 @@ from lakehouse.care.orphans import listed_objects
 from lakehouse.config import load_config
 from lakehouse.home import Home
 from lakehouse.lake import Lake, utc_now
+from lakehouse.opening import open_lake
 from lakehouse.place import find_home
+from lakehouse.tables.insert import write_checkpoint
+from lakehouse.tables.locks import lake_lock
+from lakehouse.tables.read import head
+from lakehouse.verification.places import place_of
 from loaders.stores.storage import Storage
+from schemas.tables import OPINIONS
 
 STRANGER = "objects/ab/ab" + 62 * "0"
 
@@ -100,6 +106,14 @@ def cut(place: Place) -> None:
     place.files.put(an_object(place), place.files.read_whole(an_object(place))[:-1])
 
 
+def damage_checkpoint(place: Place) -> None:
+    with open_lake(load_config(overrides=[f'lake.root="{place.address}"'], environ={})) as lake:
+        at = place_of(lake.home, OPINIONS)
+        with lake_lock(lake, OPINIONS.name):
+            write_checkpoint(at, head(lake.home, OPINIONS))
+    place.flip(place.first("tables/silver/opinions/_delta_log", ".checkpoint.parquet"))
+
+
 def lose_link(place: Place) -> None:
     (place.sources / "linked/linked_0.png").unlink()
 
@@ -117,6 +131,9 @@ DAMAGES: dict[str, tuple[str, Callable[[Place], object]]] = {
     "damaged log entry": ("table", lambda place: place.files.put(
         f"tables/silver/entities/_delta_log/{2:020}.json", b"{")),
     "damaged record of a head": ("table", lambda place: place.files.put("_heads/silver.entities.json", b"{")),
+    "lost table": ("table", lambda place: [place.files.delete(each.name)
+                                           for each in list(place.files.list("tables/silver/actors"))]),
+    "damaged checkpoint": ("table", damage_checkpoint),
     "dangling link": ("linked", lose_link),
     "orphan": ("orphan", lambda place: place.files.put(STRANGER, b"nobody's")),
     "half upload": ("leftover", lambda place: place.files.put(
