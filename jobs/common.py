@@ -1,7 +1,7 @@
 """What all commands share: arguments, opening the lake, errors as one line, the exit code.
 
 A step is a module of this package with `add_arguments(parser)` and `run(lake, args)`, which returns a receipt or
-yields several. It may have `check(args)`, run before the lake is opened, and `MAKES_LAKE`. Another command has
+yields several. It may have `check(args, config)`, run before the lake is opened, and `MAKES_LAKE`. Another command has
 `execute(config, args) -> exit code` in place of `run`. `main_of` makes a spark-submit job of either, `jobs.cli` a
 subcommand of `petrel`.
 """
@@ -171,7 +171,7 @@ def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> i
     from lakehouse.place import find_home, is_lake, similar_lake
 
     if hasattr(module, "check"):
-        module.check(args)
+        module.check(args, config)
     makes, home = getattr(module, "MAKES_LAKE", False), find_home(config)
     new = makes and not is_lake(home)
     failed = False

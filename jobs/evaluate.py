@@ -22,6 +22,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
+    from lakehouse.config import Config
     from lakehouse.evaluation.gates import Gate
     from lakehouse.lake import Lake
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
 
 
-def check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse slices and gates that cannot be, before any work."""
     from lakehouse.evaluation.slices import check_request
 

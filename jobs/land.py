@@ -1,7 +1,8 @@
-"""Bring a folder of files into the lake: bytes become objects, every file a row of bronze.landed_files.
+"""Bring the files of a folder or bucket into the lake: bytes become objects, every file a row of bronze.landed_files.
 
     ./spark-submit.sh jobs/land.py --lake my_lake --source photos --folder drops/2024-06-01
     petrel land --lake my_lake --source photos --folder drops/2024-06-01
+    petrel land --lake my_lake --source photos --folder s3://bucket/drops/2024-06-01 --mode link
     petrel land --lake my_lake --source photos --folder data --follow-links --links-root .dvc/cache
     petrel land --lake my_lake --pipeline conf/pipelines/digits.toml
 """
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from lakehouse.errors import ConfigError
-from lakehouse.ingestion.source import MODES, Source, check_folder
+from lakehouse.ingestion.source import MODES, Source
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
+    from lakehouse.config import Config
     from lakehouse.lake import Lake
 
 MAKES_LAKE = True
@@ -28,7 +30,7 @@ MAKES_LAKE = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--source", help="name of the source; with --pipeline: land only this one")
-    parser.add_argument("--folder", help="folder to land, searched recursively")
+    parser.add_argument("--folder", help="folder to land, searched recursively, or s3://bucket/prefix")
     parser.add_argument("--drop", default="main", help="name of this delivery (default: main)")
     parser.add_argument("--mode", choices=MODES, default="copy",
                         help="copy the bytes, or link: keep them where they are")
@@ -40,10 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
 
 
-def check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse what cannot be landed before a lake is made for it."""
+    from lakehouse.ingestion.delivery import check_source
+
     for source in _sources(args):
-        check_folder(source)
+        check_source(source, config.stores.values())
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:

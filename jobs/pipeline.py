@@ -92,7 +92,7 @@ def _entries(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, entry in enumerate(content.get(section, []), start=1):
         resolved = dict(entry)
-        if isinstance(entry.get(location), str):
+        if isinstance(entry.get(location), str) and "://" not in entry[location]:
             resolved[location] = str(path.parent / entry[location])
         if isinstance(entry.get("links_roots"), list):
             resolved["links_roots"] = [str(path.parent / str(root)) for root in entry["links_roots"]]

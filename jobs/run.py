@@ -17,6 +17,7 @@ from jobs.common import main_of
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
+    from lakehouse.config import Config
     from lakehouse.lake import Lake
 
 MAKES_LAKE = True
@@ -28,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pipeline", required=True, metavar="FILE", help="TOML file; see conf/pipelines/")
 
 
-def check(args: argparse.Namespace) -> None:
+def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse what cannot be landed before a lake is made for it."""
     from jobs.pipeline import load_pipeline
-    from lakehouse.ingestion.source import check_folder
+    from lakehouse.ingestion.delivery import check_source
 
     for source in load_pipeline(args.pipeline).sources:
-        check_folder(source)
+        check_source(source, config.stores.values())
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:

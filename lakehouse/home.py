@@ -114,6 +114,13 @@ def store_of(url: str, stores: Iterable[StoreConfig]) -> StoreConfig:
     return max(fitting, key=lambda each: len(each.url), default=StoreConfig(url=""))
 
 
+def is_one_bucket(url: str, other: str, stores: Iterable[StoreConfig]) -> bool:
+    """Say whether two URLs are in one bucket that is reached in one way: it copies from the one to the other."""
+    stores = tuple(stores)
+    first, second = (store_of(each, stores) for each in (url, other))
+    return _bucket(url) == _bucket(other) and options_of(first) == options_of(second)
+
+
 def options_of(store: StoreConfig) -> StorageOptions:
     """Return the settings of a store as storages take them."""
     stated = {
@@ -142,6 +149,11 @@ def _home_in(folder: str, process: int) -> Home:
     except (FileNotFoundError, NotADirectoryError):
         return Home(folder, Path(folder))
     return Home(kept["address"], Path(folder), tuple(StoreConfig(**each) for each in kept["stores"]))
+
+
+def _bucket(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    return {"s3a": "s3", "gcs": "gs"}.get(scheme, scheme), rest.partition("/")[0]
 
 
 def _is_below(url: str, beginning: str) -> bool:

@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import urllib.parse
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from lakehouse.config import StoreConfig
 from lakehouse.damage import mark_damaged
 from lakehouse.errors import DamagedObjectError, IngestError
-from lakehouse.home import Root, home_of, storage_at
+from lakehouse.home import Root, home_of, storage_at, store_of
 from loaders.errors import CorruptionError
 from loaders.stores.local import LocalFiles
 from loaders.stores.storage import Storage
@@ -91,10 +94,32 @@ def placed(root: Root, uri: str) -> tuple[Storage, str]:
     if uri.startswith("file:"):
         return _linked, os.fsdecode(uri_path(uri)).lstrip("/")
     if "://" in uri:
-        scheme, _, rest = uri.partition("://")
-        bucket, _, name = rest.partition("/")
-        return storage_at(f"{scheme}://{bucket}", home.stores), name
+        return in_bucket(uri, home.stores)
     return home.files, _checked(uri)
+
+
+def in_bucket(url: str, stores: Iterable[StoreConfig]) -> tuple[Storage, str]:
+    """Return the whole bucket that a URL is in, reached as the settings for that URL say, and the name there, as it is.
+
+    Keys are no part of a URL's syntax: one may hold `#`, `?` and `%`, which mean nothing here.
+    """
+    scheme, _, rest = url.partition("://")
+    bucket, _, name = rest.partition("/")
+    address = f"{scheme}://{bucket}"
+    return storage_at(address, (replace(store_of(url, stores), url=address),)), name
+
+
+def is_away(root: Root, uri: str) -> bool:
+    """Say whether the folder or bucket of a linked file is away, with all that it holds: no fault of the file."""
+    storage, name = placed(root, uri)
+    folder = name.rpartition("/")[0]
+    if storage.is_local:
+        return not os.path.isdir(f"/{folder}")
+    try:
+        next(iter(storage.list(folder)), None)
+    except OSError:
+        return True
+    return False
 
 
 def _checked(uri: str) -> str:

@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def find_home(config: Config) -> Home:
     text = config.lake.root
     folder = local_folder(text) if text else None
     if folder is not None:
-        return home_of(_usable(folder))
+        return replace(home_of(_usable(folder)), stores=tuple(config.stores.values()))
     if not text:
         raise ConfigError("lake.root = '': give a folder, or the URL of a lake in a bucket")
     scheme = text.partition("://")[0].lower()

@@ -81,6 +81,10 @@ class StorageError(LoaderError, OSError):
     """The storage refuses or cannot be reached; the message holds no key, user or query of a URL."""
 
 
+class ForbiddenError(StorageError):
+    """The storage knows who asks, and denies this file to them."""
+
+
 class ChangedFileError(StorageError):
     """A file is not the version that was to be replaced."""
 

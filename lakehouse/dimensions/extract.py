@@ -96,8 +96,9 @@ def _view(entity: dict[str, str], root: Root, judges: Judges) -> EntityView:
     uri = entity["object_uri"]
     data = read_bytes(root, uri)
     # Objects of the lake are never changed; a linked file may have been, and is then another entity.
-    if "://" in uri and hashlib.sha256(data).hexdigest() != entity["entity_id"]:
-        raise IngestError(f"{uri}: its bytes are not those that were landed; land it again")
+    if "://" in uri and (found := hashlib.sha256(data).hexdigest()) != entity["entity_id"]:
+        raise IngestError(f"{uri}: its bytes are not those that were landed: SHA-256 is {found}, expected "
+                          f"{entity['entity_id']}; land it again")
     return judges.view(data, entity["media_type"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
@@ -17,7 +16,7 @@ from lakehouse.extractors.registry import extractors as registered
 from lakehouse.ingestion.entities import RULES
 from lakehouse.lake import Lake
 from lakehouse.media.kinds.registry import judges_of
-from lakehouse.objects import uri_path
+from lakehouse.objects import is_away
 from lakehouse.query import fetch, query
 from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.receipts import Receipt
@@ -46,8 +45,10 @@ group by e.entity_id, e.object_uri, e.media_type
 PAIRS = "select count(*) as entities, cast(coalesce(sum(array_length(missing)), 0) as bigint) as pairs from todo"
 
 LINKED_FOLDERS = """
-select distinct regexp_replace(object_uri, '/[^/]*$', '') as folder from todo
-where object_uri like 'file://%' order by folder
+select min(object_uri) as example from todo where object_uri like '%://%'
+group by case when object_uri like 'file://%' then regexp_replace(object_uri, '/[^/]*$', '')
+    else regexp_extract(object_uri, '^[^/]*//[^/]*', 0) end
+order by example
 """
 
 OUTCOME = """
@@ -108,8 +109,8 @@ def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord) -> N
 
 def _check_folders(lake: Lake, todo: Relation) -> None:
     # A disk that is not mounted is no fault of its files: thousands of rejections would say so of each.
-    folders = [row["folder"] for row in fetch(lake, LINKED_FOLDERS, inputs={"todo": todo})]
-    away = [folder for folder in folders if not os.path.isdir(uri_path(folder))]
+    folders = [row["example"] for row in fetch(lake, LINKED_FOLDERS, inputs={"todo": todo})]
+    away = [each.rpartition("/")[0] for each in folders if is_away(lake.home, each)]
     if away:
         raise IngestError(
             f"{len(away):,} of {len(folders):,} folders with linked files are away, the first is {away[0]}; mount or "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from lakehouse.lake import Lake
 from lakehouse.media.kinds.kind import UNKNOWN, Facts, MediaKind
 from lakehouse.media.kinds.registry import Judges, judges_of
 from lakehouse.media.sniff import HEAD_BYTES
-from lakehouse.objects import HEAL, read_bytes, uri_path
+from lakehouse.objects import HEAL, is_away, read_bytes
 from lakehouse.query import count_rows, fetch, query
 from lakehouse.steps.outputs import insert_outputs, tagged_batch, union_batch, union_schema
 from lakehouse.steps.receipts import Receipt
@@ -172,8 +171,8 @@ def _bytes_of(seen: dict[str, object], root: Root, *, most: int | None = None) -
     except DamagedObjectError as error:
         raise RejectedInputError("damaged_object", f"its bytes are not those it is named by; {HEAL}") from error
     except IngestError as error:
-        # An object of the lake that is missing stops the run, and so does a folder that is away, with all it holds.
-        if seen["status"] != "linked" or not os.path.isdir(os.path.dirname(uri_path(uri))):
+        # An object of the lake that is missing stops the run, and so does a folder or bucket that is away.
+        if seen["status"] != "linked" or is_away(root, uri):
             raise
         reason = "the linked file cannot be read now; put it back, and it is looked at again"
         raise RejectedInputError("unreadable_now", reason) from error
@@ -195,8 +194,9 @@ def _facts_or_rejection(seen: dict[str, object], root: Root, judges: Judges) -> 
             raise RejectedInputError("too_large", f"{size} bytes, limit {limits.max_bytes}")
         if size > least and (kind is not None or seen["status"] == "linked"):
             data = _bytes_of(seen, root)
-        if seen["status"] == "linked" and hashlib.sha256(data).hexdigest() != seen["sha256"]:
-            raise RejectedInputError("changed_after_landing", "the linked file has other bytes now; land it again")
+        if seen["status"] == "linked" and (found := hashlib.sha256(data).hexdigest()) != seen["sha256"]:
+            reason = f"its SHA-256 is {found} now and was {seen['sha256']} when it was landed; land it again"
+            raise RejectedInputError("changed_after_landing", reason)
         return _Unknown() if kind is None else kind.probe(data, name=name, limits=limits)
     except RejectedInputError as error:
         judged_by: str | None = "land"

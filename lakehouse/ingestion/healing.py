@@ -10,19 +10,22 @@ import pyarrow as pa
 
 from lakehouse.damage import marked_damaged, unmark
 from lakehouse.engines import Relation
+from lakehouse.errors import IngestError
 from lakehouse.files import write_whole
 from lakehouse.ingestion.held import not_whole
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
-from lakehouse.objects import HEAL, file_uri, object_uri
+from lakehouse.objects import HEAL, object_uri
 from lakehouse.query import fetch, query
 from lakehouse.steps.step import StepRecord
+from loaders.errors import StorageError
 from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES
 
 KNOWN = """
 select distinct b.uri, b.sha256, b.size_bytes from bronze.landed_files b join listed l
     on b.uri = l.uri and b.size_bytes = l.size_bytes and b.mtime_at is not distinct from l.mtime_at
+    and (b.etag is null or l.etag is null or b.etag = l.etag)
 where b.source = $source and b.drop_name = $drop and b.status = 'stored' and l.rule is null
 """
 """Objects of the files that were landed as they are now."""
@@ -60,7 +63,7 @@ class Healing:
 
 
 def objects_whole(lake: Lake, source: Source, fingerprint: str) -> bool:
-    """Say whether all objects of a folder that was landed as it is now are there; one `stat` each.
+    """Say whether all objects of a folder that was landed as it is now are there; see `not_whole` for what it costs.
 
     In link mode there are none.
     """
@@ -72,6 +75,8 @@ def objects_whole(lake: Lake, source: Source, fingerprint: str) -> bool:
                 return False
             known = ((sha256, int(size)) for sha256, size in map(str.split, lines))
             return not not_whole(lake.home, known, marked_damaged(lake.home))
+    except StorageError as error:
+        raise IngestError(f"cannot look at the objects of the lake {lake.home}: {error}") from error
     except (OSError, ValueError):
         # Never written, or not whole: the files are compared with the table then.
         return False
@@ -148,5 +153,5 @@ def _lines(healing: Healing) -> Iterator[str]:
 
 
 def _place(lake: Lake, source: Source) -> Path:
-    name = content_id([source.name, source.drop, file_uri(source.folder)])
+    name = content_id([source.name, source.drop, source.address])
     return lake.runs / "fresh" / f"land-{name}.objects"

@@ -1,4 +1,4 @@
-"""land: folder -> objects and bronze.landed_files."""
+"""land: folder or prefix in a bucket -> objects and bronze.landed_files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from lakehouse.erasures import erased_entities
+from lakehouse.home import store_of
+from lakehouse.ingestion.delivery import list_source
 from lakehouse.ingestion.healing import (
     Healing,
     count_healed,
@@ -19,14 +21,14 @@ from lakehouse.ingestion.healing import (
     start_healing,
     to_read_again,
 )
-from lakehouse.ingestion.listing import Listed, list_folder
+from lakehouse.ingestion.listing import Listed
 from lakehouse.ingestion.patterns import LeftOut
+from lakehouse.ingestion.pending import StorePlan
 from lakehouse.ingestion.remarks import count_gone, note_left_out, note_sources
 from lakehouse.ingestion.sidecar import Sidecars
 from lakehouse.ingestion.source import Source
-from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, StorePlan, store_batches
+from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, store_batches
 from lakehouse.lake import Lake
-from lakehouse.objects import file_uri
 from lakehouse.progress import progress
 from lakehouse.query import fetch, query
 from lakehouse.steps.receipts import Receipt
@@ -47,14 +49,15 @@ select l.* from listed l
 where l.rule is not null or not exists (
     select 1 from bronze.landed_files b
     where b.source = $source and b.drop_name = $drop and b.uri = l.uri and b.size_bytes = l.size_bytes
-      and b.mtime_at is not distinct from l.mtime_at and b.status = $status
+      and b.mtime_at is not distinct from l.mtime_at and (b.etag is null or l.etag is null or b.etag = l.etag)
+      and b.status = $status
       and b.licence is not distinct from $licence and b.campaign is not distinct from $campaign
       and b.origin = $origin and b.captured_at is not distinct from l.captured_at
       and b.sidecar_json is not distinct from l.sidecar_json
       and cardinality(b.group_keys) = cardinality(l.group_keys) {same_groups}
 ) {or_again}
 """
-"""Files that were not seen before with this size, time and description; refused ones are tried again."""
+"""Files that were not seen before with this size, time, version tag and description; refused ones are tried again."""
 
 OR_AGAIN = "or exists (select 1 from again a where a.uri = l.uri)"
 """And those whose objects are damaged."""
@@ -106,12 +109,12 @@ def land(lake: Lake, source: Source) -> Receipt:
         IngestError: If the folder or its sidecar cannot be read.
         ConfigError: If the folder has files and no `include` pattern matches one.
     """
-    sidecars = Sidecars(source)
+    sidecars = Sidecars(source, lake.home.stores)
     left_out = LeftOut()
     seen, files, kept = _fingerprint(lake, source, sidecars, left_out)
     inputs = {
         # As a URI: the name of a folder need not be text.
-        "source": dataclasses.asdict(source) | {"folder": file_uri(source.folder)},
+        "source": dataclasses.asdict(source) | {"folder": source.address},
         "land": dataclasses.asdict(lake.config.land),
         "files": files,
     }
@@ -119,7 +122,7 @@ def land(lake: Lake, source: Source) -> Receipt:
         note_left_out(source, left_out, record, seen=seen)
         record.unchanged = record.unchanged and objects_whole(lake, source, files)
         if not record.unchanged:
-            described = _described(list_folder(source, leave_out=lake.root), sidecars) if kept is None else iter(kept)
+            described = _described(list_source(source, lake.home), sidecars) if kept is None else iter(kept)
             _land_all(lake, source, sidecars, described, record, files)
     return record.finished()
 
@@ -221,6 +224,7 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
         now=lake.clock(),
         allowed_roots=source.allowed_roots,
         erased=erased_entities(lake.home),
+        at_once=0 if source.is_local else store_of(source.address, lake.home.stores).parallel,
     )
 
 
@@ -231,7 +235,7 @@ def _fingerprint(
     digest, seen = hashlib.sha256(), 0
     kept: list[dict[str, object]] = []
     with progress(f"list {source.name}", total=None, unit="files") as advance:
-        for row in _described(list_folder(source, leave_out=lake.root, left_out=left_out), sidecars):
+        for row in _described(list_source(source, lake.home, left_out=left_out), sidecars):
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
             seen += 1
             if seen <= KEPT_FILES:

@@ -25,13 +25,14 @@ class Listed:
     """One name found under a drop.
 
     Attributes:
-        uri: file:// URI, exact.
+        uri: file:// URI, exact; in a bucket scheme, bucket and key as they are.
         path: Relative path; `%`, control characters and bytes that are not UTF-8 are percent-encoded.
         name: Last part of the path for people.
         size_bytes: Size when listed.
         mtime_at: Modification time, UTC, whole microseconds; None for what is refused unread, and out of range.
         rule: Why it is refused unread; None for a regular file.
         reason: The same for a person.
+        etag: Version tag of an object in a bucket, without quotes; None for a file.
     """
 
     uri: str
@@ -41,6 +42,7 @@ class Listed:
     mtime_at: datetime | None
     rule: str | None = None
     reason: str | None = None
+    etag: str | None = None
 
 
 def list_folder(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from lakehouse.errors import ConfigError
+from lakehouse.ingestion.delivery import still_there
 from lakehouse.ingestion.patterns import LeftOut
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
-from lakehouse.objects import file_uri, uri_path
 from lakehouse.query import fetch
 from lakehouse.steps.step import StepRecord
 
@@ -78,7 +77,8 @@ def count_gone(lake: Lake, source: Source, uris: Sequence[pa.Table], record: Ste
         params=_below(source) | {"source": source.name},
     )
     # A pattern may have left it out this time.
-    gone = [row["path"] for row in missing if not os.path.lexists(uri_path(row["uri"]))]
+    there = still_there(lake.home, [row["uri"] for row in missing])
+    gone = [row["path"] for row in missing if row["uri"] not in there]
     if not gone:
         return {}
     kept = "cannot be read any more" if source.mode == "link" else "stay in the lake"
@@ -88,7 +88,7 @@ def count_gone(lake: Lake, source: Source, uris: Sequence[pa.Table], record: Ste
 
 
 def _below(source: Source) -> dict[str, object]:
-    return {"prefix": file_uri(source.folder).rstrip("/") + "/"}
+    return {"prefix": source.address.rstrip("/") + "/"}
 
 
 def _length(source: Source) -> dict[str, int]:

@@ -7,15 +7,17 @@ import io
 import json
 import os
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from lakehouse.config import StoreConfig
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.source import PER_FILE, Source
 from lakehouse.names import nearest
-from lakehouse.objects import file_uri
+from lakehouse.objects import file_uri, in_bucket
+from loaders.errors import LoaderError
 
 FIELD_CHARACTERS = 128 << 10
 """Longest value of a CSV sidecar: a longer one is an open quote that swallowed the rest of the file."""
@@ -43,12 +45,15 @@ class Stated:
 class Sidecars:
     """The sidecar records of one source, found by relative path or file name."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, stores: Iterable[StoreConfig] = ()) -> None:
+        self._source, self._stores = source, tuple(stores)
         self.records: list[SidecarRecord] = []
         self._by_key: dict[str, SidecarRecord] = {}
         if source.sidecar and source.sidecar != PER_FILE:
-            self.records = list(_read(Path(source.folder) / source.sidecar))
+            try:
+                self.records = list(_records(self._file(source.sidecar)))
+            except FileNotFoundError as error:
+                raise IngestError(f"sidecar {source.folder}/{source.sidecar} cannot be read: {error}") from error
             for record in self.records:
                 self._add(self._key(record), record)
             self._check_columns()
@@ -93,11 +98,36 @@ class Sidecars:
         return key
 
     def _beside(self, path: str) -> SidecarRecord | None:
-        media = Path(self._source.folder) / path
-        for candidate in (media.with_name(media.name + ".json"), media.with_suffix(".json")):
-            if candidate.is_file() and not candidate.is_symlink():
-                return next(_read(candidate), None)
+        for candidate in (f"{path}.json", str(PurePosixPath(path).with_suffix(".json"))):
+            if self._source.is_local:
+                beside = Path(self._source.folder) / candidate
+                if not beside.is_file() or beside.is_symlink():
+                    continue
+            try:
+                return next(_records(self._file(candidate)), None)
+            except FileNotFoundError:
+                continue
         return None
+
+    def _file(self, path: str) -> _File:
+        """Read a file of the source.
+
+        Raises:
+            FileNotFoundError: If a bucket has none of this name.
+            IngestError: If it cannot be read.
+        """
+        if self._source.is_local:
+            place = Path(self._source.folder) / path
+            try:
+                return _File(file_uri(place), str(place), place.read_bytes())
+            except OSError as error:
+                raise IngestError(f"sidecar {place} cannot be read: {error}") from error
+        url = f"{self._source.folder}/{path}"
+        try:
+            storage, name = in_bucket(url, self._stores)
+            return _File(url, url, storage.read_whole(name))
+        except LoaderError as error:
+            raise IngestError(f"sidecar {url} cannot be read: {error}") from error
 
     def _stated(self, record: SidecarRecord) -> Stated:
         groups = {}
@@ -120,15 +150,26 @@ class Sidecars:
             ) from error
 
 
-def _read(path: Path) -> Iterator[SidecarRecord]:
-    origin = file_uri(path)
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A sidecar file: its URI, what to call it, and its bytes."""
+
+    uri: str
+    path: str
+    data: bytes
+
+
+def _records(file: _File) -> Iterator[SidecarRecord]:
+    path = file.path
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        # Line ends become "\n", as where a file is opened for its text.
+        text = io.TextIOWrapper(io.BytesIO(file.data), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
         raise IngestError(f"sidecar {path} cannot be read: {error}") from error
-    rows = _csv_rows(path, text) if path.suffix.lower() in (".csv", ".tsv") else _json_rows(path, text)
+    suffix = PurePosixPath(path).suffix.lower()
+    rows = _csv_rows(path, text, suffix) if suffix in (".csv", ".tsv") else _json_rows(path, text)
     for ordinal, values in enumerate(rows, start=1):
-        record = SidecarRecord(origin, ordinal, json.dumps(values, ensure_ascii=False), values)
+        record = SidecarRecord(file.uri, ordinal, json.dumps(values, ensure_ascii=False), values)
         try:
             record.text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -136,11 +177,11 @@ def _read(path: Path) -> Iterator[SidecarRecord]:
         yield record
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
+def _csv_rows(path: str, text: str, suffix: str) -> Iterator[Mapping[str, object]]:
     # Not splitlines(): it also splits at form feeds and line separators inside a field.
     # A limit of the whole process, which readers of annotations raise for theirs.
     csv.field_size_limit(FIELD_CHARACTERS)
-    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if suffix == ".tsv" else ",")
     try:
         for row in lines:
             yield {key: value for key, value in row.items() if key is not None}
@@ -148,7 +189,7 @@ def _csv_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
         raise IngestError(f"sidecar {path}, line {lines.line_num}: not CSV: {error}") from error
 
 
-def _json_rows(path: Path, text: str) -> Iterator[Mapping[str, object]]:
+def _json_rows(path: str, text: str) -> Iterator[Mapping[str, object]]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON number")
 

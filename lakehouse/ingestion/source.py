@@ -9,14 +9,20 @@ from pathlib import Path
 
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.names import nearest
+from lakehouse.objects import file_uri
 from lakehouse.place import is_lake
 from lakehouse.typed import fill
+from loaders.errors import FormatError
+from loaders.stores.local import local_folder
 
 RECORD_FILES = ("*.csv", "*.tsv", "*.json", "*.jsonl", "*.xml", "*.toml", "*.yaml", "*.yml", "*.md", "*.txt",
                 "LICENSE*", "README*")
 """Files that say something about the others; they are read by other steps, not landed."""
 
 MODES = ("copy", "link")
+
+LIST_NOTHING = ("http", "https")
+"""Schemes that are read from, and cannot say what there is."""
 
 PER_FILE = "per_file"
 """`sidecar = "per_file"`: the record of `a/b.png` is the JSON object in `a/b.png.json`, or else `a/b.json`."""
@@ -28,7 +34,7 @@ class Source:
 
     Attributes:
         name: Stable name of the source; part of every observation.
-        folder: Folder to land, searched recursively.
+        folder: Folder to land, searched recursively, or a prefix in a bucket: `s3://bucket/prefix`.
         drop: Name of this delivery.
         follow_links: Read symbolic links that lead to places below the folder, or below one of `links_roots`. Other
             links are refused with a reason, and all of them are where this is off.
@@ -65,6 +71,10 @@ class Source:
     def __post_init__(self) -> None:
         if not self.name:
             raise ConfigError("a source needs a name, for example name = \"camera_trap\"")
+        object.__setattr__(self, "folder", _plain(self.folder, self.name))
+        if self.follow_links and not self.is_local:
+            raise ConfigError(f"source {self.name}: {self.folder} is in a bucket, which has no links to follow; leave "
+                              "follow_links (--follow-links) out")
         if self.mode not in MODES:
             raise ConfigError(f"source {self.name}: unknown mode `{self.mode}`{nearest(self.mode, MODES)}")
         if self.origin not in ("real", "synthetic", "augmented"):
@@ -74,11 +84,45 @@ class Source:
                               "set follow_links = true (--follow-links)")
 
     @property
+    def is_local(self) -> bool:
+        """Whether the files are in a folder of this machine."""
+        return "://" not in self.folder
+
+    @property
+    def address(self) -> str:
+        """What the URIs of all files of the source begin with, before a `/`."""
+        return file_uri(self.folder) if self.is_local else self.folder
+
+    @property
     def allowed_roots(self) -> tuple[bytes, ...]:
         """Real paths of the folders that a followed link may lead into; empty where links are not followed."""
         if not self.follow_links:
             return ()
         return tuple(os.path.realpath(os.fsencode(folder)) for folder in (self.folder, *self.links_roots))
+
+
+def _plain(folder: str, name: str) -> str:
+    """Return the folder of a `file://` URL as a path, and that in a bucket without a slash at its end."""
+    if "://" not in folder:
+        return folder
+    try:
+        local = local_folder(folder)
+    except FormatError as error:
+        raise ConfigError(f"source {name}: {error}") from error
+    if local is not None:
+        return str(local)
+    scheme, _, rest = folder.partition("://")
+    if scheme.lower() in LIST_NOTHING:
+        host = rest.partition("/")[0].rpartition("@")[2]
+        raise ConfigError(f"source {name}: {scheme}://{host}: a web server does not list what it has; give a folder or "
+                          "a bucket, or download the files first")
+    steps = rest.rstrip("/").split("/")
+    if "@" in steps[0] and not scheme.startswith("abfs"):
+        raise ConfigError(f"source {name}: an address in {scheme}:// holds no user and no key; keys come from the "
+                          "environment, or as [stores.NAME] says")
+    if not steps[0] or any(step in ("", ".", "..") for step in steps[1:]):
+        raise ConfigError(f"source {name}: {folder}: expected scheme://bucket/prefix, without empty steps, . and ..")
+    return f"{scheme}://{'/'.join(steps)}"
 
 
 def check_folder(source: Source) -> None:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.home import Root
-from lakehouse.ingestion.held import CHUNK_BYTES, is_held
+from lakehouse.errors import RejectedInputError
+from lakehouse.ingestion.held import CHUNK_BYTES
+from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, writing
+from lakehouse.ingestion.prefix import etag_of
+from lakehouse.ingestion.remote import store_object
 from lakehouse.objects import below, object_uri, objects_of, uri_path
 from lakehouse.tables.finish import finish_batch
 from loaders.stores.files import read_open
-from loaders.stores.staged import Staged
-from loaders.stores.storage import Storage
 from schemas.bronze import LANDED_FILES
 from schemas.canonical_columns import content_ids
 from schemas.model import TIMESTAMP
@@ -34,6 +32,7 @@ LISTED_SCHEMA = pa.schema(
         pa.field("name", pa.string()),
         pa.field("size_bytes", pa.int64()),
         pa.field("mtime_at", TIMESTAMP),
+        pa.field("etag", pa.string()),
         pa.field("rule", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("sidecar_json", pa.string()),
@@ -49,51 +48,6 @@ STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(
 """Rows of bronze.landed_files, the bytes that this row added to the object store, and whether it wrote an object."""
 
 
-@dataclass(frozen=True, slots=True)
-class StorePlan:
-    """What the workers need to know.
-
-    Attributes:
-        root: The lake.
-        scratch: Folder for temporary files, on the same file system.
-        source: Name of the source.
-        drop: Name of the delivery.
-        mode: copy or link.
-        licence: Licence, "" if not stated.
-        campaign: Campaign, "" if not stated.
-        origin: real, synthetic or augmented.
-        max_bytes: Larger files are refused.
-        now: Time of the observation.
-        allowed_roots: Real paths that links may lead into; empty where links are not followed.
-        erased: SHA-256 of bytes that were erased for privacy.
-    """
-
-    root: Root
-    scratch: str
-    source: str
-    drop: str
-    mode: str
-    licence: str
-    campaign: str
-    origin: str
-    max_bytes: int
-    now: datetime
-    allowed_roots: tuple[bytes, ...] = ()
-    erased: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    """Objects of a batch that are written and have no names yet, by the names that they will have."""
-
-    objects: Storage
-    staged: dict[str, Staged]
-
-    def has(self, name: str, size: int, sha256: str, data: bytes | None = None) -> bool:
-        """Say whether an object need not be written: it is here, or the lake holds it whole."""
-        return name in self.staged or is_held(self.objects, name, size, sha256, data)
-
-
 def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iterator[pa.RecordBatch]:
     """Store every listed file and yield one row of bronze.landed_files each.
 
@@ -105,11 +59,10 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
     """
     objects = objects_of(plan.root, scratch=plan.scratch)
     for batch in batches:
-        pending = _Pending(objects, {})
+        pending = Pending(objects)
         try:
-            listed = zip(*(batch[name].to_pylist() for name in ("uri", "rule", "reason")), strict=True)
-            outcomes = [_store(uri, rule, reason, plan, pending) for uri, rule, reason in listed]
-            with _writing():
+            outcomes = _stored(batch, plan, pending)
+            with writing():
                 objects.publish(pending.staged)
         finally:
             for left in pending.staged.values():
@@ -117,25 +70,25 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
         yield _rows(batch, outcomes, plan)
 
 
-class _Outcome(NamedTuple):
-    """What became of a file: its SHA-256 and the bytes written for it, None if none need be; or why it is refused."""
+def _stored(batch: pa.RecordBatch, plan: StorePlan, pending: Pending) -> list[Outcome]:
+    if not plan.at_once:
+        listed = zip(*(batch[name].to_pylist() for name in ("uri", "rule", "reason")), strict=True)
+        return [_store(uri, rule, reason, plan, pending) for uri, rule, reason in listed]
+    objects = (batch[name].to_pylist() for name in ("uri", "size_bytes", "etag"))
+    with ThreadPoolExecutor(plan.at_once) as threads:
+        return list(threads.map(functools.partial(store_object, plan=plan, pending=pending), *objects))
 
-    sha256: str | None = None
-    written: int | None = None
-    rule: str | None = None
-    reason: str | None = None
 
-
-def _store(uri: str, rule: str | None, reason: str | None, plan: StorePlan, pending: _Pending) -> _Outcome:
+def _store(uri: str, rule: str | None, reason: str | None, plan: StorePlan, pending: Pending) -> Outcome:
     if rule is not None:
-        return _Outcome(rule=rule, reason=reason)
+        return Outcome(rule=rule, reason=reason)
     try:
-        return _Outcome(*_read_once_more_if_changed(uri, plan, pending))
+        return Outcome(*_read_once_more_if_changed(uri, plan, pending))
     except RejectedInputError as error:
-        return _Outcome(rule=error.rule, reason=error.reason)
+        return Outcome(rule=error.rule, reason=error.reason)
 
 
-def _rows(listed: pa.RecordBatch, outcomes: Sequence[_Outcome], plan: StorePlan) -> pa.RecordBatch:
+def _rows(listed: pa.RecordBatch, outcomes: Sequence[Outcome], plan: StorePlan) -> pa.RecordBatch:
     """Return the rows of bronze.landed_files, column by column: one by one they cost more than the files' bytes."""
     copied = plan.mode == "copy"
     sha256s = [each.sha256 for each in outcomes]
@@ -145,11 +98,13 @@ def _rows(listed: pa.RecordBatch, outcomes: Sequence[_Outcome], plan: StorePlan)
         object_uris = pa.array([each and object_uri(each) for each in sha256s], pa.string())
     else:
         object_uris = pc.if_else(kept, listed["uri"], pa.scalar(None, pa.string()))
-    columns = {name: listed[name] for name in LISTED_SCHEMA.names}
+    columns = {name: listed[name] for name in LISTED_SCHEMA.names} | _as_they_were_read(listed, outcomes)
     # What a refused file looked like is not content: the next try must give the same row.
     stated = [*(columns[name] for name in ("sidecar_json", "captured_at", "group_keys")),
               plan.licence, plan.campaign, plan.origin]  # fmt: skip
-    seen = [columns[name] for name in ("uri", "size_bytes", "mtime_at")]
+    # Files have no version tag, and had ids before objects were landed.
+    tagged = ("etag",) if columns["etag"].null_count < listed.num_rows else ()
+    seen = [columns[name] for name in ("uri", "size_bytes", "mtime_at", *tagged)]
     identity = [plan.source, plan.drop, *seen, sha256, object_uris, rule, *stated]
 
     def same(value: str | None) -> pa.Array:
@@ -173,8 +128,24 @@ def _rows(listed: pa.RecordBatch, outcomes: Sequence[_Outcome], plan: StorePlan)
     return pa.RecordBatch.from_arrays([*rows.columns, written.fill_null(0), written.is_valid()], schema=STORED_SCHEMA)
 
 
+def _as_they_were_read(listed: pa.RecordBatch, outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
+    """Return what the listing told otherwise, where objects were replaced after it."""
+    if not any(each.now for each in outcomes):
+        return {}
+    told = zip(*(listed[name].to_pylist() for name in ("size_bytes", "mtime_at", "etag")), strict=True)
+    now = [
+        before if each.now is None else (each.now.size, each.now.modified, etag_of(each.now))
+        for before, each in zip(told, outcomes, strict=True)
+    ]
+    sizes, times, etags = zip(*now, strict=True)
+    return {
+        "size_bytes": pa.array(sizes, pa.int64()), "mtime_at": pa.array(times, TIMESTAMP),
+        "etag": pa.array(etags, pa.string()),
+    }  # fmt: skip
+
+
 def _read_once_more_if_changed(
-    uri: str, plan: StorePlan, pending: _Pending
+    uri: str, plan: StorePlan, pending: Pending
 ) -> tuple[str, int | None]:
     try:
         return _read(uri, plan, pending)
@@ -184,7 +155,7 @@ def _read_once_more_if_changed(
         return _read(uri, plan, pending)
 
 
-def _read(uri: str, plan: StorePlan, pending: _Pending) -> tuple[str, int | None]:
+def _read(uri: str, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
     """Return the SHA-256 of a file, and how many bytes are written for it; None if none need be."""
     try:
         # Never through a link, unless links are followed, and never waiting on a FIFO that took the file's place.
@@ -220,39 +191,39 @@ def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
 
 
 def _copy_small(
-    source: int, before: os.stat_result, plan: StorePlan, pending: _Pending
+    source: int, before: os.stat_result, plan: StorePlan, pending: Pending
 ) -> tuple[str, int | None]:
     data = read_open(source, before.st_size)
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
-    _check_not_erased(sha256, plan)
+    check_not_erased(sha256, plan)
     name = object_uri(sha256)
     if pending.has(name, len(data), sha256, data):
         return sha256, None
-    with _writing():
+    with writing():
         staged = pending.staged[name] = pending.objects.stage()
         staged.write(data)
     return sha256, len(data)
 
 
 def _copy_large(
-    source: int, before: os.stat_result, plan: StorePlan, pending: _Pending
+    source: int, before: os.stat_result, plan: StorePlan, pending: Pending
 ) -> tuple[str, int | None]:
     digest, size = hashlib.sha256(), 0
     staged = None
     if plan.mode == "copy":
-        with _writing():
+        with writing():
             staged = pending.objects.stage()
     try:
         while chunk := os.read(source, CHUNK_BYTES):
             digest.update(chunk)
             size += len(chunk)
             if staged is not None:
-                with _writing():
+                with writing():
                     staged.write(chunk)
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
-        _check_not_erased(sha256, plan)
+        check_not_erased(sha256, plan)
         name = object_uri(sha256)
         if staged is None or pending.has(name, size, sha256):
             return sha256, None
@@ -261,24 +232,6 @@ def _copy_large(
     finally:
         if staged is not None:
             staged.discard()
-
-
-def _check_not_erased(sha256: str, plan: StorePlan) -> None:
-    if sha256 in plan.erased:
-        raise RejectedInputError("erased", "these bytes were erased from the lake, and are not taken in again")
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    """What goes wrong inside is the lake's fault (full, gone, read-only), not that of the file being landed."""
-    try:
-        yield
-    except OSError as error:
-        where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
-        said = error.strerror or error
-        raise IngestError(
-            f"cannot write to the lake{where}: {said}; what was committed stays, make room and run again"
-        ) from error
 
 
 def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:

@@ -262,7 +262,7 @@ class RemoteFiles(Storage):
                     self._is_away = False
                     raise
                 except StorageError as error:
-                    raise StorageError(f"{error} (tries: {tries})") from None
+                    raise type(error)(f"{error} (tries: {tries})") from None
                 else:
                     self._is_away = False
                     return answer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from loaders.errors import CorruptionError, LoaderError, StorageError
+from loaders.errors import CorruptionError, ForbiddenError, LoaderError, StorageError
 
 _USER = re.compile(r"(?<=://)[^/@\s'\"]*@")
 _QUERY = re.compile(r"(?<=[^\s])\?[^\s'\"<>]*")
@@ -22,6 +22,8 @@ _OF_OURS = re.compile(r"(TransientError|StorageError): ([^\n\"]{1,300})")
 _SHORT = re.compile(r"Requested ([0-9.]+), got ([0-9.]+)")
 _ROLE = re.compile(r"/latest/(?:api/token|meta-data/)")
 _NO_KEYS = " where a role of this machine was asked for; is there neither a key in the environment nor a profile?"
+_DENIED = ("AccessDenied", "AuthorizationPermissionMismatch")
+"""Codes of S3 and Google, and of Azure, that are about one object; others are about the keys."""
 _PASSING = {
     "TimedOut": "the server fell silent",
     "Timeout": "the server fell silent",
@@ -79,6 +81,8 @@ def _answered(status: int, reason: str, text: str, place: str) -> Exception:
     if _ROLE.search(text):
         kind = TransientError if status >= 500 else StorageError
         return kind(f"{place}: {said}{_NO_KEYS}")
+    if code is not None and code[1] == "NoSuchBucket":
+        return StorageError(f"{place}: there is no such bucket; is its name right, and the endpoint?")
     if status == 404:  # not of the file, which is a FileNotFoundError of obstore's
         return StorageError(f"{place}: there are no keys: whoever was asked for those of a role answered 404")
     if status == 416:
@@ -91,4 +95,5 @@ def _answered(status: int, reason: str, text: str, place: str) -> Exception:
         said += "; are the keys of the environment, profile or role right, and may they do this?"
     elif status // 100 == 3:
         said += "; the folder has moved, give its new address"
-    return StorageError(f"{place}: {said}")
+    denied = status == 403 and code is not None and code[1] in _DENIED
+    return (ForbiddenError if denied else StorageError)(f"{place}: {said}")

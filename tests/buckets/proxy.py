@@ -41,6 +41,7 @@ class Seen:
     fault: Kind | None
     status: int | None  # of the server; None where it was not asked
     condition: str = ""  # as `If-None-Match: *` or `If-Match: "etag"`
+    copied: str = ""  # bucket and key that the server was asked to copy from
 
     @property
     def method(self) -> str:
@@ -209,7 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _note(self, request: Request, fault: Kind | None, status: int | None) -> None:
         conditions = [f"{name}: {self.headers[name]}" for name in ("If-Match", "If-None-Match") if name in self.headers]
-        self.proxy._note(Seen(request, fault, status, ", ".join(conditions)))
+        copied = unquote(self.headers.get("x-amz-copy-source", "")).lstrip("/")
+        self.proxy._note(Seen(request, fault, status, ", ".join(conditions), copied))
 
     def _read(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

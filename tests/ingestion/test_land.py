@@ -11,8 +11,9 @@ import pytest
 from lakehouse.errors import IngestError
 from lakehouse.ingestion import land as land_step
 from lakehouse.ingestion import store
+from lakehouse.ingestion.delivery import list_source
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.listing import list_folder
+from lakehouse.ingestion.pending import writing
 from lakehouse.objects import objects_of
 from lakehouse.query import fetch
 from tests.ingestion.files import landed, png, put, source, stored_objects
@@ -226,7 +227,7 @@ def test_a_lake_that_cannot_be_written_stops_the_run_and_blames_no_file(lake, dr
 
 def test_a_scratch_folder_that_vanished_blames_no_file(tmp_path):
     with pytest.raises(IngestError, match=r"cannot write to the lake .*gone.*No such file or directory"):
-        with store._writing():
+        with writing():
             objects_of(tmp_path, scratch=tmp_path / "gone").stage()
 
 
@@ -318,9 +319,9 @@ def test_a_folder_is_listed_once_unless_it_is_too_large_to_keep(lake, drop, monk
 
     def counted(*args, **options):
         walks.append(args)
-        return list_folder(*args, **options)
+        return list_source(*args, **options)
 
-    monkeypatch.setattr(land_step, "list_folder", counted)
+    monkeypatch.setattr(land_step, "list_source", counted)
     monkeypatch.setattr(land_step, "KEPT_FILES", kept)
     assert land(lake, source(drop)).counts == ZERO | {"seen": 4, "stored": 3, "duplicate": 1}
     assert len(walks) == listings

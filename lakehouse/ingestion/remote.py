@@ -1,0 +1,148 @@
+"""Reading an object of a bucket to land it: its hash, its bytes or a copy, and proof that all were of one version."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from lakehouse.errors import IngestError, RejectedInputError
+from lakehouse.home import home_of, is_one_bucket
+from lakehouse.ingestion.held import CHUNK_BYTES
+from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, writing
+from lakehouse.ingestion.prefix import etag_of
+from lakehouse.objects import in_bucket, object_uri, placed
+from loaders.errors import CorruptionError, DeadlineError, ForbiddenError, StorageError
+from loaders.stores.storage import Stat, Storage
+
+READ_BYTES = 8 << 20
+"""Bytes of a large object that are in memory at once."""
+
+COPIED_BYTES = 1 << 30
+"""A bucket copies objects up to this size by itself: the copy has to end within one deadline. S3 copies 5 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """One version of an object."""
+
+    storage: Storage
+    uri: str
+    name: str
+    size: int
+    etag: str | None
+
+    def check_same(self, now: Stat, read: int | None = None) -> None:
+        if (now.size, etag_of(now)) != (self.size, self.etag) or read not in (None, self.size):
+            raise _changed(f"{self.size} bytes of etag {self.etag} before, {now.size} of etag {etag_of(now)} now")
+
+
+def store_object(uri: str, size: int, etag: str | None, plan: StorePlan, pending: Pending) -> Outcome:
+    """Read an object of a bucket; what the lake does not hold is written or copied.
+
+    One that is no longer what was listed is read once more as it is now.
+
+    Args:
+        uri: As listed.
+        size: Bytes, as listed.
+        etag: As listed.
+        plan: What to do.
+        pending: Takes what is written.
+
+    Raises:
+        IngestError: If the bucket does not answer, or the lake cannot be written to: no fault of the object.
+    """
+    try:
+        storage, name = placed(plan.root, uri)
+        try:
+            return Outcome(*_store(_Object(storage, uri, name, size, etag), plan, pending))
+        except RejectedInputError as error:
+            if error.rule != "changed_while_reading":
+                raise
+            now = storage.stat(name)
+            written = _store(_Object(storage, uri, name, now.size, etag_of(now)), plan, pending)
+            return Outcome(*written, now=now)
+    except RejectedInputError as error:
+        return Outcome(rule=error.rule, reason=error.reason)
+    except FileNotFoundError:
+        return Outcome(rule="vanished", reason="gone since it was listed")
+    except ForbiddenError:
+        return Outcome(rule="unreadable", reason="cannot be read: the bucket denies it to these keys")
+    except (StorageError, DeadlineError) as error:
+        raise IngestError(f"cannot read {uri}: {error}; what was committed stays, run again") from error
+
+
+def _store(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
+    """Return the SHA-256, and how many bytes are written; None if none need be."""
+    if found.size > plan.max_bytes:
+        raise RejectedInputError("too_large", f"{found.size} bytes, limit {plan.max_bytes}")
+    return (_store_small if found.size <= CHUNK_BYTES else _store_large)(found, plan, pending)
+
+
+def _store_small(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
+    data, told = found.storage.read_told(found.name)
+    found.check_same(told, len(data))
+    sha256 = hashlib.sha256(data).hexdigest()
+    check_not_erased(sha256, plan)
+    name = object_uri(sha256)
+    if plan.mode == "link" or pending.has(name, len(data), sha256, data):
+        return sha256, None
+    staged = pending.stage()
+    with writing():
+        staged.write(data)
+    pending.add(name, staged)
+    return sha256, len(data)
+
+
+def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
+    digest = hashlib.sha256()
+    copied = plan.mode == "copy" and found.size <= COPIED_BYTES and _is_beside(plan, found.uri)
+    staged = pending.stage() if plan.mode == "copy" and not copied else None
+    try:
+        for start in range(0, found.size, READ_BYTES):
+            try:
+                chunk = found.storage.read(found.name, start, min(READ_BYTES, found.size - start))
+            except CorruptionError as error:
+                raise _changed(f"{found.size} bytes when listed, fewer now") from error
+            digest.update(chunk)
+            if staged is not None:
+                with writing():
+                    staged.write(chunk)
+        # Ranges are not bound to a version: it must be the same after the last as before the first.
+        found.check_same(found.storage.stat(found.name))
+        sha256 = digest.hexdigest()
+        check_not_erased(sha256, plan)
+        name = object_uri(sha256)
+        if plan.mode == "link" or pending.has(name, found.size, sha256):
+            return sha256, None
+        if staged is None:
+            _copy(found, name, plan)
+        else:
+            pending.add(name, staged)
+            staged = None
+        return sha256, found.size
+    finally:
+        if staged is not None:
+            staged.discard()
+
+
+def _is_beside(plan: StorePlan, uri: str) -> bool:
+    """Say whether an object is in the lake's own bucket; obstore asks no bucket to copy from another."""
+    home = home_of(plan.root)
+    return not home.is_local and is_one_bucket(uri, home.address, home.stores)
+
+
+def _copy(found: _Object, name: str, plan: StorePlan) -> None:
+    """Have the bucket copy an object; nothing travels, and the version that was hashed is the one that was copied."""
+    home = home_of(plan.root)
+    _, to = in_bucket(f"{home.address}/{name}", home.stores)
+    found.storage.copy(found.name, to)
+    try:
+        found.check_same(found.storage.stat(found.name))
+    except (RejectedInputError, FileNotFoundError):
+        with writing():
+            home.files.delete(name)  # perhaps other bytes than it would be named by
+        raise
+
+
+def _changed(said: str) -> RejectedInputError:
+    return RejectedInputError("changed_while_reading", f"{said}; land it when it is at rest")
