@@ -15,6 +15,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -83,7 +84,8 @@ class GrantedFiles:
             TableError: If the table needs a reader feature that would be read wrongly.
         """
         guard(table)
-        files = {f"{SCHEME}://{name}/{place:06}.parquet": Path(path) for place, path in enumerate(table.file_uris())}
+        paths = (Path(unquote(each)) for each in table.file_uris())  # they are URLs, though without a scheme
+        files = {f"{SCHEME}://{name}/{place:06}.parquet": path for place, path in enumerate(paths)}
         if not files:
             none = pa.schema(table.schema().to_arrow()).empty_table()
             connection.register(f"no {name}", none)

@@ -12,7 +12,7 @@ from tests.making import add_dimension, add_entities, add_opinions, opinion, sma
 @pytest.fixture(scope="module")
 def lake_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the lake."""
-    root = tmp_path_factory.mktemp("sql") / "lake"
+    root = tmp_path_factory.mktemp("sql") / "a lake é 'q'"  # characters that paths get wrong
     with small_lake(root) as lake:
         add_entities(lake, ["one", "two", "été"], groups={"one": {"session": "a"}})
         add_dimension(lake, "width", {"one": 10, "two": 20}, kind="integer", extractor="image_header")
