@@ -30,6 +30,8 @@ MARKER = "_lake.json"
 FORMAT = 1
 MAKING = "_tmp/making"
 """In the bucket of a lake while it is made."""
+COPYING = "_tmp/copying"
+"""In the place of a lake that is being copied: which lake, and the id that the copy will have."""
 UNFINISHED = frozenset({"_tmp", "_locks", "_heads", "tables"})
 """What is in the folder of a lake that was killed while it was made; `_tmp` comes first."""
 NOTHING = frozenset({".DS_Store", ".gitkeep", "lost+found"})
@@ -167,6 +169,11 @@ def check_place(root: Root) -> None:
             if is_lake(parent):
                 raise ConfigError(f"lake.root = {home}: lies inside the lake {parent}; give a folder outside it")
     others = sorted(_entries(home) - NOTHING)
+    if others and _is_copied_to(home):
+        raise ConfigError(
+            f"lake.root = {home}: a copy of a lake was not finished there; run the same `petrel copy-lake` again, or "
+            "remove what is there"
+        )
     unfinished = "_tmp" in others and all(name in UNFINISHED or name.startswith(MARKER) for name in others)
     if others and not unfinished:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
@@ -217,9 +224,15 @@ def _found_instead(home: Home) -> str:
     names = _entries(home) - NOTHING
     if not names:
         return "the folder is empty" if home.is_local else "there is nothing at this address"
+    if _is_copied_to(home):
+        return "a copy of a lake was not finished there; run the same `petrel copy-lake` again to finish it"
     if {"tables", "_runs"} <= names:
         return f"the folder has tables and no {MARKER}, as lakes of earlier versions"
     return "the lake was not finished" if "_tmp" in names and names <= UNFINISHED else "the folder holds other things"
+
+
+def _is_copied_to(home: Home) -> bool:
+    return any(each.name == COPYING for each in home.files.list(COPYING.partition("/")[0]))
 
 
 def _definitions() -> dict[str, str]:

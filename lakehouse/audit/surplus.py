@@ -33,7 +33,7 @@ def surplus(lake: Lake, listed: pa.Table, checked: Checked, *, grace: timedelta)
     before = lake.clock() - grace
     checked.counts["listed objects"] += listed.num_rows
     yield from _objects(lake, listed, before)
-    for folder, files in _by_folder(leftovers(lake.home, before=before)).items():
+    for folder, files in _by_folder(leftovers(lake, before=before)).items():
         yield _told("orphan", folder, f"{lake.home}/{files[0].name}", files, "was left by a writer that was killed")
     for table in TABLES:
         place = place_of(lake.home, table)

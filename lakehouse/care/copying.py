@@ -19,7 +19,7 @@ from lakehouse.errors import ConfigError, DamagedObjectError, TableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
 from lakehouse.objects import OBJECTS, object_uri
-from lakehouse.place import MARKER, NOTHING, is_lake
+from lakehouse.place import COPYING, MARKER, NOTHING, is_lake
 from lakehouse.progress import progress
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import RUNS
@@ -31,9 +31,6 @@ from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import verify_log
 from loaders.stores.storage import Stat, Storage
 from schemas.tables import TABLES
-
-COPYING = "_tmp/copying"
-"""In the place of a lake that is being copied: which lake, and the id that the copy will have."""
 
 LOST = """
 select count(*) as n, min(e.object_uri) as example from silver.entities e left join copied c on c.name = e.object_uri

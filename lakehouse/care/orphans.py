@@ -15,6 +15,7 @@ from lakehouse.home import Home
 from lakehouse.lake import Lake
 from lakehouse.objects import OBJECTS
 from lakehouse.query import Pins, fetch
+from loaders.format.manifest import DATASET
 from loaders.stores.storage import Stat
 from schemas.model import TIMESTAMP
 
@@ -33,6 +34,9 @@ where l.modified_at <= $before
     and not exists (select 1 from bronze.landed_files b where b.object_uri = l.object_uri)
 order by l.object_uri
 """
+
+
+RECORDED = "select distinct folder from gold.materialisations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,14 @@ def orphan_objects(lake: Lake, listed: pa.Table, *, before: datetime, pins: Pins
     return [Unneeded(row["object_uri"], row["found_bytes"]) for row in rows]
 
 
-def leftovers(home: Home, *, before: datetime) -> Iterator[Unneeded]:
+def leftovers(lake: Lake, *, before: datetime) -> Iterator[Unneeded]:
     """Yield what killed writers left: half-written files, published versions whose writing never ended, and strangers
     among the objects; those alone that were last written up to a time, each folder as a whole.
+
+    Raises:
+        TableError: If gold.materialisations is damaged: what it names is published, and damaged if it looks unfinished.
     """
+    home, recorded = lake.home, {row["folder"] for row in fetch(lake, RECORDED)}
     for each in home.files.unfinished():
         if _is_old(each, before):
             yield Unneeded(each.name, each.size)
@@ -84,10 +92,10 @@ def leftovers(home: Home, *, before: datetime) -> Iterator[Unneeded]:
             yield Unneeded(each.name, each.size)
     folders: dict[str, list[Stat]] = {}
     for each in home.files.list(DATASETS):
-        folders.setdefault("/".join(each.name.split("/")[1:3]), []).append(each)
+        folders.setdefault("/".join(each.name.split("/")[:3]), []).append(each)
     for folder, files in folders.items():
-        is_whole = "/." not in f"/{folder}" and any(each.name == f"{DATASETS}/{folder}/_dataset.json" for each in files)
-        if not is_whole and all(_is_old(each, before) for each in files):
+        is_whole = "/." not in folder and any(each.name == f"{folder}/{DATASET}" for each in files)
+        if not is_whole and folder not in recorded and all(_is_old(each, before) for each in files):
             yield from (Unneeded(each.name, each.size) for each in files)
 
 
@@ -95,7 +103,7 @@ def found_unneeded(lake: Lake, *, grace: timedelta) -> list[Unneeded]:
     """Return everything that nobody needs and that has been so for the grace; raises like `orphan_objects`."""
     before = lake.clock().astimezone(UTC) - grace
     listed = listed_objects(lake.home)
-    return [*orphan_objects(lake, listed, before=before), *leftovers(lake.home, before=before)]
+    return [*orphan_objects(lake, listed, before=before), *leftovers(lake, before=before)]
 
 
 def check_grace(grace: timedelta) -> None:

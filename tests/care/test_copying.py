@@ -9,11 +9,10 @@ import pytest
 
 from jobs.cli import main as petrel
 from lakehouse.care import copying
-from lakehouse.care.copying import COPYING
 from lakehouse.config import load_config
 from lakehouse.home import Home
 from lakehouse.looking import looking
-from lakehouse.place import find_home, is_lake
+from lakehouse.place import COPYING, find_home, is_lake
 from lakehouse.query import fetch
 from lakehouse.tables.read import digest_at, head
 from schemas.tables import ENTITIES, TABLES
@@ -60,7 +59,9 @@ def test_folder_to_bucket_to_folder_gives_the_same_lake_and_a_second_run_changes
 
 
 @pytest.mark.parametrize("place", ["folder", "bucket"])
-def test_a_copy_that_is_killed_is_no_lake_and_goes_on_from_where_it_was(place, lake, tmp_path, request, monkeypatch):
+def test_a_copy_that_is_killed_is_no_lake_and_goes_on_from_where_it_was(
+    place, lake, tmp_path, request, monkeypatch, capsys
+):
     target = request.getfixturevalue("there") if place == "bucket" else tmp_path / "copy"
     real, brought = copying.transfer, []
 
@@ -76,6 +77,10 @@ def test_a_copy_that_is_killed_is_no_lake_and_goes_on_from_where_it_was(place, l
         _copy_lake(lake, target)
     assert not is_lake(at(target))
     assert COPYING in files(target)
+    assert petrel(["status", "--lake", str(target)]) == 1
+    assert "a copy of a lake was not finished there; run the same `petrel copy-lake` again" in capsys.readouterr().err
+    assert petrel(["init", "--lake", str(target)]) == 1
+    assert "a copy of a lake was not finished there" in capsys.readouterr().err
     first = list(brought)
     brought.clear()
     monkeypatch.setattr(copying, "transfer", real)

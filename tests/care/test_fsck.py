@@ -24,6 +24,7 @@ from lakehouse.tables.read import head
 from lakehouse.verification.places import place_of
 from loaders.stores.storage import Storage
 from schemas.tables import OPINIONS
+from tests.making import add_entities, entity_id
 
 STRANGER = "objects/ab/ab" + 62 * "0"
 
@@ -57,6 +58,10 @@ class Place:
         *found, summary = [json.loads(line) for line in said.out.splitlines()]
         assert summary["found"] == len(found), said.err
         return code, found
+
+
+    def fsck_quick(self) -> int:
+        return petrel(["fsck", "--lake", self.address])
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -114,6 +119,12 @@ def damage_checkpoint(place: Place) -> None:
     place.flip(place.first("tables/silver/opinions/_delta_log", ".checkpoint.parquet"))
 
 
+def leave_half_a_publication(place: Place) -> None:
+    # In a folder a version gets its name last, in a bucket its `_dataset.json`.
+    folder = ".staging-0123" if place.home.is_local else 32 * "0"
+    place.files.put(f"datasets/shapes/{folder}/train/part-00000.parquet", b"half")
+
+
 def lose_link(place: Place) -> None:
     (place.sources / "linked/linked_0.png").unlink()
 
@@ -135,6 +146,7 @@ DAMAGES: dict[str, tuple[str, Callable[[Place], object]]] = {
                                            for each in list(place.files.list("tables/silver/actors"))]),
     "damaged checkpoint": ("table", damage_checkpoint),
     "dangling link": ("linked", lose_link),
+    "publishing that was killed": ("orphan", leave_half_a_publication),
     "orphan": ("orphan", lambda place: place.files.put(STRANGER, b"nobody's")),
     "half upload": ("leftover", lambda place: place.files.put(
         "tables/silver/entities/part-00000-killed-c000.snappy.parquet", b"half")),
@@ -236,6 +248,9 @@ def test_orphans_go_only_after_they_were_shown_and_never_what_a_row_points_at(pl
     before = listed_objects(place.home).num_rows
     place.files.put(STRANGER, b"nobody's")
     (Path(place.address) / "objects/.tmp-killed").write_bytes(b"half")
+    dataset = place.first("datasets", "_dataset.json")
+    whole = place.files.read_whole(dataset)
+    place.files.delete(dataset)  # damage of what is published, which is for `mend`
     at = ["maintain", "--lake", place.address, "--orphans"]
     assert petrel(at) == 1
     assert "run `petrel maintain --orphans --dry-run` first" in capsys.readouterr().err
@@ -245,6 +260,8 @@ def test_orphans_go_only_after_they_were_shown_and_never_what_a_row_points_at(pl
     said = capsys.readouterr().out
     assert f"would remove {STRANGER} (8 bytes)" in said
     assert "would remove objects/.tmp-killed (4 bytes)" in said
+    assert "datasets/" not in said
+    place.files.put(dataset, whole)
     later_one = STRANGER[:-1] + "1"
     place.files.put(later_one, b"not shown")
     assert petrel(at) == 0
@@ -268,3 +285,19 @@ def test_a_sample_reads_so_many_objects_and_all_of_them_find_a_flipped_bit(place
     place.flip(an_object(place))
     assert said()[:2] == (0, 0)
     assert said("--sample", "100")[:2] == (1, 1)
+
+
+@pytest.mark.parametrize("place", ["bucket"], indirect=True)
+def test_objects_of_a_bucket_are_listed_and_not_asked_for_one_by_one(place):
+    def requests() -> int:
+        before = place.files.counts.requests
+        assert place.fsck_quick() == 0
+        return place.files.counts.requests - before
+
+    few = requests()
+    with open_lake(load_config(overrides=[f'lake.root="{place.address}"'], environ={})) as lake:
+        names = [f"name {number}" for number in range(200)]
+        for name in names:
+            place.files.put(f"objects/{entity_id(name)[:2]}/{entity_id(name)}", name.encode())
+        add_entities(lake, names)
+    assert requests() - few < 10, "one commit more to look at, and two hundred objects"
