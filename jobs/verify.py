@@ -14,8 +14,7 @@ import argparse
 import dataclasses
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jobs.common import EXIT_ERROR, main_of
@@ -83,16 +82,32 @@ def verify(
     stated, unread = _stated(lake)
     if unread is not None:
         yield unread
-    # Beside the versions stands what a killed run had finished, `.staging-...`; it is not published.
-    folders = sorted(each for each in lake.datasets.glob("*/[!.]*") if checked.dataset_id in (None, each.name))
+    folders = [each for each in _folders(lake, stated) if checked.dataset_id in (None, _id_of(each))]
     with progress("look at published folders", total=len(folders), unit="folders") as advance:
         for folder in folders:
             checked.counts["published folders"] += 1
-            yield from _in_folder(lake, folder, stated.get(folder.name), deep=deep)
+            yield from _in_folder(lake, folder, stated.get(_id_of(folder)), deep=deep)
             advance(1)
     for dataset_id, row in stated.items():
-        if checked.dataset_id in (None, dataset_id) and not (lake.root / row["folder"]).exists():
-            checked.notes.append(f"{lake.root / row['folder']} was published and removed since, which is no damage")
+        if checked.dataset_id in (None, dataset_id) and row["folder"] not in folders:
+            checked.notes.append(f"{lake.home}/{row['folder']} was published and removed since, which is no damage")
+
+
+def _folders(lake: Lake, stated: Mapping[str, Row]) -> list[str]:
+    """Return the folders in which versions are published, sorted, by their names among the files of the lake."""
+    if lake.home.is_local:
+        # Beside the versions stands what a killed run had finished, `.staging-...`; it is not published.
+        return sorted(each.relative_to(lake.root).as_posix() for each in lake.datasets.glob("*/[!.]*"))
+    found: dict[str, set[str]] = {}
+    for told in lake.files.list("datasets"):
+        steps = told.name.split("/")
+        found.setdefault("/".join(steps[:3]), set()).add("/".join(steps[3:]))
+    # Of a killed run the files are there, and `_dataset.json` is not.
+    return sorted(folder for folder, names in found.items() if "_dataset.json" in names or _id_of(folder) in stated)
+
+
+def _id_of(folder: str) -> str:
+    return folder.rsplit("/", 1)[-1]
 
 
 def _stated(lake: Lake) -> tuple[dict[str, Row], Damage | None]:
@@ -106,20 +121,23 @@ def _stated(lake: Lake) -> tuple[dict[str, Row], Damage | None]:
         return {}, Damage("unchecked", MATERIALISATIONS.name, f"records of what was published cannot be read: {error}")
 
 
-def _in_folder(lake: Lake, folder: Path, stated: Row | None, *, deep: bool) -> Iterator[Damage]:
+def _in_folder(lake: Lake, folder: str, stated: Row | None, *, deep: bool) -> Iterator[Damage]:
+    from lakehouse.materialise.published import published_files
     from loaders import damages, read_dataset
 
-    name = f"{folder.parent.name}/{folder.name}"
-    mend = AGAIN.format(folder=folder, root=shlex.quote(lake.home.address), dataset_id=folder.name)
+    files, name = published_files(lake.home, folder), folder.removeprefix("datasets/")
+    mend = AGAIN.format(folder=files.root, root=shlex.quote(lake.home.address), dataset_id=_id_of(folder))
     try:
-        found = list(damages(folder, deep=deep))
+        found = list(damages(files, deep=deep))
     except OSError as error:
-        found = [f"{folder} cannot be read ({error.strerror})"]
+        if not files.is_local:
+            raise  # a network that fails damages nothing
+        found = [f"{files.root} cannot be read ({error.strerror})"]
     if not found:
-        held = read_dataset(folder)
-        expected = {"dataset": folder.name} | ({"content": stated["content_digest"]} if stated else {})
+        held = read_dataset(files)
+        expected = {"dataset": _id_of(folder)} | ({"content": stated["content_digest"]} if stated else {})
         actual = {"dataset": held.dataset_id, "content": str(held.content_digest)}
-        found = [f"{folder}: expected {each} {value}, found {actual[each]}" for each, value in expected.items()
+        found = [f"{files.root}: expected {each} {value}, found {actual[each]}" for each, value in expected.items()
                  if actual[each] != value]
     yield from (Damage("published", name, f"{problem}; {mend}") for problem in found)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from pathlib import Path
 
 from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members, version_named
 from lakehouse.errors import RecipeError
+from lakehouse.home import storage_at
 from lakehouse.lake import Lake
 from lakehouse.materialise.picture_size import common_size
 from lakehouse.materialise.published import is_whole, note_whole
@@ -18,9 +18,10 @@ from lakehouse.objects import read_entity
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
-from lakehouse.tables.locks import lake_lock
+from lakehouse.tables.locks import Held, lake_lock
 from lakehouse.tables.read import pin_heads
 from loaders.format.manifest import FORMAT_VERSION
+from loaders.publishing.drafts import BucketDraft, Draft, LocalDraft
 from loaders.publishing.planning import DatasetPlan, plan_dataset
 from loaders.publishing.publish import Published, find_published, publish
 from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task_batches
@@ -37,7 +38,7 @@ def materialise(lake: Lake, dataset: str) -> Receipt:
 
     Returns:
         Receipt with counts rows and files, bytes written, and details dataset, dataset_id and folder, which
-            stands under the lake: `make_reader(lake.root / receipt.details["folder"] / "train", ...)`.
+            stands under the lake: `make_reader(f"{lake.home}/{receipt.details['folder']}/train", ...)`.
 
     Raises:
         RecipeError: If there is no such dataset, or it has no member.
@@ -49,7 +50,7 @@ def materialise(lake: Lake, dataset: str) -> Receipt:
     inputs = {"dataset": version_named(lake, dataset), **pin_heads(lake, [DATASETS.name])}
     with step(lake, "materialise", inputs=inputs) as record:
         # A folder can be removed to free its space; the tables do not tell.
-        record.unchanged = record.unchanged and is_whole(lake.root, lake.root / record.details["folder"])
+        record.unchanged = record.unchanged and is_whole(lake.home, str(record.details["folder"]))
         if not record.unchanged:
             _materialise(lake, find_dataset(lake, dataset), record)
     return record.finished()
@@ -61,7 +62,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
             f"dataset {version.name} ({version.dataset_id}) has no member; `select reason, count(*) from "
             "gold.dataset_exclusions group by reason` tells why"
         )
-    folder = lake.datasets / version.name / version.dataset_id
+    folder = f"datasets/{version.name}/{version.dataset_id}"
     check_members(lake, version.dataset_id)
     members = lake.engine.arrow(read_members(lake, version.dataset_id))
     samples = sample_table(
@@ -79,16 +80,17 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         layout=LAYOUT,
     )
     lineage = {"name": version.name, "recipe": version.recipe}
-    # One publisher of a version at a time: they would share the staging folder.
-    with lake_lock(lake, f"dataset-{version.dataset_id}"):
-        published = find_published(folder, plan) or _publish(lake, plan, folder, lineage)
+    draft = _draft(lake, folder, plan)
+    # One publisher of a version at a time: they would share the draft.
+    with lake_lock(lake, f"dataset-{version.dataset_id}") as held:
+        published = find_published(draft, plan) or _publish(lake, plan, draft, lineage, held)
         if published.is_new:
-            note_whole(lake.root, folder)
+            note_whole(lake.home, folder)
         else:
-            is_whole(lake.root, folder)
+            is_whole(lake.home, folder)
     row = {
         "dataset_id": version.dataset_id,
-        "folder": str(folder.relative_to(lake.root)),
+        "folder": folder,
         "format_version": FORMAT_VERSION,
         "rows": published.dataset.rows,
         "files": published.files,
@@ -102,15 +104,25 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
     record.details = {"dataset": version.name, "dataset_id": version.dataset_id, "folder": str(row["folder"])}
 
 
-def _publish(lake: Lake, plan: DatasetPlan, folder: Path, lineage: Mapping[str, object]) -> Published:
-    # Named by the plan: a killed run's finished files are found again, and nobody else's.
-    staging = folder.parent / f".staging-{plan.plan_id[:32]}"
+def _draft(lake: Lake, folder: str, plan: DatasetPlan) -> Draft:
+    if lake.home.is_local:
+        # Named by the plan: a killed run's finished files are found again, and nobody else's.
+        final = lake.home.folder / folder
+        return LocalDraft(final.parent / f".staging-{plan.plan_id[:32]}", final)
+    opened = functools.partial(storage_at, stores=lake.home.stores)
+    return BucketDraft(f"{lake.home.address}/{folder}", opened, scratch=str(lake.scratch))
+
+
+def _publish(
+    lake: Lake, plan: DatasetPlan, draft: Draft, lineage: Mapping[str, object], held: Held
+) -> Published:
     read_object = functools.partial(read_entity, lake.home)
     written = lake.engine.map_batches(
         lake.engine.from_arrow(plan.task_table()),
-        functools.partial(run_task_batches, staging=str(staging), read_object=read_object),
+        functools.partial(run_task_batches, staging=draft, read_object=read_object),
         RECEIPT_SCHEMA,
         rows_per_task=1,
-        label=f"materialise {folder.parent.name}",
+        label=f"materialise {lineage['name']}",
     )
-    return publish(plan, receipts_of(lake.engine.arrow(written)), folder=folder, staging=staging, lineage=lineage)
+    receipts = receipts_of(lake.engine.arrow(written))
+    return publish(plan, receipts, staging=draft, lineage=lineage, check=held.check)

@@ -15,6 +15,7 @@ from lakehouse.lake import Lake
 from lakehouse.mending.mended import Mended
 from lakehouse.query import fetch
 from loaders.format.manifest import DATASET, Dataset, read_dataset
+from loaders.publishing.drafts import mark_unfinished
 from loaders.stores.storage import Storage
 
 STATED = "select content_digest from gold.materialisations where dataset_id = $id"
@@ -71,7 +72,8 @@ def withdraw(lake: Lake, what: str) -> None:
             folder.rename(aside)
             shutil.rmtree(aside)
         return
-    # What makes it a published version first: without it a reader sees none.
+    # Marked as on its way, it is what its `_dataset.json` says; without that a reader sees none of its splits.
+    mark_unfinished(lake.files, f"{DATASETS}/{what}")
     lake.files.delete(f"{DATASETS}/{what}/{DATASET}")
     for each in list(lake.files.list(f"{DATASETS}/{what}")):
         lake.files.delete(each.name)

@@ -10,8 +10,9 @@ from pathlib import Path
 from loaders.decoding.decoders import Decoder
 from loaders.decoding.values import Batch, dense_shape
 from loaders.engine.engine import Reading
-from loaders.errors import CorruptionError, FormatError
+from loaders.errors import CorruptionError, ForbiddenError, FormatError
 from loaders.format.fields import Field
+from loaders.format.manifest import DATASET, UNFINISHED, read_dataset
 from loaders.options import ReadOptions, Shard
 from loaders.ordering.bounds import Bounds, bounds_of
 from loaders.ordering.selection import Selection, select
@@ -20,7 +21,8 @@ from loaders.reading.expansion import EXPANSION, FREE_BYTES
 from loaders.reading.layout import ReadColumn, columns_of
 from loaders.reading.loading import direct_pages
 from loaders.reading.source import SplitFiles
-from loaders.stores.schemes import open_files
+from loaders.stores.schemes import open_files, open_storage
+from loaders.stores.storage import Files
 
 
 def open_reading(
@@ -43,6 +45,8 @@ def open_reading(
     files = open_files(path_or_url, options.storage)
     try:
         split = SplitFiles(files, columns=columns)
+        if _is_marked(files):
+            _check_published(path_or_url, split, options)
         _check_decoders(decoders, split.fields)
         selection = _selected(split, filter, sequence, options)
         columns_held = columns_of(split.fields, files.is_local, decoders)
@@ -52,6 +56,36 @@ def open_reading(
     except BaseException:
         files.close()
         raise
+
+
+def _is_marked(files: Files) -> bool:
+    try:
+        files.read(UNFINISHED, 0, 1)  # one request; unlike a question for its size its refusal says why
+    except FileNotFoundError:
+        return False
+    except ForbiddenError:
+        return False  # who may not list is told 403 of a name that is missing; the manifest could be read
+    except CorruptionError:
+        return True  # an empty one, or what is no file
+    return True
+
+
+def _check_published(path_or_url: str | Path, split: SplitFiles, options: ReadOptions) -> None:
+    """Let a split be read whose publisher was killed after it had put `_dataset.json`, and no other.
+
+    Raises:
+        FormatError: If it is not published yet.
+    """
+    above, _, name = str(path_or_url).rstrip("/").rpartition("/")
+    try:
+        entry = read_dataset(open_storage(above, options.storage)).splits.get(name)
+    except FormatError:
+        entry = None
+    if entry is None or entry.manifest_sha256 != split.manifest.sha256:
+        raise FormatError(
+            f"{split.folder} is no published dataset: it is being published, or its publisher was killed; "
+            f"{above}/{DATASET} is put last: wait for it, or publish it again"
+        )
 
 
 def _selected(split: SplitFiles, filter: object, sequence: SampleSequence | None, options: ReadOptions) -> Selection:

@@ -25,6 +25,9 @@ FORMAT_VERSION = 1
 MANIFEST = "_manifest.json"
 DATASET = "_dataset.json"
 COMMON_METADATA = "_common_metadata"
+UNFINISHED = "_unfinished"
+"""In a split folder of a bucket while its version is being published: `_dataset.json` alone says whether it counts."""
+
 LABEL_INDEX = "label_index"
 """The column of class numbers in the datasets of a lake."""
 
@@ -340,6 +343,8 @@ def _what_is(files: Files) -> str:
     if _has(files, DATASET):
         splits = ", ".join(f"{root}/{name}" for name in sorted(_checked_dataset(files).splits))
         return f"{root} holds a whole dataset version; give make_reader one of its splits: {splits}"
+    if _has(files, UNFINISHED):
+        return f"{root} is no published dataset: it is being published, or its publisher was killed: publish it again"
     if _has(files, COMMON_METADATA):
         return f"{root} holds no {MANIFEST}; it looks like a Petastorm dataset: write it again with write_dataset"
     return f"{root} is no published dataset: {MANIFEST} is missing; write one with materialise or write_dataset"

@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loaders.format.fields import Field, arrow_schema
-from loaders.format.manifest import COMMON_METADATA, PartReceipt
-from loaders.stores.files import TEMPORARY_PREFIX, sync_file
+from loaders.format.manifest import PartReceipt
 
 _UNISCHEMA = b"dataset-toolkit.unischema.v1"
 _ROW_GROUPS = b"dataset-toolkit.num_row_groups_per_file.v1"
@@ -41,8 +39,8 @@ _TAKEN = frozenset((
 ))  # fmt: skip
 
 
-def write_common_metadata(folder: Path, fields: Sequence[Field], parts: Sequence[PartReceipt]) -> Path:
-    """Write `_common_metadata` of a split folder, whole or not at all, and return its path."""
+def common_metadata(fields: Sequence[Field], parts: Sequence[PartReceipt]) -> bytes:
+    """Return the bytes of `_common_metadata` of a split folder."""
     counts = {part.name: len(part.row_groups) for part in parts}
     schema = arrow_schema(fields).with_metadata(
         {
@@ -51,12 +49,10 @@ def write_common_metadata(folder: Path, fields: Sequence[Field], parts: Sequence
             _FIELDS: json.dumps([each.to_json() for each in fields], sort_keys=True).encode(),
         }
     )
-    path = folder / COMMON_METADATA
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
-    pq.write_metadata(schema, str(temporary))
-    sync_file(temporary)
-    temporary.replace(path)
-    return path
+    sink = pa.BufferOutputStream()
+    pq.write_metadata(schema, sink)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,86 +2,102 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from loaders.errors import LoaderError
+from loaders.errors import DeadlineError, LoaderError, StorageError
 from loaders.format.digest import row_hashes
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, Dataset, Manifest, read_dataset, read_manifest
+from loaders.publishing.drafts import names_in, sha256_in
 from loaders.reading.source import SplitFiles
-from loaders.stores.files import sha256_file
+from loaders.stores.below import Below
+from loaders.stores.schemes import open_storage
+from loaders.stores.storage import Storage, exists_in
 from schemas.digest import Digest, digest_of
 
 
-def damages(folder: str | Path, *, deep: bool = True, touched: Collection[Path] = ()) -> Iterator[str]:
+def damages(folder: str | Path | Storage, *, deep: bool = True, touched: Collection[str] = ()) -> Iterator[str]:
     """Yield one sentence for each damaged file of a published version: where, what was expected, what was found.
 
     Args:
-        folder: `datasets/<name>/<version id>`.
+        folder: `datasets/<name>/<version id>`: a path, a URL, or its storage.
         deep: As of `verify`: also every byte, page and row; else names, sizes and manifests.
-        touched: Files whose bytes are compared even where it is not deep.
+        touched: Files whose bytes are compared even where it is not deep, as `train/part-00000.parquet`.
+
+    Raises:
+        StorageError, DeadlineError: If a bucket refuses or does not answer: that says nothing about the files.
     """
-    path = Path(folder)
+    files = open_storage(folder) if isinstance(folder, str | Path) else folder
     try:
-        dataset = read_dataset(path)
-        extra = set(os.listdir(path)) - {DATASET, *dataset.splits}
+        dataset = read_dataset(files)
+        extra = names_in(files) - {DATASET, *dataset.splits}
     except (LoaderError, OSError) as error:
-        yield f"{path / DATASET} is damaged: {error}"
+        _raise_if_far(files, error)
+        yield f"{files.root}/{DATASET} is damaged: {error}"
         return
-    yield from (f"{path / name}: no manifest lists it; published folders never change" for name in sorted(extra))
+    yield from (f"{files.root}/{name}: no manifest lists it; published folders never change" for name in sorted(extra))
     for name in sorted(dataset.splits):
         try:
-            yield from _in_split(path / name, dataset, deep=deep, touched=touched)
+            yield from _in_split(Below(files, name), name, dataset, deep=deep, touched=touched)
         except (LoaderError, OSError) as error:
-            yield f"{path / name} is damaged: {error}"
+            _raise_if_far(files, error)
+            yield f"{files.root}/{name} is damaged: {error}"
 
 
-def _in_split(folder: Path, dataset: Dataset, *, deep: bool, touched: Collection[Path]) -> Iterator[str]:
-    entry, path = dataset.splits[folder.name], folder / MANIFEST
-    found = sha256_file(path) if path.exists() else "no file"
+def _raise_if_far(files: Storage, error: Exception) -> None:
+    if not files.is_local and isinstance(error, StorageError | DeadlineError):
+        raise error
+
+
+def _in_split(files: Storage, split: str, dataset: Dataset, *, deep: bool, touched: Collection[str]) -> Iterator[str]:
+    entry, path = dataset.splits[split], f"{files.root}/{MANIFEST}"
+    found = sha256_in(files, MANIFEST) if exists_in(files, MANIFEST) else "no file"
     if found != entry.manifest_sha256:
         yield f"{path} is damaged: expected SHA-256 {entry.manifest_sha256}, found {found}; its parts were not compared"
         return
-    manifest = read_manifest(folder)
+    manifest = read_manifest(files)
     said = entry.rows, entry.content_digest, entry.fingerprint
     if said != (manifest.rows, manifest.digest, manifest.fingerprint):
-        yield f"{folder.parent / DATASET} is damaged: it says other rows of {folder.name} than {path}"
-    names = set(os.listdir(folder))
+        yield f"{_above(files)}/{DATASET} is damaged: it says other rows of {split} than {path}"
+    names = names_in(files)
     if COMMON_METADATA not in names:
-        yield f"{folder / COMMON_METADATA} is damaged: expected the schema, found no file"
+        yield f"{files.root}/{COMMON_METADATA} is damaged: expected the schema, found no file"
     for name in sorted(names - {MANIFEST, COMMON_METADATA, *(part.name for part in manifest.parts)}):
-        yield f"{folder / name}: no manifest lists it; published folders never change"
-    broken = list(_in_parts(folder, manifest, deep=deep, touched=touched))
+        yield f"{files.root}/{name}: no manifest lists it; published folders never change"
+    read = {part.name for part in manifest.parts if deep or f"{split}/{part.name}" in touched}
+    broken = list(_in_parts(files, manifest, read))
     yield from broken
     if deep and not broken:
-        yield from _in_rows(folder)
+        yield from _in_rows(files)
 
 
-def _in_parts(folder: Path, manifest: Manifest, *, deep: bool, touched: Collection[Path]) -> Iterator[str]:
+def _above(files: Storage) -> str:
+    return files.root.rsplit("/", 1)[0]
+
+
+def _in_parts(files: Storage, manifest: Manifest, read: Collection[str]) -> Iterator[str]:
+    sizes = {} if files.is_local else {told.name: told.size for told in files.list()}
     for part in manifest.parts:
-        path = folder / part.name
         try:
-            size = path.stat().st_size
-            found = f"{size} bytes" if size != part.bytes else ""
-            if (deep or path in touched) and not found:
-                sha256 = sha256_file(path)
+            size = files.size(part.name) if files.is_local else sizes.get(part.name)
+            found = "no file" if size is None else f"{size} bytes" if size != part.bytes else ""
+            if part.name in read and not found:
+                sha256 = sha256_in(files, part.name)
                 found = "" if sha256 == part.sha256 else f"SHA-256 {sha256}"
         except FileNotFoundError:
             found = "no file"
-        except OSError as error:
-            found = f"a file that cannot be read ({error.strerror})"
+        except (OSError, LoaderError) as error:
+            _raise_if_far(files, error)
+            found = f"a file that cannot be read ({error})"
         if found:
+            path = f"{files.root}/{part.name}"
             yield f"{path} is damaged: expected {part.bytes} bytes of SHA-256 {part.sha256}, found {found}"
 
 
-def _in_rows(folder: Path) -> Iterator[str]:
-    split = SplitFiles(folder)
-    try:
-        found = Digest()
-        for group in range(len(split.rows_by_group)):
-            found += digest_of(row_hashes(split.read_group(group), split.fields))
-        if found != split.manifest.digest:
-            yield f"{folder}: expected rows of digest {split.manifest.digest}, as the manifest says, found {found}"
-    finally:
-        split.close()
+def _in_rows(files: Storage) -> Iterator[str]:
+    split = SplitFiles(files)
+    found = Digest()
+    for group in range(len(split.rows_by_group)):
+        found += digest_of(row_hashes(split.read_group(group), split.fields))
+    if found != split.manifest.digest:
+        yield f"{files.root}: expected rows of digest {split.manifest.digest}, as the manifest says, found {found}"

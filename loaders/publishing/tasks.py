@@ -12,56 +12,60 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from loaders.errors import FormatError
+from loaders.errors import DeadlineError, FormatError, StorageError
 from loaders.format.fields import Field, arrow_schema
 from loaders.format.manifest import PartReceipt
 from loaders.format.part_writer import write_part
+from loaders.publishing.drafts import RECEIPTS, Draft, draft_at, sha256_in, stamp_in
 from loaders.publishing.planning import PartTask
-from loaders.stores.files import sha256_file, stamp_of, write_text_durably
 
 ReadObject = Callable[[str], bytes]
 """Returns the bytes behind one URI; picklable if the tasks run elsewhere."""
 
-RECEIPTS = "_receipts"
-"""Folder in a staging folder that says which parts are complete."""
-
 RECEIPT_SCHEMA = pa.schema([("task", pa.string()), ("receipt", pa.string())])
 
 
-def run_task(task: PartTask, *, staging: str | Path, read_object: ReadObject | None = None) -> PartReceipt:
+def run_task(task: PartTask, *, staging: str | Path | Draft, read_object: ReadObject | None = None) -> PartReceipt:
     """Write one part, or return its receipt if an earlier run completed it; holds one row group in memory.
+
+    Args:
+        task: What to write.
+        staging: The draft; or its staging folder; or the URL of the folder to be published, if it is in a bucket.
+        read_object: Returns the bytes behind a URI.
 
     Raises:
         FormatError: If rows, bytes or types are not as planned.
     """
-    folder = Path(staging) / task.split
-    path = folder / task.part.name
-    note = _note_of(staging, task.split, task.part.name)
-    done = _completed(note, path, task.key)
+    draft = staging if not isinstance(staging, str | Path) else draft_at(staging, staging=staging)
+    done = _completed(draft, task)
     if done is not None:
         return done
-    receipt = write_part(_batches(task, read_object), path, task.fields, row_groups=task.part.row_groups)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    write_text_durably(note, json.dumps({"key": task.key, "receipt": receipt.to_json(), "stamp": stamp_of(path)}))
+    with draft.writing(task.name) as path:
+        receipt = write_part(_batches(task, read_object), path, task.fields, row_groups=task.part.row_groups)
+    if not draft.is_sealed():
+        note = {"key": task.key, "receipt": receipt.to_json(), "stamp": stamp_in(draft.files, task.name)}
+        draft.put(_note_of(task.split, task.part.name), json.dumps(note).encode())
     return receipt
 
 
-def is_untouched(staging: str | Path, split: str, receipt: PartReceipt) -> bool:
+def is_untouched(draft: Draft, split: str, receipt: PartReceipt) -> bool:
     """Return whether nobody has written to a part since `run_task` read it back and hashed it: nothing is read."""
     try:
-        record = json.loads(_note_of(staging, split, receipt.name).read_text(encoding="utf-8"))
-        stamp = stamp_of(Path(staging) / split / receipt.name)
+        record = json.loads(draft.files.read_whole(_note_of(split, receipt.name)))
+        stamp = stamp_in(draft.files, f"{split}/{receipt.name}")
         return bool(record["stamp"] == stamp and record["receipt"]["sha256"] == receipt.sha256)
+    except (StorageError, DeadlineError):
+        raise  # a network that fails is no answer
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _note_of(staging: str | Path, split: str, part: str) -> Path:
-    return Path(staging) / RECEIPTS / f"{split}-{part}.json"
+def _note_of(split: str, part: str) -> str:
+    return f"{RECEIPTS}/{split}-{part}.json"
 
 
 def run_task_batches(
-    batches: Iterator[pa.RecordBatch], *, staging: str, read_object: ReadObject | None = None
+    batches: Iterator[pa.RecordBatch], *, staging: str | Draft, read_object: ReadObject | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Write the parts of some rows of `task_table()`: what a distributed map calls (through functools.partial).
 
@@ -88,11 +92,15 @@ def receipts_of(table: pa.Table) -> dict[str, PartReceipt]:
     return {name: PartReceipt.from_json(json.loads(text)) for name, text in zip(names, texts, strict=True)}
 
 
-def _completed(note: Path, path: Path, key: str) -> PartReceipt | None:
+def _completed(draft: Draft, task: PartTask) -> PartReceipt | None:
     try:
-        record = json.loads(note.read_text(encoding="utf-8"))
+        record = json.loads(draft.files.read_whole(_note_of(task.split, task.part.name)))
         receipt = PartReceipt.from_json(record["receipt"])
-        whole = record["key"] == key and path.stat().st_size == receipt.bytes and sha256_file(path) == receipt.sha256
+        if record["key"] != task.key or draft.files.size(task.name) != receipt.bytes:
+            return None
+        whole = is_untouched(draft, task.split, receipt) or sha256_in(draft.files, task.name) == receipt.sha256
+    except (StorageError, DeadlineError):
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         return None  # nothing, or not all of it, survived: write it again
     return receipt if whole else None

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from loaders.errors import FormatError
 from loaders.format.fields import Field, arrow_schema, check_fields
+from loaders.publishing.drafts import draft_at
 from loaders.publishing.planning import Layout, plan_dataset
 from loaders.publishing.publish import Published, find_published, publish
 from loaders.publishing.tasks import ReadObject, run_task
@@ -31,7 +32,7 @@ def write_dataset(
         rows: A table, or dicts, with the stored columns and those that `layout` names. Without a split column,
             all rows are in the split `train`; without a size column, encoded bytes decide where files end.
         fields: The columns to store.
-        folder: Final folder; `<folder>.staging` beside it is used while writing.
+        folder: Final folder, a path or a URL in a bucket; beside a local one `<folder>.staging` is used while writing.
         seed: Seed of the order of rows in the files.
         dataset_id: Id of the dataset version, "" for none.
         layout: Names of the columns that place a row, and the sizes of files.
@@ -50,13 +51,12 @@ def write_dataset(
         sizes = pa.array(_encoded_bytes(data, fields), pa.int64())
         data = data.append_column(layout.size_column, sizes)
     plan = plan_dataset(data, fields, seed=seed, dataset_id=dataset_id, objects=objects, layout=layout)
-    target = Path(folder)
-    found = find_published(target, plan)
+    draft = draft_at(folder)
+    found = find_published(draft, plan)
     if found is not None:
         return found
-    staging = target.with_name(f"{target.name}.staging")
-    receipts = {task.name: run_task(task, staging=staging, read_object=read_object) for task in plan.tasks}
-    return publish(plan, receipts, staging=staging, folder=target)
+    receipts = {task.name: run_task(task, staging=draft, read_object=read_object) for task in plan.tasks}
+    return publish(plan, receipts, staging=draft)
 
 
 def _table(

@@ -69,11 +69,11 @@ def make_folders(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def write_text_durably(path: Path, text: str) -> None:
+def write_durably(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(data)
         sync_file(temporary)
         os.replace(temporary, path)
     finally:

@@ -221,6 +221,15 @@ class Storage(Files, Protocol):
         return StorageError(f"{self.root} {what}: its storage knows no such request; use a bucket or a local folder")
 
 
+def exists_in(files: Files, name: str) -> bool:
+    """Return whether there is a file of this name."""
+    try:
+        files.size(name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def forget(files: Files, name: str, start: int, length: int) -> bool:
     """Say that the bytes of a range turned out wrong; True if reading them again may give others.
 

@@ -17,7 +17,7 @@ from lakehouse.opening import open_lake
 from lakehouse.query import fetch
 from lakehouse.tables.locks import writer_lock
 from loaders import CorruptionError, make_reader, read_dataset
-from loaders.publishing import damage
+from loaders.publishing import drafts
 from loaders.stores.files import sha256_file
 from tests.making import add_entities, add_opinions, entity_id, opinion
 
@@ -140,7 +140,7 @@ def test_a_published_folder_that_nobody_touched_is_not_read_again(zoo, monkeypat
     built(zoo)
     materialise(zoo, "zoo")
     hashed = []
-    monkeypatch.setattr(damage, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path))
+    monkeypatch.setattr(drafts, "sha256_file", lambda path: hashed.append(path.name) or sha256_file(path))
     assert not materialise(zoo, "zoo").changed
     assert set(hashed) == {"_manifest.json"}
 

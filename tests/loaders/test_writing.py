@@ -35,7 +35,7 @@ from loaders import (
     verify,
     write_dataset,
 )
-from loaders.publishing import publish as publishing
+from loaders.publishing import drafts
 from loaders.stores.files import sha256_file
 from tests.loaders.samples import FIELDS, SMALL, STORED, numbers_of, pixels, read_png, rows_of, small_rows
 
@@ -189,15 +189,13 @@ def test_publish_refuses_parts_that_are_missing_or_changed(tmp_path):
     assert publish(plan, receipts, staging=tmp_path / "s", folder=tmp_path / "v1").is_new
 
 
-@pytest.mark.parametrize(
-    "step", ["sha256_file", "write_common_metadata", "write_text_durably", "sync_folder", "rename_folder_no_replace"]
-)
+@pytest.mark.parametrize("step", ["sha256_file", "write_durably", "sync_folder", "rename_folder_no_replace"])
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_disk_that_fails_at_any_step_of_publishing_leaves_nothing_and_a_repeat_succeeds(
     tmp_path, monkeypatch, step, call
 ):
     calls = []
-    real = getattr(publishing, step)
+    real = getattr(drafts, step)
 
     def failing(*args):
         calls.append(args)
@@ -206,12 +204,12 @@ def test_a_disk_that_fails_at_any_step_of_publishing_leaves_nothing_and_a_repeat
         return real(*args)
 
     settings = {"seed": 3, "layout": SMALL, "objects": {"image": "object_uri"}, "read_object": read_png}
-    monkeypatch.setattr(publishing, step, failing)
+    monkeypatch.setattr(drafts, step, failing)
     try:
         write_dataset(small_rows(30), STORED, tmp_path / "v1", **settings)
     except OSError:
         assert not (tmp_path / "v1").exists()
-    monkeypatch.setattr(publishing, step, real)
+    monkeypatch.setattr(drafts, step, real)
     assert write_dataset(small_rows(30), STORED, tmp_path / "v1", **settings).dataset.rows == 30
     assert verify(tmp_path / "v1").rows == 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["v1"]
@@ -323,7 +321,7 @@ def test_publish_reads_no_part_that_nobody_has_written_to_since_it_was_hashed(tm
     plan = plan_of()
     receipts = {task.name: run_task(task, staging=tmp_path / "s", read_object=read_png) for task in plan.tasks}
     read: list[Path] = []
-    monkeypatch.setattr("loaders.publishing.publish.sha256_file", lambda path: read.append(path) or sha256_file(path))
+    monkeypatch.setattr("loaders.publishing.drafts.sha256_file", lambda path: read.append(path) or sha256_file(path))
     touched, moved = (tmp_path / "s" / task.name for task in plan.tasks[:2])
     os.utime(touched, ns=(1, 1))
     copied = moved.read_bytes()
