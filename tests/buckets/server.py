@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 START_S = 30.0
+END_S = 300.0  # it removes what was stored: 100,000 objects take a minute
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def serving(program: Program, folder: Path) -> Iterator[Server]:
     finally:
         assert started.stdin is not None
         started.stdin.close()
-        started.wait(30)
+        started.wait(END_S)
 
 
 def _free_port() -> int:

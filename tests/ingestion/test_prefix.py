@@ -168,6 +168,17 @@ def test_a_bucket_that_is_missing_and_keys_that_are_wrong_are_named(local, bucke
     assert landed(local) == []
 
 
+def test_a_key_that_no_client_of_ours_can_name_is_an_error_that_shows_it(local, bucket):
+    fill(bucket, {"a.png": png(1)})
+    assert ask(bucket.endpoint, bucket.keys, "PUT", f"/{bucket.name}/drop/b\tc.png", body=b"x").status == 200
+    try:
+        with pytest.raises(IngestError, match=r"source photos: cannot list s3://.*drop/b\tc.png"):
+            land(local, source(bucket))
+    finally:  # whoever clears the bucket cannot name it either
+        ask(bucket.endpoint, bucket.keys, "DELETE", f"/{bucket.name}/drop/b\tc.png")
+    assert landed(local) == []
+
+
 @pytest.mark.parametrize(
     ("folder", "said"),
     [
