@@ -276,6 +276,19 @@ def _literal(text: str) -> object:
         return text
 
 
+def _check_no_secret(name: str, address: str) -> None:
+    """Refuse an address with a user or password: it would be in logs, messages and what a lake notes of itself."""
+    scheme, _, rest = address.partition("://")
+    if rest and "@" in (host := rest.partition("/")[0]):
+        if scheme in ("abfss", "abfs") and ":" not in host:  # there it names the container
+            return
+        shown = f"{scheme}://...@{host.rpartition('@')[2]}"
+        raise ConfigError(
+            f"{name} = {shown}: user and password do not belong into an address; keys come from the environment "
+            "(AWS_ACCESS_KEY_ID ..., or those that keys_from of a [stores] table names), a profile or a role"
+        )
+
+
 def _check(config: Config) -> Config:
     positive = {
         "land.files_per_commit": config.land.files_per_commit,
@@ -295,7 +308,10 @@ def _check(config: Config) -> Config:
     }
     for name, store in config.stores.items():
         counts = ("lease_s", "deadline_s", "tries", "parallel")
+        _check_no_secret(f"{STORES}.{name}.url", store.url)
+        _check_no_secret(f"{STORES}.{name}.endpoint", store.endpoint)
         positive |= {f"{STORES}.{name}.{key}": getattr(store, key) for key in counts}
+    _check_no_secret("lake.root", config.lake.root)
     for name, value in positive.items():
         # Not `value <= 0`, which is false for NaN.
         if not value > 0:

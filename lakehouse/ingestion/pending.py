@@ -13,6 +13,7 @@ from typing import NamedTuple
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import Root
 from lakehouse.ingestion.held import is_held
+from loaders.errors import LoaderError
 from loaders.stores.staged import Staged
 from loaders.stores.storage import Stat, Storage
 
@@ -101,6 +102,8 @@ def writing() -> Iterator[None]:
     """What goes wrong inside is the lake's fault (full, gone, read-only), not that of the file being landed."""
     try:
         yield
+    except LoaderError as error:  # of the bucket: says where and how often
+        raise IngestError(f"cannot write to the lake: {error}; what was committed stays: run again") from error
     except OSError as error:
         where = f" ({os.fsdecode(error.filename)})" if error.filename else ""
         said = error.strerror or error

@@ -32,6 +32,8 @@ SAFE_SHARE = 0.8
 POLL_S = (0.05, 0.25)
 """First and longest pause of somebody who waits; each is half as long again as the one before. One request for each: an
 hour of waiting costs a cent at S3's prices, and the longer the pause, the longer a busy writer keeps others out."""
+UNREADABLE_S = 30.0
+"""How long a lock holds that cannot be read."""
 RELEASE_S = 5.0
 """How long a release waits for a renewal that is under way; after that the lease is left to expire."""
 
@@ -297,8 +299,8 @@ def _parsed(data: bytes) -> Lease:
     try:
         return Lease(**json.loads(data))
     except (ValueError, TypeError):
-        # Nobody writes such a thing; as good as released.
-        return Lease("", "", 0, 0.0)
+        # Nobody writes such a thing: something on the way answered, or it is damaged. It holds like any other.
+        return Lease("unreadable", "somebody unknown", 0, UNREADABLE_S)
 
 
 def _place(name: str) -> str:

@@ -7,7 +7,9 @@ copied to the caller under a lock while he waits, so one that comes too late can
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import random
+import re
 import statistics
 import threading
 import time
@@ -24,6 +26,8 @@ from loaders.stores.saying import TransientError
 from loaders.stores.storage import Content, Stat, Storage, StorageOptions, flat
 
 T = TypeVar("T")
+
+_MD5 = re.compile("[0-9a-f]{32}")
 
 _HEDGE_TIMES_MEDIAN = 4.0
 _REMEMBERED = 64
@@ -122,11 +126,20 @@ class RemoteFiles(Storage):
         """Ask for a whole file in one request; None in place of the bytes if they are better asked for in parts."""
         what = f"{self.root}/{name}"
 
+        other = b""
+
         async def get() -> tuple[bytes | None, Stat]:
+            nonlocal other
             data, told = await self._source.get(name, self._options.part_bytes)
-            if data is not None and len(data) != told.size:
+            if data is None:
+                return None, told
+            if len(data) != told.size:
                 raise TransientError(f"{len(data):,} bytes came instead of {told.size:,}")
-            return None if data is None else bytes(data), told
+            whole = bytes(data)
+            if whole != other and not _may_be(whole, told.version):
+                other = whole  # which is what a store answers whose etags are no hashes
+                raise TransientError("other bytes came than its etag says")
+            return whole, told
 
         data, told = self._run(self._asked(what, get))
         self.counts.bytes += len(data or b"")
@@ -310,6 +323,12 @@ class RemoteFiles(Storage):
 
         self.counts.requests += 1
         return asyncio.get_running_loop().create_task(timed())
+
+
+def _may_be(data: bytes, etag: str) -> bool:
+    """Tell whether these are the bytes of an etag: of most stores that of what was put at once is its MD5."""
+    tag = etag.strip('"')
+    return not _MD5.fullmatch(tag) or hashlib.md5(data, usedforsecurity=False).hexdigest() == tag
 
 
 def _bytes_of(content: Content) -> bytes:

@@ -29,6 +29,7 @@ _PASSING = {
     "Timeout": "the server fell silent",
     "IncompleteBody": "the answer ended early",
     "HttpError": "the connection broke",
+    "Got invalid": "the answer was cut, or is not the store's",
 }
 """Words of obstore's for what may pass, and ours."""
 

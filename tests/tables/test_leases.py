@@ -144,3 +144,12 @@ def test_a_store_that_writes_over_what_should_be_absent_is_found_out(home, monke
 
     monkeypatch.setattr(type(home.files), "put_if_absent", overwrite)
     assert conditional_problem(home.files) == "it wrote over a file that was to be absent"
+
+
+def test_a_lock_that_cannot_be_read_is_taken_from_nobody_before_its_time(home, monkeypatch):
+    home.files.put("_locks/a.json", b"<html>")
+    with pytest.raises(ConcurrentWriteError, match="somebody unknown"), lease(home, "a", timeout_s=0.3, lease_s=30):
+        pytest.fail("it may be held")
+    monkeypatch.setattr(leases, "UNREADABLE_S", SHORT_S)
+    with lease(home, "a", timeout_s=30, lease_s=30) as held:
+        assert held.fence == 1
