@@ -50,12 +50,12 @@ COMMANDS = {
 
 FOOT = """
 --json, which every command takes, prints what it has to say to stdout as JSON, one object a line: receipts of a step
-(step, counts, writes, details, notes), rows of `sql`, damages of `verify` and then what it looked at, one object of the
-others. Errors stay one line on stderr.
+(step, counts, writes, details, notes), rows of `sql`, damages of `verify` and `fsck` and then what they looked at, one
+object of the others. Errors stay one line on stderr.
 
-exit code: 0 done, 1 an error that is told in one line or damage that `verify` found, 2 wrong usage, 3 a gate of
-`evaluate` failed, 130 interrupted (143: ended by SIGTERM); after 1, 130 and 143 what was committed stays, and the same
-command goes on from there
+exit code: 0 done, 1 an error that is told in one line or damage that `verify` or `fsck` found, 2 wrong usage, 3 a gate
+of `evaluate` failed, 130 interrupted (143: ended by SIGTERM); after 1, 130 and 143 what was committed stays, and the
+same command goes on from there
 """
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lakehouse.home import Home, storage_at
+from lakehouse.home import Home
+from lakehouse.materialise.published import published_files
 from lakehouse.objects import OBJECTS, object_uri
 from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, read_dataset, read_manifest
 from loaders.stores.storage import Stat, Storage
@@ -59,7 +60,7 @@ def published_folders(home: Home) -> Iterator[tuple[str, list[Stat]]]:
 
 def published_storage(home: Home, folder: str) -> Storage:
     """Return the storage of a published version, `<name>/<version id>`."""
-    return storage_at(f"{home.address}/{DATASETS}/{folder}", home.stores)
+    return published_files(home, f"{DATASETS}/{folder}")
 
 
 def known_published(home: Home, folder: str) -> Iterator[Known]:

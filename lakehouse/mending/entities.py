@@ -13,7 +13,7 @@ from lakehouse.lake import Lake
 from lakehouse.mending.mended import Mended
 from lakehouse.objects import object_uri, placed
 from lakehouse.query import fetch
-from loaders.errors import CorruptionError
+from loaders.errors import CorruptionError, StorageError
 from loaders.stores.storage import Storage
 
 ENTITY = "select object_uri, size_bytes, storage from silver.entities where entity_id = $id and object_uri is not null"
@@ -59,13 +59,20 @@ def mend_entity(lake: Lake, entity_id: str, copy: Lake | None) -> Iterator[Mende
         target: Storage = storage
     else:
         target = writable(lake.home)
+    failed = ""
     for source, at, words in _candidates(lake, entity_id, uri, copy):
-        if not transfer(source, at, target, name, size=size, sha256=entity_id):
+        try:
+            difference = transfer(source, at, target, name, size=size, sha256=entity_id)
+        except StorageError as error:
+            failed = f" ({error})"  # the next one may be within reach
+            continue
+        if not difference:
             unmark(lake.home, [entity_id])
             yield Mended(entity_id, uri, True, f"put back from {words}")
             return
     where = "" if copy else "; give a copy of the lake with --from"
-    yield Mended(entity_id, uri, False, f"not mended: these bytes are at none of the places that are known{where}")
+    said = f"not mended: these bytes are at none of the places that are known{where}{failed}"
+    yield Mended(entity_id, uri, False, said)
 
 
 def _candidates(lake: Lake, entity_id: str, damaged: str, copy: Lake | None) -> Iterator[tuple[Storage, str, str]]:

@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 
+from lakehouse.audit.verify import verify
 from lakehouse.care.copied import DATASETS, Known, known_published, published_storage
 from lakehouse.care.transfer import transfer, writable
 from lakehouse.errors import ConfigError, PetrelError, TableError
@@ -17,6 +18,8 @@ from lakehouse.query import fetch
 from loaders.format.manifest import DATASET, Dataset, read_dataset
 from loaders.publishing.drafts import mark_unfinished
 from loaders.stores.storage import Storage
+
+BUILT = "select 1 as n from gold.datasets where dataset_id = $id and name = $name"
 
 STATED = "select content_digest from gold.materialisations where dataset_id = $id"
 
@@ -59,12 +62,13 @@ def withdraw(lake: Lake, what: str) -> None:
     """Take a damaged published version away, all of it at once for readers, so that it can be published again.
 
     Raises:
-        ConfigError: If the version is not one that this lake can publish again.
+        ConfigError: If this lake did not build it, or what it is made of is damaged: it could not be published again.
     """
     name, _, dataset_id = what.partition("/")
-    if not fetch(lake, "select 1 as n from gold.datasets where dataset_id = $id and name = $name",
-                 params={"id": dataset_id, "name": name}):  # fmt: skip
+    if not fetch(lake, BUILT, params={"id": dataset_id, "name": name}):
         raise ConfigError(f"{what}: no dataset version of {lake.home}, which could be published again")
+    if (damage := next(verify(lake, dataset=dataset_id, deep=True), None)) is not None:
+        raise ConfigError(f"{what}: cannot be published again before this is mended: {damage}")
     if lake.home.is_local:
         folder = lake.datasets / name / dataset_id
         if folder.exists():
