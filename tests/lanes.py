@@ -18,7 +18,7 @@ COSTLY: dict[str, str] = {
     "evaluation": "evaluate",
     "examples": "demo real_data",
     "exporting": "documentation export places target",
-    "ingestion": "entities healing remarks",
+    "ingestion": "entities healing prefix remarks",
     "jobs": "ending export run show",
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",
     "notebooks": "notebooks",

@@ -64,8 +64,8 @@ def not_whole(root: Root, known: Iterable[tuple[str, int]], marked: Collection[s
     if len(expected) < LISTED_FROM:
         return {sha256 for sha256 in expected if sha256 in marked} | _looked_at(objects, expected)
     found, told_to = _listed(objects, expected, pages=len(expected) // AT_ONCE)
-    untold = {sha256: size for sha256, size in expected.items() if sha256 > told_to}
-    others = {sha256 for sha256, size in expected.items() if sha256 <= told_to and found.get(sha256) != size}
+    untold = {sha256: size for sha256, size in expected.items() if object_uri(sha256) > told_to}
+    others = {sha256 for sha256, size in expected.items() if sha256 not in untold and found.get(sha256) != size}
     return others | {sha256 for sha256 in expected if sha256 in marked} | _looked_at(objects, untold)
 
 
@@ -76,15 +76,16 @@ def _looked_at(objects: Storage, expected: Mapping[str, int]) -> set[str]:
 
 
 def _listed(objects: Storage, expected: Mapping[str, int], *, pages: int) -> tuple[dict[str, int], str]:
-    """Return sizes of expected objects, and the last SHA-256 that was listed; after the end, what sorts behind all."""
+    """Return sizes of expected objects, and the last name that was listed; at the end, what sorts behind all."""
     found: dict[str, int] = {}
-    sha256 = ""
+    last = ""
     listing = objects.list(OBJECTS)
     for each in itertools.islice(listing, pages * PAGE):
-        sha256 = each.name.rpartition("/")[2]
-        if sha256 in expected:
+        last = each.name
+        sha256 = last.rpartition("/")[2]
+        if sha256 in expected and last == object_uri(sha256):
             found[sha256] = each.size
-    return found, sha256 if next(listing, None) is not None else "~"
+    return found, last if next(listing, None) is not None else f"{OBJECTS}/~"
 
 
 def _size(objects: Storage, name: str) -> int:

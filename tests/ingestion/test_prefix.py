@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from lakehouse.audit.verify import verify
-from lakehouse.config import Config, LakeConfig, LandConfig, StoreConfig
+from lakehouse.config import Config, EngineConfig, LakeConfig, LandConfig, StoreConfig
 from lakehouse.dimensions.step import dimensions
 from lakehouse.errors import ConfigError, IngestError
-from lakehouse.ingestion import prefix, remote
+from lakehouse.ingestion import held, prefix, remote
 from lakehouse.ingestion.delivery import check_source, list_source
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
@@ -19,14 +19,21 @@ from lakehouse.ingestion.source import Source
 from lakehouse.objects import read_entity
 from lakehouse.opening import open_lake
 from lakehouse.query import fetch
+from loaders.stores.schemes import open_storage
 from tests.buckets.faults import Chance
 from tests.buckets.lakes import use
 from tests.buckets.signing import ask
 from tests.ingestion.files import landed, png
 from tests.making import small_lake
 
+HERE = EngineConfig(workers=1)
+"""Other processes would keep the environment of the first test that started them."""
 ZERO = {"seen": 0, "stored": 0, "duplicate": 0, "refused": 0, "unchanged": 0}
 ODD = ("a b.png", "ü.png", "100%.png", "%20.png", "a#b.png", "a?b.png", "x+y&z=.png", "sub/deep/'q\".png")
+
+
+def opened(root, stores):
+    return open_lake(Config(lake=LakeConfig(root=str(root)), engine=HERE, stores=stores), create=True)
 
 
 def sha(data: bytes) -> str:
@@ -48,7 +55,7 @@ def lake(request, bucket, tmp_path, monkeypatch):
     """A lake in a folder, and one in the bucket that its sources are in."""
     address = use(bucket, tmp_path, monkeypatch)
     root = str(tmp_path / "lake") if request.param == "folder" else address
-    with open_lake(Config(lake=LakeConfig(root=root)), create=True) as opened:
+    with open_lake(Config(lake=LakeConfig(root=root), engine=HERE), create=True) as opened:
         yield opened
 
 
@@ -206,7 +213,7 @@ def test_the_url_of_a_folder_is_that_folder(tmp_path):
 
 def test_a_lake_is_no_source_and_the_lake_below_a_prefix_is_left_out(bucket, tmp_path, monkeypatch):
     use(bucket, tmp_path, monkeypatch)
-    with open_lake(Config(lake=LakeConfig(root=f"{bucket.url}/drop/my lake")), create=True) as lake:
+    with open_lake(Config(lake=LakeConfig(root=f"{bucket.url}/drop/my lake"), engine=HERE), create=True) as lake:
         fill(bucket, {"a.png": png(1), "my lake-2/b.png": png(2), "z.png": png(3)})
         assert land(lake, source(bucket)).counts == ZERO | {"seen": 3, "stored": 3}
         assert land(lake, source(bucket)).counts == ZERO | {"seen": 3, "unchanged": 3}
@@ -227,8 +234,7 @@ def test_an_object_that_changes_after_the_listing_is_read_as_it_is_now(lake, buc
         return listed(*args, **options)
 
     monkeypatch.setattr("lakehouse.ingestion.store.store_object", changing)
-    config = replace(lake.config, engine=replace(lake.config.engine, workers=1))
-    with open_lake(config) as lake:
+    with open_lake(lake.config) as lake:
         assert land(lake, source(bucket, mode=mode)).counts == ZERO | {"seen": 1, "stored": 1}
         (row,) = landed(lake, "size_bytes, sha256, etag, object_uri")
         assert (row["size_bytes"], row["sha256"], row["etag"]) == (size + 1, sha(new), hashlib.md5(new).hexdigest())
@@ -246,7 +252,7 @@ def test_what_vanishes_is_denied_or_too_large_is_refused_by_rule(tmp_path, bucke
         bucket.store().delete("drop/gone.png")
 
     monkeypatch.setattr(prefix, "_below", listed)
-    config = Config(lake=LakeConfig(root=str(tmp_path / "lake")), land=LandConfig(max_file_bytes=1_000))
+    config = Config(lake=LakeConfig(root=str(tmp_path / "lake")), engine=HERE, land=LandConfig(max_file_bytes=1_000))
     with open_lake(config, create=True) as lake:
         assert land(lake, source(bucket)).counts == ZERO | {"seen": 3, "stored": 1, "refused": 2}
         assert landed(lake) == [
@@ -260,7 +266,7 @@ def test_an_object_of_the_lakes_bucket_is_copied_there_and_travels_once(bucket, 
     use(bucket.through(proxy.endpoint), tmp_path, monkeypatch)
     large = bytes(range(256)) * (1 << 13)
     fill(bucket, {"large.bin": large, "small.png": png(1)})
-    with open_lake(Config(lake=LakeConfig(root=f"{bucket.url}/lake")), create=True) as lake:
+    with open_lake(Config(lake=LakeConfig(root=f"{bucket.url}/lake"), engine=HERE), create=True) as lake:
         assert land(lake, source(bucket)).counts == ZERO | {"seen": 2, "stored": 2}
         assert lake.files.read_whole(f"objects/{sha(large)[:2]}/{sha(large)}") == large
     (put,) = proxy.asked("PUT", sha(large))
@@ -277,7 +283,7 @@ def test_shaky_networks_land_the_same_rows(bucket, proxy, tmp_path, monkeypatch)
         calm = landed(lake, columns)
     stores = {"shaky": StoreConfig(url=bucket.url, endpoint=proxy.endpoint)}
     with proxy.injecting(Chance(("500", "503", "429", "cut", "short", "reset"), rate=0.2, seed=13)):
-        with open_lake(Config(lake=LakeConfig(root=str(tmp_path / "lake")), stores=stores), create=True) as lake:
+        with opened(tmp_path / "lake", stores) as lake:
             assert land(lake, source(bucket)).counts["refused"] == 0
             assert landed(lake, columns) == calm
     assert sum(proxy.struck().values()) > 10
@@ -287,7 +293,7 @@ def test_a_network_that_is_gone_is_an_error_and_refuses_no_file(bucket, proxy, t
     fill(bucket, {f"{number}.png": png(number) for number in range(3)})
     use(bucket.through(proxy.endpoint), tmp_path, monkeypatch)
     stores = {"shaky": StoreConfig(url=bucket.url, tries=2)}
-    with open_lake(Config(lake=LakeConfig(root=str(tmp_path / "lake")), stores=stores), create=True) as lake:
+    with opened(tmp_path / "lake", stores) as lake:
         with proxy.injecting(Chance(("503",), rate=1, seed=1, method="GET", key=r"\.png")):
             with pytest.raises(IngestError, match=r"cannot read s3://.*png: .*in 2 tries.*503.*run again"):
                 land(lake, source(bucket))
@@ -300,7 +306,7 @@ def test_a_second_run_over_pages_of_objects_only_lists(bucket, proxy, tmp_path, 
     fill(bucket, {f"{number:05}.bin": b"%d" % number for number in range(2_500)})
     use(bucket.through(proxy.endpoint), tmp_path, monkeypatch)
     root = str(tmp_path / "lake") if place == "folder" else f"{bucket.url}/lake"
-    with open_lake(Config(lake=LakeConfig(root=root)), create=True) as lake:
+    with open_lake(Config(lake=LakeConfig(root=root), engine=HERE), create=True) as lake:
         assert land(lake, source(bucket)).counts == ZERO | {"seen": 2_500, "stored": 2_500}
         proxy.forget()
         again = land(lake, source(bucket))
@@ -311,6 +317,33 @@ def test_a_second_run_over_pages_of_objects_only_lists(bucket, proxy, tmp_path, 
     lists = [seen.request.asked for seen in proxy.asked("GET") if seen.request.is_listing]
     assert len([each for each in lists if "prefix=drop" in each]) == 1 + 3  # one to see that there is something
     assert len([each for each in lists if "objects" in each]) == (3 if place == "bucket" else 0)
+
+
+@pytest.mark.parametrize(("listed_from", "page"), [(1_000, 1_000), (1, 1_000), (1, 3)])
+def test_lost_objects_of_a_lake_in_a_bucket_are_found_by_looking_and_by_listing(monkeypatch, listed_from, page):
+    monkeypatch.setattr(held, "LISTED_FROM", listed_from)
+    monkeypatch.setattr(held, "PAGE", page)
+    lake = f"memory://held-{listed_from}-{page}/lake"
+    known = [sha(b"%d" % number) for number in range(40)]
+    for sha256 in known[3:]:
+        open_storage(lake).put(f"objects/{sha256[:2]}/{sha256}", b"as it was")
+    open_storage(lake).put(f"objects/{known[9][:2]}/{known[9]}", b"cut")
+    open_storage(lake).put("objects/00/~not one", b"")
+    found = held.not_whole(lake, [(sha256, 9) for sha256 in known], {known[20]})
+    assert found == {*known[:3], known[9], known[20]}
+    with_one_more = held.not_whole(lake, [(sha256, 9) for sha256 in known], {known[20], sha(b"of another source")})
+    assert with_one_more == found
+
+
+def test_a_lake_lands_from_memory_too(tmp_path):
+    store = open_storage("memory://of-a-test/drop")
+    store.put("a.png", png(1))
+    store.put("sub/b.png", png(2))
+    with small_lake(tmp_path / "lake") as lake:
+        of = Source(name="photos", folder="memory://of-a-test/drop")
+        assert land(lake, of).counts == ZERO | {"seen": 2, "stored": 2}
+        store.put("sub/b.png", png(3))
+        assert land(lake, of).counts == ZERO | {"seen": 2, "stored": 1, "unchanged": 1}
 
 
 def test_an_object_that_the_bucket_denies_is_refused_and_tried_again(bucket, proxy, tmp_path, monkeypatch):
@@ -349,7 +382,7 @@ def test_links_that_are_gone_before_they_became_entities_are_rejected_and_a_buck
     fill(bucket, {f"{number}.png": png(number) for number in range(3)})
     use(bucket.through(proxy.endpoint), tmp_path, monkeypatch)
     stores = {"shaky": StoreConfig(url=bucket.url, tries=2)}
-    with open_lake(Config(lake=LakeConfig(root=str(tmp_path / "lake")), stores=stores), create=True) as lake:
+    with opened(tmp_path / "lake", stores) as lake:
         land(lake, source(bucket, mode="link"))
         bucket.store().delete("drop/0.png")
         fill(bucket, {"1.png": png(9)})
@@ -378,7 +411,7 @@ def test_links_lead_to_several_buckets_each_with_its_own_keys(s3_server, bucket,
             "archive": StoreConfig(url=f"{other.url}/archive", keys_from="FIRST"),
             "rest": StoreConfig(url=other.url, keys_from="NOWHERE"),
         }
-        with open_lake(Config(lake=LakeConfig(root=str(tmp_path / "lake")), stores=stores), create=True) as lake:
+        with opened(tmp_path / "lake", stores) as lake:
             land(lake, source(bucket, mode="link"))
             land(lake, source(other, "archive/2024", name="old", mode="link"))
             assert entities(lake).counts["stored"] == 2
