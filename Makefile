@@ -21,7 +21,7 @@ $(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loa
 	@PYTHON='$(PYTHON)' .ci/setup
 	@touch $@
 
-demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder)
+demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder or URL)
 	@$(BIN)/python -m examples.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
 
 test: $(READY) ## all tests, in two processes (PROCESSES=0: in one; ARGS='-k jars' is handed to pytest)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", metavar="FOLDER", help="a folder of images (default: the digits)")
     parser.add_argument("--engine", choices=ENGINES, help="default: both where Java 17 and pyspark are, else embedded")
-    parser.add_argument("--lake", metavar="FOLDER", help="folder of the lake (default: lake in the demo's folder)")
+    parser.add_argument("--lake", metavar="PLACE", help="folder or URL of the lake (default: lake in the demo's)")
     parser.add_argument("--home", metavar="FOLDER", help=f"folder of the demo (default: {DEMO_FOLDER}/<name>)")
     parser.add_argument("--images", type=int, default=NUM_DIGITS, help="only the first digits, for a quick look")
     parser.add_argument("--verbose", action="store_true", help="errors with their whole history")
@@ -50,8 +50,8 @@ def _demo(args: argparse.Namespace) -> int:
     started = time.monotonic()
     plan = _plan(args)
     say(f"Demo {plan.name}: {plan.found}; everything lies in {plan.home}")
-    lake = Path(args.lake) if args.lake else plan.home / "lake"
-    spark_lake = lake.with_name(f"{lake.name}-spark")
+    lake = (args.lake or str(plan.home / "lake")).rstrip("/")
+    spark_lake = f"{lake}-spark"
     missing = None if args.engine == "embedded" else why_no_spark()
     if missing is not None and args.engine is not None:
         raise EnvironmentProblemError(missing)

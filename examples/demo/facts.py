@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from examples.demo.steps import config_for
+from lakehouse.home import Home
+from lakehouse.place import find_home, is_lake
 from lakehouse.sql.session import connect
 from schemas.tables import TABLES
 
@@ -31,7 +34,7 @@ NOTHING = Contents({}, 0)
 class Facts:
     """Questions to one lake as it is now, over one connection."""
 
-    def __init__(self, lake: Path, connection: Any) -> None:
+    def __init__(self, lake: Home, connection: Any) -> None:
         self.lake = lake
         self._connection = connection
 
@@ -44,20 +47,21 @@ class Facts:
         """Return what the lake holds."""
         names = [table.name for table in TABLES]
         counts = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in names)
-        objects = sum(1 for path in (self.lake / "objects").glob("??/*") if path.is_file())
+        objects = sum(1 for _ in self.lake.files.list("objects"))
         return Contents({row["name"]: row["n"] for row in self.ask(counts)}, objects)
 
 
 @contextmanager
-def facts_of(lake: Path) -> Iterator[Facts]:
+def facts_of(lake: str | Path) -> Iterator[Facts]:
     """Open a lake for questions; what is written later is not seen."""
-    with connect(lake) as connection:
-        yield Facts(lake, connection)
+    home = find_home(config_for(lake))
+    with connect(home) as connection:
+        yield Facts(home, connection)
 
 
-def contents_of(lake: Path) -> Contents:
+def contents_of(lake: str | Path) -> Contents:
     """Return what a lake holds; nothing if there is none yet."""
-    if not (lake / "tables").is_dir():
+    if not is_lake(find_home(config_for(lake))):
         return NOTHING
     with facts_of(lake) as facts:
         return facts.contents()

@@ -20,13 +20,13 @@ from lakehouse.steps.receipts import Receipt
 RUNNERS = {"embedded": run_embedded, "spark": run_spark}
 
 
-def run_demo(plan: Plan, lakes: Mapping[str, Path], *, started: float) -> int:
+def run_demo(plan: Plan, lakes: Mapping[str, str | Path], *, started: float) -> int:
     """Run everything, print the report and return the exit code.
 
     Args:
         plan: What the demo is about.
-        lakes: Engine -> folder of the lake it writes. The first one's goes on to the model and the report; the others
-            then do the same steps, and must agree with it.
+        lakes: Engine -> folder or URL of the lake it writes. The first one's goes on to the model and the report; the
+            others then do the same steps, and must agree with it.
         started: `time.monotonic()` when the demo began.
     """
     before = {lake: contents_of(lake) for lake in lakes.values()}
@@ -34,7 +34,7 @@ def run_demo(plan: Plan, lakes: Mapping[str, Path], *, started: float) -> int:
     built = {first: _take_steps(first, plan, lake)}
     dataset_id = built[first].details["dataset_id"]
     learnt = _learn(plan, lake, dataset_id)
-    speed = loader_speed(lake / "datasets" / plan.name / dataset_id / "train")
+    speed = loader_speed(f"{lake}/datasets/{plan.name}/{dataset_id}/train")
     with facts_of(lake) as facts:
         after = {lake: facts.contents()}
         sheet = _draw(plan, facts, dataset_id, learnt)
@@ -82,12 +82,12 @@ def say_agreement(built: dict[str, Receipt]) -> bool:
     return False
 
 
-def _take_steps(engine: str, plan: Plan, lake: Path) -> Receipt:
+def _take_steps(engine: str, plan: Plan, lake: str | Path) -> Receipt:
     say(f"\n{engine} engine, lake {lake}")
     return built_by(RUNNERS[engine](plan, lake, say=_say))
 
 
-def _learn(plan: Plan, lake: Path, dataset_id: str) -> Learnt | None:
+def _learn(plan: Plan, lake: str | Path, dataset_id: str) -> Learnt | None:
     missing = why_no_training(plan)
     if missing is not None:
         say(f"\nLeft out training and evaluation: {missing}")

@@ -57,16 +57,16 @@ def why_no_training(plan: Plan) -> str | None:
     return None
 
 
-def learn(plan: Plan, lake_folder: Path, dataset_id: str, *, say: Say) -> Learnt:
+def learn(plan: Plan, address: str | Path, dataset_id: str, *, say: Say) -> Learnt:
     """Train where it was not done yet, record the predictions and evaluate them; no JVM is involved."""
     models = plan.home / "models"
-    with open_lake(config_for(lake_folder)) as lake:
+    with open_lake(config_for(address)) as lake:
         card = find_card(models, key_of(dataset_id, plan.settings))
         trained = card is None
         if card is None:
             from examples.demo.train import train
 
-            card = train(lake.datasets / plan.name / dataset_id, models, plan.settings)
+            card = train(f"{lake.home}/datasets/{plan.name}/{dataset_id}", models, plan.settings)
             say_line(f"train: {card.actor}, {plan.settings.epochs} epochs; {card.seconds:.1f} s")
         else:
             say_line(f"train: {card.actor} was trained on this dataset version with these settings; nothing to do")
@@ -83,7 +83,7 @@ def learn(plan: Plan, lake_folder: Path, dataset_id: str, *, say: Say) -> Learnt
     return Learnt(card, trained, receipt.details["evaluation_id"], receipt.details["verdict"])
 
 
-def loader_speed(folder: Path) -> float:
+def loader_speed(folder: str) -> float:
     """Return the decoded images per second that the reader delivers from a split, starting included."""
     delivered, started = 0, time.monotonic()
     with make_reader(folder, columns=["image"], batch_size=64, options=ReadOptions(tail="ragged")) as reader:

@@ -80,7 +80,7 @@ class Outcome:
         seconds: Wall time, s.
     """
 
-    lake: Path
+    lake: str | Path
     dataset_id: str
     before: Contents
     after: Contents

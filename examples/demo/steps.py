@@ -40,19 +40,19 @@ def why_no_spark() -> str | None:
     return None
 
 
-def run_embedded(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
+def run_embedded(plan: Plan, lake: str | Path, *, say: Say) -> list[Receipt]:
     """Run every step in this process and return the receipts."""
     from jobs import run
 
     receipts = []
-    with open_lake(config_for(lake_folder), create=True) as lake:
-        for receipt in run.run(lake, argparse.Namespace(pipeline=str(plan.pipeline))):
+    with open_lake(config_for(lake), create=True) as opened:
+        for receipt in run.run(opened, argparse.Namespace(pipeline=str(plan.pipeline))):
             say(receipt)
             receipts.append(receipt)
     return receipts
 
 
-def run_spark(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
+def run_spark(plan: Plan, lake: str | Path, *, say: Say) -> list[Receipt]:
     """Run every step in one job through spark-submit.sh, one session for all, and return the receipts.
 
     What the job writes to stderr (Spark's log) goes to `logs/spark.log` in the folder of the demo.
@@ -61,20 +61,21 @@ def run_spark(plan: Plan, lake_folder: Path, *, say: Say) -> list[Receipt]:
         EnvironmentProblemError: If the job fails; the message shows the end of its log.
     """
     receipts = []
-    for receipt in _submitted(plan, lake_folder):
+    for receipt in _submitted(plan, lake):
         say(receipt)
         receipts.append(receipt)
     return receipts
 
 
-def config_for(lake_folder: Path) -> Config:
-    """Return the usual settings, for a lake in that folder."""
-    return dataclasses.replace(load_config(), lake=LakeConfig(root=str(lake_folder)))
+def config_for(lake: str | Path) -> Config:
+    """Return the usual settings, for a lake in that folder or bucket."""
+    return dataclasses.replace(load_config(), lake=LakeConfig(root=str(lake)))
 
 
-def _submitted(plan: Plan, lake_folder: Path) -> Iterator[Receipt]:
+def _submitted(plan: Plan, lake: str | Path) -> Iterator[Receipt]:
     # Absolute: a job's working directory is Spark's affair.
-    command = [str(SUBMIT), str(ROOT / "jobs" / "run.py"), "--lake", str(lake_folder.absolute())]
+    place = str(lake) if "://" in str(lake) else str(Path(lake).absolute())
+    command = [str(SUBMIT), str(ROOT / "jobs" / "run.py"), "--lake", place]
     command += ["--engine", "spark", "--json", "--pipeline", str(plan.pipeline.absolute())]
     log = plan.home / "logs" / "spark.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -39,26 +39,26 @@ FORM_SAMPLE = 256
 """Images that decide side and channels of the input."""
 
 
-def train(folder: Path, models: Path, settings: Settings) -> Card:
+def train(folder: str, models: Path, settings: Settings) -> Card:
     """Train a model on the train split, write it with its answers about all members, and return its card.
 
     Args:
-        folder: A published dataset with labels.
+        folder: A published dataset with labels: a path or a URL.
         models: Where models are kept; an unfinished one is never seen there.
         settings: How to train.
     """
     started = time.monotonic()
     dataset = read_dataset(folder)
-    classes = classes_of(read_manifest(folder / "train"))
+    classes = classes_of(read_manifest(f"{folder}/train"))
     with _threads(settings.threads):
         torch.manual_seed(settings.seed)
-        side, channels = _input_form(folder / "train", settings)
+        side, channels = _input_form(f"{folder}/train", settings)
         shape = functools.partial(_with_squares, side=side, channels=channels)
         model = SmallCnn(channels=channels, classes=len(classes), width=settings.width)
-        _fit(model, folder / "train", dataset.splits["train"].rows, settings, shape)
+        _fit(model, f"{folder}/train", dataset.splits["train"].rows, settings, shape)
         model.eval()
         filled = [split for split, entry in dataset.splits.items() if entry.rows]
-        answers = {split: list(_answers(model, folder / split, shape)) for split in filled}
+        answers = {split: list(_answers(model, f"{folder}/{split}", shape)) for split in filled}
     card = Card(
         actor=next_actor(models),
         key=key_of(dataset.dataset_id, settings),
@@ -103,7 +103,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _fit(model: SmallCnn, folder: Path, rows: int, settings: Settings, shape: Any) -> None:
+def _fit(model: SmallCnn, folder: str, rows: int, settings: Settings, shape: Any) -> None:
     steps = -(-rows // settings.batch_size) * settings.epochs
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
@@ -122,7 +122,7 @@ def _fit(model: SmallCnn, folder: Path, rows: int, settings: Settings, shape: An
             advance(len(images_BCHW))
 
 
-def _answers(model: SmallCnn, folder: Path, shape: Any) -> Iterator[tuple[str, int, list[float]]]:
+def _answers(model: SmallCnn, folder: str, shape: Any) -> Iterator[tuple[str, int, list[float]]]:
     """Give (entity id, index of its label, probabilities by class) of every row of a split."""
     with torch.inference_mode():
         for batch in _read(folder, 256, shape, epochs=1, shuffle=None):
@@ -147,13 +147,13 @@ def _line(classes: Sequence[str], entity_id: str, label: int, probs: list[float]
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _input_form(folder: Path, settings: Settings) -> tuple[int, int]:
+def _input_form(folder: str, settings: Settings) -> tuple[int, int]:
     with make_reader(folder, columns=["image"], batch_size=FORM_SAMPLE, options=ReadOptions(tail="ragged")) as reader:
         return input_form(next(iter(reader))["image"], max_side=settings.max_side)
 
 
 def _read(
-    folder: Path, batch_size: int, shape: Any, *, epochs: int, shuffle: Shuffle | None
+    folder: str, batch_size: int, shape: Any, *, epochs: int, shuffle: Shuffle | None
 ) -> Iterator[dict[str, Any]]:
     with make_reader(
         folder,
