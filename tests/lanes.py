@@ -13,6 +13,7 @@ LANES = ("fast", "", "long")
 LANE = os.environ.get("PETREL_TESTS", "")
 
 COSTLY: dict[str, str] = {
+    "care": "copying fsck usage",
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks",
     "dimensions": "step",
     "evaluation": "evaluate",
