@@ -38,6 +38,7 @@ COMMANDS = {
     "show": "show everything about one file or entity",
     "status": "show tables, datasets and the last runs",
     "maintain": "put small files together, remove what nobody needs; pin versions",
+    "tier": "put objects in a bucket into storage classes, by rules",
     "erase": "erase entities for privacy: bytes, rows, and what to build anew",
     "du": "show what takes room: sources, kinds of media, datasets, tables, old versions",
     "copy-lake": "copy a lake to another folder or bucket",

@@ -81,15 +81,16 @@ class BucketSource:
             raise self._failed(error, folder) from None
         return tuple(map(self._told, page)), len(page) == PAGE
 
-    async def put(self, name: str, content: Content, *, is_new: bool) -> None:
-        """Write an object; FileExistsError if it must be new and is not."""
+    async def put(self, name: str, content: Content, *, is_new: bool, storage_class: str = "") -> None:
+        """Write an object, in a storage class if one is named; FileExistsError if it must be new and is not."""
         size = content.stat().st_size if hasattr(content, "stat") else memoryview(content).nbytes
         mode: PutMode = "create" if is_new else "overwrite"
         at_once = is_new or size <= _ONE_REQUEST_BYTES
         try:
             await obstore.put_async(
-                self._store, self._prefix + name, content, mode=mode, use_multipart=False if at_once else None
-            )
+                self._store, self._prefix + name, content, mode=mode, use_multipart=False if at_once else None,
+                attributes={"Storage-Class": storage_class} if storage_class else None,
+            )  # fmt: skip
         except Exception as error:
             if type(error).__name__ in ("AlreadyExistsError", "PreconditionError"):
                 raise FileExistsError(f"{self.root}/{name} is there already") from None

@@ -63,7 +63,7 @@ class RequestSource(Protocol):
 class Target(RequestSource, Protocol):
     """One that is written to as well."""
 
-    async def put(self, name: str, content: Content, *, is_new: bool) -> None: ...
+    async def put(self, name: str, content: Content, *, is_new: bool, storage_class: str = "") -> None: ...
 
     async def put_if_same(self, name: str, content: Content, version: str) -> str: ...
 
@@ -193,6 +193,9 @@ class RemoteFiles(Storage):
     def put(self, name: str, content: Content) -> None:
         self._write(name, content, is_new=False)
 
+    def put_in_class(self, name: str, content: Content, storage_class: str) -> None:
+        self._write(name, content, is_new=False, storage_class=storage_class)
+
     def put_if_absent(self, name: str, content: Content) -> None:
         self._write(name, content, is_new=True)
 
@@ -237,14 +240,14 @@ class RemoteFiles(Storage):
             )
         raise TransientError(f"{len(data):,} bytes came instead of {length:,}")
 
-    def _write(self, name: str, content: Content, *, is_new: bool) -> None:
+    def _write(self, name: str, content: Content, *, is_new: bool, storage_class: str = "") -> None:
         size = content.stat().st_size if isinstance(content, Path) else memoryview(content).nbytes
         tries = 0
 
         async def put() -> None:
             nonlocal tries
             tries += 1
-            await self._target.put(name, content, is_new=is_new)
+            await self._target.put(name, content, is_new=is_new, storage_class=storage_class)
 
         try:
             self._run(self._asked(f"writing {self.root}/{name}", put, parts=-(-size // self._options.part_bytes)))

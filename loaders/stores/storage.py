@@ -172,6 +172,14 @@ class Storage(Files, Protocol):
         """Write a file, in place of one that is there."""
         raise self._refusal("is read-only")
 
+    def put_in_class(self, name: str, content: Content, storage_class: str) -> None:
+        """Write a file, in place of one that is there, in a storage class of its store, as `STANDARD_IA` of S3.
+
+        Raises:
+            StorageError: If the store has no classes, or none of this name.
+        """
+        raise self._refusal("has no storage classes")
+
     def put_if_absent(self, name: str, content: Content) -> None:
         """Write a file that is not there yet, in one step that of several writers one alone wins.
 

@@ -42,6 +42,7 @@ class Seen:
     status: int | None  # of the server; None where it was not asked
     condition: str = ""  # as `If-None-Match: *` or `If-Match: "etag"`
     copied: str = ""  # bucket and key that the server was asked to copy from
+    storage_class: str = ""  # that a written object is to have
 
     @property
     def method(self) -> str:
@@ -211,7 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _note(self, request: Request, fault: Kind | None, status: int | None) -> None:
         conditions = [f"{name}: {self.headers[name]}" for name in ("If-Match", "If-None-Match") if name in self.headers]
         copied = unquote(self.headers.get("x-amz-copy-source", "")).lstrip("/")
-        self.proxy._note(Seen(request, fault, status, ", ".join(conditions), copied))
+        self.proxy._note(Seen(request, fault, status, ", ".join(conditions), copied,
+                              self.headers.get("x-amz-storage-class", "")))
 
     def _read(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
