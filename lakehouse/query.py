@@ -11,7 +11,7 @@ from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.tables.read import check_columns, head, table_path, whole
 from lakehouse.views.registry import VIEW_NAMES, view_text
-from schemas.tables import BY_NAME
+from schemas.tables import BY_NAME, Table
 
 Pins = Mapping[str, int]
 
@@ -57,9 +57,25 @@ def fetch(
     return rows
 
 
+def newer(lake: Lake, table: Table, since: int | None) -> Relation:
+    """Return the rows of a table that came after version `since`, and maybe older ones; None takes all rows.
+
+    Raises:
+        TableError: If a file of the table is missing or damaged.
+    """
+    return _scanned(lake, table, None, since=since)
+
+
 def count_rows(lake: Lake, rows: Relation) -> int:
     """Return how many rows a relation has."""
     return int(fetch(lake, "select count(*) as n from mine", inputs={"mine": rows})[0]["n"])
+
+
+def _scanned(lake: Lake, table: Table, pin: int | None, *, since: int | None = None) -> Relation:
+    version = whole(lake, table, head(lake.home, table) if pin is None else pin)
+    found = lake.engine.scan(table_path(lake.home, table), version, since=since)
+    check_columns(table, found)
+    return found
 
 
 def _resolve(
@@ -68,11 +84,7 @@ def _resolve(
     if name in inputs:
         return inputs[name]
     if name in BY_NAME:
-        table = BY_NAME[name]
-        version = whole(lake, table, pins[name] if name in pins else head(lake.home, table))
-        found = lake.engine.scan(table_path(lake.home, table), version)
-        check_columns(table, found)
-        return found
+        return _scanned(lake, BY_NAME[name], pins.get(name))
     if name in VIEW_NAMES:
         return query(lake, view_text(name, asked_by=text), params=params, pins=pins)
     known = sorted([*BY_NAME, *VIEW_NAMES, *inputs])

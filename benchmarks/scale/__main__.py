@@ -3,6 +3,7 @@
     python -m benchmarks.scale --lake-size 1M                       # everything; the lake is made in a few minutes
     python -m benchmarks.scale --lake-size 10k --only views,import
     python -m benchmarks.scale --lake-size 1M --folder /data/scale  # lakes are kept there and used again
+    python -m benchmarks.scale --lake-size 10k --only repeated --times 1000
 
 Every figure is of a process of its own: seconds of processor (user and system, of it and of its children) and the
 most memory that one process of it held. A lake that is worked on is a copy whose files are links.
@@ -11,6 +12,7 @@ most memory that one process of it held. A lake that is worked on is a copy whos
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import subprocess
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.scale.lakes import entities_of, entity_id, make_lake, path_of
+from benchmarks.scale.repeated import AROUND, MILESTONES, write_answers
 
 # Of a small process: the peak of a large one that forked would be counted into its child.
 PROBE = """
@@ -85,14 +88,14 @@ class Cost:
 
     Attributes:
         seconds: Of processor, user and system.
-        peak_mb: Most memory of one process.
+        peak_mb: Most memory of one process; of a step in an open lake what is resident after it.
     """
 
     seconds: float
     peak_mb: float
 
     def __str__(self) -> str:
-        return f"{self.seconds:.1f} s / {self.peak_mb:,.0f} MB"
+        return f"{self.seconds:.2f} s / {self.peak_mb:,.0f} MB"
 
 
 Row = tuple[str, Cost, Cost | None]
@@ -135,27 +138,66 @@ def build(lake: Path, scratch: Path) -> Iterator[Row]:
 
 
 def imports(lake: Path, scratch: Path) -> Iterator[Row]:
-    """Import 1,000 opinions, then measure 100 new pictures."""
+    """Import 1,000 opinions, then measure 100 new pictures; after one of each, as in a lake that is at work.
+
+    The first ones read every file of a copy to verify it, and leave a note of how far `dimensions` has come.
+    """
+    copy = _copy(lake, scratch)
+    for place, told in enumerate((False, True)):
+        answers = scratch / f"answers-{place}.csv"
+        numbers = range(1000 if told else 1)
+        answers.write_text("subject,label\n" + "".join(f"{path_of(each)},class_{each % 10}\n" for each in numbers))
+        drop = scratch / f"drop-{place}"
+        _draw(drop, seed=place, pictures=100 if told else 1)
+        said = ("--source", "scale", "--format", "csv", "--path", str(answers), "--question", "class",
+                "--actor", "human:di" if told else "human:ed")
+        rows: list[Row] = [
+            ("import of 1,000 opinions", petrel("opinions", copy, *said), None),
+            ("land 100 pictures", petrel("land", copy, "--source", drop.name, "--folder", str(drop)), None),
+            ("entities of 100 pictures", petrel("entities", copy), None),
+            ("dimensions of 100 new entities", petrel("dimensions", copy), None),
+        ]
+        if told:
+            yield from rows
+
+
+def _draw(folder: Path, *, seed: int, pictures: int) -> None:
     import numpy as np
     from PIL import Image
 
+    folder.mkdir()
+    for place in range(pictures):
+        pixels = np.random.default_rng([seed, place]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{place}.png")
+
+
+def repeated(lake: Path, scratch: Path, times: int) -> Iterator[Row]:
+    """Import ten opinions so many times, in one open lake, then in a process each."""
+    shown = [place for place in MILESTONES if place < times] + [times]
+    code = "import sys; from benchmarks.scale.repeated import main; main(*sys.argv[1:])"
+    command = (sys.executable, "-c", code, str(_copy(lake, scratch)), str(scratch), ",".join(map(str, shown)))
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    for place, line in zip(shown, told, strict=True):
+        seconds, memory_mb = map(float, line.split())
+        yield f"import {place} of ten opinions, one open lake", Cost(seconds, memory_mb), None
     copy = _copy(lake, scratch)
-    answers = scratch / "answers.csv"
-    answers.write_text("subject,label\n" + "".join(f"{path_of(each)},class_{each % 10}\n" for each in range(1000)))
-    said = ("--source", "scale", "--format", "csv", "--path", str(answers), "--question", "class",
-            "--actor", "human:di")
-    yield "import of 1,000 opinions", petrel("opinions", copy, *said), None
-    drop = scratch / "drop"
-    drop.mkdir()
-    for place in range(100):
-        pixels = np.random.default_rng(place).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(drop / f"{place}.png")
-    yield "land 100 pictures", petrel("land", copy, "--source", "new", "--folder", str(drop)), None
-    yield "entities of 100 pictures", petrel("entities", copy), None
-    yield "dimensions of 100 new entities", petrel("dimensions", copy), None
+    costs = []
+    for place in range(1, times + 1):
+        answers = write_answers(scratch, place)
+        costs.append(petrel("opinions", copy, "--source", "scale", "--format", "csv", "--path", str(answers),
+                            "--question", "class", "--actor", "human:di"))
+        if place in shown:
+            yield f"import {place} of ten opinions, a process each", middle(costs[-AROUND:]), None
 
 
-PARTS: dict[str, Callable[[Path, Path], Iterator[Row]]] = {"views": views, "build": build, "import": imports}
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Return what the middle one of some processes took."""
+    return sorted(costs, key=lambda cost: cost.seconds)[len(costs) // 2]
+
+
+Part = Callable[[Path, Path], Iterator[Row]]
+PARTS: dict[str, Part] = {"views": views, "build": build, "import": imports}
+REPEATED = "repeated"
 
 
 def _copy(lake: Path, scratch: Path) -> Path:
@@ -173,20 +215,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Make the lake if it is not there, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lake-size", default="1M", help="entities, as 10k or 1M")
-    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join([*PARTS, REPEATED])}")
+    parser.add_argument("--times", type=int, default=200, help=f"how many imports `{REPEATED}` makes of each kind")
     parser.add_argument("--folder", type=Path, help="where lakes are kept; else one is made and thrown away")
     arguments = parser.parse_args(argv)
     chosen = arguments.only.split(",")
-    unknown = sorted(set(chosen) - set(PARTS))
+    parts: dict[str, Part] = {**PARTS, REPEATED: functools.partial(repeated, times=arguments.times)}
+    unknown = sorted(set(chosen) - set(parts))
     if unknown:
-        parser.error(f"--only {unknown[0]}: expected some of {', '.join(PARTS)}")
+        parser.error(f"--only {unknown[0]}: expected some of {', '.join(parts)}")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         scratch = Path(name)
         place = (arguments.folder or scratch) / f"lake-{arguments.lake_size}"
         lake = make_lake(place, entities_of(arguments.lake_size))
         sys.stdout.write(f"| {arguments.lake_size} entities | processor / peak | raw DuckDB |\n|---|---|---|\n")
         for part in chosen:
-            for title, cost, raw in PARTS[part](lake, scratch):
+            for title, cost, raw in parts[part](lake, scratch):
                 sys.stdout.write(f"| {title} | {cost} | {raw or '-'} |\n")
                 sys.stdout.flush()
 

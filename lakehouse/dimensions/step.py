@@ -17,30 +17,33 @@ from lakehouse.ingestion.entities import RULES
 from lakehouse.lake import Lake
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.objects import is_away
-from lakehouse.query import fetch, query
+from lakehouse.query import fetch, newer, query
 from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.read import head
+from lakehouse.steps.upto import Versions, done_upto, heads_of, keep_upto
 from schemas.tables import DIMENSIONS, ENTITIES, REJECTED
 
 ROWS_PER_TASK = 128
 
 MISSING = """
 select e.entity_id, e.object_uri, e.media_type, list(distinct w.extractor) as missing
-from silver.entities e cross join wanted w
-where e.object_uri is not null and starts_with(e.media_type, w.media_type)
+from entities e cross join wanted w
+where e.first_version > $done and e.object_uri is not null and starts_with(e.media_type, w.media_type)
   and not exists (
-    select 1 from silver.dimensions d
+    select 1 from dimensions d
     where d.entity_id = e.entity_id and d.extractor = w.extractor and d.extractor_version = w.version
   )
   and not exists (
-    select 1 from silver.rejected r
+    select 1 from rejected r
     where r.step = 'dimensions' and r.subject = e.entity_id and r.location = w.key and r.rule <> $retried
   )
 group by e.entity_id, e.object_uri, e.media_type
 """
 """Entities with the extractors whose current version has neither measured nor rejected them."""
+
+READS = (DIMENSIONS, REJECTED, ENTITIES)
+"""In the order in which they are looked at: what was measured of an entity is in a version after the entity's own."""
 
 PAIRS = "select count(*) as entities, cast(coalesce(sum(array_length(missing)), 0) as bigint) as pairs from todo"
 
@@ -67,7 +70,8 @@ WANTED: Mapping[str, pa.DataType] = {
 def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> Receipt:
     """Measure what is missing: every (entity, extractor, version) pair that was neither measured nor rejected.
 
-    A second run finds no pair and reads no bytes. Pairs whose bytes could not be read are tried again.
+    A second run finds no pair and reads no bytes; one after new entities looks at these alone. Pairs
+    whose bytes could not be read are tried again.
 
     Args:
         lake: The lake.
@@ -83,20 +87,23 @@ def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> 
         IngestError: If a folder with linked files is away.
     """
     chosen = registered() if extractors is None else check_distinct(extractors)
-    inputs = {
-        ENTITIES.name: head(lake.home, ENTITIES),
-        "extractors": sorted(each.key for each in chosen),
-        "media": judges_of(lake.config).facts,
-    }
-    with step(lake, "dimensions", inputs=inputs) as record:
+    versions = heads_of(lake, READS)
+    who = {"extractors": sorted(each.key for each in chosen), "media": judges_of(lake.config).facts}
+    with step(lake, "dimensions", inputs={ENTITIES.name: versions[ENTITIES.name], **who}) as record:
         if not record.unchanged:
-            _measure(lake, chosen, record)
+            done = done_upto(lake, "dimensions", READS, who)
+            _measure(lake, chosen, record, done)
+            if UNREADABLE not in record.notes:
+                keep_upto(lake, "dimensions", READS, who, versions=versions)
     return record.finished()
 
 
-def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord) -> None:
-    wanted = lake.engine.from_arrow(_wanted(chosen))
-    todo = lake.engine.stage(query(lake, MISSING, inputs={"wanted": wanted}, params={"retried": UNREADABLE}))
+def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord, done: Versions | None) -> None:
+    inputs = {table.name.partition(".")[2]: newer(lake, table, None if done is None else done[table.name])
+              for table in READS}
+    inputs["wanted"] = lake.engine.from_arrow(_wanted(chosen))
+    params = {"retried": UNREADABLE, "done": -1 if done is None else done[ENTITIES.name]}
+    todo = lake.engine.stage(query(lake, MISSING, inputs=inputs, params=params))
     _check_folders(lake, todo)
     due = fetch(lake, PAIRS, inputs={"todo": todo})[0]
     found = _extract(lake, todo, chosen, record) if due["pairs"] else {"measured": 0, "rejected": 0}

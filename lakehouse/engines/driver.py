@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from lakehouse.engines.delta_files import files_of
 from lakehouse.engines.protocol import BatchFunction, Commit, Engine, Relation
 
 MAP_ROWS = 4096
@@ -56,7 +57,7 @@ class DriverFirstEngine:
         self._driver = driver
         self._cluster = cluster
         self._limit = limit
-        self._scans: dict[tuple[Path, int], Placed] = {}
+        self._scans: dict[tuple[Path, int, int | None], Placed] = {}
         self._moved: dict[int, tuple[Placed, Relation]] = {}
 
     def from_arrow(self, data: pa.Table) -> Relation:
@@ -65,15 +66,16 @@ class DriverFirstEngine:
             return Placed(self._driver.from_arrow(data), data.nbytes)
         return Placed(self._cluster.from_arrow(data), None)
 
-    def scan(self, path: Path, version: int) -> Relation:
+    def scan(self, path: Path, version: int, *, since: int | None = None) -> Relation:
         """Read a Delta table at a version, by the side that its files are small enough for."""
-        if (path, version) not in self._scans:
-            actions = pa.table(DeltaTable(path, version=version).get_add_actions())
-            size = sum(actions.column("size_bytes").to_pylist())
+        if (path, version, since) not in self._scans:
+            known = {} if since is None else files_of(DeltaTable(path, version=since))
+            found = files_of(DeltaTable(path, version=version))
+            size = sum(size for name, size in found.items() if name not in known)
             small = size <= self._limit
-            inner = (self._driver if small else self._cluster).scan(path, version)
-            self._scans[path, version] = Placed(inner, size if small else None)
-        return self._scans[path, version]
+            inner = (self._driver if small else self._cluster).scan(path, version, since=since)
+            self._scans[path, version, since] = Placed(inner, size if small else None)
+        return self._scans[path, version, since]
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Plan one query over named relations, on the driver if all of them are there and small together."""

@@ -14,10 +14,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 
 from lakehouse.config import EngineConfig
 from lakehouse.engines.commit import append_batches
 from lakehouse.engines.delta import define_view, load_extension, quote
+from lakehouse.engines.delta_files import DeltaFiles, newer_query
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.pool import BatchPool
 from lakehouse.engines.protocol import BatchFunction, Commit, Relation
@@ -65,6 +67,7 @@ class EmbeddedEngine:
         self._scratch = scratch
         self._numbers = itertools.count()
         self._scans: dict[Path, tuple[int, EmbeddedRelation]] = {}
+        self._files: dict[Path, DeltaFiles] = {}
         self._gone: deque[Callable[[], object]] = deque()
         self._pool = pool
         self._workers = pool.workers
@@ -75,6 +78,8 @@ class EmbeddedEngine:
         self._connection.execute(f"SET threads = {self._workers}")
         if config.memory_limit_mb:
             self._connection.execute(f"SET memory_limit = '{config.memory_limit_mb}MB'")
+        # What it read of files that are gone it would keep: 1 MB of scratch files and old versions for each import.
+        self._connection.execute("SET enable_external_file_cache = false")
         self._extension = load_extension(self._connection)
 
     def from_arrow(self, data: pa.Table) -> Relation:
@@ -85,15 +90,24 @@ class EmbeddedEngine:
         relation = EmbeddedRelation(name, lambda _: columns)
         return self._dropped_at_end(relation, partial(self._connection.unregister, name))
 
-    def scan(self, path: Path, version: int) -> Relation:
+    def scan(self, path: Path, version: int, *, since: int | None = None) -> Relation:
         """Read a Delta table at a version."""
+        if since is not None:
+            with _told():
+                text = newer_query(path, DeltaTable(path, version=version), DeltaTable(path, version=since))
+                return self._defined(text) if text else self.scan(path, version)
         held = self._scans.get(path)
         if held is not None and held[0] == version:
             return held[1]
-        name = self._name()
+        files = self._files.setdefault(path, DeltaFiles(self._connection, path, name=f"kept_{len(self._files)}"))
         with _told():
-            define_view(self._connection, name, path, version, extension=self._extension)
-        relation = self._view(name)
+            text = files.query(DeltaTable(path, version=version))
+            if text:
+                relation = self._defined(text)
+            else:
+                name = self._name()
+                define_view(self._connection, name, path, version, extension=self._extension)
+                relation = self._view(name)
         # The version before is dropped once no step reads it: a lake that is open for long sees thousands.
         self._scans[path] = version, relation
         return relation
@@ -163,6 +177,11 @@ class EmbeddedEngine:
         while self._gone:
             self._gone.popleft()()
         return f"r{next(self._numbers)}"
+
+    def _defined(self, text: str) -> EmbeddedRelation:
+        name = self._name()
+        self._connection.execute(f"CREATE VIEW {name} AS {text}")
+        return self._view(name)
 
     def _view(self, name: str, inputs: Collection[Relation] = ()) -> EmbeddedRelation:
         relation = EmbeddedRelation(name, self._columns_of, inputs=inputs)

@@ -50,8 +50,15 @@ class Engine(Protocol):
     def from_arrow(self, data: pa.Table) -> Relation:
         """Take rows that are in memory."""
 
-    def scan(self, path: Path, version: int) -> Relation:
-        """Read a Delta table at a version; lazy."""
+    def scan(self, path: Path, version: int, *, since: int | None = None) -> Relation:
+        """Read a Delta table at a version; lazy.
+
+        Args:
+            path: Folder of the table.
+            version: Which version; it must exist.
+            since: An earlier version: only files that it did not have are read. These hold all rows that came
+                later; a compaction brings older ones again.
+        """
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Run one query in DuckDB's dialect over named relations; lazy."""

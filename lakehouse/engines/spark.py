@@ -61,7 +61,7 @@ class SparkEngine:
         self._prefix = f"petrel_{uuid.uuid4().hex[:12]}_"
         self._numbers = itertools.count()
         self._views: list[str] = []
-        self._scans: dict[tuple[Path, int], SparkRelation] = {}
+        self._scans: dict[tuple[Path, int, int | None], SparkRelation] = {}
         scratch.mkdir(parents=True, exist_ok=True)
 
     def from_arrow(self, data: pa.Table) -> Relation:
@@ -70,11 +70,12 @@ class SparkEngine:
         ds.write_dataset(data, folder, format="parquet")
         return self._staged(folder, schema_of(data.schema))
 
-    def scan(self, path: Path, version: int) -> Relation:
+    def scan(self, path: Path, version: int, *, since: int | None = None) -> Relation:
         """Read a Delta table at a version."""
-        if (path, version) not in self._scans:
-            self._scans[path, version] = self._register(read_table(self._session, path, version))
-        return self._scans[path, version]
+        if (path, version, since) not in self._scans:
+            frame = read_table(self._session, path, version, since=since)
+            self._scans[path, version, since] = self._register(frame)
+        return self._scans[path, version, since]
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Plan one query over named relations."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.engines.delta import guard
+from lakehouse.engines.delta_files import files_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -22,13 +22,16 @@ DIRECT_FILES = 64
 version of a small table (several jobs), delta-rs 10 ms; with many files Delta's statistics are worth the replay."""
 
 
-def read_table(session: SparkSession, path: Path, version: int, *, direct_files: int = DIRECT_FILES) -> DataFrame:
+def read_table(
+    session: SparkSession, path: Path, version: int, *, since: int | None = None, direct_files: int = DIRECT_FILES
+) -> DataFrame:
     """Return a Delta table at a version; lazy.
 
     Args:
         session: A session with Delta.
         path: Folder of the table.
         version: Which version; it must exist.
+        since: An earlier version; only files that it did not have are read.
         direct_files: Up to how many files are read without Spark's own replay of the log.
 
     Raises:
@@ -36,10 +39,9 @@ def read_table(session: SparkSession, path: Path, version: int, *, direct_files:
     """
     table = DeltaTable(path, version=version)
     guard(table)
-    # The log has paths relative to the table, percent-encoded.
-    names = pa.table(table.get_add_actions()).column("path").to_pylist()
-    files = [location(path / urllib.parse.unquote(name)) for name in names]
-    if len(files) > direct_files or table.metadata().partition_columns:
+    known = {} if since is None else files_of(DeltaTable(path, version=since))
+    files = [location(path / name) for name in files_of(table) if name not in known]
+    if (since is None and len(files) > direct_files) or table.metadata().partition_columns:
         return session.read.format("delta").option("versionAsOf", version).load(location(path, pattern=False))
     from pyspark.sql.types import StructType
 

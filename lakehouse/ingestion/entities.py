@@ -34,13 +34,14 @@ OUTPUTS = union_schema(ENTITIES, ENTITY_SOURCES, REJECTED)
 TODO = """
 select b.landed_id, b.source, b.drop_name, b.uri, b.path, b.name, b.size_bytes, b.status, b.sha256,
     b.object_uri, b.captured_at, b.origin, b.group_keys, b.rule, b.reason
-from bronze.landed_files b
-where not exists (select 1 from silver.entity_sources s where s.landed_id = b.landed_id)
-  and not exists (
-    select 1 from silver.rejected r
-    where r.subject = b.landed_id and r.step = 'entities'
-      and r.judged_by in ($land, {judges}) and not (r.rule = 'unsupported_media' and r.judged_by = $judge_0)
-  )
+from bronze.landed_files b left join (
+    select landed_id from silver.entity_sources
+    union all
+    select subject as landed_id from silver.rejected
+    where step = 'entities' and judged_by in ($land, {judges})
+        and not (rule = 'unsupported_media' and judged_by = $judge_0)
+) settled on settled.landed_id = b.landed_id
+where settled.landed_id is null
 """
 """Observations that are neither linked to an entity nor rejected by what judges now: an older probe, other limits and
 circumstances that may have passed leave a rejection that does not count. `unsupported_media` is how what was no picture

@@ -32,7 +32,8 @@ def test_a_generated_lake_is_whole_and_its_rows_hash_as_any_others(tmp_path):
 
 
 def test_every_part_prints_a_row_of_the_table(tmp_path, capsys):
-    main(["--lake-size", "50", "--only", "views,build,import", "--folder", str(tmp_path)])
+    main(["--lake-size", "100", "--only", "views,build,import,repeated", "--times", "6", "--folder", str(tmp_path)])
     printed = capsys.readouterr().out
-    for title in ("current_opinions", "entities_wide of one entity", "build", "dimensions of 100 new entities"):
+    for title in ("current_opinions", "entities_wide of one entity", "build", "dimensions of 100 new entities",
+                  "import 5 of ten opinions, one open lake", "import 6 of ten opinions, a process each"):
         assert f"| {title} |" in printed

@@ -88,6 +88,47 @@ def test_a_new_image_is_measured_alone(lake, drop):
     assert measure_dimensions(lake).counts == {"entities": 1, "seen": 2, "measured": 2, "rejected": 0}
 
 
+def test_only_what_came_since_the_last_run_is_looked_at(lake, drop, monkeypatch):
+    bring_in(lake, drop)
+    measure_dimensions(lake)
+    asked = []
+    scan = type(lake.engine).scan
+    monkeypatch.setattr(
+        type(lake.engine), "scan",
+        lambda self, path, version, *, since=None: (
+            asked.append((path.name, since)) or scan(self, path, version, since=since)
+        ),
+    )  # fmt: skip
+    (drop / "d.png").write_bytes(encoded(picture(np.random.default_rng(1)), "PNG"))
+    bring_in(lake, drop)
+    asked.clear()
+
+    measure_dimensions(lake)
+
+    assert [name for name, since in asked if since is not None] == ["dimensions", "rejected", "entities"]
+    assert ("entities", None) not in asked
+    assert keys(lake) == {("image_header", 1): 44, ("image_pixels", 1): 24}
+
+
+def test_values_that_the_lake_lost_since_the_last_run_are_measured_again(lake, drop):
+    bring_in(lake, drop)
+    before = {each: (lake.root / each).read_bytes() for each in ("_heads/silver.dimensions.json",)}
+    measure_dimensions(lake)
+    folder = lake.root / "tables" / "silver" / "dimensions"
+    log = folder / "_delta_log"
+    sorted(log.glob("*.json"))[-1].unlink()
+    for path, data in before.items():
+        (lake.root / path).write_bytes(data)
+    (drop / "d.png").write_bytes(encoded(picture(np.random.default_rng(1)), "PNG"))
+    bring_in(lake, drop)
+    lake.verified.clear()
+
+    receipt = measure_dimensions(lake)
+
+    assert receipt.counts == {"entities": 4, "seen": 8, "measured": 8, "rejected": 0}
+    assert keys(lake) == {("image_header", 1): 44, ("image_pixels", 1): 24}
+
+
 def test_a_new_extractor_runs_alone_over_what_is_there(lake, drop):
     bring_in(lake, drop)
     measure_dimensions(lake)

@@ -18,9 +18,9 @@ ROWS_PER_TASK = 5_000
 OBSERVED = """
 observed as (
     select entity_id, uri, path, rank() over (partition by source, drop_name, path order by seen_at desc) as age
-    from silver.entity_sources where $source = '' or source = $source
+    from silver.entity_sources where ($source = '' or source = $source) and path in (select path from touched)
 )"""
-"""Of one place the newest bytes count."""
+"""Of one place the newest bytes count. `touched` has the paths that names may mean: of many only these are ranked."""
 
 
 def _near(path: str, form: str) -> str:
@@ -30,15 +30,31 @@ def _near(path: str, form: str) -> str:
     )
 
 
-HITS = rf"""
-with asking as (
+KEYS = """
+select asked, key_kind, form, regexp_extract(form, '[^/]*$', 0) as last_part from (
     select asked, key_kind, unnest(forms) as form
     from (select distinct asked, key_kind, forms from items where kind = 'answer') named
-), keys as (
-    select asked, key_kind, form, regexp_extract(form, '[^/]*$', 0) as last_part from asking
-), {OBSERVED}, places as (
-    select entity_id, uri, path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
-), hits as (
+) spelled
+"""
+"""Spellings of the names of an import; staged, so that a plan knows them for the smaller side."""
+
+PLACES = rf"""
+with touched as (
+    select s.path from silver.entity_sources s join keys k on k.last_part = regexp_extract(s.path, '[^/]*$', 0)
+    where k.key_kind in ('path', 'auto', 'name')
+    union
+    select s.path from silver.entity_sources s join keys k on k.form = s.uri where k.key_kind = 'uri'
+    union
+    select s.path from silver.entity_sources s
+    join keys k on k.last_part = regexp_replace(regexp_extract(s.path, '[^/]*$', 0), '\.[^.]*$', '')
+    where k.key_kind = 'stem'
+), {OBSERVED}
+select entity_id, uri, path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
+"""
+"""What has landed and may be meant; staged: of a large lake it is small, and `HITS` looks at it in three ways."""
+
+HITS = rf"""
+with hits as (
     select k.asked, e.entity_id, '' as path, 0 as distance
     from keys k join silver.entities e on e.entity_id = k.form where k.key_kind = 'sha256'
     union all
@@ -78,6 +94,14 @@ where i.kind = 'answer' and i.key_kind = 'auto' and not exists (select 1 from hi
 GUESSES = rf"""
 with keys as (
     select asked, way, form, regexp_extract(form, '[^/]*$', 0) as last_part from spellings
+), touched as (
+    select path from (
+        select path, regexp_extract({FOLDED}, '[^/]*$', 0) as last_part,
+            regexp_extract(regexp_replace({FOLDED}, '\.[^./]*$', ''), '[^/]*$', 0) as last_stem
+        from silver.entity_sources
+    ) s
+    where exists (select 1 from keys k where k.last_part = s.last_part and k.way in ('unquoted', 'case'))
+        or exists (select 1 from keys k where k.last_part = s.last_stem and k.way = 'stem')
 ), {OBSERVED}, folded as (
     select entity_id, path, {FOLDED} as whole from observed where age = 1
 ), spelled as (
@@ -157,7 +181,9 @@ def match_subjects(lake: Lake, items: Relation, rule: SubjectRule, *, guess: boo
         guess: Whether names that fit nowhere may be guessed.
     """
     stage, params = lake.engine.stage, {"source": rule.source}
-    hits = stage(query(lake, HITS, inputs={"items": items}, params=params))
+    keys = stage(query(lake, KEYS, inputs={"items": items}))
+    places = stage(query(lake, PLACES, inputs={"keys": keys}, params=params))
+    hits = stage(query(lake, HITS, inputs={"keys": keys, "places": places}))
     guesses = query(lake, "select asked, entity_id, path, way from hits where false", inputs={"hits": hits})
     if guess:
         missed = stage(query(lake, MISSED, inputs={"items": items, "hits": hits}))
@@ -180,7 +206,11 @@ def hint_of(lake: Lake, rule: SubjectRule, key: str) -> str:
     name = key.replace("\\", "/").rpartition("/")[2]
     stem = stem_of(name)
     text = f"""
-    with {OBSERVED}, named as (
+    with touched as (
+        select path from silver.entity_sources
+        where regexp_extract(path, '[^/]*$', 0) = $name
+            or regexp_replace(regexp_extract(path, '[^/]*$', 0), '\\.[^.]*$', '') = $stem
+    ), {OBSERVED}, named as (
         select path, regexp_extract(path, '[^/]*$', 0) as last_part from observed where age = 1
     )
     select path, case when last_part = $name then 'name' else 'stem' end as how from named

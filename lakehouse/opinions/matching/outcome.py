@@ -16,7 +16,7 @@ ROWS_PER_TASK = 20_000
 
 STANDING = f"""
 with asked as (
-    select distinct actor_id, question_id from items where kind = 'answer'
+    select distinct actor_id, question_id, about from offered
 ), {gone_sql("silver.opinions")}
 select o.opinion_id, o.actor_id, o.question_id, o.subject_id, o.slot, o.event_time, o.value_hash, o.source_key,
     o.label, o.supersedes, row_number() over (
@@ -24,10 +24,10 @@ select o.opinion_id, o.actor_id, o.question_id, o.subject_id, o.slot, o.event_ti
         order by o.event_time desc nulls last, o.opinion_id desc
     ) as recency
 from silver.opinions o
-join asked a on a.actor_id = o.actor_id and a.question_id = o.question_id
+join asked a on a.actor_id = o.actor_id and a.question_id = o.question_id and a.about = o.subject_id
 where o.op <> 'retract' and not exists (select 1 from gone g where g.gone_id = o.opinion_id)
 """
-"""What the actors of this import say by now, with its rank by time."""
+"""What the actors of this import say by now about its subjects, with its rank by time."""
 
 OFFERED = """
 select i.*, m.subject_id, m.candidates, m.fitting,
@@ -162,8 +162,8 @@ def settle(lake: Lake, items: Relation, rule: SubjectRule, *, repeat: str, guess
     stage = lake.engine.stage
     matches = match_subjects(lake, items, rule, guess=guess)
     items = set_beside(lake, fit_to_pictures(lake, items, matches), matches)
-    standing = stage(query(lake, STANDING, inputs={"items": items}))
     offered = stage(query(lake, OFFERED, inputs={"items": items, "matches": matches}))
+    standing = stage(query(lake, STANDING, inputs={"offered": offered}))
     both = {"offered": offered, "standing": standing}
     parts = {"offered": offered}
     parts |= {name: query(lake, text, inputs=both) for name, text in SAID_BEFORE.items()}
