@@ -36,7 +36,8 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     if home.is_local:
         if args.release is not None:
             raise ConfigError(f"{home}: locks in a folder end with their process; stop the process that holds it")
-        say(f"{home}: locks in a folder are the kernel's, and end with their process")
+        if not args.json:
+            say(f"{home}: locks in a folder are the kernel's, and end with their process")
         return 0
     if args.release is not None:
         held = release_lease(home.files, args.release)

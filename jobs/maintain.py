@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,9 @@ from lakehouse.steps.receipts import Receipt
 if TYPE_CHECKING:
     from lakehouse.care.pins import Pin
     from lakehouse.lake import Lake
+
+
+MOST_DAYS = 36_500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +59,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     from lakehouse.care.pins import pins_of_people, remove_pin, set_pin
     from schemas.tables import BY_NAME
 
-    tables = dict(_table(text) for text in args.table)
+    tables = dict(map(_table, args.table))
+    if len(tables) < len(args.table):
+        raise ConfigError("--table: a table is named twice; name each once")
     for name in tables:
         if name not in BY_NAME:
             raise TableNotFoundError(f"--table {name}: no such table{nearest(name, BY_NAME)}")
-    if args.until is not None and args.pin is None:
-        raise ConfigError("--until is for --pin: when that ends")
+    _check(args, tables)
     if args.orphans:
         _orphans(lake, timedelta(days=args.grace_days), dry_run=args.dry_run, as_json=args.json)
     elif args.pins:
@@ -76,8 +80,6 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
         stated = [name for name, version in tables.items() if version is not None]
         if stated:
             raise ConfigError(f"--table {stated[0]}={tables[stated[0]]}: a version is for --pin")
-        if not (args.grace_days >= 0 and args.keep_runs_days >= 0):
-            raise ConfigError("--grace-days and --keep-runs-days: expected 0 or more days")
         yield maintain(
             lake, tables=list(tables), grace=timedelta(days=args.grace_days),
             keep_runs=timedelta(days=args.keep_runs_days), dry_run=args.dry_run,
@@ -103,9 +105,23 @@ def _orphans(lake: Lake, grace: timedelta, *, dry_run: bool, as_json: bool) -> N
         say(f"{lake.home}: {len(found):,} orphans, {total:,} bytes{', nothing was removed' if dry_run else ''}")
 
 
+def _check(args: argparse.Namespace, tables: Mapping[str, int | None]) -> None:
+    """Refuse options that mean nothing together: none of them may be passed over."""
+    about_pins = args.pins or args.pin is not None or args.unpin is not None
+    if args.until is not None and args.pin is None:
+        raise ConfigError("--until is for --pin: when that ends")
+    if about_pins and (args.dry_run or args.orphans):
+        raise ConfigError("--dry-run and --orphans go with no pin: pins are set and removed at once")
+    if tables and (args.orphans or args.pins or args.unpin is not None):
+        raise ConfigError("--table goes with maintaining and with --pin alone")
+    for name, days in (("--grace-days", args.grace_days), ("--keep-runs-days", args.keep_runs_days)):
+        if not 0 <= days <= MOST_DAYS:
+            raise ConfigError(f"{name} {days:g}: expected 0 or more days, {MOST_DAYS:,} at most")
+
+
 def _table(text: str) -> tuple[str, int | None]:
     name, separator, version = text.partition("=")
-    if separator and not version.isdigit():
+    if separator and not (version.isascii() and version.isdecimal()):
         raise ConfigError(f"--table {text}: expected NAME or NAME=VERSION, a number")
     return name, int(version) if separator else None
 
@@ -117,7 +133,10 @@ def _time(text: str | None) -> datetime | None:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"--until {text}: expected a time like 2027-01-31 or 2027-01-31T12:00:00+00:00") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    utc = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if utc <= datetime.now(UTC):
+        raise ConfigError(f"--until {text}: is over already; give a time to come")
+    return utc
 
 
 def _say(pin: Pin, *, as_json: bool) -> None:

@@ -16,6 +16,8 @@ from lakehouse.home import Root, home_of
 from schemas.digest import Digest, parse_digest
 
 ERASURES = "_erasures"
+LOCK = "erase"
+"""Held while somebody erases, and while rows are written about what was read before: neither slips past the other."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Erasure:
         opinions: Import -> opinions of it that were erased.
         members: Dataset version -> digest of its members that were erased.
         old_files: Table -> files of older versions that have such rows; `maintain` removes them, whatever pins them.
+        pending: What only a run that goes on after a kill needs: source, group key and its value, published. Empty
+            once it is done.
         is_done: Whether it came to its end; one that did not is taken up by the next.
     """
 
@@ -48,6 +52,7 @@ class Erasure:
     opinions: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)
     old_files: dict[str, list[str]] = field(default_factory=dict)
+    pending: dict[str, str] = field(default_factory=dict)
     is_done: bool = False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.engines import Relation
-from lakehouse.erasures import Erasure, erasures, keep_erasure
+from lakehouse.erasures import LOCK, Erasure, erasures, keep_erasure
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.objects import object_uri
 from lakehouse.progress import progress
 from lakehouse.query import fetch
-from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.fresh import FRESH
+from lakehouse.steps.receipts import RUNS, Receipt
 from lakehouse.steps.step import StepRecord, step
+from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.remove import Chosen, Removed, remove_rows
 from schemas.canonical import content_id
 from schemas.digest import Digest, digest_of
@@ -37,23 +41,42 @@ from schemas.tables import (
 )
 
 STEP = "erase"
+LEAST_LETTERS = 5
+"""Shorter names, as `1.png`, are in receipts by chance; they name nobody."""
 
 OF_SOURCE = """
-select s.entity_id, count(*) filter (where s.source <> $source) as elsewhere
-from silver.entity_sources s
-where s.entity_id in (select entity_id from silver.entity_sources where source = $source)
-group by s.entity_id
+select entity_id, count(*) filter (where source <> $source) as elsewhere
+from (
+    select entity_id, source from silver.entity_sources
+    union all select sha256 as entity_id, source from bronze.landed_files where sha256 is not null
+) seen
+group by entity_id having count(*) filter (where source = $source) > 0
 """
+"""Also what landed and became no entity yet, or never will: its bytes are in the lake."""
 
 OF_KEY = """
 select entity_id from silver.entities where group_keys[$key] = $value
 union select entity_id from silver.entity_sources where group_keys[$key] = $value
+union select sha256 as entity_id from bronze.landed_files where group_keys[$key] = $value and sha256 is not null
 """
+
+HELD = """
+select entity_id from silver.entities where entity_id in (select entity_id from ids)
+union select sha256 as entity_id from bronze.landed_files where sha256 in (select entity_id from ids)
+"""
+
+SOURCES = "select distinct source from bronze.landed_files union select distinct source from silver.entity_sources"
 
 DERIVED = "select entity_id, parent_id from silver.entities where parent_id is not null"
 
 NAMED = """
-select landed_id, path, name, sidecar_json from bronze.landed_files where sha256 in (select entity_id from ids)
+select landed_id, uri, path, name, sidecar_json from bronze.landed_files
+where sha256 in (select entity_id from ids) or source = $source or group_keys[$key] = $value
+"""
+
+ANSWERED = """
+select p.parked_id from silver.parked_opinions p
+where p.opinion_id in (select opinion_id from silver.opinions where subject_id in (select entity_id from ids))
 """
 
 VERSIONS = """
@@ -72,9 +95,10 @@ class _Wanted:
     Attributes:
         entities: Ids, with those derived from them.
         source: A source whose every row goes; "" for none.
-        landed: Ids of the observations of these entities.
-        names: How sources may name them: paths and names.
+        landed: Ids of the observations that go.
+        names: How sources may name them: paths, names with and without their endings, URIs.
         sidecars: Texts of sidecar records about them.
+        parked: Ids of answers that waited for them.
     """
 
     entities: frozenset[str]
@@ -82,6 +106,7 @@ class _Wanted:
     landed: frozenset[str]
     names: frozenset[str]
     sidecars: frozenset[str]
+    parked: frozenset[str]
 
 
 def erase(
@@ -122,10 +147,11 @@ def erase(
         raise ConfigError("an erasure needs a reason: it is all that is left to say why something is gone")
     if (len(entities) > 0) + bool(source) + (group is not None) != 1:
         raise ConfigError("name what to erase by one of: entities, a source, or a group key with its value")
-    with step(lake, STEP) as record:
+    with step(lake, STEP) as record, lake_lock(lake, LOCK):
         for waiting in erasures(lake.home):
             if not waiting.is_done and not dry_run:
-                _carry_out(lake, waiting, "", record, published=published)
+                record.note("taken_up", f"the erasure {waiting.erasure_id}, which was interrupted, is carried out too")
+                _carry_out(lake, waiting, record)
         ids = _with_derived(lake, _selected(lake, entities, source, group, record))
         if not ids and not source:
             raise ConfigError("nothing to erase: no entity is named so; `petrel show` tells what there is")
@@ -135,10 +161,14 @@ def erase(
             erased_at=lake.clock().isoformat(),
             asked_by="source" if source else "entity" if group is None else f"group key {group[0]}",
             entities=sorted(ids),
-        )
+            pending={
+                "source": source, "key": group[0] if group else "", "value": group[1] if group else "",
+                "published": "yes" if published else "",
+            },
+        )  # fmt: skip
         if not dry_run:
             keep_erasure(lake.home, erasure)  # first: killed after this, it is known what was to go
-        _carry_out(lake, erasure, source, record, published=published, dry_run=dry_run)
+        _carry_out(lake, erasure, record, dry_run=dry_run)
         if dry_run:
             record.note("dry_run", "nothing was erased; run again without --dry-run")
     return record.finished()
@@ -150,15 +180,15 @@ def _selected(
     if group is not None:
         return {row["entity_id"] for row in fetch(lake, OF_KEY, params={"key": group[0], "value": group[1]})}
     if source:
+        known = [row["source"] for row in fetch(lake, SOURCES)]
+        if source not in known:
+            raise ConfigError(f"no source `{source}`{nearest(source, known)}")
         rows = fetch(lake, OF_SOURCE, params={"source": source})
         shared = [row["entity_id"] for row in rows if row["elsewhere"]]
         if shared:
             record.note("shared", f"entity {shared[0]} was brought by another source too and stays", count=len(shared))
         return {row["entity_id"] for row in rows} - set(shared)
-    held = {row["entity_id"] for row in fetch(
-        lake, "select entity_id from silver.entities where entity_id in (select entity_id from ids)",
-        inputs={"ids": _relation(lake, entities)},
-    )}  # fmt: skip
+    held = {row["entity_id"] for row in fetch(lake, HELD, inputs={"ids": _relation(lake, entities)})}
     unknown = sorted(set(entities) - held)
     if unknown:
         raise ConfigError(f"no entity {unknown[0]}; give whole ids, as `petrel show NAME` tells them")
@@ -178,17 +208,9 @@ def _with_derived(lake: Lake, ids: set[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _carry_out(
-    lake: Lake, erasure: Erasure, source: str, record: StepRecord, *, published: bool, dry_run: bool = False
-) -> None:
+def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: bool = False) -> None:
     ids = _relation(lake, erasure.entities)
-    named = fetch(lake, NAMED, inputs={"ids": ids})
-    wanted = _Wanted(
-        frozenset(erasure.entities), source,
-        frozenset(row["landed_id"] for row in named),
-        frozenset(name for row in named for name in (row["path"], row["name"])),
-        frozenset(row["sidecar_json"] for row in named if row["sidecar_json"]),
-    )  # fmt: skip
+    wanted = _wanted(lake, erasure, ids)
     _tell_datasets(lake, erasure, ids, record)
     linked = fetch(lake, "select count(*) as n, min(object_uri) as example from silver.entities where storage = 'link' "
                          "and entity_id in (select entity_id from ids)", inputs={"ids": ids})[0]  # fmt: skip
@@ -206,19 +228,51 @@ def _carry_out(
                 # Accounted for first: killed in between, rows that are gone must not look lost.
                 _account(erasure, table, found)
                 keep_erasure(lake.home, erasure)
-                remove_rows(lake, table, chosen, step=STEP)
+            if not dry_run:
+                remove_rows(lake, table, chosen, step=STEP)  # without rows: it mends what a killed one left half done
             record.counts["rows"] = record.counts.get("rows", 0) + found.rows
             advance(1)
-    if published and not dry_run:
-        for folder in erasure.folders:
-            for each in list(lake.files.list(folder)):
-                lake.files.delete(each.name)
     if not dry_run:
-        erasure.is_done = True
-        keep_erasure(lake.home, erasure)
+        _forget(lake, erasure, wanted)
     record.counts["entities"] = record.counts.get("entities", 0) + len(erasure.entities)
     record.counts |= {"datasets": len(erasure.datasets), "folders": len(erasure.folders)}
     record.details["erasure_id"] = erasure.erasure_id
+
+
+def _wanted(lake: Lake, erasure: Erasure, ids: Relation) -> _Wanted:
+    asked = {name: erasure.pending.get(name, "") for name in ("source", "key", "value")}
+    named = fetch(lake, NAMED, inputs={"ids": ids}, params=asked)
+    told = (name for row in named for name in (row["uri"], row["path"], row["name"]))
+    names = {each for name in told for each in (name, name.rpartition(".")[0]) if each}
+    return _Wanted(
+        frozenset(erasure.entities), asked["source"],
+        frozenset(row["landed_id"] for row in named), frozenset(names),
+        frozenset(row["sidecar_json"] for row in named if row["sidecar_json"]),
+        frozenset(row["parked_id"] for row in fetch(lake, ANSWERED, inputs={"ids": ids})),
+    )  # fmt: skip
+
+
+def _forget(lake: Lake, erasure: Erasure, wanted: _Wanted) -> None:
+    """Remove what is told of them outside the tables, and end the erasure."""
+    if erasure.pending.get("published"):
+        for folder in erasure.folders:
+            for each in list(lake.files.list(folder)):
+                lake.files.delete(each.name)
+            if lake.home.is_local:
+                shutil.rmtree(lake.root / folder, ignore_errors=True)
+    for each in list(lake.files.list(RUNS)):
+        if each.name.startswith(f"{FRESH}/") or _tells(lake, each.name, wanted):
+            lake.files.delete(each.name)  # a note that nothing changed, or a receipt that names a file
+    shutil.rmtree(lake.runs / "fresh", ignore_errors=True)
+    erasure.pending, erasure.is_done = {}, True
+    keep_erasure(lake.home, erasure)
+
+
+def _tells(lake: Lake, name: str, wanted: _Wanted) -> bool:
+    if not name.endswith(".json") or name.count("/") != 1:
+        return False
+    text = lake.files.read_whole(name).decode("utf-8", "replace")
+    return any(each in text for each in wanted.names if len(each) >= LEAST_LETTERS)
 
 
 def _tell_datasets(lake: Lake, erasure: Erasure, ids: Relation, record: StepRecord) -> None:
@@ -254,8 +308,12 @@ def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
     is_entity = functools.partial(_among, names=wanted.entities)
     yield DATASET_MEMBERS, lambda rows: is_entity(rows, "entity_id"), ("dataset_id", "row_hash")
     yield DATASET_EXCLUSIONS, lambda rows: is_entity(rows, "entity_id"), ()
+    # Before the opinions: these say which answers waited for an entity.
+    yield PARKED_OPINIONS, lambda rows: pc.or_kleene(
+        _among(rows, "subject_key", names=wanted.names | wanted.entities),
+        _among(rows, "parked_id", names=wanted.parked),
+    ), ()
     yield OPINIONS, lambda rows: is_entity(rows, "subject_id"), ("batch_id",)
-    yield PARKED_OPINIONS, lambda rows: _among(rows, "subject_key", names=wanted.names | wanted.entities), ()
     yield DIMENSIONS, lambda rows: is_entity(rows, "entity_id"), ()
     yield REJECTED, _either(
         lambda rows: _among(rows, "subject", names=wanted.landed | wanted.entities), wanted.source, "source"
@@ -264,7 +322,8 @@ def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
     yield ENTITIES, lambda rows: is_entity(rows, "entity_id"), ()
     yield RAW_RECORDS, _either(lambda rows: _among(rows, "payload", names=wanted.sidecars), wanted.source, "source"), ()
     # Last: it says which observations, paths and records belong to an entity, also to a run that goes on after a kill.
-    yield LANDED_FILES, _either(lambda rows: is_entity(rows, "sha256"), wanted.source, "source"), ()
+    is_landed = functools.partial(_among, names=wanted.landed)
+    yield LANDED_FILES, _either(lambda rows: is_landed(rows, "landed_id"), wanted.source, "source"), ()
 
 
 def _either(chosen: Chosen, source: str, column: str) -> Chosen:

@@ -74,12 +74,16 @@ def maintain(
 
 
 def _expire(lake: Lake, keep: timedelta, *, dry_run: bool) -> int:
-    """Remove old receipts, old notes of runs, and locks that nobody has held for as long; return how many."""
+    """Remove old receipts, old notes of runs, and what asks of killed processes left among the locks; return how many.
+
+    A lock itself stays: its number is to grow for ever.
+    """
     now, expired = lake.clock(), 0
     old = [each for folder in (RUNS, LOCKS) for each in lake.files.list(folder)
            if each.modified is not None and now - each.modified > keep]  # fmt: skip
     for each in old:
-        if each.name.startswith((f"{RUNS}/damaged/", f"{RUNS}/verified/")) or each.name.endswith(".lock"):
+        is_lock = each.name.startswith(f"{LOCKS}/") and not each.name.startswith((f"{LOCKS}/probe-", f"{LOCKS}/clock-"))
+        if is_lock or each.name.startswith((f"{RUNS}/damaged/", f"{RUNS}/verified/")):
             continue
         expired += 1
         if not dry_run:

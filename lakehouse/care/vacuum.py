@@ -72,9 +72,9 @@ def vacuum(
                     pinned[pin.name] = len(only)
         removed, size, young = 0, 0, 0
         for each in list(place.home.files.list(place.folder_name)):
-            name = each.name.rpartition("/")[2]
-            if each.name.startswith(f"{place.log_name}/") or name in needed | wanted:
-                continue
+            name = each.name.removeprefix(f"{place.folder_name}/")
+            if "/" in name or name in needed | wanted:
+                continue  # the log, or a folder of somebody else's
             since = replaced.get(name) or each.modified
             if name not in erased and (since is None or now - since < grace):
                 young += 1

@@ -11,6 +11,8 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.engines import Relation
+from lakehouse.erasures import erased_entities
 from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
 from lakehouse.home import Root
 from lakehouse.lake import Lake
@@ -19,6 +21,7 @@ from lakehouse.media.kinds.registry import Judges, judges_of
 from lakehouse.media.sniff import HEAD_BYTES
 from lakehouse.objects import HEAL, is_away, read_bytes
 from lakehouse.query import count_rows, fetch, query
+from lakehouse.steps.between_erasures import between_erasures
 from lakehouse.steps.outputs import insert_outputs, tagged_batch, union_batch, union_schema
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.rejects import rejected_row
@@ -92,6 +95,7 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
     judges = judges_of(lake.config)
     params = {"land": "land", **_numbered(judges)}
     names = ", ".join(f"${name}" for name in params if name != "land")
+    erased = erased_entities(lake.home)
     todo = lake.engine.stage(query(lake, TODO.format(judges=names), params=params))
     outputs = lake.engine.map_batches(
         todo,
@@ -100,7 +104,8 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
         rows_per_task=ROWS_PER_TASK,
         label="entities",
     )
-    written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
+    with between_erasures(lake, lambda: _ids(lake, outputs), erased):
+        written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
     new = written[ENTITIES.name].rows_new
     # Offered, not new: another process may have come first with the same observations.
     linked, rejected = (written[table.name].rows_offered for table in (ENTITY_SOURCES, REJECTED))
@@ -119,6 +124,12 @@ def _find_entities(lake: Lake, record: StepRecord) -> None:
         if unknown["n"]:
             record.note("unknown_media", f"taken as bytes, {UNKNOWN}: no kind of media knows them "
                         f"({unknown['example']})", count=unknown["n"])
+
+
+def _ids(lake: Lake, outputs: Relation) -> list[str]:
+    text = "select distinct entity_id from outputs where entity_id is not null"
+    found = fetch(lake, text, inputs={"outputs": outputs})
+    return [row["entity_id"] for row in found]
 
 
 def _numbered(judges: Judges) -> dict[str, str]:

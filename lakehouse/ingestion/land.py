@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
+from lakehouse.engines import Relation
 from lakehouse.erasures import erased_entities
 from lakehouse.home import store_of
 from lakehouse.ingestion.delivery import list_source
@@ -31,6 +32,7 @@ from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, store_batche
 from lakehouse.lake import Lake
 from lakehouse.progress import progress
 from lakehouse.query import fetch, query
+from lakehouse.steps.between_erasures import between_erasures
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.insert import insert, insert_rows
@@ -170,9 +172,10 @@ def _land_chunk(
         inputs["again"] = lake.engine.from_arrow(pa.table({"uri": pa.array(again, pa.string())}))
     text = CHANGED.format(same_groups=same_groups, or_again=OR_AGAIN if again else "")
     changed = query(lake, text, inputs=inputs, params=params)
+    plan = _plan(lake, source)
     stored = lake.engine.map_batches(
         changed,
-        functools.partial(store_batches, plan=_plan(lake, source)),
+        functools.partial(store_batches, plan=plan),
         STORED_SCHEMA,
         rows_per_task=FILES_PER_TASK,
         label=f"land {source.name}",
@@ -184,13 +187,19 @@ def _land_chunk(
     already = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
     new = outcome["distinct_bytes"] - already
     count_healed(lake, healing, stored, again, record, known=already)
-    record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
+    hashes = functools.partial(_hashes, lake, stored)
+    with between_erasures(lake, hashes, plan.erased):
+        record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
     record.bytes_written += outcome["new_bytes"]
     record.counts["seen"] += listed.num_rows
     record.counts["stored"] += new
     record.counts["duplicate"] += outcome["kept"] - new
     record.counts["refused"] += outcome["refused"]
     record.counts["unchanged"] += listed.num_rows - outcome["seen"]
+
+
+def _hashes(lake: Lake, stored: Relation) -> list[str]:
+    return [row["sha256"] for row in fetch(lake, "select distinct sha256 from stored", inputs={"stored": stored})]
 
 
 def _keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:

@@ -211,6 +211,8 @@ def leases(files: Storage) -> list[tuple[str, Lease, float]]:
     found = []
     now = None
     for each in files.list(LOCKS):
+        if not each.name.endswith(".json"):
+            continue  # a question to the store that a killed process left
         name = each.name.removeprefix(f"{LOCKS}/").removesuffix(".json")
         try:
             held = _parsed(files.read_whole(each.name))

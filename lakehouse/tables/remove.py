@@ -43,7 +43,8 @@ class Removed:
         rows: How many rows.
         files: Files that were written anew.
         batches: The rows themselves, as tables of those columns that were asked for.
-        old_files: Files of older versions that have such rows too, and stay until `maintain`.
+        old_files: Of a dry run: files that have such rows, of older versions and of this one; when the rows are out,
+            the files stay until `maintain`.
     """
 
     rows: int = 0
@@ -79,7 +80,8 @@ def remove_rows(
                 files[fact.name], gone = fact.size, gone + digest
                 removed.rows, removed.files = removed.rows + rows, removed.files + 1
         if dry_run:
-            removed.old_files = _old_files(place, before, table, chosen)
+            # With those of now: they are old once these rows have left them.
+            removed.old_files = [*_old_files(place, before, table, chosen), *files]
             return removed
         metadata = table_metadata(place, before)
         if files:

@@ -100,6 +100,8 @@ def _in_entries(place: Place, version: int) -> dict[str, Any]:
         gone = {file_name(each["remove"]) for each in actions if "remove" in each}
         kept = {name: fact for name, fact in state.get("add", {}).items() if name not in gone}
         state = state | later | {"add": kept | later.get("add", {})}
+        if not state["add"]:
+            del state["add"]  # as of a checkpoint, which has no line for no file
     return state
 
 

@@ -19,7 +19,7 @@ from lakehouse.care.maintain import maintain
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.erasures import erased_entities, erasures
-from lakehouse.errors import VersionUnavailableError
+from lakehouse.errors import IngestError, VersionUnavailableError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
@@ -238,3 +238,149 @@ def test_an_erasure_that_was_killed_is_carried_out_by_the_next(writes, tmp_path)
         assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 3
         assert all(each.is_done for each in erasures(lake.home))
     assert petrel(["verify", "--lake", str(tmp_path / "lake")]) == 0
+
+
+def landed(lake: Lake, folder: Path, *, source: str = "a") -> None:
+    land(lake, Source(name=source, folder=str(folder)))
+
+
+def test_a_table_that_loses_its_last_row_is_whole(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        add_entities(lake, ["one"])
+        add_opinions(lake, [opinion("one", "human:di", "cat")])
+        erase(lake, entities=[entity_id("one")], reason="asked")
+    with small_lake(tmp_path / "lake") as lake:
+        assert fetch(lake, "select count(*) as n from silver.opinions") == [{"n": 0}]
+        add_entities(lake, ["two"])
+        lake.files.put(f"objects/{entity_id('two')[:2]}/{entity_id('two')}", b"two")
+        add_opinions(lake, [opinion("two", "human:di", "cat")])
+        maintain(lake)
+    assert petrel(["verify", "--lake", str(tmp_path / "lake")]) == 0
+
+
+def test_what_landed_and_is_no_entity_goes_too(tmp_path):
+    picture(tmp_path / "a" / f"{MARK}.png", 1)
+    (tmp_path / "a" / f"{MARK}-broken.png").write_bytes((tmp_path / "a" / f"{MARK}.png").read_bytes()[:40])
+    with small_lake(tmp_path / "lake") as lake:
+        landed(lake, tmp_path / "a")
+        receipt = erase(lake, source="a", reason="asked")
+        assert (receipt.counts["entities"], receipt.counts["objects"]) == (2, 2)
+        assert list(lake.files.list("objects")) == []
+        assert MARK not in all_rows(lake)
+        landed(lake, tmp_path / "a")
+        entities(lake)
+        assert fetch(lake, "select count(*) as n from silver.entities") == [{"n": 0}]
+
+
+def test_a_group_key_that_only_a_landed_file_has_is_found(tmp_path):
+    picture(tmp_path / "a" / "seen.png", 1)
+    (tmp_path / "a" / "records.csv").write_text("path,patient\nseen.png,17\nlate.png,17\n")
+    source = Source(name="a", folder=str(tmp_path / "a"), sidecar="records.csv", group_keys={"patient": "patient"})
+    with small_lake(tmp_path / "lake") as lake:
+        land(lake, source)
+        entities(lake)
+        picture(tmp_path / "a" / "late.png", 2)
+        land(lake, source)
+        assert erase(lake, group=("patient", "17"), reason="asked").counts["entities"] == 2
+        entities(lake)
+        assert [fetch(lake, f"select count(*) as n from {table}")[0]["n"] for table in (
+            "silver.entities", "bronze.landed_files", "bronze.raw_records")] == [0, 0, 0]  # fmt: skip
+
+
+def test_the_copy_of_another_machine_forgets_too(bucket, tmp_path, monkeypatch):
+    from tests.buckets.lakes import use
+
+    address = use(bucket, tmp_path, monkeypatch)
+    here, there = (f'lake.copies="{tmp_path / name}"' for name in ("here", "there"))
+    with small_lake(address, here) as lake:
+        for number in range(6):
+            add_entities(lake, [f"{number}"], groups={f"{number}": {"patient": MARK if number == 3 else "x"}})
+        version = head(lake.home, ENTITIES)
+    with small_lake(address, there) as lake:
+        assert fetch(lake, COUNTED)[0]["n"] == 6
+    with small_lake(address, here) as lake:
+        maintain(lake, few=1)
+        erase(lake, group=("patient", MARK), reason="asked")
+        maintain(lake)
+    with small_lake(address, there) as lake:
+        assert fetch(lake, COUNTED)[0]["n"] == 5
+        kept = b"".join(path.read_bytes() for path in Path(lake.root).rglob("*.parquet"))
+        assert MARK.encode() not in kept
+        lake.verified.clear()
+        with pytest.raises(VersionUnavailableError):
+            fetch(lake, COUNTED, pins={ENTITIES.name: version})
+
+
+COUNTED = "select count(*) as n from silver.entities"
+
+
+def test_two_erasures_at_once_come_one_after_the_other(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        filled(lake)
+    code = ("import sys; from tests.making import small_lake; from lakehouse.care.erase import erase\n"
+            "with small_lake(sys.argv[1]) as lake: erase(lake, group=('patient', sys.argv[2]), reason='asked')")
+    running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lake"), patient]) for patient in "12"]
+    assert [each.wait(120) for each in running] == [0, 0]
+    with small_lake(tmp_path / "lake") as lake:
+        assert fetch(lake, COUNTED) == [{"n": 3}]
+        assert [(each.is_done, each.rows["silver.opinions"], each.pending) for each in erasures(lake.home)] == [
+            (True, 3, {}), (True, 3, {})]  # fmt: skip
+    assert petrel(["verify", "--lake", str(tmp_path / "lake")]) == 0
+
+
+def test_a_source_whose_erasure_was_interrupted_goes_with_the_next(tmp_path, monkeypatch):
+    picture(tmp_path / "a" / f"{MARK}.png", 0)
+    picture(tmp_path / "b" / "shared.png", 0)
+    with small_lake(tmp_path / "lake") as lake:
+        landed(lake, tmp_path / "a")
+        landed(lake, tmp_path / "b", source="b")
+        entities(lake)
+        add_entities(lake, ["other"])
+        monkeypatch.setattr("lakehouse.care.erase.remove_rows", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            erase(lake, source="a", reason="asked")
+        monkeypatch.undo()
+        receipt = erase(lake, entities=[entity_id("other")], reason="asked")
+        assert "taken_up" in [each.rule for each in receipt.notes]
+        assert MARK not in all_rows(lake)
+        assert fetch(lake, "select source from silver.entity_sources") == [{"source": "b"}]
+
+
+def stopped(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_land_that_was_running_brings_nothing_back(tmp_path, monkeypatch):
+    picture(tmp_path / "a" / "one.png", 1)
+    with small_lake(tmp_path / "lake") as lake, small_lake(tmp_path / "lake") as other:
+        landed(lake, tmp_path / "a")
+        (found,) = fetch(lake, "select sha256 from bronze.landed_files")
+        plan = Source(name="again", folder=str(tmp_path / "a"))
+        real = sys.modules["lakehouse.ingestion.land"].store_batches
+
+        def meanwhile(*arguments: object, **named: object) -> object:
+            erase(other, entities=[found["sha256"]], reason="asked")
+            return real(*arguments, **named)
+
+        monkeypatch.setattr("lakehouse.ingestion.land.store_batches", meanwhile)
+        with pytest.raises(IngestError, match="1 of these entities were erased meanwhile; nothing was written"):
+            land(lake, plan)
+        monkeypatch.undo()
+        assert list(lake.files.list("objects")) == []
+        assert land(lake, plan).counts["refused"] == 1
+
+
+def test_an_unknown_source_is_refused_with_the_nearest(tmp_path, capsys):
+    picture(tmp_path / "a" / "one.png", 1)
+    with small_lake(tmp_path / "lake") as lake:
+        landed(lake, tmp_path / "a", source="clinic")
+    assert petrel(["erase", "--lake", str(tmp_path / "lake"), "--source", "clinc", "--reason", "x"]) == 1
+    assert "no source `clinc`; did you mean `clinic`?" in capsys.readouterr().err
+
+
+def test_a_version_that_only_shares_files_with_what_was_erased_is_whole(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        _, other = filled(lake)
+        erase(lake, group=("patient", "1"), reason="asked")
+        maintain(lake)
+    assert petrel(["verify", "--lake", str(tmp_path / "lake"), "--dataset", other]) == 0

@@ -16,7 +16,7 @@ from lakehouse.care.pins import live_pins, remove_pin, set_pin
 from lakehouse.care.vacuum import vacuum
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
-from lakehouse.errors import TableError, VersionUnavailableError
+from lakehouse.errors import ConcurrentWriteError, TableError, VersionUnavailableError
 from lakehouse.home import home_of
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
@@ -187,6 +187,14 @@ def test_the_command_pins_shows_maintains_and_refuses_what_it_does_not_know(tmp_
         (["--pin", "a", "--table", "silver.entities", "--until", "soon"], "expected a time like"),
         (["--until", "2999-01-01"], "--until is for --pin"),
         (["--grace-days", "-1"], "expected 0 or more days"),
+        (["--grace-days", "inf"], "expected 0 or more days"),
+        (["--grace-days", "nan", "--orphans"], "expected 0 or more days"),
+        (["--dry-run", "--pin", "a", "--table", "silver.entities"], "--dry-run and --orphans go with no pin"),
+        (["--dry-run", "--unpin", "a"], "--dry-run and --orphans go with no pin"),
+        (["--orphans", "--table", "silver.entities"], "--table goes with maintaining and with --pin alone"),
+        (["--pin", "a", "--table", "silver.entities", "--table", "silver.entities=0"], "a table is named twice"),
+        (["--pin", "a", "--table", "silver.entities", "--until", "2001-01-01"], "is over already"),
+        (["--table", "silver.entities=²"], "expected NAME or NAME=VERSION"),
     ]:
         assert petrel(["maintain", *at, *wrong]) == 1
         assert expected in capsys.readouterr().err
@@ -201,6 +209,29 @@ def test_old_receipts_go_and_marks_of_damage_stay(lake_at):  # noqa: F811
         assert maintain(lake, keep_runs=timedelta(days=36500)).counts["expired"] == 0
         assert maintain(lake, keep_runs=timedelta(days=30)).counts["expired"] >= 2
         assert [each.name for each in lake.files.list("_runs/damaged")] == ["_runs/damaged/abc"]
+
+
+def test_a_lock_never_expires_and_what_killed_processes_asked_does(bucket, tmp_path, monkeypatch):
+    from lakehouse.tables.leases import lease, leases
+    from tests.buckets.lakes import use
+
+    with small_lake(use(bucket, tmp_path, monkeypatch)) as lake:
+        lake.files.put("_locks/clock-of-a-killed-one", b"")
+        with lease(lake.home, "a", timeout_s=5, lease_s=30) as held:
+            assert [name for name, _, _ in leases(lake.files)] == ["a"]
+            late(lake)
+            maintain(lake, keep_runs=NOW)
+            held.check()
+            with pytest.raises(ConcurrentWriteError), lease(lake.home, "a", timeout_s=0.3, lease_s=30):
+                pytest.fail("two hold it")
+        assert not any("clock" in each.name for each in lake.files.list("_locks"))
+
+
+def test_a_folder_of_somebody_else_in_a_table_is_left_alone(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        grow(lake, 1)
+        lake.files.put(f"{place_of(lake.home, ENTITIES).folder_name}/mine/x.parquet", b"x")
+        assert vacuum(lake, ENTITIES, [], grace=late(lake), now=lake.clock()).removed == 0
 
 
 def test_a_writer_that_commits_meanwhile_loses_nothing(tmp_path, monkeypatch):
