@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from lakehouse.errors import TableError
@@ -52,8 +55,17 @@ def define_arrow_view(connection: duckdb.DuckDBPyConnection, name: str, table: D
     """
     guard(table)
     registered = "delta_" + "".join(c if c.isalnum() else "_" for c in name)
-    connection.register(registered, table.to_pyarrow_dataset())
+    connection.register(registered, _dataset(table))
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {registered}")
+
+
+def _dataset(table: DeltaTable) -> ds.Dataset:
+    """Return the files of a table; `to_pyarrow_dataset` would skip some by bounds that it misreads."""
+    if table.metadata().partition_columns:
+        return table.to_pyarrow_dataset()
+    files = [unquote(each) for each in table.file_uris()]  # URLs, though without a scheme
+    schema = pa.schema(table.schema().to_arrow())
+    return ds.dataset(files, schema=schema, format="parquet") if files else ds.dataset(schema.empty_table())
 
 
 def guard(table: DeltaTable) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,13 +22,6 @@ GROUP_BYTES = 64 << 20
 
 STATISTICS_COLUMNS = 32
 """Delta keeps statistics of so many columns; readers skip files by them."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-_ID = re.compile(r"[0-9a-f]{32,64}")
-"""Texts that get a smallest and largest value: ids and hashes, by which readers skip. Names and words do not: the
-log is kept for ever, and would still have them when their rows were erased."""
-
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
@@ -80,25 +70,21 @@ def describe(path: Path) -> DataFile:
 
 
 def statistics(footer: pq.FileMetaData) -> dict[str, object]:
-    """Return Delta's statistics: rows, and of plain columns nulls, smallest and largest value."""
+    """Return Delta's statistics: rows, and nulls of plain columns.
+
+    No smallest and largest values. delta-rs 1.6.6 takes a column without them for one that no row of the file passes a
+    filter on, as soon as another column has them (`to_pyarrow_dataset`), and floats and long texts have none. And the
+    log is kept for ever: names would still stand in it when their rows were erased. Readers skip by Parquet's own.
+    """
     nulls: dict[str, int] = {}
-    least: dict[str, object] = {}
-    most: dict[str, object] = {}
     for place in range(min(footer.num_columns, STATISTICS_COLUMNS)):
         chunks = [footer.row_group(group).column(place) for group in range(footer.num_row_groups)]
-        name = chunks[0].path_in_schema if chunks else ""
+        if not chunks or footer.schema.column(place).max_repetition_level:
+            continue
         found = [chunk.statistics for chunk in chunks]
-        if not chunks or footer.schema.column(place).max_repetition_level or not all(found):
-            continue
-        if all(each.has_null_count for each in found):
-            nulls[name] = sum(each.null_count for each in found)
-        values = [each for each in found if each.null_count < each.num_values + each.null_count]
-        if not values or not all(each.has_min_max for each in values):
-            continue
-        ends = [_value(end, each) for each in values for end in (each.min_raw, each.max_raw)]
-        if all(_comparable(end) for end in ends):
-            least[name], most[name] = _plain(min(ends)), _plain(max(ends))
-    return {"numRecords": footer.num_rows, "minValues": least, "maxValues": most, "nullCount": nulls}
+        if all(each is not None and each.has_null_count for each in found):
+            nulls[chunks[0].path_in_schema] = sum(each.null_count for each in found)
+    return {"numRecords": footer.num_rows, "nullCount": nulls}
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
@@ -114,26 +100,3 @@ def _groups(batches: Iterable[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
             group, rows, size = [], 0, 0
     if group:
         yield group
-
-
-def _value(raw: Any, found: pq.Statistics) -> Any:
-    # pyarrow's own conversion, `Statistics.min`, begins with importing pandas: a quarter of a second.
-    kind = str(found.logical_type.type)
-    if kind == "STRING":
-        return raw.decode()
-    if kind == "TIMESTAMP":
-        return EPOCH + timedelta(microseconds=raw) if _is_micros(found) else None
-    return raw if kind in ("NONE", "INT") else None
-
-
-def _is_micros(found: pq.Statistics) -> bool:
-    return bool(json.loads(found.logical_type.to_json()).get("timeUnit") == "microseconds")
-
-
-def _comparable(value: object) -> bool:
-    # Not floats: readers disagree on NaN and on -0.0.
-    return isinstance(value, bool | int | datetime) or (isinstance(value, str) and _ID.fullmatch(value) is not None)
-
-
-def _plain(value: object) -> object:
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value, datetime) else value

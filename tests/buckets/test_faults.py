@@ -71,7 +71,8 @@ def test_a_store_that_fails_for_good_ends_a_command_in_one_line(kind, path, shak
         seconds = time.monotonic() - began
     assert ended.returncode == 1, ended.stderr
     (line,) = ended.stderr.strip().splitlines()
-    assert line.split(": ")[1] in ("StorageError", "DeadlineError", "UnknownCommitError", "IngestError"), line
+    typed = ("StorageError", "ForbiddenError", "DeadlineError", "UnknownCommitError", "IngestError")
+    assert line.split(": ")[1] in typed, line
     assert address in line
     assert any(f"{word}" in line for word in ("tries", "requests sent")), line
     assert seconds < HALF_A_MINUTE_S + STARTING_S, line

@@ -54,9 +54,7 @@ def all_rows(lake: Lake) -> str:
 
 
 def all_bytes(lake: Lake) -> bytes:
-    # The tombstone keeps ids, and so does the log, which has the smallest and largest of each file.
-    names = [each.name for each in lake.files.list() if not each.name.startswith("_erasures/")]
-    names = [name for name in names if "_delta_log" not in name]
+    names = [each.name for each in lake.files.list() if not each.name.startswith("_erasures/")]  # which keep ids
     there = b"".join(lake.files.read_whole(name) for name in names)
     copied = [path for path in Path(lake.root).rglob("*.parquet") if "_delta_log" not in str(path)]
     local = b"".join(path.read_bytes() for path in copied)
