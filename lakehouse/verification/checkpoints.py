@@ -49,7 +49,10 @@ def verify_checkpoints(place: Place, noted: Mapping[int, Noted], hashes: Mapping
         if all(stamp and noted[version].files.get(name) == stamp for name, stamp in stamps.items()):
             continue
         _compare_hashes(place, paths, hashes)
-        if _in_checkpoint(place, paths) != _in_entries(place, version):
+        # One that has the hash with which we wrote it says what the verified entries said then. To compare all of them
+        # with all entries took 14 s after 2,000 small commits.
+        is_ours = all(path.name in hashes for path in paths)
+        if not is_ours and _in_checkpoint(place, paths) != _in_entries(place, version):
             raise TableError(
                 f"{place.name}: {paths[0]} is damaged: expected the files and settings of entries 0 to {version}, "
                 f"found others; {MEND}"
