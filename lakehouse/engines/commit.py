@@ -47,13 +47,7 @@ def append_batches(path: Path, batches: Iterable[pa.RecordBatch], commit: Commit
         StorageError, DeadlineError: If it did not before; nothing was written.
         TableError: If there is NULL where none may be, or the table cannot be written; nothing was written.
     """
-    schema = commit.schema
-    written: list[Path] = []
-    with _removed_if_it_fails(path, written, commit):
-        rows = (_typed(batch, path, schema) for batch in batches)
-        for each in write_files(path, schema, rows):
-            written.append(each)
-        return _commit(path, [describe(each) for each in written], commit)
+    return _write(path, batches, commit, None)
 
 
 def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
@@ -111,6 +105,10 @@ def replace_files(path: Path, replaced: Replaced, batches: Iterable[pa.RecordBat
         StorageError, DeadlineError: If it did not before; nothing was written.
         TableError: If the table cannot be written; nothing was written.
     """
+    return _write(path, batches, commit, replaced)
+
+
+def _write(path: Path, batches: Iterable[pa.RecordBatch], commit: Commit, replaced: Replaced | None) -> int:
     written: list[Path] = []
     with _removed_if_it_fails(path, written, commit):
         for each in write_files(path, commit.schema, (_typed(batch, path, commit.schema) for batch in batches)):
