@@ -11,9 +11,9 @@ from lakehouse.erasures import erased_files
 from lakehouse.lake import Lake
 from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import head, whole
-from lakehouse.verification.entries import erasing
+from lakehouse.verification.entries import committed_at, erasing
 from lakehouse.verification.places import Place, place_of
-from lakehouse.verification.tables import live_files, removed_files
+from lakehouse.verification.tables import entries_upto, live_in
 from schemas.model import Table
 
 
@@ -58,15 +58,20 @@ def vacuum(
     place = place_of(lake.home, table)
     with lake_lock(lake, table.name) as held:
         version = whole(lake, table, head(lake.home, table))
-        needed = {fact.name for fact in live_files(place, version)}
-        replaced = removed_files(place, version)
-        erased = {name for number in range(version + 1) for name in erasing(place, number)}
+        entries = entries_upto(place, version)
+        needed = {fact.name for fact in live_in(entries)}
+        rewriting = [entry for entry in entries if entry.removed]
+        replaced = {
+            name: since for entry in rewriting for since in (committed_at(place, entry.version),)
+            for name in entry.removed
+        }  # fmt: skip
+        erased = {name for entry in rewriting for name in erasing(place, entry.version)}
         erased |= erased_files(lake.home, table.name)
         pinned = {}
         wanted = set()
         for pin in pins:
             if (at := pin.tables.get(table.name)) is not None and at < version:
-                only = {fact.name for fact in live_files(place, at)} - needed - erased
+                only = {fact.name for fact in live_in(entries[: at + 1])} - needed - erased
                 wanted |= only
                 if only:
                     pinned[pin.name] = len(only)

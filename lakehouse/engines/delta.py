@@ -59,11 +59,16 @@ def define_arrow_view(connection: duckdb.DuckDBPyConnection, name: str, table: D
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {registered}")
 
 
+def data_files(table: DeltaTable) -> list[Path]:
+    """Return the files of an opened table of this machine; delta-rs names them as URLs, though without a scheme."""
+    return [Path(unquote(each)) for each in table.file_uris()]
+
+
 def _dataset(table: DeltaTable) -> ds.Dataset:
     """Return the files of a table; `to_pyarrow_dataset` would skip some by bounds that it misreads."""
     if table.metadata().partition_columns:
         return table.to_pyarrow_dataset()
-    files = [unquote(each) for each in table.file_uris()]  # URLs, though without a scheme
+    files = data_files(table)
     schema = pa.schema(table.schema().to_arrow())
     return ds.dataset(files, schema=schema, format="parquet") if files else ds.dataset(schema.empty_table())
 

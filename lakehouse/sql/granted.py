@@ -15,14 +15,13 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO
-from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb import DuckDBPyConnection
 
-from lakehouse.engines.delta import guard, quote
+from lakehouse.engines.delta import data_files, guard, quote
 from lakehouse.errors import TableError, one_line
 
 SCHEME = "granted"
@@ -84,8 +83,7 @@ class GrantedFiles:
             TableError: If the table needs a reader feature that would be read wrongly.
         """
         guard(table)
-        paths = (Path(unquote(each)) for each in table.file_uris())  # they are URLs, though without a scheme
-        files = {f"{SCHEME}://{name}/{place:06}.parquet": path for place, path in enumerate(paths)}
+        files = {f"{SCHEME}://{name}/{place:06}.parquet": path for place, path in enumerate(data_files(table))}
         if not files:
             none = pa.schema(table.schema().to_arrow()).empty_table()
             connection.register(f"no {name}", none)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 
-from lakehouse.erasures import erased_files, erasures
+from lakehouse.erasures import erasures
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError, one_line
 from lakehouse.home import Root, home_of
 from lakehouse.tables.digest import relation_digest
@@ -45,8 +45,8 @@ def check_tables(root: Root) -> None:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             for _ in threads.map(refresh, lacking):
                 pass
-        for name in {table for each in erasures(home) for table in each.old_files}:
-            for file in erased_files(home, name):  # a copy must not keep what the lake has forgotten
+        for name, files in ((name, files) for each in erasures(home) for name, files in each.old_files.items()):
+            for file in files:  # a copy must not keep what the lake has forgotten
                 (place_of(home, BY_NAME[name]).folder / file).unlink(missing_ok=True)
     gone = [table.name for table in TABLES if not log_exists(root, table)]
     if gone:

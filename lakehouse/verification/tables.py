@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
@@ -13,8 +12,8 @@ from lakehouse.verification.checkpoints import verify_checkpoints
 from lakehouse.verification.copies import complete, refresh, where
 from lakehouse.verification.entries import (
     MEND,
+    Entry,
     FileFact,
-    committed_at,
     read_entry,
     stamp_of,
     versions_in,
@@ -97,24 +96,27 @@ def _refuse(problem: str) -> None:
     raise TableError(problem)
 
 
-def live_files(place: Place, version: int) -> list[FileFact]:
-    """Return the data files of a version of a verified table, in the order in which they were added."""
-    entries = [read_entry(place, number) for number in range(version + 1)]
+def entries_upto(place: Place, version: int) -> list[Entry]:
+    """Return the entries of a verified table from the first to that of a version: each stands at its own number."""
+    return [read_entry(place, number) for number in range(version + 1)]
+
+
+def live_in(entries: Sequence[Entry]) -> list[FileFact]:
+    """Return the data files of the version of the last entry, in the order in which they were added."""
     gone = {name for entry in entries for name in entry.removed}
     return [fact for entry in entries for fact in entry.added if fact.name not in gone]
 
 
+def live_files(place: Place, version: int) -> list[FileFact]:
+    """Return the data files of a version of a verified table, in the order in which they were added."""
+    return live_in(entries_upto(place, version))
+
+
 def replaced_files(place: Place, version: int) -> list[FileFact]:
     """Return the data files that were replaced up to a version of a verified table; some may be removed by now."""
-    entries = [read_entry(place, number) for number in range(version + 1)]
+    entries = entries_upto(place, version)
     gone = {name for entry in entries for name in entry.removed}
     return [fact for entry in entries for fact in entry.added if fact.name in gone]
-
-
-def removed_files(place: Place, version: int) -> dict[str, datetime]:
-    """Return name -> time of the commit, of the files that were replaced up to a version of a verified table."""
-    removed = {number: read_entry(place, number).removed for number in range(version + 1)}
-    return {name: committed_at(place, number) for number, names in removed.items() for name in names}
 
 
 def newest(place: Place) -> int:
