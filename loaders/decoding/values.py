@@ -22,7 +22,7 @@ _CHANNELS = {2: 1, 3: 3, 4: 4}
 
 def dense_shape(field: Field) -> tuple[int, ...] | None:
     """Return the shape of one value if all of them fit into one array, else None: the column is a list."""
-    if field.codec in ("native_image", "npy", "audio"):
+    if field.codec in ("native_image", "npy", "audio", "coco_rle"):
         return None
     if field.codec == "raw" and not is_number_list(field.type):
         return () if numpy_dtype(field.type) is not None else None
@@ -31,7 +31,7 @@ def dense_shape(field: Field) -> tuple[int, ...] | None:
 
 def dense_dtype(field: Field) -> DType | None:
     """Return the element type in which a column is delivered, None for a list of Python values."""
-    if field.codec == "image":
+    if field.codec in ("image", "coco_rle"):
         return np.dtype("uint8")
     if field.dtype is not None:
         return np.dtype(field.dtype)
@@ -68,7 +68,8 @@ def fill_dense(out: Array, values: pa.Array, field: Field) -> None:
 
 
 def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | bytes:
-    """Decode one value of a column whose shapes vary: a picture, a `.npy` file, a recording, or bytes as they are.
+    """Decode one value of a column whose shapes vary: a picture, a `.npy` file, a recording,
+    masks, or bytes as they are.
 
     Raises:
         DecodeError: If it is not what the field declares.
@@ -90,6 +91,12 @@ def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | by
         from loaders.decoding.audio import decode_audio
 
         return decode_audio(raw, field)
+    if field.codec == "coco_rle":
+        from loaders.decoding.masks import decode_masks
+
+        masks = decode_masks(raw, max_pixels=max_pixels)
+        check_size((field.shape or (None, None, None))[1:], masks.shape[1:])
+        return masks
     return bytes(raw)
 
 
@@ -114,6 +121,8 @@ def blank(field: Field) -> object:
     if field.codec in ("image", "native_image"):
         shape = field.shape or (1, 1, 3)
         return np.zeros([1 if axis is None else axis for axis in shape], dtype=np.uint8)
+    if field.codec == "coco_rle":
+        return np.zeros([0 if axis is None else axis for axis in field.shape or (0, 0, 0)], dtype=np.uint8)
     if field.codec in ("npy", "audio"):
         return np.zeros([0 if axis is None else axis for axis in field.shape or (0,)], dtype=field.dtype or "float32")
     if is_number_list(field.type):

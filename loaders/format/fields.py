@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from loaders.errors import FormatError
+from loaders.format.geometry import Geometry as Geometry
+from loaders.format.geometry import geometry_from_json
 from schemas.canonical import canonical_json, sha256_text
 
-CODECS = ("raw", "image", "native_image", "ndarray", "npy", "audio")
+CODECS = ("raw", "image", "native_image", "ndarray", "npy", "audio", "coco_rle")
 """raw: the Arrow value itself. image: an encoded picture, read as 8 bits. native_image: one of any depth. ndarray:
 C-order little-endian elements of a fixed shape. npy: a `.npy` file, for arrays whose shape varies. audio: an encoded
-recording."""
+recording. coco_rle: masks of the objects in a picture, as run lengths."""
 
 _SCALARS: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -58,6 +60,9 @@ class Field:
         classes: What class numbers stand for: class k is classes[k]. On a column of integers each value is such a
             number, on one of lists of integers of shape (None,) each element; another list of numbers has one for each
             class. None: the values are no classes.
+        geometry: How the values lie in a picture of the same row: decoders move them with it. None: they do not.
+        objects: Name of the list of objects (that of their boxes, say) of which the value has one entry for each, in
+            the same order: an object that leaves the picture leaves all fields with this name. None: no such list.
     """
 
     name: str
@@ -68,6 +73,8 @@ class Field:
     nullable: bool = False
     doc: str = ""
     classes: tuple[str, ...] | None = None
+    geometry: Geometry | None = None
+    objects: str | None = None
 
     def __post_init__(self) -> None:
         problem = _problem(self)
@@ -97,8 +104,10 @@ class Field:
             "dtype": self.dtype,
             "nullable": self.nullable,
             "doc": self.doc,
-            # Left out where there are none: schema ids of columns that are no classes stay as they were.
+            # Left out where there are none: schema ids of columns that have none stay as they were.
             **({} if self.classes is None else {"classes": list(self.classes)}),
+            **({} if self.geometry is None else {"geometry": self.geometry.to_json()}),
+            **({} if self.objects is None else {"objects": self.objects}),
         }
 
 
@@ -121,6 +130,9 @@ def field_from_json(entry: object) -> Field:
     classes = entry.get("classes")
     if classes is not None and not isinstance(classes, list):
         raise FormatError(f"field {entry['name']!r}: classes must be a list or null, found {classes!r}")
+    objects = entry.get("objects")
+    if objects is not None and not isinstance(objects, str):
+        raise FormatError(f"field {entry['name']!r}: objects must be a name or null, found {objects!r}")
     return Field(
         name=str(entry["name"]),
         type=TYPES[entry["type"]],
@@ -130,6 +142,8 @@ def field_from_json(entry: object) -> Field:
         nullable=entry.get("nullable") is True,
         doc=str(entry.get("doc", "")),
         classes=None if classes is None else tuple(classes),
+        geometry=None if entry.get("geometry") is None else geometry_from_json(entry["geometry"]),
+        objects=objects,
     )
 
 
@@ -147,7 +161,7 @@ def check_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
     """Return the fields as a tuple.
 
     Raises:
-        FormatError: If there are none, or two have one name.
+        FormatError: If there are none, two have one name, or one lies in a column that is no picture.
     """
     names = [field.name for field in fields]
     if not names:
@@ -155,6 +169,16 @@ def check_fields(fields: Sequence[Field]) -> tuple[Field, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise FormatError(f"field names must differ, found twice: {', '.join(twice)}")
+    known = {field.name: field for field in fields}
+    for field in fields:
+        geometry = field.geometry
+        if geometry is None:
+            continue
+        if geometry.of in known and known[geometry.of].codec not in ("image", "native_image"):
+            raise FormatError(f"field {field.name!r} lies in {geometry.of!r}, which is no column of pictures")
+        for name in (geometry.sizes, geometry.parts):
+            if name is not None and (name not in known or not _holds_counts(known[name])):
+                raise FormatError(f"field {field.name!r} is cut by {name!r}, which is no column of lists of integers")
     return tuple(fields)
 
 
@@ -171,7 +195,7 @@ def _problem(field: Field) -> str | None:
         return f"dtype is for codecs ndarray and npy alone, and they need it; found {field.dtype!r}"
     if field.dtype is not None and field.dtype not in ARRAY_DTYPES:
         return f"unknown dtype {field.dtype!r}; known: {', '.join(ARRAY_DTYPES)}"
-    return _shape_problem(field) or _classes_problem(field)
+    return _shape_problem(field) or _classes_problem(field) or _objects_problem(field)
 
 
 def _shape_problem(field: Field) -> str | None:
@@ -184,6 +208,8 @@ def _shape_problem(field: Field) -> str | None:
         return f"codec ndarray needs a fixed shape, found {shape}; use npy for arrays whose shape varies"
     if field.codec == "image" and not (len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))):
         return f"an image is (H, W), (H, W, 3) or (H, W, 4), found {shape}"
+    if field.codec == "coco_rle":
+        return None if len(shape) == 3 and shape[0] is None else f"masks are (None, H, W), found {shape}"
     if field.codec == "native_image":
         return f"pictures as they are stored have no shape in common, found {shape}; use None"
     if field.codec == "audio" and len(shape) not in (1, 2):
@@ -207,6 +233,33 @@ def _classes_problem(field: Field) -> str | None:
             f"each of them, shape ({len(classes)},)"
         )
     return None
+
+
+def _objects_problem(field: Field) -> str | None:
+    geometry = field.geometry
+    is_array = field.codec == "npy"
+    if geometry is not None:
+        if field.nullable:
+            return "what lies in a picture is not nullable: no object is an empty list"
+        if geometry.kind == "masks":
+            return None if field.codec == "coco_rle" else "masks in a picture have the codec coco_rle"
+        axes = {"keypoints": 3}.get(geometry.kind, 2)
+        last = {"keypoints": 3, "points": 2, "polygons": 2}.get(geometry.kind, 4)
+        is_fit = is_array and field.dtype in ("float32", "float64")
+        if not is_fit or field.shape is None or len(field.shape) != axes or field.shape[0] or field.shape[-1] != last:
+            wanted = (None, *[None] * (axes - 2), last)
+            return f"{geometry.kind} are codec npy of floats, shape {wanted}, found {field.codec} {field.shape}"
+        places = max((place for pair in geometry.flip_pairs for place in pair), default=0)
+        if geometry.kind == "keypoints" and places >= (field.shape[1] or places + 1):
+            return f"flip_pairs name place {places} of {field.shape[1]} keypoints"
+        return None
+    if field.objects is not None and not is_array and not pa.types.is_list(field.type):
+        return f"an entry for each object of {field.objects!r} takes a list or an array, found {field.type}"
+    return None
+
+
+def _holds_counts(field: Field) -> bool:
+    return is_number_list(field.type) and pa.types.is_integer(field.type.value_type)
 
 
 def _holds_class_numbers(field: Field) -> bool:

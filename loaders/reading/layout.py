@@ -93,7 +93,7 @@ def blocks_of(columns: Sequence[ReadColumn]) -> list[list[int]]:
 
 
 def _column(field: Field, is_local: bool, has_decoder: bool) -> ReadColumn:
-    is_blob = field.codec in ("image", "native_image", "npy", "audio") or has_decoder
+    is_blob = field.codec in ("image", "native_image", "npy", "audio", "coco_rle") or has_decoder
     if is_blob or (field.codec == "raw" and pa.types.is_binary(field.type)):
         return ReadColumn(field, "blob")
     shape, dtype = dense_shape(field), dense_dtype(field)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from loaders.format.fields import Field
+from loaders.format.fields import Field, Geometry
 
 BOXES_FIELD = Field(
     "boxes", pa.binary(), codec="npy", shape=(None, 4), dtype="float32",
     doc="x_min, y_min, x_max, y_max of each box: continuous px of the stored picture (no EXIF rotation), from 0 at its "
         "top-left corner; no box: nothing is there.",
+    geometry=Geometry("xyxy", of="image"), objects="boxes",
 )  # fmt: skip
 ONE_EACH = {
     "iscrowd": ("box_iscrowd", pa.bool_(), False, "Whether each box is a crowd; what nobody stated is none."),
@@ -39,12 +40,14 @@ def box_samples(members: pa.Table, classes: Sequence[str]) -> Iterator[tuple[Fie
     yield BOXES_FIELD, pa.array([_npy(corners(boxes)) for boxes in answers], pa.binary())
     labels = [[numbers[box["label"]] for box in boxes] for boxes in answers]
     doc = f"Class number of each box, its ordinal in the label set, from 0; {len(classes)} classes."
-    field = Field("box_labels", pa.list_(pa.int64()), shape=(None,), doc=doc, classes=tuple(classes))
+    kind = pa.list_(pa.int64())
+    field = Field("box_labels", kind, shape=(None,), doc=doc, classes=tuple(classes), objects=BOXES_FIELD.objects)
     yield field, pa.array(labels, field.type)
     for key, (name, kind, missing, doc) in ONE_EACH.items():
         if any(key in box for boxes in answers for box in boxes):
             values = [[box.get(key, missing) for box in boxes] for boxes in answers]
-            yield Field(name, pa.list_(kind), shape=(None,), doc=doc), pa.array(values, pa.list_(kind))
+            field = Field(name, pa.list_(kind), shape=(None,), doc=doc, objects=BOXES_FIELD.objects)
+            yield field, pa.array(values, field.type)
 
 
 def corners(boxes: Sequence[Mapping[str, Any]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
