@@ -5,7 +5,8 @@ The way of the data, each step a command that can be run twice and does only wha
     petrel land --lake my_lake --source photos --folder drops/photos
     petrel entities --lake my_lake
     petrel dimensions --lake my_lake
-    petrel opinions --lake my_lake --source photos --format csv --path labels.csv --question species --actor human:ada
+    petrel opinions import --lake my_lake --source photos --format csv --path labels.csv --question species \\
+        --actor human:ada
     petrel build --lake my_lake --recipe conf/datasets/species.toml
     petrel materialise --lake my_lake --dataset species
 
@@ -16,16 +17,20 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobs.common import Command
 
 COMMANDS = {
     "init": "make an empty lake",
     "land": "bring a folder of files into the lake",
     "entities": "make entities of landed files, reject broken ones",
     "dimensions": "measure what is missing about entities",
-    "opinions": "import labels and predictions",
-    "retract": "take a whole import of labels or predictions back",
+    "opinions": "bring labels and predictions in: import, record, resolve, retract",
+    "retract": "the same as `petrel opinions retract`",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",
@@ -48,6 +53,17 @@ COMMANDS = {
 }
 """Command -> one line; the module of the same name in this package is imported only when it is called."""
 
+VERBS: dict[str, dict[str, tuple[str, str]]] = {
+    "opinions": {
+        "import": ("opinions", "read files of annotations"),
+        "record": ("opinions_record", "take answers as JSON lines from a service or a program, as they come"),
+        "resolve": ("opinions_resolve", "look again for the subjects of answers that wait"),
+        "retract": ("retract", "take a whole import, or single answers, back"),
+    },
+}
+"""Command of two words -> verb -> where it is, one line. The first verb is meant where none is given. It is the name of
+a module of this package, or `MODULE:NAME` of a `jobs.common.Verb` in it."""
+
 
 FOOT = """
 --json, which every command takes, prints what it has to say to stdout as JSON, one object a line: receipts of a step
@@ -64,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 error, 2 wrong usage, 3 a gate failed, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["help"] and len(arguments) > 1:
-        arguments = [arguments[1], "--help"]
+        arguments = [*arguments[1:], "--help"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         sys.stdout.write(_help())
         return 0 if arguments else 2
@@ -73,10 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"petrel {version('petrel-lakehouse')}\n")
         return 0
-    name = arguments[0]
+    name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        sys.stderr.write(f"petrel: no command `{name}`{_nearest(name)}\n")
+        sys.stderr.write(f"petrel: no command `{name}`{_nearest(name, COMMANDS)}\n")
         return 2
+    if name in VERBS and rest and not rest[0].startswith("-"):
+        if rest[0] not in VERBS[name]:
+            sys.stderr.write(f"petrel: {name} has no verb `{rest[0]}`{_nearest(rest[0], VERBS[name])}\n")
+            return 2
+        name, rest = f"{name} {rest[0]}", rest[1:]
     if argv is None:
         # Before the imports: they take a third of a second.
         from lakehouse.ending import end_on_signals
@@ -86,13 +107,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if argv is None and (code := begin_program()):
         return code
-    module = module_of(name)
-    return main_of(module, arguments[1:], engine="embedded", program=f"petrel {name}")
+    return main_of(command_of(name), rest, engine="embedded", program=f"petrel {name}", epilog=verbs_help(name))
 
 
 def module_of(name: str) -> ModuleType:
     """Return the module of a command."""
     return importlib.import_module(f"jobs.{name.replace('-', '_')}")
+
+
+def command_of(name: str) -> Command:
+    """Return what runs a command: `land`, `opinions`, or with a verb `opinions retract`."""
+    command, _, verb = name.partition(" ")
+    if command not in VERBS:
+        return module_of(command)
+    place, _ = VERBS[command][verb or next(iter(VERBS[command]))]
+    module, _, attribute = place.partition(":")
+    found: Command = getattr(module_of(module), attribute) if attribute else module_of(module)
+    return found
+
+
+def verbs_help(name: str) -> str:
+    """Return the lines of help about the verbs of a command; "" if it has none, or `name` names one."""
+    if name not in VERBS:
+        return ""
+    verbs = VERBS[name]
+    width = max(map(len, verbs))
+    lines = [f"  {verb.ljust(width)}  {text}" for verb, (_, text) in verbs.items()]
+    first = next(iter(verbs))
+    return "\n".join([f"verbs (without one it is `{first}`; `petrel {name} VERB --help` tells more):", *lines])
 
 
 def _help() -> str:
@@ -101,10 +143,10 @@ def _help() -> str:
     return "\n".join([(__doc__ or "").rstrip(), "", "commands (`petrel COMMAND --help` tells more):", *lines, FOOT])
 
 
-def _nearest(name: str) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     from lakehouse.names import nearest
 
-    return nearest(name, COMMANDS)
+    return nearest(name, known)
 
 
 if __name__ == "__main__":

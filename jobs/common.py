@@ -17,9 +17,10 @@ import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from jobs.output import say_receipt
 from lakehouse.config import Config, load_config
@@ -27,11 +28,33 @@ from lakehouse.ending import GOES_ON, SIGNALS, end_on_signals
 from lakehouse.errors import ConfigError, EnvironmentProblemError, PetrelError, printable
 from lakehouse.steps.receipts import Receipt
 
+if TYPE_CHECKING:
+    from lakehouse.lake import Lake
+
 logger = logging.getLogger("petrel")
 
 EXIT_ERROR = 1
 EXIT_GATE_FAILED = 3
 EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb of a command of two words that has no module of its own.
+
+    Attributes:
+        about: What a module has as its docstring.
+        add_arguments: As of a module.
+        run: As of a module that is a step.
+    """
+
+    about: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[Lake, argparse.Namespace], Receipt | Iterator[Receipt]]
+
+
+Command = ModuleType | Verb
+"""What `main_of` makes a program of."""
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 
@@ -40,7 +63,12 @@ LEAST_ADDRESSES = 4 << 30
 
 
 def main_of(
-    module: ModuleType, argv: Sequence[str] | None = None, *, engine: str = "spark", program: str | None = None
+    module: Command,
+    argv: Sequence[str] | None = None,
+    *,
+    engine: str = "spark",
+    program: str | None = None,
+    epilog: str = "",
 ) -> int:
     """Run a command module as a program and return its exit code.
 
@@ -49,24 +77,30 @@ def main_of(
         argv: Arguments; None means the process's own.
         engine: Engine of a step when `--engine` is not given.
         program: Name to show in the help; None takes it from the process.
+        epilog: What the help ends with.
     """
     if argv is None and (code := begin_program()):
         return code
-    args = parser_of(module, engine=engine, program=program).parse_args(argv)
+    args = parser_of(module, engine=engine, program=program, epilog=epilog).parse_args(argv)
     _configure_logging(verbose=args.verbose)
 
     def work() -> int:
         config = _config_of(args)
         logger.info("configuration %s", config.to_json())
-        return _run_step(module, config, args) if hasattr(module, "run") else int(module.execute(config, args))
+        return _run_step(module, config, args) if hasattr(module, "run") else _execute(module, config, args)
 
     return guarded(work, verbose=args.verbose)
 
 
-def parser_of(module: ModuleType, *, engine: str, program: str | None) -> argparse.ArgumentParser:
+def parser_of(
+    module: Command, *, engine: str, program: str | None, epilog: str = ""
+) -> argparse.ArgumentParser:
     """Return what reads the arguments of a command; see `main_of`."""
     parser = _Parser(
-        prog=program, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program,
+        description=module.about if isinstance(module, Verb) else module.__doc__,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
     _add_common_arguments(parser, engine=engine if hasattr(module, "run") else None)
@@ -166,7 +200,12 @@ def _value(text: str) -> object:
     return text
 
 
-def _run_step(module: ModuleType, config: Config, args: argparse.Namespace) -> int:
+def _execute(module: Command, config: Config, args: argparse.Namespace) -> int:
+    assert isinstance(module, ModuleType), "a verb is a step"
+    return int(module.execute(config, args))
+
+
+def _run_step(module: Command, config: Config, args: argparse.Namespace) -> int:
     from lakehouse.opening import open_lake
     from lakehouse.place import find_home, is_lake, similar_lake
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from jobs.cli import COMMANDS, module_of
+from jobs.cli import COMMANDS, VERBS, command_of
 from jobs.common import main_of, parser_of
 from jobs.output import say
 from lakehouse.config import Config
@@ -24,7 +24,8 @@ SHELLS = ("bash", "zsh", "fish")
 
 BASH = """\
 _petrel() {{
-    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} lake=.petrel words= i option=compopt
+    local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} command=${{COMP_WORDS[1]}}
+    local lake=.petrel words= i option=compopt
     type compopt &>/dev/null || option=:
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
@@ -34,10 +35,16 @@ _petrel() {{
     for ((i = 2; i < COMP_CWORD; i++)); do
         [[ ${{COMP_WORDS[i]}} == --lake ]] && lake=${{COMP_WORDS[i+1]}}
     done
-    case "${{COMP_WORDS[1]}} $prev" in
+    ((COMP_CWORD == 2)) && [[ $cur != -* ]] && case "$command" in
+{verbs}
+    esac
+    ((COMP_CWORD > 2)) && case "$command ${{COMP_WORDS[2]}}" in
+        {pairs}) command="$command ${{COMP_WORDS[2]}}" ;;
+    esac
+    case "$command $prev" in
 {values}
     esac
-    [[ $cur == -* ]] && case "${{COMP_WORDS[1]}}" in
+    [[ $cur == -* ]] && case "$command" in
 {options}
     esac
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
@@ -64,7 +71,7 @@ class Option:
     """One option of a command.
 
     Attributes:
-        command: Name of the command.
+        command: Name of the command, with its verb where it has one.
         name: With its dashes.
         choices: Values it takes, if they are few.
         value: `folder`, `file`, `dataset`, `text`, or "" where it takes none.
@@ -85,13 +92,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    found = [option for command in COMMANDS for option in _options(command)]
+    found = [option for command in _all_commands() for option in _options(command)]
     say((_fish(found) if args.shell == "fish" else (ZSH if args.shell == "zsh" else "") + _bash(found)).rstrip())
     return 0
 
 
+def _all_commands() -> Iterator[str]:
+    for command in COMMANDS:
+        yield command
+        yield from (f"{command} {verb}" for verb in VERBS.get(command, ()))
+
+
 def _options(command: str) -> Iterator[Option]:
-    parser = parser_of(module_of(command), engine="embedded", program=f"petrel {command}")
+    parser = parser_of(command_of(command), engine="embedded", program=f"petrel {command}")
     for action in parser._actions:
         for name in action.option_strings or ([""] if action.choices else []):
             if not name.startswith("-h"):
@@ -108,27 +121,38 @@ def _value(action: argparse.Action) -> str:
 
 def _bash(found: Sequence[Option]) -> str:
     values, options = [], []
-    for command in COMMANDS:
+    for command in _all_commands():
         own = [option for option in found if option.command == command]
         for option in own:
             # A word without an option comes right after the command.
-            place = shlex.quote(f"{command} {option.name or command}")
+            place = shlex.quote(f"{command} {option.name or command.split()[-1]}")
             if option.choices:
                 words = shlex.quote(" ".join(option.choices))
                 values.append(f'        {place}) COMPREPLY=($(compgen -W {words} -- "$cur")); return ;;')
             elif option.value:
                 values.append(f"        {place}) {BASH_VALUES[option.value]} ;;")
         names = shlex.quote(" ".join(option.name for option in own if option.name.startswith("--")))
-        options.append(f"        {command}) words={names} ;;")
-    return BASH.format(commands=" ".join(COMMANDS), values="\n".join(values), options="\n".join(options))
+        options.append(f"        {shlex.quote(command)}) words={names} ;;")
+    verbs = [
+        f'        {command}) COMPREPLY=($(compgen -W "{" ".join(known)}" -- "$cur")); return ;;'
+        for command, known in VERBS.items()
+    ]
+    pairs = "|".join(f"'{command} {verb}'" for command, known in VERBS.items() for verb in known)
+    return BASH.format(
+        commands=" ".join(COMMANDS), verbs="\n".join(verbs), pairs=pairs, values="\n".join(values),
+        options="\n".join(options),
+    )
 
 
 def _fish(found: Sequence[Option]) -> str:
     lines = ["complete -c petrel -f"]
     for command, about in COMMANDS.items():
         lines.append(f"complete -c petrel -n __fish_use_subcommand -a {command} -d {shlex.quote(about)}")
+    for command, verbs in VERBS.items():
+        for verb, (_, about) in verbs.items():
+            lines.append(f"complete -c petrel -n '{_fish_seen(command)}' -a {verb} -d {shlex.quote(about)}")
     for option in found:
-        line = f"complete -c petrel -n '__fish_seen_subcommand_from {option.command}'"
+        line = f"complete -c petrel -n '{_fish_seen(option.command)}'"
         if option.name:
             line += f" -l {option.name.lstrip('-')}"
         if option.choices:
@@ -141,6 +165,16 @@ def _fish(found: Sequence[Option]) -> str:
             line += " -x"
         lines.append(f"{line} -d {shlex.quote(' '.join(option.about.split()))}")
     return "\n".join(lines) + "\n"
+
+
+def _fish_seen(command: str) -> str:
+    """Return the condition under which the words of a command stand in the line, and no verb of it beside them."""
+    first, _, verb = command.partition(" ")
+    seen = f"__fish_seen_subcommand_from {first}"
+    if verb:
+        return f"{seen}; and __fish_seen_subcommand_from {verb}"
+    verbs = " ".join(VERBS.get(first, ()))
+    return f"{seen}; and not __fish_seen_subcommand_from {verbs}" if verbs else seen
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,27 +1,29 @@
 """Bring answers in: labels from CSV, JSON lines, Pascal VOC or folder names become rows of silver.opinions.
 
     # what is not stated is guessed from names and from what has landed; the receipt says it, with the flags for it
-    petrel opinions --lake my_lake --path labels.csv
+    petrel opinions import --lake my_lake --path labels.csv
 
     # one row per answer: columns subject and label (and actor, time, votes ... when --column names them)
-    petrel opinions --lake my_lake --format csv --path labels.csv --source photos \\
+    petrel opinions import --lake my_lake --format csv --path labels.csv --source photos \\
         --question species --actor human:ada --column subject=file --column label=class
 
     # folder names as labels; Pascal VOC boxes; counts of anonymous votes
-    petrel opinions --lake my_lake --format imagefolder --path photos --source photos --question species \\
+    petrel opinions import --lake my_lake --format imagefolder --path photos --source photos --question species \\
         --actor import:folders
-    petrel opinions --lake my_lake --format voc --path Annotations --source cells --question cells --actor import:bccd
-    petrel opinions --lake my_lake --format csv --path votes.csv --source cifar10 --question object \\
+    petrel opinions import --lake my_lake --format voc --path Annotations --source cells --question cells \\
+        --actor import:bccd
+    petrel opinions import --lake my_lake --format csv --path votes.csv --source cifar10 --question object \\
         --actor pool:cifar10h --column subject=image --column votes=count
 
     # several labels in a cell; a column per class with 0 and 1; JSON lines with keys of their own
-    petrel opinions --lake my_lake --path tags.csv --question tags --option separator='|'
-    petrel opinions --lake my_lake --path classes.csv --question species --option layout=onehot
-    petrel opinions --lake my_lake --path lines.jsonl --question species --column subject=meta.file --column label=class
+    petrel opinions import --lake my_lake --path tags.csv --question tags --option separator='|'
+    petrel opinions import --lake my_lake --path classes.csv --question species --option layout=onehot
+    petrel opinions import --lake my_lake --path lines.jsonl --question species --column subject=meta.file \\
+        --column label=class
 
     # everything that a pipeline file lists under [[opinions]]; answers that waited for their subject
     ./spark-submit.sh jobs/opinions.py --lake my_lake --pipeline conf/pipelines/digits.toml
-    petrel opinions --lake my_lake --resolve
+    petrel opinions resolve --lake my_lake
 
 An actor is kind:name, kind being human, model (model:name@version), rule, consensus, import or pool. Nothing is ever
 overwritten: a corrected file adds what differs, importing the same file again adds nothing. Answers about unknown

@@ -111,7 +111,7 @@ def find_imports(lake: Lake, wanted: str, *, several: bool = False) -> list[Impo
         names = {name for each in held for name in _names(each)}
         raise IngestError(
             f"no import `{wanted}`{nearest(wanted, names)} (by id, path, file name or name of the source; "
-            "petrel retract --list shows all)"
+            "petrel opinions retract --list shows all)"
         )
     standing = [each for each in found if each.stands] or found[-1:]
     if len(standing) > 1 and not several:

@@ -5,9 +5,11 @@ The same way, ids and checks as an import of JSON lines: what came by one way an
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 
@@ -29,13 +31,26 @@ from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import step
 from schemas.canonical import canonical_json
 
+
+@runtime_checkable
+class Frame(Protocol):
+    """A data frame of pandas, Polars, DuckDB ...: it hands out its rows as Arrow."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The rows as a stream of Arrow's C interface."""
+
+
 NAMES = {"entity_id": "subject", "probabilities": "probs"}
 RECORDS = "records"
 
 
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader | Frame | Iterable[Mapping[str, object]]
+"""One mapping, Arrow row or row of a data frame per answer."""
+
+
 def record_opinions(
     lake: Lake,
-    rows: pa.Table | Iterable[Mapping[str, object]],
+    rows: Rows,
     *,
     source: str,
     question: str | Question | None = None,
@@ -55,10 +70,12 @@ def record_opinions(
 
     Args:
         lake: The lake.
-        rows: One mapping or Arrow row per answer: `entity_id`, then `label` and/or `probabilities`
+        rows: One mapping per answer (a list or an iterator), an Arrow table or reader, or a data frame of pandas (or
+            of another library that hands out Arrow): `entity_id`, then `label` and/or `probabilities`
             (label -> 0..1, sum 1 within 0.01; without a label the most probable one is the answer), or any
             other field of a JSON line (`regions`, `number`, `op`, `event_time`, `source_key` ...). NumPy scalars are
-            welcome, and times, UTC where they name no zone.
+            welcome, and times, UTC where they name no zone; what is null is not stated. Tensors of predictions become
+            such rows in `lakehouse.opinions.tensors`.
         source: Stable name of where the answers are from, for example "digits_cnn".
         question: Question of rows that name none: its id, or a `Question` to register. An id that is new and looks
             like a slip of a known one is refused. None: every row names its own.
@@ -80,6 +97,38 @@ def record_opinions(
             written.
         ConfigError: If actor or question contradict what the lake holds, or no such source has landed.
     """
+    return record_items(
+        lake,
+        functools.partial(_items, rows),
+        source=source,
+        question=question,
+        actor=actor,
+        said_at=said_at,
+        inputs=inputs,
+        match=match,
+        landed_source=landed_source,
+        system=system,
+        project=project,
+        max_rejected_share=max_rejected_share,
+    )
+
+
+def record_items(
+    lake: Lake,
+    read: Callable[[JsonlOptions], Iterator[Item]],
+    *,
+    source: str,
+    question: str | Question | None,
+    actor: str | Actor | None,
+    said_at: datetime | None = None,
+    inputs: Mapping[str, str] | None = None,
+    match: str = "sha256",
+    landed_source: str = "",
+    system: str = "",
+    project: str = "",
+    max_rejected_share: float = 0.0,
+) -> Receipt:
+    """`record_opinions` of answers and rejects that `read` gives for the options of JSON lines."""
     if match not in MATCHES:
         raise ConfigError(f"record_opinions: match = {match!r}{nearest(match, MATCHES)}")
     check_landed(lake, landed_source, where=f"opinions {source}")
@@ -95,7 +144,7 @@ def record_opinions(
             rules=rules_of(lake, asked), now=lake.clock(), match=match, valid_time=said_at, system=system,
             project=project,
         )  # fmt: skip
-        items = pa.Table.from_batches(item_batches(_items(rows, options), plan), schema=ITEMS)
+        items = pa.Table.from_batches(item_batches(read(options), plan), schema=ITEMS)
         content = Content(
             source=source,
             system=system,
@@ -133,7 +182,7 @@ def _newest(lake: Lake, question: str) -> int:
     return max((version for name, version in rules_of(lake, None) if name == question), default=1)
 
 
-def _items(rows: pa.Table | Iterable[Mapping[str, object]], options: JsonlOptions) -> Iterator[Item]:
+def _items(rows: Rows, options: JsonlOptions) -> Iterator[Item]:
     for number, row in enumerate(_mappings(rows), start=1):
         where = f"row {number}"
         try:
@@ -142,12 +191,29 @@ def _items(rows: pa.Table | Iterable[Mapping[str, object]], options: JsonlOption
             yield reject(where, error.rule, error.reason, repr(dict(row)))
 
 
-def _mappings(rows: pa.Table | Iterable[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+def _mappings(rows: Rows) -> Iterator[Mapping[str, object]]:
+    if isinstance(rows, Frame):
+        # pandas writes what is missing as NaN, and Arrow as null.
+        rows = pa.Table.from_pandas(rows, preserve_index=False) if _is_pandas(rows) else pa.table(rows)
     if isinstance(rows, pa.Table):
-        for batch in rows.to_batches():
-            yield from batch.to_pylist()
+        rows = rows.to_reader()
+    if isinstance(rows, pa.RecordBatchReader):
+        for batch in rows:
+            for row in batch.to_pylist():
+                yield {name: _stated(value) for name, value in row.items() if value is not None}
     else:
         yield from rows
+
+
+def _stated(value: object) -> object:
+    """Return a value of Arrow without what is null in it: there every region has every key that any has."""
+    if isinstance(value, Mapping):
+        return {key: _stated(each) for key, each in value.items() if each is not None}
+    return [_stated(each) for each in value] if isinstance(value, list) else value
+
+
+def _is_pandas(rows: object) -> bool:
+    return type(rows).__module__.partition(".")[0] == "pandas"
 
 
 def _record(row: Mapping[str, object]) -> dict[str, object]:

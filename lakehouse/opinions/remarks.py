@@ -112,7 +112,7 @@ def tell_names(
         if meant is not None:
             record.note(
                 "similar_actor", f"actor `{name}` is new in this lake; if `{kind}:{meant}` was meant, take the import "
-                "back (petrel retract) and import it again"
+                "back (petrel opinions retract) and import it again"
             )
 
 

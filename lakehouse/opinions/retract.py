@@ -1,18 +1,21 @@
-"""retract: take a whole import back, by one retraction for every answer that it brought; append-only."""
+"""retract: take a whole import, or single answers, back, by one retraction for every answer; append-only."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
+from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
 from lakehouse.opinions.ids import value_hash
-from lakehouse.opinions.imports import Imported, imports_of
+from lakehouse.opinions.imports import SHORTEST_ID, Imported, imports_of
 from lakehouse.opinions.matching.waiting import WAITING
+from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.reading.answer import Answer
 from lakehouse.opinions.writing.batch import RETRACTION, Batch, Content, batch_row, next_ordinal
 from lakehouse.opinions.writing.rows import opinion_row
@@ -38,6 +41,13 @@ where o.batch_id = $batch and o.op <> 'retract' and not exists (
 """
 """Answers of an import that nobody has taken back."""
 
+ANSWERS = """
+select opinion_id, actor_id, question_id, question_version, subject_id, subject_kind, slot from silver.opinions
+where op <> 'retract' and opinion_id like $prefix limit 2
+"""
+
+OPINION = re.compile(rf"[0-9a-f]{{{SHORTEST_ID},32}}")
+
 
 def retract_import(lake: Lake, found: Imported, *, reason: str = "") -> Receipt:
     """Take back all that an import brought: as if it had never been said.
@@ -62,6 +72,43 @@ def retract_import(lake: Lake, found: Imported, *, reason: str = "") -> Receipt:
             now = next(each for each in imports_of(lake) if each.batch_id == found.batch_id)
             _retract(lake, now, reason or "its import was taken back", record)
     return record.finished()
+
+
+def retract_opinions(lake: Lake, opinion_ids: Sequence[str], *, reason: str) -> Receipt:
+    """Take single answers back, in the name of who gave them: they say nothing any more about these subjects.
+
+    What an answer had replaced does not hold again, other than with a whole import; a file that has it and comes again
+    does not bring it back. Doing it twice adds nothing.
+
+    Args:
+        lake: The lake.
+        opinion_ids: Ids of answers, or how they begin, from `SHORTEST_ID` characters on.
+        reason: Why, in words; kept with every retraction.
+
+    Returns:
+        Receipt of `record_opinions`: counts read = new + same.
+
+    Raises:
+        IngestError: If an id is that of no answer, or of several.
+    """
+    rows = [_taken_back(lake, each, reason) for each in dict.fromkeys(opinion_ids)]
+    return record_opinions(lake, rows, source="retracted")
+
+
+def _taken_back(lake: Lake, wanted: str, reason: str) -> dict[str, object]:
+    found = fetch(lake, ANSWERS, params={"prefix": f"{wanted}%"}) if OPINION.fullmatch(wanted) else []
+    if len(found) != 1:
+        what = f"{len(found)} answers" if found else "no answer"
+        raise IngestError(
+            f"{what} with an id that begins with {wanted!a:.80}; `petrel why ENTITY` shows the ids, "
+            f"{SHORTEST_ID} hex digits or more name one"
+        )
+    row = found[0]
+    return {
+        "op": "retract", "subject": row["subject_id"], "subject_kind": row["subject_kind"],
+        "actor_id": row["actor_id"], "question_id": row["question_id"], "question_version": row["question_version"],
+        "slot": row["slot"], "target_opinion_id": row["opinion_id"], "reason": reason or "it was taken back",
+    }  # fmt: skip
 
 
 def retraction_rows(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.cli import COMMANDS, main, module_of
+from jobs.cli import COMMANDS, VERBS, command_of, main, module_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,31 @@ def test_every_command_takes_json(capsys):
 def test_every_command_is_a_job_of_the_same_name():
     for name in COMMANDS:
         assert callable(module_of(name).main)
+
+
+def test_help_of_a_command_of_two_words_lists_its_verbs_and_each_has_help_of_its_own(capsys):
+    for name, verbs in VERBS.items():
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        listed = capsys.readouterr().out
+        for verb, (_, line) in verbs.items():
+            assert f"{verb} " in listed
+            assert line in listed
+            for arguments in ([name, verb, "--help"], ["help", name, verb]):
+                with pytest.raises(SystemExit) as ended:
+                    main(arguments)
+                assert ended.value.code == 0
+                assert f"usage: petrel {name} {verb} " in capsys.readouterr().out
+
+
+def test_opinions_without_a_verb_are_imported_and_retract_is_the_same_command_under_two_names():
+    assert command_of("opinions") is command_of("opinions import") is module_of("opinions")
+    assert command_of("opinions retract") is command_of("retract")
+
+
+def test_an_unknown_verb_names_the_nearest(capsys):
+    assert main(["opinions", "imprt", "--path", "x.csv"]) == 2
+    assert "opinions has no verb `imprt`; did you mean `import`?" in capsys.readouterr().err
 
 
 def test_no_command_is_wrong_usage(capsys):

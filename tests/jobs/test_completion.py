@@ -46,6 +46,15 @@ def test_bash_completes_commands_options_and_choices(script):
     assert completed(script, "completion", "") == ["bash", "zsh", "fish"]
 
 
+def test_bash_completes_verbs_and_what_each_takes(script):
+    assert set(completed(script, "opinions", "")) >= {"import", "record", "resolve", "retract"}
+    assert completed(script, "opinions", "ret") == ["retract"]
+    assert "--reason" in completed(script, "opinions", "retract", "--")
+    assert "--reason" not in completed(script, "opinions", "import", "--")
+    assert completed(script, "opinions", "import", "--match", "s") == ["stem", "sha256"]
+    assert "--resolve" in completed(script, "opinions", "--")
+
+
 def test_bash_completes_folders_files_and_published_datasets(script, lake_folder):
     assert completed(script, "land", "--folder", "") == ["compopt", "-o", "dirnames"]
     assert completed(script, "run", "--pipeline", "") == []

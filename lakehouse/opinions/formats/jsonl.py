@@ -85,13 +85,14 @@ def read_jsonl(path: Path, part: str, options: JsonlOptions) -> Iterator[Item]:
             if line is None:
                 yield reject(where, "too_long", f"longer than {MAX_LINE_BYTES:,} bytes")
             elif line.strip():
-                yield _item(line, where, options, unread)
+                yield line_item(line, where, options, unread)
     if unread:
         keys = ", ".join(sorted(unread)[:SHOWN_KEYS])
         yield Note(file.name, "keys_not_read", f"keys that no column names are not read: {keys}")
 
 
-def _item(line: bytes, where: str, options: JsonlOptions, unread: set[str]) -> Item:
+def line_item(line: bytes, where: str, options: JsonlOptions, unread: set[str]) -> Item:
+    """Return the answer that one line states, or why it states none; keys that are not read go to `unread`."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
