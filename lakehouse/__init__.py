@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lakehouse.materialise.step import materialise
     from lakehouse.opened import OpenLake
     from lakehouse.opening import open_lake
+    from lakehouse.opinions.exporting.step import export_opinions
     from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
     from lakehouse.reading.objects import open_object, read_object
@@ -61,6 +62,7 @@ _HOMES = {
     "entities": "lakehouse.ingestion.entities",
     "evaluate": "lakehouse.evaluation.evaluate",
     "export": "lakehouse.exporting.step",
+    "export_opinions": "lakehouse.opinions.exporting.step",
     "fetch": "lakehouse.query",
     "find_dataset": "lakehouse.datasets.find",
     "land": "lakehouse.ingestion.land",
@@ -97,6 +99,7 @@ __all__ = [
     "entities",
     "evaluate",
     "export",
+    "export_opinions",
     "fetch",
     "find_dataset",
     "land",

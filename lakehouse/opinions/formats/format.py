@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lakehouse.opinions.formats.writer import Ontology, Place, Said, Subject, Writer
 from lakehouse.opinions.reading.answer import Item
+
+__all__ = ["Format", "Ontology", "Place", "Said", "Stated", "Subject", "Writer", "itself"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What files say about their question: an answer names labels, these tell all there are and how they are called.
+
+    Attributes:
+        labels: Labels in the order of their class numbers; they get numbers in this order where the lake has none of
+            them yet, and are not the only ones there may be.
+        export_ids: Label -> id that the format gives it.
+        keypoints: Names of keypoints, in order.
+        skeleton: Pairs of places in `keypoints`, counted from 0.
+    """
+
+    labels: tuple[str, ...] = ()
+    export_ids: Mapping[str, str] = field(default_factory=dict)
+    keypoints: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +44,10 @@ class Format:
         judge: From the summed counts of all parts to one thing that a person should know, or None.
         endings: How names of its files end, in lower case: by them the format is guessed, and in a folder of several
             files those of other formats are told.
+        sniff: Of several formats with one ending: whether a file looks like this one, by its first 64 KiB. None: it
+            is taken where no other is recognised.
+        stated: What the files say about the question as a whole; None: nothing.
+        writer: How it is written; None: it is only read.
     """
 
     options: type[Any]
@@ -32,6 +57,9 @@ class Format:
     names_only: bool = False
     judge: Callable[[Mapping[str, int], Any], str | None] | None = None
     endings: tuple[str, ...] = ()
+    sniff: Callable[[bytes], bool] | None = None
+    stated: Callable[[Path, Any], Stated] | None = None
+    writer: Writer | None = None
 
 
 def itself(_path: Path) -> list[str]:

@@ -16,12 +16,12 @@ from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.voc_layout import BOX, MAX_SHOWN, check_layout
+from lakehouse.opinions.formats.voc_write import ATTRIBUTES, VOC_WRITER
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Region, Tally
 from lakehouse.opinions.reading.xml_text import shown_text
 from lakehouse.opinions.reading.xml_tree import MAX_BYTES, Element, read_xml
 
-ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
 SUBJECTS = ("filename", "file")
 
 
@@ -237,4 +237,4 @@ def _attributes(element: Element) -> dict[str, str] | None:
     return found or None
 
 
-VOC = Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc, endings=(".xml",))
+VOC = Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc, endings=(".xml",), writer=VOC_WRITER)

@@ -1,0 +1,126 @@
+"""export_opinions: what is said about one question -> files of a label format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.names import nearest
+from lakehouse.opinions.exporting.ontology import ontology_of
+from lakehouse.opinions.exporting.place import NewPlace
+from lakehouse.opinions.exporting.selection import Chosen, Wanted, choose
+from lakehouse.opinions.formats import format_named, formats
+from lakehouse.opinions.formats.writer import Writer
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import StepRecord, step
+from lakehouse.typed import fill
+
+LOST = "lost_"
+"""How the rules of notes about losses begin."""
+
+
+def export_opinions(
+    lake: Lake,
+    *,
+    format: str,
+    path: str | Path,
+    question: str,
+    actor: str | None = None,
+    policy: str | None = None,
+    source: str = "",
+    known_at: datetime | None = None,
+    valid_at: datetime | None = None,
+    options: Mapping[str, object] | None = None,
+    strict: bool = False,
+) -> Receipt:
+    """Write what is said about one question as annotation files; the same export again writes nothing.
+
+    Args:
+        lake: The lake.
+        format: A format that can be written; see `writable`.
+        path: New folder or file; or one with these very files.
+        question: The question.
+        actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
+            are several.
+        policy: Reserved for label policies.
+        source: Landed source whose files alone go out, under their names there; "": all, each under its first name.
+        known_at: As we knew it then (time of import); None: now.
+        valid_at: As had been said by then (time of the answer); None: all.
+        options: Options of the writer.
+        strict: Refuse what the format cannot hold in place of telling it.
+
+    Returns:
+        Receipt with counts answers = exported + those left out (`abstained`, `no_name`), files, bytes written, and
+        notes `lost_...`: what the format cannot hold, by rule, told before anything is written.
+
+    Raises:
+        ConfigError: If there is no such format, question or actor, the format does not hold such answers, answers are
+            of several actors and the format holds one each (the message names them), `strict` and something is lost,
+            or the place holds other things.
+    """
+    writer = writer_named(format)
+    checked = fill(writer.options, dict(options or {}), where=f"opinions export {format}", word="option")
+    if policy is not None:
+        raise ConfigError(f"policy = {policy!r}: label policies cannot be exported yet; name an actor, or make a "
+                          "consensus, which is one")  # fmt: skip
+    for name, time in (("known_at", known_at), ("valid_at", valid_at)):
+        if time is not None and time.tzinfo is None:
+            raise ConfigError(f"{name} = {time} names no time zone")
+    if "://" in str(path):
+        raise ConfigError(f"cannot export to {path}: give a local folder or file, and copy it")
+    with step(lake, "opinions_export") as record:
+        chosen = choose(lake, Wanted(question, actor, source, known_at, valid_at), one_each=writer.one_each)
+        record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
+        record.counts |= dict(chosen.left_out)
+        record.details = {"format": format, "to": str(Path(path).absolute()), "actors": ", ".join(chosen.actors)}
+        _tell_losses(chosen, writer, checked, record, format=format, strict=strict)
+        with NewPlace(Path(path)) as place:
+            writer.write(chosen.answers, place, ontology_of(lake, question), checked)
+            if place.finish():
+                record.bytes_written = place.bytes
+            else:
+                record.details["unchanged"] = "this was exported there before"
+            record.details["files"] = f"{place.files}"
+    return record.finished()
+
+
+def writable() -> tuple[str, ...]:
+    """Return the formats that can be written, by name."""
+    return tuple(sorted(name for name, each in formats().items() if each.writer is not None))
+
+
+def writer_named(format: str) -> Writer:
+    """Return the writer of a format.
+
+    Raises:
+        ConfigError: If there is no such format, or it is only read.
+    """
+    writer = format_named(format).writer
+    if writer is None:
+        raise ConfigError(f"format `{format}` is read and not written{nearest(format, writable())}; these are "
+                          f"written: {', '.join(writable())}")  # fmt: skip
+    return writer
+
+
+def _tell_losses(
+    chosen: Chosen, writer: Writer, options: Any, record: StepRecord, *, format: str, strict: bool
+) -> None:
+    lost: dict[str, tuple[int, str]] = {}
+    for said in chosen.answers:
+        if said.answer.value_kind not in writer.holds:
+            raise ConfigError(
+                f"format {format} holds {' or '.join(writer.holds)}, and the answers of question "
+                f"{said.answer.question_id} are {said.answer.value_kind}"
+            )
+        for rule, text in writer.losses(said, options):
+            count, example = lost.get(rule, (0, text))
+            lost[rule] = count + 1, example
+    if strict and lost:
+        shown = "; ".join(f"{rule} ({count:,}): {example}" for rule, (count, example) in lost.items())
+        raise ConfigError(f"format {format} cannot hold all of it, and nothing was written: {shown}")
+    for rule, (count, example) in lost.items():
+        record.note(LOST + rule, example, count=count)
