@@ -18,9 +18,11 @@ from typing import Any
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats.csv import CSV
+from lakehouse.opinions.formats.cvat import CVAT
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.imagefolder import IMAGEFOLDER
 from lakehouse.opinions.formats.jsonl import JSONL
+from lakehouse.opinions.formats.labelstudio import LABELSTUDIO
 from lakehouse.opinions.formats.voc import VOC
 from lakehouse.opinions.reading.answer import Item
 from lakehouse.plugins import named
@@ -33,6 +35,8 @@ BUILT_IN: Mapping[str, Format] = {
     "csv": CSV,
     "jsonl": JSONL,
     "voc": VOC,
+    "labelstudio": LABELSTUDIO,
+    "cvat": CVAT,
 }
 
 
@@ -44,11 +48,11 @@ def formats() -> Mapping[str, Format]:
         ConfigError: If an entry point cannot be loaded, or two formats have one name or one ending of files.
     """
     found = dict(BUILT_IN)
-    endings = {ending: name for name, each in found.items() for ending in each.endings}
+    endings = {ending: name for name, each in found.items() for ending in each.endings if each.sniff is None}
     for name, each in named(ENTRY_POINTS, Format):
         if name in found:
             raise ConfigError(f"two formats are called `{name}`; rename one, or uninstall its package")
-        for ending in each.endings:
+        for ending in each.endings if each.sniff is None else ():
             if endings.setdefault(ending, name) != name:
                 raise ConfigError(f"formats `{endings[ending]}` and `{name}` both read files that end with {ending}")
         found[name] = each

@@ -47,15 +47,19 @@ class Element:
         return (child.text.strip() or None) if child else None
 
 
-def read_xml(data: bytes) -> Element:
+def read_xml(data: bytes, *, max_bytes: int = MAX_BYTES) -> Element:
     """Parse a document into a tree.
+
+    Args:
+        data: The document.
+        max_bytes: Longer ones are refused.
 
     Raises:
         RejectedInputError: With rule xml_dtd (any document type, so no entity is ever expanded and nothing
             external read), too_long, too_deep, wrong_encoding or malformed.
     """
-    if len(data) > MAX_BYTES:
-        raise RejectedInputError("too_long", f"has {len(data):,} bytes, at most {MAX_BYTES:,} are read")
+    if len(data) > max_bytes:
+        raise RejectedInputError("too_long", f"has {len(data):,} bytes, at most {max_bytes:,} are read")
     root = Element("")
     open_elements = [root]
 
