@@ -63,7 +63,7 @@ def test_f15_percents_are_of_width_and_of_height(file):
 
 
 def test_f15_a_box_is_turned_about_its_top_left_corner_and_ours_about_its_centre(file):
-    # 100 x 40 px at (200, 100), turned by 90 degrees clockwise about (200, 100): it lies from x 160 to 200, y 100 to 200.
+    # 100 x 40 px at (200, 100), turned clockwise by 90 degrees: it lies from x 160 to 200, y 100 to 200.
     value = {"x": 20, "y": 20, "width": 10, "height": 8, "rotation": 90}
     (found,) = regions(file(task(annotation(result(value=value, size=(1000, 500))))))
     assert (found.x, found.y, found.w, found.h, found.angle) == (130.0, 130.0, 100.0, 40.0, 90.0)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.formats.common import CommonOptions, reject
-from lakehouse.opinions.formats.cvat.shapes import FIELDS, attributes_of, region_of
+from lakehouse.opinions.formats.cvat.shapes import attributes_of, region_of
 from lakehouse.opinions.formats.cvat.tracks import track_regions
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region
@@ -178,6 +178,3 @@ def _frame(image: Element) -> Frame:
 def _folder(name: str) -> str:
     parent = PurePosixPath(name.replace("\\", "/")).parent.as_posix()
     return "" if parent in (".", "/") else parent
-
-
-SHAPES = tuple(FIELDS)

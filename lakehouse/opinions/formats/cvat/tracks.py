@@ -8,12 +8,13 @@ elsewhere (polygons move in another way) is kept as it is stated.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.opinions.formats.cvat.shapes import FIELDS, flag, region_of
+from lakehouse.opinions.formats.cvat.shapes import flag, region_of
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Frame, Region
 from lakehouse.opinions.reading.xml_tree import Element
@@ -33,7 +34,9 @@ class Stated(NamedTuple):
     is_outside: bool
 
 
-def track_regions(track: Element, frame: Frame, order: Mapping[str, Sequence[str]], last: int | None) -> Iterator[Region]:
+def track_regions(
+    track: Element, frame: Frame, order: Mapping[str, Sequence[str]], last: int | None
+) -> Iterator[Region]:
     """Yield the regions of a track in order of their frames.
 
     Args:
@@ -48,9 +51,8 @@ def track_regions(track: Element, frame: Frame, order: Mapping[str, Sequence[str
     label = track.attributes.get("label", "")
     identity = track.attributes.get("id")
     source = track.attributes.get("source")
-    shapes = sorted((_stated(each, frame, order, label) for each in track.children if each.tag in FIELDS or
-                     each.tag not in ("attribute",)), key=lambda each: each.frame)  # fmt: skip
-    for one, other in zip(shapes, shapes[1:], strict=False):
+    shapes = sorted((_stated(each, frame, order, label) for each in track.children), key=lambda each: each.frame)
+    for one, other in itertools.pairwise(shapes):
         if one.frame == other.frame:
             raise RejectedInputError("repeated_element", f"has frame {one.frame} of track {identity} twice")
     kept = _without_interpolated(shapes)

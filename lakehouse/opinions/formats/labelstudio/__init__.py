@@ -17,7 +17,8 @@ _HAS_ANSWERS = re.compile(rb'"(annotations|predictions|completions)"\s*:')
 
 def looks_like_labelstudio(head: bytes) -> bool:
     """Return whether a file begins as a list of tasks with answers does, or one task."""
-    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"[", b"{") and bool(_HAS_DATA.search(head) and _HAS_ANSWERS.search(head))
+    first = head.removeprefix(codecs.BOM_UTF8).lstrip()[:1]
+    return first in (b"[", b"{") and bool(_HAS_DATA.search(head) and _HAS_ANSWERS.search(head))
 
 
 LABELSTUDIO = Format(

@@ -167,7 +167,7 @@ def regions_of(group: Sequence[Object], context: Context) -> Iterator[Region]:
     if len(labels) > 1:
         attrs["labels"] = json.dumps(labels, ensure_ascii=False)
     score = head.get("score", geometry.get("score"))
-    common = {
+    common: shapes.Fields = {
         "label": labels[0] if labels else None,
         "region_id": None if head.get("id") is None else str(head["id"]),
         "score": None if score is None else as_number(score, "score"),

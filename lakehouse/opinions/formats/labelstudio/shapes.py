@@ -91,7 +91,8 @@ def interval_fields(value: Object) -> Fields:
     """
     start, end = number_in(value, "start"), number_in(value, "end")
     if end < start:
-        raise RejectedInputError("inverted_interval", f"has an interval that ends before it begins: {start:g} to {end:g}")
+        reason = f"has an interval that ends before it begins: {start:g} to {end:g}"
+        raise RejectedInputError("inverted_interval", reason)
     channel = value.get("channel")
     stated = None if channel is None else as_whole(channel, "channel")
     return {"kind": "interval", "t_start": start, "t_end": end, "channel": stated}

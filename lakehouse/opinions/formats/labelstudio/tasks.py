@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from lakehouse.errors import RejectedInputError
@@ -20,7 +19,6 @@ from lakehouse.opinions.formats.labelstudio.controls import controls_of, questio
 from lakehouse.opinions.formats.labelstudio.meaning import (
     Context,
     Control,
-    control_of,
     frame_of,
     is_beside,
     sizes_of,
@@ -68,7 +66,7 @@ def read_labelstudio(path: Path, part: str, options: LabelStudioOptions) -> Iter
     counts = dict.fromkeys(("drafts", "unlabelled", "unread_predictions", "relations"), 0)
     rejects: list[Item] = []
     for place, task in enumerate(tasks, start=1):
-        where = f"{file.name}: task {task.get('id', place)}" if isinstance(task, Mapping) else f"{file.name}: task {place}"
+        where = f"{file.name}: task {task.get('id', place) if isinstance(task, Mapping) else place}"
         try:
             mine = list(_answers_in(as_object(task, "task"), where, options, counts))
         except RejectedInputError as error:
@@ -295,9 +293,3 @@ def _notes(file: str, controls: list[str], counts: Mapping[str, int], options: L
         yield Note(file, "predictions_not_in_file", text)
     if counts["relations"]:
         yield Note(file, "relations", f"has {counts['relations']} relations between regions, kept in raw_json alone")
-
-
-def said_at(record: Object) -> datetime | None:
-    """Return when an annotation was changed last, else made."""
-    found = text_in(record, "updated_at") or text_in(record, "created_at")
-    return parse.instant(found, "updated_at") if found else None
