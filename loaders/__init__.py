@@ -50,6 +50,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loaders.decoding.decoders import CenterCrop, RandomResizedCrop
+    from loaders.decoding.placement import Placement
+    from loaders.decoding.resizing import Letterbox, Resize, ResizeShorter
     from loaders.decoding.values import Batch
     from loaders.engine.samples import per_sample
     from loaders.engine.stats import ReaderStats
@@ -67,6 +69,7 @@ if TYPE_CHECKING:
         WorkerDiedError,
     )
     from loaders.format.fields import Field, field_from_json
+    from loaders.format.geometry import Geometry
     from loaders.format.manifest import Dataset, Manifest, PartReceipt, read_dataset, read_manifest
     from loaders.format.parts import plan_parts
     from loaders.mixing.mix import MixedReader, mix
@@ -84,9 +87,12 @@ if TYPE_CHECKING:
 _HOME = {
     "decoding.values": ("Batch",),
     "decoding.decoders": ("CenterCrop", "RandomResizedCrop"),
+    "decoding.placement": ("Placement",),
+    "decoding.resizing": ("Letterbox", "Resize", "ResizeShorter"),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError", "LoaderError",
                "RankMismatchError", "StateMismatchError", "StorageError", "TransformError", "WorkerDiedError"),
     "format.fields": ("Field", "field_from_json"),
+    "format.geometry": ("Geometry",),
     "format.manifest": ("Dataset", "Manifest", "PartReceipt", "read_dataset", "read_manifest"),
     "mixing.mix": ("MixedReader", "mix"),
     "options": ("ReadOptions", "Shard", "Shuffle"),
@@ -118,18 +124,23 @@ __all__ = [
     "DecodeError",
     "Field",
     "FormatError",
+    "Geometry",
     "Layout",
+    "Letterbox",
     "LoaderError",
     "Manifest",
     "MixedReader",
     "PartReceipt",
     "PartTask",
+    "Placement",
     "Published",
     "RandomResizedCrop",
     "RankMismatchError",
     "ReadOptions",
     "Reader",
     "ReaderStats",
+    "Resize",
+    "ResizeShorter",
     "Sequence",
     "Shard",
     "Shuffle",

@@ -24,6 +24,9 @@ DType: TypeAlias = np.dtype[Any]
 Ints: TypeAlias = NDArray[np.int64]
 """Places or counts, int64."""
 
+Floats: TypeAlias = NDArray[np.float64]
+"""Coordinates in px or other measures, float64."""
+
 Mask: TypeAlias = NDArray[np.bool_]
 """Which of them, bool."""
 

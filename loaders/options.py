@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -90,6 +90,11 @@ class ReadOptions:
         allocate: Where batches are assembled: returns that many bytes as a uint8 array, e.g. `loaders.torch.pinned`.
             None: ordinary memory.
         storage: How to read from a URL.
+        min_visible: An object is dropped where a decoder leaves less than this share of its area in the picture, and
+            always where it leaves none; `<objects>_dropped` counts them for each sample.
+        pad_to: {name of a list of objects: places}, e.g. {"boxes": 100}: its columns come as arrays (N, 100, ...),
+            zero beyond the objects of a sample, -1 for class numbers, and `<objects>_count`, int64 (N,), says how many
+            there are. A sample with more is a DecodeError.
     """
 
     tail: Tail = "pad"
@@ -105,6 +110,8 @@ class ReadOptions:
     worker_memory_bytes: int | None = None
     allocate: Callable[[int], Octets] | None = field(default=None, compare=False)
     storage: StorageOptions = field(default_factory=StorageOptions)
+    min_visible: float = 0.0
+    pad_to: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -119,6 +126,10 @@ class ReadOptions:
             raise FormatError("allocate is for threads: with pool='processes' batches lie in memory that they share")
         if self.prefetch < 1 or self.read_threads < 1 or (self.workers is not None and self.workers < 1):
             raise FormatError("prefetch, read_threads and workers must be at least 1")
+        if not 0 <= self.min_visible <= 1:
+            raise FormatError(f"min_visible is a share, 0 to 1, found {self.min_visible}")
+        if any(type(size) is not int or size < 1 for size in self.pad_to.values()):
+            raise FormatError(f"pad_to gives each list of objects at least one place, found {dict(self.pad_to)}")
 
     @property
     def threads(self) -> int:

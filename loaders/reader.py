@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loaders.agreement import check_agreement
-from loaders.decoding.decoders import Decoder
+from loaders.decoding.decoders import AnyDecoder
 from loaders.decoding.values import Batch
 from loaders.engine.batches import IS_PAD
 from loaders.engine.engine import Delivery, Engine, Reading
@@ -50,7 +50,7 @@ def make_reader(
     batch_size: int,
     columns: Sequence[str] | None = None,
     transform: Callable[[Batch], Batch] | None = None,
-    decoders: Mapping[str, Decoder] | None = None,
+    decoders: Mapping[str, AnyDecoder] | None = None,
     shuffle: Shuffle | None = None,
     shard: Shard | None = None,
     epochs: int | None = 1,
@@ -67,7 +67,7 @@ def make_reader(
         transform: Called with each batch where it is made, several at once; returns the batch to deliver.
             `per_sample(function)` calls a function with each sample.
         decoders: {column of encoded pictures: what becomes of each}, e.g. `RandomResizedCrop(224)`; the column then
-            comes as one array.
+            comes as one array; of `ResizeShorter`, as a list. Columns with geometry are moved with it.
         shuffle: How to shuffle; None reads in stored order (with several ranks: each its stretch of it).
         shard: Which of several ranks this is; None reads everything.
         epochs: Epochs in one pass of `for batch in reader`; the next pass goes on with the following epoch. None
@@ -317,6 +317,7 @@ class Reader(ReaderShell[Batch]):
         return sizes_of(
             reading.split, reading.columns, reading.selection.samples_by_group, reading.selection.length, self._start,
             self._shard.world, self._options, reading.decoders, has_transform=reading.transform is not None,
+            objects=reading.objects,
         )  # fmt: skip
 
     def _set_position(self, epoch: int, step: int) -> None:

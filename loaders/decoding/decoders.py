@@ -8,23 +8,31 @@ threads of its own: the reader's are enough.
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Literal, Protocol
 
 import numpy as np
 
 from loaders.axes import Array, DType
-from loaders.decoding.pictures import Box, Pixels, cut, decode_box, decode_new, jpeg_header
+from loaders.decoding.drawing import (
+    Interpolation,
+    Upright,
+    check_flip,
+    flag,
+    mirrored,
+    opencv,
+    resized,
+    two_sides,
+    uniform,
+)
+from loaders.decoding.pictures import Box, Pixels, cut
+from loaders.decoding.placement import Placement
 from loaders.errors import DecodeError, FormatError
 
-Interpolation = Literal["linear", "area"]
-
-_WORD = (1 << 64) - 1
 _TRIES = 10
-_FLIP_COUNTER = 4 * _TRIES
+FLIP_COUNTER = 4 * _TRIES
+"""Word of a sample's stream that decides whether its picture is mirrored; the same for every decoder."""
 
 
 class Decoder(Protocol):
@@ -41,7 +49,7 @@ class Decoder(Protocol):
     def dtype(self) -> DType:
         """Its element type."""
 
-    def into(self, raw: memoryview, out: Array, *, seed: int, max_pixels: int) -> None:
+    def into(self, raw: memoryview, out: Array, *, seed: int, max_pixels: int) -> Placement | None:
         """Decode one value.
 
         Args:
@@ -50,9 +58,38 @@ class Decoder(Protocol):
             seed: The sample's (ORDER.md), 64 bits, another in each epoch.
             max_pixels: Pictures with more are to be refused before memory is taken.
 
+        Returns:
+            Where the picture lies in `out`: columns with geometry are moved by it. None of decoders that do not say;
+            they cannot be used beside such columns.
+
         Raises:
             DecodeError: If the value cannot be decoded.
         """
+
+
+class VaryingDecoder(Protocol):
+    """Makes an array of each encoded value whose shape differs from value to value: the column is a list of them.
+
+    Instances are shared by threads and pickled for processes, as those of `Decoder`.
+    """
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of what a value becomes, None for axes that vary."""
+
+    @property
+    def dtype(self) -> DType:
+        """Its element type."""
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of the largest result: what the bound of a reader's memory counts for each."""
+
+    def decoded(self, raw: memoryview, *, seed: int, max_pixels: int) -> tuple[Array, Placement | None]:
+        """Decode one value into a new array; arguments, errors and the placement are as of `Decoder.into`."""
+
+
+AnyDecoder = Decoder | VaryingDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +121,7 @@ class RandomResizedCrop:
             (68), PSNR 32 dB (36): decoding smaller averages, which bilinear resizing does not. The fast transform and
             plain upsampling of libjpeg-turbo are not used: at most 7 % faster, and all pixels 0.8 darker.
         interpolation: OpenCV's `linear` (bilinear of four pixels), or `area`, which averages where it shrinks.
+        exif: Whether to turn pictures upright by their EXIF orientation first. False: as they are stored.
     """
 
     size: int | tuple[int, int]
@@ -93,59 +131,61 @@ class RandomResizedCrop:
     decode: Literal["crop", "full"] = "crop"
     exact: bool = True
     interpolation: Interpolation = "linear"
+    exif: bool = False
     shape: tuple[int, ...] = field(init=False)
     dtype: DType = field(init=False, default=np.dtype("uint8"))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", (*_two(self.size), 3))
+        object.__setattr__(self, "shape", (*two_sides(self.size), 3))
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
             raise FormatError(f"scale is (least, greatest), 0 < least <= greatest <= 1, found {self.scale}")
         if not 0 < self.ratio[0] <= self.ratio[1]:
             raise FormatError(f"ratio is (least, greatest), 0 < least <= greatest, found {self.ratio}")
-        if not 0 <= self.flip <= 1:
-            raise FormatError(f"flip is a probability, found {self.flip}")
+        check_flip(self.flip)
         if self.decode not in ("crop", "full"):
             raise FormatError(f"decode must be crop or full, found {self.decode!r}")
-        _flag(self.interpolation)
+        flag(self.interpolation)
 
     def box(self, height: int, width: int, seed: int) -> Box:
         """Return the part that is taken of a picture of this size."""
         low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
         for counter in range(0, 4 * _TRIES, 4):
-            area = height * width * (self.scale[0] + _uniform(seed, counter) * (self.scale[1] - self.scale[0]))
-            aspect = math.exp(low + _uniform(seed, counter + 1) * (high - low))
+            area = height * width * (self.scale[0] + uniform(seed, counter) * (self.scale[1] - self.scale[0]))
+            aspect = math.exp(low + uniform(seed, counter + 1) * (high - low))
             w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < w <= width and 0 < h <= height:
-                top = int(_uniform(seed, counter + 2) * (height - h + 1))
-                left = int(_uniform(seed, counter + 3) * (width - w + 1))
+                top = int(uniform(seed, counter + 2) * (height - h + 1))
+                left = int(uniform(seed, counter + 3) * (width - w + 1))
                 return Box(top, left, h, w)
         aspect = min(max(width / height, self.ratio[0]), self.ratio[1])
         w, h = min(width, max(1, round(height * aspect))), min(height, max(1, round(width / aspect)))
         return Box((height - h) // 2, (width - w) // 2, h, w)
 
-    def into(self, raw: memoryview, out: Pixels, *, seed: int, max_pixels: int) -> None:
+    def into(self, raw: memoryview, out: Pixels, *, seed: int, max_pixels: int) -> Placement:
         """Decode `raw` into `out`, uint8 (height, width, 3).
 
         Raises:
             DecodeError: If it is no picture, damaged, or too large.
         """
-        cv2, part = opencv(), self._part(raw, seed, max_pixels)
-        cv2.resize(part, out.shape[1::-1], dst=out, interpolation=_flag(self.interpolation))
-        if self.flip and _uniform(seed, _FLIP_COUNTER) < self.flip:
-            cv2.flip(out, 1, dst=out)
-
-    def _part(self, raw: memoryview, seed: int, max_pixels: int) -> Pixels:
-        header = jpeg_header(raw)
-        if header is None:
-            whole = decode_new(raw, 3, max_pixels=max_pixels)
-            height, width = whole.shape[:2]
-            return cut(whole, self.box(height, width, seed))
-        box = self.box(header.height, header.width, seed)
-        eighths = 8 if self.exact else self._eighths(box)
+        picture = Upright(raw, exif=self.exif, max_pixels=max_pixels)
+        box = self.box(*picture.size, seed)
+        eighths = 8 if self.exact or picture.header is None else self._eighths(box)
         part = _scaled(box, eighths)
-        wanted = part if self.decode == "crop" else _scaled(Box(0, 0, header.height, header.width), eighths)
-        pixels = decode_box(raw, header, wanted, max_pixels=max_pixels, eighths=eighths)
-        return pixels if self.decode == "crop" else cut(pixels, part)
+        if self.decode == "crop" or picture.header is None:
+            pixels = picture.pixels(part, eighths=eighths)
+        else:
+            pixels = cut(picture.pixels(_scaled(Box(0, 0, *picture.size), eighths), eighths=eighths), part)
+        cv2 = opencv()
+        cv2.resize(pixels, out.shape[1::-1], dst=out, interpolation=flag(self.interpolation))
+        is_mirrored = bool(self.flip) and uniform(seed, FLIP_COUNTER) < self.flip
+        if is_mirrored:
+            mirrored(out)
+        height, width = self.shape[:2]
+        top, left, h, w = (side * 8 / eighths for side in part)  # what was decoded, a little more than `box`
+        place = Box(0, 0, height, width)
+        return Placement(
+            *picture.stored, (left, top, w, h), place, (height, width), picture.orientation, is_mirrored
+        )
 
     def _eighths(self, box: Box) -> int:
         """Return the least of 8, 4, 2, 1 eighths at which the part is not smaller than the result."""
@@ -165,38 +205,45 @@ class CenterCrop:
         size: Height and width of the result, or one number for both; none is greater than `resize`.
         resize: Shorter side before the middle is cut out. None: pictures keep their size; one below `size` is an error.
         interpolation: OpenCV's `linear` (bilinear of four pixels), or `area`, which averages where it shrinks.
+        exif: Whether to turn pictures upright by their EXIF orientation first. False: as they are stored.
     """
 
     size: int | tuple[int, int]
     resize: int | None = None
     interpolation: Interpolation = "linear"
+    exif: bool = False
     shape: tuple[int, ...] = field(init=False)
     dtype: DType = field(init=False, default=np.dtype("uint8"))
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", (*_two(self.size), 3))
+        object.__setattr__(self, "shape", (*two_sides(self.size), 3))
         if self.resize is not None and self.resize < max(self.shape[:2]):
             raise FormatError(f"resize must be at least size {self.shape[:2]}, found {self.resize}")
-        _flag(self.interpolation)
+        flag(self.interpolation)
 
-    def into(self, raw: memoryview, out: Pixels, *, seed: int, max_pixels: int) -> None:
+    def into(self, raw: memoryview, out: Pixels, *, seed: int, max_pixels: int) -> Placement:
         """Decode `raw` into `out`, uint8 (height, width, 3); `seed` has no say.
 
         Raises:
             DecodeError: If it is no picture, damaged, too large, or smaller than `size` without `resize`.
         """
-        header = jpeg_header(raw)
-        if header is not None and self.resize in (None, min(header.height, header.width)):
-            box = self._middle(header.height, header.width)
-            out[...] = decode_box(raw, header, box, max_pixels=max_pixels)
-            return
-        whole = decode_new(raw, 3, max_pixels=max_pixels)
-        height, width = whole.shape[:2]
-        if self.resize is not None and self.resize != min(height, width):
-            short = min(height, width)
-            height, width = (self.resize * side // short for side in (height, width))
-            whole = opencv().resize(whole, (width, height), interpolation=_flag(self.interpolation))
-        out[...] = cut(whole, self._middle(height, width))
+        picture = Upright(raw, exif=self.exif, max_pixels=max_pixels)
+        height, width = picture.size
+        short = min(height, width)
+        place = Box(0, 0, *self.shape[:2])
+        canvas = self.shape[0], self.shape[1]
+        if self.resize in (None, short):
+            box = self._middle(height, width)
+            out[...] = picture.pixels(box)
+            return picture.placed(box, place, canvas)
+        assert self.resize is not None
+        h, w = self.resize * height // short, self.resize * width // short
+        box = self._middle(h, w)
+        large = np.empty((h, w, 3), dtype=np.uint8)
+        resized(picture.pixels(Box(0, 0, height, width)), large, self.interpolation)
+        out[...] = cut(large, box)
+        window = box.left * width / w, box.top * height / h, box.width * width / w, box.height * height / h
+        return Placement(*picture.stored, window, place, canvas, picture.orientation)
 
     def _middle(self, height: int, width: int) -> Box:
         h, w = self.shape[:2]
@@ -205,47 +252,8 @@ class CenterCrop:
         return Box(round((height - h) / 2), round((width - w) / 2), h, w)
 
 
-@functools.cache
-def opencv() -> ModuleType:
-    """Import OpenCV; from then on it starts no threads of its own in this process.
-
-    Raises:
-        FormatError: If it is not installed.
-    """
-    try:
-        import cv2
-    except ImportError as error:
-        raise FormatError(
-            "this decoder resizes with OpenCV, which is not installed; pip install 'petrel-lakehouse[train]'"
-        ) from error
-    cv2.setNumThreads(1)  # a second pool of threads for 50 us of work only waits, and does not survive a fork
-    return cv2
-
-
-def _uniform(seed: int, counter: int) -> float:
-    """Return word `counter` of stream `seed` (ORDER.md) as a number in [0, 1); numpy takes ten times as long."""
-    z = (seed + (counter + 1) * 0x9E3779B97F4A7C15) & _WORD
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _WORD
-    return ((z ^ (z >> 31)) >> 11) * 2.0**-53
-
-
 def _scaled(box: Box, eighths: int) -> Box:
     """Return the smallest box of the scaled picture that covers one of the whole picture."""
     top, left = box.top * eighths // 8, box.left * eighths // 8
     bottom, right = -(-(box.top + box.height) * eighths // 8), -(-(box.left + box.width) * eighths // 8)
     return Box(top, left, bottom - top, right - left)
-
-
-def _two(size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1:
-        raise FormatError(f"size is a positive number of pixels, or (height, width), found {size}")
-    return height, width
-
-
-def _flag(interpolation: Interpolation) -> int:
-    """Return OpenCV's number for an interpolation (INTER_LINEAR, INTER_AREA)."""
-    if interpolation not in ("linear", "area"):
-        raise FormatError(f"interpolation must be linear or area, found {interpolation!r}")
-    return {"linear": 1, "area": 3}[interpolation]

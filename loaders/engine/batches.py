@@ -10,13 +10,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from loaders.axes import Array, DType, Ints, Mask, Octets, Seeds
-from loaders.decoding.decoders import Decoder
-from loaders.decoding.values import Batch, blank, channels_of, check_size, decode_blob, dense_dtype, dense_shape
+from loaders.axes import Array, Ints, Mask, Octets
+from loaders.decoding.decoders import AnyDecoder, Decoder, VaryingDecoder
+from loaders.decoding.masks import read_runs
+from loaders.decoding.placement import Placement
+from loaders.decoding.values import Batch, blank, channels_of, check_size, decode_blob
+from loaders.engine.jobs import Failure, Job, Made
+from loaders.engine.objects import Objects
+from loaders.engine.outputs import output_parts, outputs_of
 from loaders.errors import CorruptionError, DecodeError, FormatError, TransformError
 from loaders.options import ReadOptions
 from loaders.reading.arena import Arena, carve
@@ -35,71 +40,6 @@ _NO_SEED = 0
 _TILE_ROWS = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Some consecutive batches, as rows of the arena.
-
-    Attributes:
-        epoch: Their epoch.
-        step: Number of the first one.
-        ends: Where each ends.
-        index: int64 (n * length,): rows of the arena; of a broken row group, any.
-        length: Rows in a sample; 1 unless samples are sequences.
-        pad: bool (n,): padding and rows that cannot be read; None if there are none.
-        seeds: uint64 (n,), None where nothing is random.
-        direct: {direct column: [(file, first byte, CRC-32) of each row]}.
-        others: {text, list or map column: values of each row}.
-    """
-
-    epoch: int
-    step: int
-    ends: tuple[int, ...]
-    index: Ints
-    length: int = 1
-    pad: Mask | None = None
-    seeds: Seeds | None = None
-    direct: Mapping[str, list[tuple[str, int, int]]] = field(default_factory=dict)
-    others: Mapping[str, list[object]] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        """Samples in all of them."""
-        return self.ends[-1] if self.ends else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A value that could not be read: its row in the job, which of the sample's rows, its column, and why.
-
-    `is_damage`: its bytes are not those that were published.
-    """
-
-    row: int
-    within: int
-    column: str
-    reason: str
-    is_damage: bool = False
-
-
-@dataclass(slots=True)
-class Made:
-    """What became of a job.
-
-    Attributes:
-        batches: The batches; empty if one failed and errors are raised.
-        failures: Values that could not be read.
-        decode_s: Seconds of gathering and decoding, of all threads.
-        transform_s: Seconds in the caller's function.
-        cpu_s: Processor seconds of both.
-    """
-
-    batches: list[Batch]
-    failures: list[Failure]
-    decode_s: float = 0.0
-    transform_s: float = 0.0
-    cpu_s: float = 0.0
-
-
 @dataclass(slots=True)
 class _Filling:
     """A job while its rows are filled in."""
@@ -110,14 +50,16 @@ class _Filling:
     lists: dict[str, list[object]]
     failures: list[Failure] = field(default_factory=list)
     blocks: list[Array] = field(default_factory=list)
+    placements: dict[str, list[Placement | None]] = field(default_factory=dict)
+    moved: Ints | None = None
 
 
 class Assembler:
     """What all jobs of a reader have in common."""
 
     def __init__(
-        self, arena: Arena, *, decoders: Mapping[str, Decoder], options: ReadOptions, transform: Transform | None,
-        gives_seeds: bool, read_row: ReadRow,
+        self, arena: Arena, *, decoders: Mapping[str, AnyDecoder], options: ReadOptions, transform: Transform | None,
+        gives_seeds: bool, read_row: ReadRow, objects: Objects | None = None,
     ) -> None:  # fmt: skip
         self._arena = arena
         self._decoders = decoders
@@ -126,7 +68,9 @@ class Assembler:
         self._gives_seeds = gives_seeds
         self._read_row = read_row
         self.columns = arena.shape.columns
-        self._outputs = outputs_of(self.columns, decoders)
+        self._objects = objects or Objects()
+        self._padded, self._runs = self._objects.padded, self._objects.runs
+        self._outputs = outputs_of(self.columns, decoders, self._objects)
         record = record_dtype(self.columns)
         self._blocks = [
             (record.fields[str(block[0])][1] if record.fields else 0, block) for block in blocks_of(self.columns)
@@ -154,15 +98,19 @@ class Assembler:
                     _gather(self._arena.valid[column.name], job.index, _flat(filling.valid[column.name], job.length))
             elif column.kind == "blob":
                 self._fill_blobs(column, filling)
+        if self._objects.groups:
+            self._settle(filling)
         pad = self._marked(filling)
         if filling.failures and self._options.on_error == "raise":
             return Made([], filling.failures, time.perf_counter() - started)
+        objects, dropped = self._counted(filling, pad)
         batches = [self._cut(filling, pad, begin, end) for begin, end in pairwise((0, *job.ends))]
         decoded = time.perf_counter()
         if self._transform is not None:
             batches = [self._transformed(batch, job, at) for at, batch in enumerate(batches)]
         cpu_s = time.thread_time() - used
-        return Made(batches, filling.failures, decoded - started, time.perf_counter() - decoded, cpu_s)
+        transform_s = time.perf_counter() - decoded
+        return Made(batches, filling.failures, decoded - started, transform_s, cpu_s, objects, dropped)
 
     def _begin(self, job: Job, memory: Octets) -> _Filling:
         """Lay the arrays of a job over a piece of memory."""
@@ -178,7 +126,7 @@ class Assembler:
             for at, row in zip(next(blocks)[1], array, strict=True):
                 filling.dense[self.columns[at].name] = row.reshape(lead)  # (samples,) or (samples, length)
         for column in self.columns:
-            if column.name not in filling.dense:
+            if column.name not in filling.dense or column.name in self._padded:
                 filling.lists[column.name] = list(job.others.get(column.name, [None] * (job.rows * job.length)))
         return filling
 
@@ -237,9 +185,12 @@ class Assembler:
         job, name = filling.job, column.name
         memory = as_bytes(self._arena.blobs[name])
         spans = self._arena.spans[name][job.index].tolist()
-        out = filling.dense.get(name)
+        out = None if name in self._padded else filling.dense.get(name)
         target: Any = filling.lists[name] if out is None else _flat(out, job.length)
         decoder, places = self._decoders.get(name), job.index.tolist()
+        placements: list[Placement | None] | None = None
+        if name in self._objects.pictures:
+            placements = filling.placements[name] = [None] * len(spans)
         seeds = None if job.seeds is None else job.seeds.tolist()
         for row, (start, length) in enumerate(spans):
             if places[row] < 0:
@@ -251,15 +202,45 @@ class Assembler:
             try:
                 if decoder is not None:
                     seed = _NO_SEED if seeds is None else seeds[row // job.length]
-                    decoder.into(raw, target[row], seed=seed, max_pixels=self._options.max_pixels)
+                    placement = self._decoded(decoder, raw, target, row, seed)
+                    if placements is not None:
+                        placements[row] = _said(placement, decoder, name)
                 elif out is not None:
                     self._picture_into(raw, target[row], column)
+                elif name in self._runs:
+                    target[row] = read_runs(raw, max_pixels=self._options.max_pixels)
                 else:
                     target[row] = decode_blob(raw, column.field, max_pixels=self._options.max_pixels)
+            except FormatError:  # of the reader's arguments, not of the value
+                raise
             except (DecodeError, ValueError, OSError, SyntaxError) as error:
                 filling.failures.append(Failure(row // job.length, row % job.length, name, str(error)))
         if name in filling.valid:
             _flat(filling.valid[name], job.length)[:] = [length >= 0 for _, length in spans]
+
+    def _decoded(
+        self, decoder: AnyDecoder, raw: memoryview, target: Any, row: int, seed: int
+    ) -> Placement | None:
+        if isinstance(target, list):
+            varying = cast("VaryingDecoder", decoder)
+            target[row], placement = varying.decoded(raw, seed=seed, max_pixels=self._options.max_pixels)
+            return placement
+        return cast("Decoder", decoder).into(raw, target[row], seed=seed, max_pixels=self._options.max_pixels)
+
+    def _settle(self, filling: _Filling) -> None:
+        """Move the objects of all rows with their pictures, and pad them."""
+        job = filling.job
+        lost = {(failure.row, failure.within) for failure in filling.failures}
+        dense = {name: _flat(filling.dense[name], job.length) for name, *_ in self._objects.outputs}
+        for array in dense.values():
+            array[...] = 0
+        moved = filling.moved = np.zeros(len(job.index), dtype=np.int64)
+        for row, place in enumerate(job.index.tolist()):
+            at = divmod(row, job.length)
+            if place < 0 or at in lost:
+                continue
+            for column, reason in self._objects.settle(row, filling.lists, dense, filling.placements, moved):
+                filling.failures.append(Failure(*at, column, reason))
 
     def _picture_into(self, raw: memoryview, out: Octets, column: ReadColumn) -> None:
         from loaders.decoding.pictures import (  # Pillow and libjpeg load with the first picture
@@ -270,6 +251,17 @@ class Assembler:
         check_size(column.field.shape or (None, None, channels_of(column.field)), picture_size(raw))
         decode_into(raw, out, max_pixels=self._options.max_pixels)
 
+    def _counted(self, filling: _Filling, pad: Mask | None) -> tuple[int, int]:
+        """Return how many objects were moved, and dropped, of samples that are delivered."""
+        if filling.moved is None:
+            return 0, 0
+        keep = slice(None) if pad is None else ~pad
+        moved = filling.moved.reshape(filling.job.rows, filling.job.length)  # (samples, length)
+        dropped = sum(
+            int(filling.dense[group.dropped][keep].sum()) for group in self._objects.groups if group.picture is not None
+        )
+        return int(moved[keep].sum()), dropped
+
     def _blank(self, filling: _Filling) -> None:
         """Make rows blank that could not be read; filler keeps the rows that it repeats."""
         job = filling.job
@@ -279,6 +271,8 @@ class Assembler:
             return
         for array in filling.dense.values():
             array[is_lost] = np.zeros((), dtype=array.dtype)
+        for name, filler in self._padded.items():
+            filling.dense[name][is_lost] = filler
         for valid in filling.valid.values():
             valid[is_lost] = True
         fields = {column.name: column.field for column in self.columns}
@@ -308,6 +302,9 @@ class Assembler:
                     mask = np.broadcast_to(mask, values.shape)
                 values = np.ma.MaskedArray(values, mask=mask)
             batch[name] = values
+        for name in self._objects.counts:
+            counts = filling.dense[name][begin:end]
+            batch[name] = counts if keep is None else counts[keep]
         if self._gives_seeds and job.seeds is not None:
             seeds = job.seeds[begin:end]
             batch[SAMPLE_SEED] = seeds if keep is None else seeds[keep]
@@ -328,49 +325,13 @@ class Assembler:
         return result
 
 
-Output = tuple[str, str, tuple[int, ...], DType]
-"""(column, what, shape of one value, dtype) of an array of a batch."""
-
-
-def outputs_of(columns: tuple[ReadColumn, ...], decoders: Mapping[str, Decoder]) -> list[Output]:
-    """Return the arrays that batches are made of; columns that are copied as a block follow the others."""
-    found: list[Output] = []
-    in_blocks = {at for block in blocks_of(columns) for at in block}
-    for at, column in enumerate(columns):
-        shape, dtype = delivered(column, decoders)
-        if shape is None or dtype is None:
-            continue
-        if at not in in_blocks:
-            found.append((column.name, "values", shape, dtype))
-        if column.field.nullable:
-            found.append((column.name, "valid", (), np.dtype("bool")))
-    for block in blocks_of(columns):
-        dtype = columns[block[0]].dtype
-        assert dtype is not None
-        found.append(("", "block", (len(block),), dtype))
-    return found
-
-
-def output_parts(outputs: list[Output], rows: int, length: int) -> list[Output]:
-    """Return the arrays for so many samples; the shape is now that of the whole array."""
-    lead = (rows,) if length == 1 else (rows, length)
-    return [
-        (name, what, (*shape, rows * length) if what == "block" else (*lead, *shape), dtype)
-        for name, what, shape, dtype in outputs
-    ]
-
-
-def delivered(
-    column: ReadColumn, decoders: Mapping[str, Decoder]
-) -> tuple[tuple[int, ...] | None, DType | None]:
-    """Return shape and dtype of one value as it is delivered; (None, None) for columns that come as lists."""
-    decoder = decoders.get(column.name)
-    if decoder is not None:
-        return decoder.shape, decoder.dtype
-    if column.kind == "other":
-        return None, None
-    shape, dtype = dense_shape(column.field), dense_dtype(column.field)
-    return (None, None) if shape is None or dtype is None else (shape, dtype)
+def _said(placement: Placement | None, decoder: AnyDecoder, column: str) -> Placement:
+    if placement is None:
+        raise FormatError(
+            f"the decoder of {column!r}, {type(decoder).__name__}, does not say where it puts the picture, and columns "
+            "that lie in it are read: return a Placement, or leave these columns out"
+        )
+    return placement
 
 
 def _gather(source: Array, index: Ints, out: Array) -> None:

@@ -6,16 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from loaders.axes import Array, Ints, Mask
 from loaders.decoding.arrow import indices
-from loaders.decoding.decoders import Decoder
+from loaders.decoding.decoders import AnyDecoder
 from loaders.decoding.values import Batch, python_values
-from loaders.engine.batches import Assembler, Failure, Job, Made, Transform
+from loaders.engine.batches import Assembler, Transform
+from loaders.engine.jobs import Failure, Job, Made
+from loaders.engine.objects import Objects
 from loaders.engine.processes import Remote, WorkerSpec
 from loaders.engine.samples import PerSample
 from loaders.engine.sizing import Sizes
@@ -63,15 +65,17 @@ class Reading:
         options: How to read.
         transform: The caller's function.
         shard: Which rank this is.
+        objects: What becomes of objects that lie in pictures.
     """
 
     split: SplitFiles
     selection: Selection
     columns: tuple[ReadColumn, ...]
-    decoders: Mapping[str, Decoder]
+    decoders: Mapping[str, AnyDecoder]
     options: ReadOptions
     transform: Transform | None
     shard: Shard
+    objects: Objects = field(default_factory=Objects)
 
     @property
     def gives_seeds(self) -> bool:
@@ -116,6 +120,7 @@ class Engine:
         assembler = Assembler(
             self._arena, decoders=reading.decoders, options=options, transform=reading.transform,
             gives_seeds=reading.gives_seeds, read_row=row_reader(reading.split.files),
+            objects=reading.objects,
         )  # fmt: skip
         self._assemble = lambda job: assembler.assemble(job, np.asarray(slots.take()))
 
@@ -123,7 +128,7 @@ class Engine:
         reading, sizes = self.reading, self._sizes
         spec = WorkerSpec(
             sizes.arena, reading.decoders, reading.options, reading.transform, reading.gives_seeds,
-            reading.split.folder, sizes.output_bytes, sizes.room_bytes,
+            reading.split.folder, sizes.output_bytes, sizes.room_bytes, reading.objects,
         )  # fmt: skip
         return Remote(spec, arena=memory, chunks=sizes.chunks)
 
@@ -174,6 +179,8 @@ class Engine:
         plan = self._plan(epoch, first, stretch)
         made = self._assemble(plan.job)
         self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s, cpu_s=made.cpu_s)
+        if self.reading.objects.groups:
+            self._stats.add(objects=made.objects, objects_dropped=made.objects_dropped)
         return self._deliveries(plan, made)
 
     def _plan(self, epoch: int, step: int, stretch: Stretch) -> _Plan:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from loaders.decoding.decoders import Decoder
+from loaders.decoding.decoders import AnyDecoder
 from loaders.decoding.values import Batch, dense_shape
 from loaders.engine.engine import Reading
+from loaders.engine.objects import objects_of
 from loaders.errors import CorruptionError, ForbiddenError, FormatError
 from loaders.format.fields import Field
 from loaders.format.manifest import DATASET, UNFINISHED, read_dataset
@@ -29,7 +30,7 @@ def open_reading(
     path_or_url: str | Path,
     *,
     columns: Sequence[str] | None,
-    decoders: Mapping[str, Decoder],
+    decoders: Mapping[str, AnyDecoder],
     filter: object,
     sequence: SampleSequence | None,
     options: ReadOptions,
@@ -48,11 +49,12 @@ def open_reading(
         if _is_marked(files):
             _check_published(path_or_url, split, options)
         _check_decoders(decoders, split.fields)
+        objects = objects_of(split.manifest.fields, split.fields, decoders, options)
         selection = _selected(split, filter, sequence, options)
         columns_held = columns_of(split.fields, files.is_local, decoders)
         _check_sizes(columns_held, split, options)
         held = tuple(_settled(split, column) for column in columns_held)
-        return Reading(split, selection, held, dict(decoders), options, transform, shard)
+        return Reading(split, selection, held, dict(decoders), options, transform, shard, objects)
     except BaseException:
         files.close()
         raise
@@ -128,7 +130,7 @@ def _check_sizes(columns: Sequence[ReadColumn], split: SplitFiles, options: Read
             )
 
 
-def _check_decoders(decoders: Mapping[str, Decoder], fields: Sequence[Field]) -> None:
+def _check_decoders(decoders: Mapping[str, AnyDecoder], fields: Sequence[Field]) -> None:
     codecs = {field.name: field.codec for field in fields}
     for name in decoders:
         if codecs.get(name) != "image":

@@ -14,9 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from loaders.axes import Array, Octets
-from loaders.decoding.decoders import Decoder
+from loaders.decoding.decoders import AnyDecoder
 from loaders.decoding.values import python_values
-from loaders.engine.batches import Assembler, Failure, Job, Made, Transform
+from loaders.engine.batches import Assembler, Transform
+from loaders.engine.jobs import Failure, Job, Made
+from loaders.engine.objects import Objects
 from loaders.engine.slots import Lease
 from loaders.engine.wire import Writer, restored
 from loaders.errors import TransformError
@@ -43,16 +45,18 @@ class WorkerSpec:
         folder: The split, for columns that are read straight from its files.
         output_bytes: Memory that assembling takes, at the beginning of a slot.
         room_bytes: Size of a slot.
+        objects: As for `Assembler`.
     """
 
     arena: ArenaShape
-    decoders: Mapping[str, Decoder]
+    decoders: Mapping[str, AnyDecoder]
     options: ReadOptions
     transform: Transform | None
     gives_seeds: bool
     folder: str
     output_bytes: int
     room_bytes: int
+    objects: Objects
 
 
 class Remote:
@@ -102,7 +106,7 @@ class Remote:
             whole = whole[: answer["used"]].copy()
         batches = restored(answer["batches"], whole, overflow)
         failures = [Failure(*each) for each in answer["failures"]]
-        return Made(batches, failures, answer["decode_s"], answer["transform_s"])
+        return Made(batches, failures, answer["decode_s"], answer["transform_s"], 0.0, *answer["objects"])
 
     def activity(self) -> list[str]:
         """Return what each busy worker is doing."""
@@ -131,6 +135,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Octets, ...]) -> Handle:
     assembler = Assembler(
         make_arena(spec.arena, lambda _: arrays[0]), decoders=spec.decoders, options=spec.options,
         transform=spec.transform, gives_seeds=spec.gives_seeds, read_row=row_reader(LocalFiles(spec.folder)),
+        objects=spec.objects,
     )  # fmt: skip
     fields = {column.name: column.field for column in spec.arena.columns}
 
@@ -155,6 +160,7 @@ def build_worker(spec: WorkerSpec, arrays: tuple[Octets, ...]) -> Handle:
             "failures": [[each.row, each.within, each.column, each.reason, each.is_damage] for each in made.failures],
             "decode_s": made.decode_s,
             "transform_s": made.transform_s,
+            "objects": [made.objects, made.objects_dropped],
         }
         return answer, b"".join(writer.overflow)
 

@@ -7,9 +7,11 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import cast
 
-from loaders.decoding.decoders import Decoder
-from loaders.engine.batches import delivered, output_parts, outputs_of
+from loaders.decoding.decoders import AnyDecoder, VaryingDecoder
+from loaders.engine.objects import Objects
+from loaders.engine.outputs import delivered, output_parts, outputs_of
 from loaders.options import ReadOptions
 from loaders.ordering.state import State
 from loaders.reading.arena import ArenaShape
@@ -61,12 +63,14 @@ class Sizes:
 def sizes_of(
     split: SplitFiles, columns: Sequence[ReadColumn], samples_by_group: Sequence[int], length: int, state: State,
     world: int,
-    options: ReadOptions, decoders: Mapping[str, Decoder], *, has_transform: bool,
+    options: ReadOptions, decoders: Mapping[str, AnyDecoder], *, has_transform: bool,
+    objects: Objects | None = None,
 ) -> Sizes:  # fmt: skip
     """Settle the sizes for a reader of one rank."""
     lanes, size = state.lanes // world, state.global_batch // state.lanes
     rows = lanes * size
-    batch_bytes = _bytes(columns, decoders, rows, length)
+    objects = objects or Objects()
+    batch_bytes = _bytes(columns, decoders, objects, rows, length)
     is_gathered = not any(column.kind == "blob" for column in columns)
     steps = max(1, min(_MOST_STEPS, _CHUNK_BYTES // max(1, batch_bytes))) if is_gathered else 1
     if options.pool == "inline":
@@ -89,18 +93,25 @@ def sizes_of(
     unpacked = 2 * options.read_threads * max(split.bytes_by_group)
     if not arena.chunk_bytes and any(column.kind == "other" for column in columns):
         unpacked += arena.slots * max(split.bytes_by_group)  # with blobs, their place has room for all columns
-    output = _bytes(columns, decoders, rows * steps, length)
+    output = _bytes(columns, decoders, objects, rows * steps, length)
     room = output * TRANSFORM_ROOM if options.pool == "processes" and has_transform else output
     return Sizes(arena, steps, output, room, chunks, listed, unpacked)
 
 
-def _bytes(columns: Sequence[ReadColumn], decoders: Mapping[str, Decoder], rows: int, length: int) -> int:
-    parts = output_parts(outputs_of(tuple(columns), decoders), rows, length)
+def _bytes(
+    columns: Sequence[ReadColumn], decoders: Mapping[str, AnyDecoder], objects: Objects, rows: int, length: int
+) -> int:
+    parts = output_parts(outputs_of(tuple(columns), decoders, objects), rows, length)
     return sum(-(-math.prod(shape) * dtype.itemsize // 64) * 64 for _, _, shape, dtype in parts)
 
 
-def _value_bytes(column: ReadColumn, decoders: Mapping[str, Decoder]) -> int:
-    """Bytes of one value that comes in a list: a picture of unknown size counts as one megapixel, others as 1 KiB."""
+def _value_bytes(column: ReadColumn, decoders: Mapping[str, AnyDecoder]) -> int:
+    """Bytes of one value that comes in a list.
+
+    A picture of unknown size counts as one megapixel, the masks of one as three of them, other values as 1 KiB.
+    """
     if delivered(column, decoders)[0] is not None:
         return 0
-    return 3 << 20 if column.field.codec in ("image", "native_image") else 1 << 10
+    if column.name in decoders:
+        return cast("VaryingDecoder", decoders[column.name]).most_bytes
+    return 3 << 20 if column.field.codec in ("image", "native_image", "coco_rle") else 1 << 10

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from loaders.engine.tuning import Observed
 
+_WHOLE = ("batches", "rows", "read_bytes", "objects", "objects_dropped")
+"""Counters that are no seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReaderStats:
@@ -25,6 +28,8 @@ class ReaderStats:
         consumer_s: Seconds between two calls, in which the caller worked.
         workers: Threads or processes that make batches.
         note: What the choice of workers rests on.
+        objects: Objects that decoders moved with their pictures, in batches that were made.
+        objects_dropped: Those of them that left their pictures.
     """
 
     batches: int = 0
@@ -38,15 +43,18 @@ class ReaderStats:
     consumer_s: float = 0.0
     workers: int = 0
     note: str = ""
+    objects: int = 0
+    objects_dropped: int = 0
 
     def __str__(self) -> str:
         total = self.waited_s + self.consumer_s
         speed = f"{self.rows / total:,.0f} rows/s" if total > 0 else "no rows yet"
+        objects = f"; {self.objects:,} objects moved, {self.objects_dropped:,} of them dropped" if self.objects else ""
         return (
             f"{self.batches:,} batches, {self.rows:,} rows, {speed}; caller: {self.consumer_s:.2f} s working, "
             f"{self.waited_s:.2f} s waiting; workers ({self.workers}): decode {self.decode_s:.2f} s, transform "
             f"{self.transform_s:.2f} s, reading {self.read_s:.2f} s ({self.read_bytes / 1e6:,.0f} MB)"
-            f"{'; ' + self.note if self.note else ''}"
+            f"{objects}{'; ' + self.note if self.note else ''}"
         )
 
 
@@ -88,5 +96,5 @@ class Stats:
         """Return what was counted so far."""
         with self._lock:
             counted = dict(self.totals)
-        whole = {name: int(counted.pop(name, 0)) for name in ("batches", "rows", "read_bytes")}
+        whole = {name: int(counted.pop(name, 0)) for name in _WHOLE}
         return ReaderStats(**whole, **counted, workers=self.workers, note=self.note)  # type: ignore[arg-type]

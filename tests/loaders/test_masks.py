@@ -20,7 +20,8 @@ def stored(size, *counts):
 def test_masks_are_those_of_pycocotools_for_all_kinds_of_runs():
     oracle = pytest.importorskip("pycocotools.mask")
     random = np.random.default_rng(3)
-    for height, width, share in ((1, 1, 0.5), (7, 5, 0.5), (64, 48, 0.1), (300, 200, 0.999), (3, 900, 0.0), (9, 9, 1.0)):
+    shapes = ((1, 1, 0.5), (7, 5, 0.5), (64, 48, 0.1), (300, 200, 0.999), (3, 900, 0.0), (9, 9, 1.0))
+    for height, width, share in shapes:
         masks = (random.random((3, height, width)) < share).astype(np.uint8)
         masks[0, : height // 2] = 1  # long runs: several characters each
         runs = oracle.encode(np.asfortranarray(masks.transpose(1, 2, 0)))

@@ -1,0 +1,134 @@
+"""Where the pixels of a stored picture come to lie in the decoded one: what boxes, points and masks move by.
+
+Coordinates are continuous px from 0 at the top-left corner; a pixel is the unit square, so that a picture of width W
+reaches from 0 to W, and resizing to W' multiplies x by W' / W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loaders.axes import Array, Floats
+from loaders.decoding.pictures import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What one decoder did with one picture: turned it upright, took a window of that, drew it into a canvas.
+
+    Attributes:
+        height, width: Of the picture as it is stored, px.
+        orientation: EXIF's, 1 to 8, by which it was turned; 1: not at all.
+        window: left, top, width, height of the part of the upright picture that was taken, px; inside the picture.
+        place: Where the window lies in the canvas, px.
+        canvas: Height and width of the decoded picture, px.
+        mirrored: Whether the canvas was mirrored left to right, after all else.
+    """
+
+    height: int
+    width: int
+    window: tuple[float, float, float, float]
+    place: Box
+    canvas: tuple[int, int]
+    orientation: int = 1
+    mirrored: bool = False
+
+    def points(self, points: Floats) -> Floats:
+        """Move points.
+
+        Args:
+            points: float64 (n, 2): x, y in the stored picture.
+
+        Returns:
+            float64 (n, 2): x, y in the decoded picture; outside of `visible` where they left it.
+        """
+        x, y = turned_points(points[:, 0], points[:, 1], self.height, self.width, self.orientation)
+        left, top, width, height = self.window
+        x = (x - left) * (self.place.width / width) + self.place.left
+        y = (y - top) * (self.place.height / height) + self.place.top
+        return np.stack([self.canvas[1] - x if self.mirrored else x, y], axis=1)
+
+    @property
+    def visible(self) -> tuple[float, float, float, float]:
+        """x_min, y_min, x_max, y_max of the place of the picture in the canvas: what is seen of it, px."""
+        top, left, height, width = self.place
+        if self.mirrored:
+            left = self.canvas[1] - left - width
+        return left, top, left + width, top + height
+
+    def mask(self, mask: Array) -> Array:
+        """Move a mask: nearest pixel.
+
+        Args:
+            mask: (H, W) of the stored picture.
+
+        Returns:
+            (canvas height, canvas width) of the same type; 0 beside the picture.
+        """
+        upright = turned(mask, self.orientation)
+        left, top, width, height = self.window
+        rows = _nearest(top, height, self.place.height, upright.shape[0])
+        columns = _nearest(left, width, self.place.width, upright.shape[1])
+        out = np.zeros(self.canvas, dtype=mask.dtype)
+        top, left = self.place.top, self.place.left
+        part = np.take(np.take(upright, rows, axis=0), columns, axis=1)
+        out[top : top + self.place.height, left : left + self.place.width] = part
+        return out[:, ::-1] if self.mirrored else out
+
+    def share_of(self, mask: Array) -> float:
+        """Return which share of the set pixels of a mask (H, W) of the stored picture the window has; 1 of none."""
+        total = np.count_nonzero(mask)
+        left, top, width, height = self.window
+        part = turned(mask, self.orientation)[round(top) : round(top + height), round(left) : round(left + width)]
+        return np.count_nonzero(part) / total if total else 1.0
+
+
+def _nearest(start: float, length: float, count: int, limit: int) -> Array:
+    """Return the stored pixel under the centre of each of `count` drawn ones: int64 (count,)."""
+    places = np.floor(start + (np.arange(count) + 0.5) * (length / count)).astype(np.int64)
+    clipped: Array = np.clip(places, 0, limit - 1)
+    return clipped
+
+
+def whole(height: int, width: int, canvas: tuple[int, int], *, orientation: int = 1) -> Placement:
+    """Return the placement of all of a picture in all of a canvas."""
+    upright = turned_size(height, width, orientation)
+    window = (0.0, 0.0, float(upright[1]), float(upright[0]))
+    return Placement(height, width, window, Box(0, 0, *canvas), canvas, orientation)
+
+
+def turned_size(height: int, width: int, orientation: int) -> tuple[int, int]:
+    """Return height and width of a stored picture after it is turned by EXIF's orientation."""
+    return (width, height) if orientation >= 5 else (height, width)
+
+
+def turned_points(x: Floats, y: Floats, height: int, width: int, orientation: int) -> tuple[Floats, Floats]:
+    """Turn points of a stored picture (height, width) by EXIF's orientation: 6 is a quarter turn clockwise."""
+    if orientation in (2, 3, 7, 8):
+        x = width - x
+    if orientation in (3, 4, 6, 7):
+        y = height - y
+    return (y, x) if orientation >= 5 else (x, y)
+
+
+def turned(pixels: Array, orientation: int) -> Array:
+    """Turn a picture (H, W) or (H, W, C) by EXIF's orientation; a view of it."""
+    if orientation in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 6, 7):
+        pixels = pixels[::-1]
+    return pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+
+
+def stored_box(box: Box, height: int, width: int, orientation: int) -> Box:
+    """Return where a box of the upright picture lies in the stored one, of this height and width."""
+    top, left, h, w = box
+    if orientation >= 5:
+        top, left, h, w = left, top, w, h
+    if orientation in (2, 3, 7, 8):
+        left = width - left - w
+    if orientation in (3, 4, 6, 7):
+        top = height - top - h
+    return Box(top, left, h, w)

@@ -1,0 +1,324 @@
+"""The objects of a sample as one: boxes, labels and masks move with the picture, leave it together, are padded alike.
+
+Columns that state the same `objects` are one group. Where a decoder changes the picture of a group, its values are
+moved by what the decoder did; an object is dropped from all of the group's columns if any of its boxes, polygons and
+masks keeps less than `min_visible` of its area, or nothing of it; of objects that have points alone, their labelled
+points count. `<group>_dropped` says how many, for each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from loaders.axes import Array, DType, Ints
+from loaders.decoding import moving
+from loaders.decoding.decoders import AnyDecoder
+from loaders.decoding.placement import Placement
+from loaders.decoding.values import dense_dtype
+from loaders.errors import DecodeError, FormatError
+from loaders.format.fields import Field, is_number_list
+from loaders.options import ReadOptions
+
+Output = tuple[str, str, tuple[int, ...], DType]
+"""(column, what, shape of one value, dtype) of an array of a batch."""
+
+_COUNTS = np.dtype(np.int64)
+NO_CLASS = -1
+"""In place of the class number of an object that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Columns with one entry for each of the same objects.
+
+    Attributes:
+        name: That they state as `objects`; of a column with geometry alone, its own.
+        shapes: Those with geometry.
+        entries: The others; without the counts of polygons.
+        picture: Column whose decoder moves them, None if they stay as they are stored.
+        size: Objects to which they are padded, None for lists.
+    """
+
+    name: str
+    shapes: tuple[Field, ...]
+    entries: tuple[Field, ...]
+    picture: str | None
+    size: int | None
+
+    @property
+    def dropped(self) -> str:
+        """Column with the number of objects that left the picture."""
+        return f"{self.name}_dropped"
+
+    @property
+    def count(self) -> str:
+        """Column with the number of objects that are there, of padded ones."""
+        return f"{self.name}_count"
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What becomes of the groups of a reader. Make one with `objects_of`.
+
+    Attributes:
+        groups: Those that are moved or padded; most readers have none.
+        outputs: Arrays that batches have for them: counts, and padded columns.
+        min_visible: See `ReadOptions`.
+    """
+
+    groups: tuple[Group, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    min_visible: float = 0.0
+
+    @property
+    def pictures(self) -> frozenset[str]:
+        """Columns of pictures whose decoders must say what they did."""
+        return frozenset(group.picture for group in self.groups if group.picture is not None)
+
+    @property
+    def runs(self) -> frozenset[str]:
+        """Columns of masks that are unpacked when they are moved, not before."""
+        moved = (field for group in self.groups if group.picture is not None for field in group.shapes)
+        return frozenset(field.name for field in moved if field.codec == "coco_rle")
+
+    @property
+    def padded(self) -> Mapping[str, float]:
+        """{padded column: what stands where no object is}."""
+        names = {name for name, what, *_ in self.outputs if what == "values"}
+        fields = [field for group in self.groups for field in (*group.shapes, *group.entries)]
+        return {field.name: _filler(field) for field in fields if field.name in names}
+
+    @property
+    def counts(self) -> tuple[str, ...]:
+        """Columns that are added to batches."""
+        return tuple(name for name, *_ in self.outputs if name not in self.padded)
+
+    def settle(
+        self, row: int, lists: Mapping[str, list[Any]], dense: Mapping[str, Array],
+        placements: Mapping[str, Sequence[Placement | None]], moved: Ints,
+    ) -> Iterator[tuple[str, str]]:  # fmt: skip
+        """Move, drop, count and pad the objects of one row, in place.
+
+        Args:
+            row: Which.
+            lists: {column: value of each row}.
+            dense: {column: (rows, ...)}, of `outputs`.
+            placements: {column of pictures: what its decoder did with each}.
+            moved: int64 (rows,): how many objects of each row were moved is added to it, dropped ones included.
+
+        Yields:
+            (column, why) of what cannot be: lists of different lengths, too many objects.
+        """
+        for group in self.groups:
+            placement = None
+            if group.picture is not None:
+                placement = placements[group.picture][row]
+                if placement is None:  # the picture failed, and the sample with it
+                    continue
+            try:
+                before, after = _settled(group, row, lists, placement, self.min_visible)
+                if group.picture is not None:
+                    dense[group.dropped][row] = before - after
+                    moved[row] += before
+                if group.size is not None:
+                    _pad(group, group.size, row, after, lists, dense)
+            except DecodeError as error:
+                yield (group.shapes or group.entries)[0].name, str(error)
+
+
+def objects_of(
+    stated: Sequence[Field], read: Sequence[Field], decoders: Mapping[str, AnyDecoder], options: ReadOptions
+) -> Objects:
+    """Settle what becomes of the objects of a reader.
+
+    Args:
+        stated: All fields of the split.
+        read: Those that are read.
+        decoders: {column: decoder}.
+        options: `min_visible` and `pad_to` count.
+
+    Raises:
+        FormatError: If columns of objects are read without what says where they are, or cannot be padded.
+    """
+    names = dict.fromkeys(name for field in read if (name := _group_name(field)) is not None)
+    if unknown := sorted(set(options.pad_to) - {*names}):
+        raise FormatError(f"pad_to names {unknown}; the columns that are read are of the objects {sorted(names)}")
+    groups: list[Group] = []
+    for name in names:
+        members = [field for field in read if _group_name(field) == name]
+        shapes = tuple(field for field in members if field.geometry is not None)
+        counts = {field.geometry.parts for field in shapes if field.geometry is not None}
+        entries = tuple(field for field in members if field.geometry is None and field.name not in counts)
+        picture = _picture_of(name, stated, decoders)
+        size = options.pad_to.get(name)
+        if picture is None and size is None:
+            continue
+        _check_read(name, shapes, entries, read, picture)
+        groups.append(Group(name, shapes, entries, picture, size))
+    outputs = [output for group in groups for output in _outputs(group, decoders)]
+    for name, *_ in outputs:
+        if name in {f"{group.name}_{what}" for group in groups for what in ("dropped", "count")} and name in {
+            field.name for field in read
+        }:
+            raise FormatError(f"column {name!r} has the name of a count that the reader gives; leave it out")
+    return Objects(tuple(groups), tuple(outputs), options.min_visible)
+
+
+def _group_name(field: Field) -> str | None:
+    return field.objects or (field.name if field.geometry is not None else None)
+
+
+def _picture_of(name: str, stated: Sequence[Field], decoders: Mapping[str, AnyDecoder]) -> str | None:
+    """Return the picture in which the objects of a group lie, None if no decoder changes it."""
+    pictures = {field.geometry.of for field in stated if _group_name(field) == name and field.geometry is not None}
+    if len(pictures) > 1 and pictures & decoders.keys():
+        raise FormatError(f"the objects {name!r} lie in several pictures, {sorted(pictures)}; no decoder can move them")
+    return next((each for each in pictures if each in decoders), None)
+
+
+def _check_read(
+    name: str, shapes: Sequence[Field], entries: Sequence[Field], read: Sequence[Field], picture: str | None
+) -> None:
+    columns = {field.name for field in read}
+    if picture is not None and not shapes:
+        raise FormatError(
+            f"columns {[field.name for field in entries]} have an entry for each of the objects {name!r}, and the "
+            f"decoder of {picture!r} may drop some: read the column with their boxes or other shapes, too"
+        )
+    for field in shapes:
+        geometry = field.geometry
+        assert geometry is not None
+        for cut in (geometry.sizes, geometry.parts):
+            if cut is not None and cut not in columns:
+                raise FormatError(f"column {field.name!r} is cut by {cut!r}: read that, too")
+
+
+def _outputs(group: Group, decoders: Mapping[str, AnyDecoder]) -> Iterator[Output]:
+    if group.picture is not None:
+        yield group.dropped, "values", (), _COUNTS
+    if group.size is None:
+        return
+    yield group.count, "values", (), _COUNTS
+    for field in (*group.shapes, *group.entries):
+        if field.codec == "raw" and not is_number_list(field.type):
+            continue  # text stays in lists
+        if field.geometry is not None and field.geometry.kind == "polygons":
+            raise FormatError(f"pad_to: {field.name!r} are polygons, which have no size in common; leave them lists")
+        rest: tuple[int | None, ...] = (field.shape or (None,))[1:]
+        if field.codec == "coco_rle":
+            rest = (field.shape or (None, None, None))[1:]
+            if group.picture is not None:
+                rest = decoders[group.picture].shape[:2]
+        dtype = dense_dtype(field)
+        fixed = tuple(axis for axis in rest if axis is not None)
+        if len(fixed) < len(rest) or dtype is None:
+            raise FormatError(
+                f"pad_to: values of {field.name!r} differ in more than their number, {rest}; use a decoder that gives "
+                "one size"
+            )
+        yield field.name, "values", (group.size, *fixed), dtype
+
+
+def _has_area(field: Field) -> bool:
+    return field.geometry is not None and field.geometry.kind not in ("keypoints", "points")
+
+
+def _filler(field: Field) -> float:
+    return NO_CLASS if field.classes is not None else 0
+
+
+def _settled(
+    group: Group, row: int, lists: Mapping[str, list[Any]], placement: Placement | None, min_visible: float
+) -> tuple[int, int]:
+    """Move the shapes of a row, and drop what is not seen; return how many objects there were, and are."""
+    moved: dict[str, Any] = {}
+    counts: dict[str, int] = {}
+    keep: Array | None = None
+    deciding = [field.name for field in group.shapes if _has_area(field)] or [field.name for field in group.shapes]
+    for field in group.shapes:
+        value, shares, counts[field.name] = _moved(field, row, lists, placement)
+        moved[field.name] = value
+        if shares is not None and field.name in deciding:
+            seen = (shares > 0) & (shares >= min_visible)
+            if keep is not None and len(keep) != len(seen):
+                break
+            keep = seen if keep is None else keep & seen
+    for field in group.entries:
+        if lists[field.name][row] is not None:
+            counts[field.name] = len(lists[field.name][row])
+    if len({*counts.values()}) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise DecodeError(f"columns of the objects {group.name!r} have different numbers of entries: {told}")
+    total = next(iter(counts.values()), 0)
+    if placement is None or keep is None:
+        return total, total
+    is_whole = bool(keep.all())
+    for field in group.shapes:
+        _put(field, moved[field.name], None if is_whole else keep, row, lists)
+    if not is_whole:
+        for field in group.entries:
+            lists[field.name][row] = _chosen(lists[field.name][row], keep)
+    return total, int(np.count_nonzero(keep))
+
+
+def _moved(
+    field: Field, row: int, lists: Mapping[str, list[Any]], placement: Placement | None
+) -> tuple[Any, Array | None, int]:
+    """Return the moved value of a column, the share of each object that is seen, and how many there are."""
+    geometry, value = field.geometry, lists[field.name][row]
+    assert geometry is not None
+    if geometry.kind == "polygons":
+        sizes, parts = (np.asarray(lists[str(name)][row]) for name in (geometry.sizes, geometry.parts))
+        outlines = moving.Polygons(value, sizes, parts)
+        if placement is None:
+            return outlines, None, len(parts)
+        outlines, shares = moving.polygons(outlines, placement)
+        return outlines, shares, len(parts)
+    if placement is None:
+        return value, None, len(value)
+    if geometry.kind == "masks":
+        found = moving.masks(value, placement)
+    elif geometry.kind == "keypoints":
+        found = moving.keypoints(value, placement, geometry.flip_pairs)
+    elif geometry.kind == "points":
+        found = moving.points(value, placement)
+    else:
+        found = moving.boxes(value, placement, kind=geometry.kind)
+    return found.values, found.shares, len(found.values)
+
+
+def _put(field: Field, value: Any, keep: Array | None, row: int, lists: Mapping[str, list[Any]]) -> None:
+    if isinstance(value, moving.Polygons):
+        geometry = field.geometry
+        assert geometry is not None
+        value = value if keep is None else value.chosen(keep)
+        lists[str(geometry.sizes)][row], lists[str(geometry.parts)][row] = value.sizes, value.parts
+        value = value.points
+    elif keep is not None:
+        value = value[keep]
+    lists[field.name][row] = value
+
+
+def _chosen(values: Any, keep: Array) -> Any:
+    if values is None or isinstance(values, np.ndarray):
+        return None if values is None else values[keep]
+    return [value for value, stays in zip(values, keep.tolist(), strict=True) if stays]
+
+
+def _pad(
+    group: Group, size: int, row: int, count: int, lists: Mapping[str, list[Any]], dense: Mapping[str, Array]
+) -> None:
+    """Copy the values of a row into their arrays, and fill up what is beyond."""
+    if count > size:
+        raise DecodeError(f"{count} objects, and pad_to gives {group.name!r} room for {size}; make it larger")
+    dense[group.count][row] = count
+    for field in (*group.shapes, *group.entries):
+        out = dense.get(field.name)
+        if out is not None:
+            value = lists[field.name][row]
+            out[row, count:] = _filler(field)
+            out[row, :count] = _filler(field) if value is None else value
