@@ -16,7 +16,7 @@ from lakehouse.errors import DamagedObjectError, IngestError
 from lakehouse.home import Root, home_of, storage_at, store_of
 from loaders.errors import CorruptionError
 from loaders.stores.local import LocalFiles
-from loaders.stores.storage import Storage
+from loaders.stores.storage import AT_ONCE, Storage
 
 OBJECTS = "objects"
 HEAL = "land the same files again, which writes it anew, or put it back from a copy of the lake"
@@ -107,6 +107,12 @@ def in_bucket(url: str, stores: Iterable[StoreConfig]) -> tuple[Storage, str]:
     bucket, _, name = rest.partition("/")
     address = f"{scheme}://{bucket}"
     return storage_at(address, (replace(store_of(url, stores), url=address),)), name
+
+
+def at_once(root: Root, uris: Iterable[str]) -> int:
+    """Return how many of these objects and linked files to read at once: several if any is behind a network."""
+    far = any(uri.split("://", 1)[0] not in ("file", uri) for uri in uris)
+    return AT_ONCE if far or not home_of(root).is_local else 1
 
 
 def is_away(root: Root, uri: str) -> bool:

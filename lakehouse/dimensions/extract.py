@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +17,11 @@ from lakehouse.extractors.extractor import Extractor, Value
 from lakehouse.home import Root
 from lakehouse.media.kinds.registry import Judges
 from lakehouse.media.view import EntityView
-from lakehouse.objects import read_bytes
+from lakehouse.objects import at_once, read_bytes
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
 from lakehouse.tables.finish import finish_row
+from loaders.stores.ahead import ahead
 from schemas.model import Table
 from schemas.silver import DIMENSIONS, REJECTED
 
@@ -59,10 +61,12 @@ def extract_batches(
     for batch in batches:
         measured: dict[str, list[Measured]] = {}
         rejected: list[tuple[Table, dict[str, object]]] = []
-        for entity in batch.to_pylist():
+        many = at_once(root, batch["object_uri"].to_pylist())
+        views = ahead(functools.partial(_view_or_error, root=root, judges=judges), batch.to_pylist(), at_once=many)
+        for entity, view in zip(batch.to_pylist(), views, strict=True):
             entity_id = entity["entity_id"]
             chosen = [known[name] for name in sorted(entity["missing"])]
-            for extractor, found in _measure(entity, chosen, root, judges):
+            for extractor, found in _measure(view, chosen):
                 if isinstance(found, RejectedInputError):
                     row = rejected_row("dimensions", entity_id, found, location=extractor.key)
                     rejected.append((REJECTED, finish_row(row, REJECTED, now)))
@@ -75,13 +79,11 @@ def extract_batches(
 
 
 def _measure(
-    entity: dict[str, str], chosen: Iterable[Extractor], root: Root, judges: Judges
+    view: EntityView | IngestError, chosen: Iterable[Extractor]
 ) -> Iterator[tuple[Extractor, list[Value] | RejectedInputError]]:
-    try:
-        view = _view(entity, root, judges)
-    except IngestError as error:
+    if isinstance(view, IngestError):
         for extractor in chosen:
-            yield extractor, _rejection(extractor, UNREADABLE, str(error))
+            yield extractor, _rejection(extractor, UNREADABLE, str(view))
         return
     for extractor in chosen:
         try:
@@ -90,6 +92,13 @@ def _measure(
             yield extractor, _rejection(extractor, error.rule, error.reason)
         except Exception as error:  # Someone else's code: whatever it raises is this pair's outcome.
             yield extractor, _rejection(extractor, EXTRACTOR_ERROR, f"{type(error).__name__}: {error}")
+
+
+def _view_or_error(entity: dict[str, str], *, root: Root, judges: Judges) -> EntityView | IngestError:
+    try:
+        return _view(entity, root, judges)
+    except IngestError as error:
+        return error
 
 
 def _view(entity: dict[str, str], root: Root, judges: Judges) -> EntityView:

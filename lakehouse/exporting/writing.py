@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakehouse.exporting.rows import Row, Selection
 from lakehouse.home import Home
 from lakehouse.objects import read_entity
-
-AT_ONCE = 8
-"""Entities whose bytes are read beside one another; so many are in memory at most."""
+from loaders.stores.ahead import ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +54,6 @@ def with_bytes(job: Job, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
     Raises:
         IngestError: If bytes are missing or others.
     """
-    waiting: deque[tuple[Row, Future[bytes]]] = deque()
-    threads = ThreadPoolExecutor(AT_ONCE, "petrel-export")
-    try:
-        for row in rows:
-            waiting.append((row, threads.submit(read_entity, job.home, row.place)))
-            if len(waiting) == AT_ONCE:
-                yield _next(job, waiting)
-        while waiting:
-            yield _next(job, waiting)
-    finally:
-        threads.shutdown(cancel_futures=True)
-
-
-def _next(job: Job, waiting: deque[tuple[Row, Future[bytes]]]) -> tuple[Row, bytes]:
-    row, reading = waiting.popleft()
-    data = reading.result()
-    job.advance(1)
-    return row, data
+    for found in ahead(lambda row: (row, read_entity(job.home, row.place)), rows):
+        job.advance(1)
+        yield found

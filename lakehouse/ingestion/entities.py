@@ -19,7 +19,7 @@ from lakehouse.lake import Lake
 from lakehouse.media.kinds.kind import UNKNOWN, Facts, MediaKind
 from lakehouse.media.kinds.registry import Judges, judges_of
 from lakehouse.media.sniff import HEAD_BYTES
-from lakehouse.objects import HEAL, is_away, read_bytes
+from lakehouse.objects import HEAL, at_once, is_away, read_bytes
 from lakehouse.query import count_rows, fetch, query
 from lakehouse.steps.between_erasures import between_erasures
 from lakehouse.steps.outputs import insert_outputs, tagged_batch, union_batch, union_schema
@@ -28,6 +28,7 @@ from lakehouse.steps.rejects import rejected_row
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.finish import finish_batch, finish_row
 from lakehouse.tables.read import head
+from loaders.stores.ahead import ahead
 from schemas.model import TIMESTAMP
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 
@@ -163,8 +164,9 @@ def probe_batches(
         known: list[Facts] = []
         rejected: list[tuple[Table, dict[str, object]]] = []
         places: list[int] = []  # of the observations that facts are known of
-        for place, seen in enumerate(batch.to_pylist()):
-            found = _facts_or_rejection(seen, root, judges)
+        many = at_once(root, batch["object_uri"].drop_null().to_pylist())
+        look = functools.partial(_facts_or_rejection, root=root, judges=judges)
+        for place, found in enumerate(ahead(look, batch.to_pylist(), at_once=many)):
             if isinstance(found, dict):
                 rejected.append((REJECTED, finish_row(found, REJECTED, now)))
             else:

@@ -233,8 +233,14 @@ def _plan(lake: Lake, source: Source) -> StorePlan:
         now=lake.clock(),
         allowed_roots=source.allowed_roots,
         erased=erased_entities(lake.home),
-        at_once=0 if source.is_local else store_of(source.address, lake.home.stores).parallel,
+        at_once=_at_once(lake, source),
     )
+
+
+def _at_once(lake: Lake, source: Source) -> int:
+    if not source.is_local:
+        return store_of(source.address, lake.home.stores).parallel
+    return 1 if lake.home.is_local else lake.home.store.parallel
 
 
 def _fingerprint(

@@ -1,4 +1,4 @@
-"""What one task of land is to do with its files, and the objects it has written that have no names yet."""
+"""What one task of land is to do with its files, and the objects that it writes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from lakehouse.errors import IngestError, RejectedInputError
-from lakehouse.home import Root
+from lakehouse.home import Root, home_of
 from lakehouse.ingestion.held import is_held
+from lakehouse.objects import objects_of
 from loaders.errors import LoaderError
 from loaders.stores.staged import Staged
 from loaders.stores.storage import Stat, Storage
@@ -35,7 +36,7 @@ class StorePlan:
         now: Time of the observation.
         allowed_roots: Real paths that links may lead into; empty where links are not followed.
         erased: SHA-256 of bytes that were erased for privacy.
-        at_once: Objects of a bucket that a task reads at once; 0 where the source is a folder.
+        at_once: Files that a task reads and writes at once; 1 where source and lake are folders.
     """
 
     root: Root
@@ -50,7 +51,7 @@ class StorePlan:
     now: datetime
     allowed_roots: tuple[bytes, ...] = ()
     erased: frozenset[str] = frozenset()
-    at_once: int = 0
+    at_once: int = 1
 
 
 class Outcome(NamedTuple):
@@ -68,27 +69,85 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Objects of a batch that are written and have no names yet, by the names that they will have."""
+    """The objects of a batch: put one by one in a bucket, named all in one go in a folder.
+
+    Several threads may use one.
+
+    Attributes:
+        objects: Where the lake keeps its objects.
+        is_conditional: Whether only what is not there can be put: one request then, and not a look before it.
+        staged: What is written and has no name yet, by the names that it will have.
+    """
 
     objects: Storage
+    is_conditional: bool = False
     staged: dict[str, Staged] = field(default_factory=dict)
+    _written: set[str] = field(default_factory=set)
+    _writers: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def has(self, name: str, size: int, sha256: str, data: bytes | None = None) -> bool:
-        """Say whether an object need not be written: it is here, or the lake holds it whole."""
-        return name in self.staged or is_held(self.objects, name, size, sha256, data)
+    def keep(self, name: str, sha256: str, data: bytes) -> bool:
+        """Write a small object; False if it need not be: the lake holds it whole, or wrote it for an equal file."""
+        with self.alone(name) as is_new:
+            return is_new and self._keep(name, sha256, data)
+
+    def keep_staged(self, name: str, size: int, sha256: str, staged: Staged) -> bool:
+        """Take what was written as an object, or discard it; False as `keep`."""
+        with self.alone(name) as is_new:
+            if not is_new or is_held(self.objects, name, size, sha256):
+                staged.discard()
+                return False
+            if self.objects.is_local:
+                self.staged[name] = staged
+                return True
+            try:
+                with writing():
+                    self.objects.put(name, staged.path)
+            finally:
+                staged.discard()
+            return True
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Let nobody else write this object meanwhile; says whether nobody did before, who came to his end."""
+        with self._lock:
+            lock = self._writers.setdefault(name, threading.Lock())
+        with lock:
+            yield name not in self._written
+            self._written.add(name)
 
     def stage(self) -> Staged:
         """Begin an object."""
         with writing():
             return self.objects.stage()
 
-    def add(self, name: str, staged: Staged) -> None:
-        """Take what was written as the object that will have this name; of several equal ones the first is kept."""
-        with self._lock:
-            kept = self.staged.setdefault(name, staged)
-        if kept is not staged:
-            staged.discard()
+    def _keep(self, name: str, sha256: str, data: bytes) -> bool:
+        if self.is_conditional and self._put_if_absent(name, data):
+            return True
+        if is_held(self.objects, name, len(data), sha256, data):
+            return False
+        with writing():
+            if self.objects.is_local:
+                staged = self.staged[name] = self.objects.stage()
+                staged.write(data)
+            else:
+                self.objects.put(name, data)
+        return True
+
+    def _put_if_absent(self, name: str, data: bytes) -> bool:
+        with writing():
+            try:
+                self.objects.put_if_absent(name, data)
+            except FileExistsError:
+                return False
+        return True
+
+
+def pending_of(plan: StorePlan) -> Pending:
+    """Return what takes the objects of one batch."""
+    home = home_of(plan.root)
+    objects = objects_of(home, scratch=plan.scratch)
+    return Pending(objects, is_conditional=not home.is_local and not home.store.single_writer)
 
 
 def check_not_erased(sha256: str, plan: StorePlan) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import home_of, is_one_bucket
-from lakehouse.ingestion.held import CHUNK_BYTES
+from lakehouse.ingestion.held import CHUNK_BYTES, is_held
 from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, writing
 from lakehouse.ingestion.prefix import etag_of
 from lakehouse.objects import in_bucket, object_uri, placed
@@ -84,13 +84,8 @@ def _store_small(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str
     sha256 = hashlib.sha256(data).hexdigest()
     check_not_erased(sha256, plan)
     name = object_uri(sha256)
-    if plan.mode == "link" or pending.has(name, len(data), sha256, data):
-        return sha256, None
-    staged = pending.stage()
-    with writing():
-        staged.write(data)
-    pending.add(name, staged)
-    return sha256, len(data)
+    is_written = plan.mode == "copy" and pending.keep(name, sha256, data)
+    return sha256, len(data) if is_written else None
 
 
 def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
@@ -112,14 +107,12 @@ def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str
         sha256 = digest.hexdigest()
         check_not_erased(sha256, plan)
         name = object_uri(sha256)
-        if plan.mode == "link" or pending.has(name, found.size, sha256):
-            return sha256, None
-        if staged is None:
-            _copy(found, name, plan)
+        if staged is not None:
+            whole, staged = staged, None
+            is_written = pending.keep_staged(name, found.size, sha256, whole)
         else:
-            pending.add(name, staged)
-            staged = None
-        return sha256, found.size
+            is_written = copied and _copy(found, name, sha256, plan, pending)
+        return sha256, found.size if is_written else None
     finally:
         if staged is not None:
             staged.discard()
@@ -131,17 +124,21 @@ def _is_beside(plan: StorePlan, uri: str) -> bool:
     return not home.is_local and is_one_bucket(uri, home.address, home.stores)
 
 
-def _copy(found: _Object, name: str, plan: StorePlan) -> None:
-    """Have the bucket copy an object; nothing travels, and the version that was hashed is the one that was copied."""
+def _copy(found: _Object, name: str, sha256: str, plan: StorePlan, pending: Pending) -> bool:
+    """Have the bucket copy an object that the lake has not; nothing travels, and what was hashed is what was copied."""
     home = home_of(plan.root)
-    _, to = in_bucket(f"{home.address}/{name}", home.stores)
-    found.storage.copy(found.name, to)
-    try:
-        found.check_same(found.storage.stat(found.name))
-    except (RejectedInputError, FileNotFoundError):
-        with writing():
-            home.files.delete(name)  # perhaps other bytes than it would be named by
-        raise
+    with pending.alone(name) as is_new:
+        if not is_new or is_held(pending.objects, name, found.size, sha256):
+            return False
+        _, to = in_bucket(f"{home.address}/{name}", home.stores)
+        found.storage.copy(found.name, to)
+        try:
+            found.check_same(found.storage.stat(found.name))
+        except (RejectedInputError, FileNotFoundError):
+            with writing():
+                home.files.delete(name)  # perhaps other bytes than it would be named by
+            raise
+        return True
 
 
 def _changed(said: str) -> RejectedInputError:

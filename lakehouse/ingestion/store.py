@@ -8,18 +8,18 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.ingestion.held import CHUNK_BYTES
-from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, writing
+from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, pending_of, writing
 from lakehouse.ingestion.prefix import etag_of
 from lakehouse.ingestion.remote import store_object
-from lakehouse.objects import below, object_uri, objects_of, uri_path
+from lakehouse.objects import below, object_uri, uri_path
 from lakehouse.tables.finish import finish_batch
+from loaders.stores.ahead import ahead
 from loaders.stores.files import read_open
 from schemas.bronze import LANDED_FILES
 from schemas.canonical_columns import content_ids
@@ -42,6 +42,8 @@ LISTED_SCHEMA = pa.schema(
 )
 """One listed file and what its sidecar says."""
 
+_TOLD = ("uri", "size_bytes", "etag", "rule", "reason")
+
 STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(), nullable=False)).append(
     pa.field("is_written", pa.bool_(), nullable=False)
 )
@@ -57,13 +59,12 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
         batches: Rows of `LISTED_SCHEMA`.
         plan: See `StorePlan`.
     """
-    objects = objects_of(plan.root, scratch=plan.scratch)
     for batch in batches:
-        pending = Pending(objects)
+        pending = pending_of(plan)
         try:
             outcomes = _stored(batch, plan, pending)
             with writing():
-                objects.publish(pending.staged)
+                pending.objects.publish(pending.staged)
         finally:
             for left in pending.staged.values():
                 left.close()
@@ -71,17 +72,16 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
 
 
 def _stored(batch: pa.RecordBatch, plan: StorePlan, pending: Pending) -> list[Outcome]:
-    if not plan.at_once:
-        listed = zip(*(batch[name].to_pylist() for name in ("uri", "rule", "reason")), strict=True)
-        return [_store(uri, rule, reason, plan, pending) for uri, rule, reason in listed]
-    objects = (batch[name].to_pylist() for name in ("uri", "size_bytes", "etag"))
-    with ThreadPoolExecutor(plan.at_once) as threads:
-        return list(threads.map(functools.partial(store_object, plan=plan, pending=pending), *objects))
+    listed = zip(*(batch[name].to_pylist() for name in _TOLD), strict=True)
+    return list(ahead(functools.partial(_store, plan=plan, pending=pending), listed, at_once=plan.at_once))
 
 
-def _store(uri: str, rule: str | None, reason: str | None, plan: StorePlan, pending: Pending) -> Outcome:
+def _store(told: tuple[str, int, str | None, str | None, str | None], plan: StorePlan, pending: Pending) -> Outcome:
+    uri, size, etag, rule, reason = told
     if rule is not None:
         return Outcome(rule=rule, reason=reason)
+    if not uri.startswith("file:"):
+        return store_object(uri, size, etag, plan, pending)
     try:
         return Outcome(*_read_once_more_if_changed(uri, plan, pending))
     except RejectedInputError as error:
@@ -197,23 +197,14 @@ def _copy_small(
     _check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
     check_not_erased(sha256, plan)
-    name = object_uri(sha256)
-    if pending.has(name, len(data), sha256, data):
-        return sha256, None
-    with writing():
-        staged = pending.staged[name] = pending.objects.stage()
-        staged.write(data)
-    return sha256, len(data)
+    return sha256, len(data) if pending.keep(object_uri(sha256), sha256, data) else None
 
 
 def _copy_large(
     source: int, before: os.stat_result, plan: StorePlan, pending: Pending
 ) -> tuple[str, int | None]:
     digest, size = hashlib.sha256(), 0
-    staged = None
-    if plan.mode == "copy":
-        with writing():
-            staged = pending.objects.stage()
+    staged = pending.stage() if plan.mode == "copy" else None
     try:
         while chunk := os.read(source, CHUNK_BYTES):
             digest.update(chunk)
@@ -224,11 +215,10 @@ def _copy_large(
         _check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
         check_not_erased(sha256, plan)
-        name = object_uri(sha256)
-        if staged is None or pending.has(name, size, sha256):
+        if staged is None:
             return sha256, None
-        pending.staged[name], staged = staged, None
-        return sha256, size
+        whole, staged = staged, None
+        return sha256, size if pending.keep_staged(object_uri(sha256), size, sha256, whole) else None
     finally:
         if staged is not None:
             staged.discard()

@@ -14,7 +14,7 @@ from lakehouse.materialise.picture_size import common_size
 from lakehouse.materialise.published import is_whole, note_whole
 from lakehouse.materialise.samples import LAYOUT, of_one_size, sample_table
 from lakehouse.media.kinds.image import IMAGE
-from lakehouse.objects import read_entity
+from lakehouse.objects import at_once, read_entity
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
@@ -79,11 +79,12 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord) -> Non
         objects=samples.objects,
         layout=LAYOUT,
     )
+    many = at_once(lake.home, (place for name in samples.objects.values() for place in samples.rows[name].to_pylist()))
     lineage = {"name": version.name, "recipe": version.recipe}
     draft = _draft(lake, folder, plan)
     # One publisher of a version at a time: they would share the draft.
     with lake_lock(lake, f"dataset-{version.dataset_id}") as held:
-        published = find_published(draft, plan) or _publish(lake, plan, draft, lineage, held)
+        published = find_published(draft, plan) or _publish(lake, plan, draft, lineage, held, many)
         if published.is_new:
             note_whole(lake.home, folder)
         else:
@@ -114,12 +115,12 @@ def _draft(lake: Lake, folder: str, plan: DatasetPlan) -> Draft:
 
 
 def _publish(
-    lake: Lake, plan: DatasetPlan, draft: Draft, lineage: Mapping[str, object], held: Held
+    lake: Lake, plan: DatasetPlan, draft: Draft, lineage: Mapping[str, object], held: Held, many: int
 ) -> Published:
     read_object = functools.partial(read_entity, lake.home)
     written = lake.engine.map_batches(
         lake.engine.from_arrow(plan.task_table()),
-        functools.partial(run_task_batches, staging=draft, read_object=read_object),
+        functools.partial(run_task_batches, staging=draft, read_object=read_object, at_once=many),
         RECEIPT_SCHEMA,
         rows_per_task=1,
         label=f"materialise {lineage['name']}",

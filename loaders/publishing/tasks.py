@@ -6,8 +6,10 @@ whole, is kept.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from loaders.format.manifest import PartReceipt
 from loaders.format.part_writer import write_part
 from loaders.publishing.drafts import RECEIPTS, Draft, draft_at, sha256_in, stamp_in
 from loaders.publishing.planning import PartTask
+from loaders.stores.ahead import ahead
 
 ReadObject = Callable[[str], bytes]
 """Returns the bytes behind one URI; picklable if the tasks run elsewhere."""
@@ -25,13 +28,16 @@ ReadObject = Callable[[str], bytes]
 RECEIPT_SCHEMA = pa.schema([("task", pa.string()), ("receipt", pa.string())])
 
 
-def run_task(task: PartTask, *, staging: str | Path | Draft, read_object: ReadObject | None = None) -> PartReceipt:
+def run_task(
+    task: PartTask, *, staging: str | Path | Draft, read_object: ReadObject | None = None, at_once: int = 1
+) -> PartReceipt:
     """Write one part, or return its receipt if an earlier run completed it; holds one row group in memory.
 
     Args:
         task: What to write.
         staging: The draft; or its staging folder; or the URL of the folder to be published, if it is in a bucket.
         read_object: Returns the bytes behind a URI.
+        at_once: Objects that are read at once; as many more are in memory.
 
     Raises:
         FormatError: If rows, bytes or types are not as planned.
@@ -41,7 +47,7 @@ def run_task(task: PartTask, *, staging: str | Path | Draft, read_object: ReadOb
     if done is not None:
         return done
     with draft.writing(task.name) as path:
-        receipt = write_part(_batches(task, read_object), path, task.fields, row_groups=task.part.row_groups)
+        receipt = write_part(_batches(task, read_object, at_once), path, task.fields, row_groups=task.part.row_groups)
     if not draft.is_sealed():
         note = {"key": task.key, "receipt": receipt.to_json(), "stamp": stamp_in(draft.files, task.name)}
         draft.put(_note_of(task.split, task.part.name), json.dumps(note).encode())
@@ -65,9 +71,11 @@ def _note_of(split: str, part: str) -> str:
 
 
 def run_task_batches(
-    batches: Iterator[pa.RecordBatch], *, staging: str | Draft, read_object: ReadObject | None = None
+    batches: Iterator[pa.RecordBatch], *, staging: str | Draft, read_object: ReadObject | None = None, at_once: int = 1
 ) -> Iterator[pa.RecordBatch]:
     """Write the parts of some rows of `task_table()`: what a distributed map calls (through functools.partial).
+
+    Args as `run_task`.
 
     Yields:
         One record batch of `RECEIPT_SCHEMA` for each part.
@@ -76,7 +84,7 @@ def run_task_batches(
         payloads: list[bytes] = batch.column("payload").to_pylist()
         for payload in payloads:
             task = PartTask.from_bytes(payload)
-            receipt = run_task(task, staging=staging, read_object=read_object)
+            receipt = run_task(task, staging=staging, read_object=read_object, at_once=at_once)
             values = [pa.array([task.name]), pa.array([json.dumps(receipt.to_json())])]
             yield pa.RecordBatch.from_arrays(values, schema=RECEIPT_SCHEMA)
 
@@ -106,25 +114,38 @@ def _completed(draft: Draft, task: PartTask) -> PartReceipt | None:
     return receipt if whole else None
 
 
-def _batches(task: PartTask, read_object: ReadObject | None) -> Iterable[pa.RecordBatch]:
+def _batches(task: PartTask, read_object: ReadObject | None, at_once: int) -> Iterable[pa.RecordBatch]:
     if task.objects and read_object is None:
         raise FormatError(f"{task.name}: fields {sorted(task.objects)} are objects, so read_object is needed")
-    at = 0
-    for count in task.part.row_groups:
-        rows = task.rows.slice(at, count)
-        at += count
-        columns = [_column(rows, field, task.objects, read_object) for field in task.fields]
-        yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(task.fields))
+    # From the first row of the part to its last: while a row group is written, the next one's objects are on their way.
+    contents = {
+        field.name: ahead(
+            partial(_read, read_object, field.name), task.rows.column(task.objects[field.name]).to_pylist(),
+            at_once=at_once,
+        )
+        for field in task.fields if read_object is not None and field.name in task.objects
+    }  # fmt: skip
+    try:
+        at = 0
+        for count in task.part.row_groups:
+            rows = task.rows.slice(at, count)
+            at += count
+            columns = [_column(rows, field, contents.get(field.name)) for field in task.fields]
+            yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(task.fields))
+    finally:
+        for content in contents.values():
+            content.close()
 
 
-def _column(rows: pa.Table, field: Field, objects: Mapping[str, str], read_object: ReadObject | None) -> pa.Array:
-    if field.name not in objects or read_object is None:
+def _column(rows: pa.Table, field: Field, content: Iterator[bytes | None] | None) -> pa.Array:
+    if content is None:
         return rows.column(field.name).combine_chunks()
-    values = []
-    for uri in rows.column(objects[field.name]).to_pylist():
-        try:
-            values.append(None if uri is None else read_object(uri))
-        except Exception as error:
-            error.add_note(f"while reading {uri} for column {field.name}")
-            raise
-    return pa.array(values, field.type)
+    return pa.array(list(itertools.islice(content, rows.num_rows)), field.type)
+
+
+def _read(read_object: ReadObject, column: str, uri: str | None) -> bytes | None:
+    try:
+        return None if uri is None else read_object(uri)
+    except Exception as error:
+        error.add_note(f"while reading {uri} for column {column}")
+        raise

@@ -9,15 +9,11 @@ import obstore
 
 from loaders.errors import ChangedFileError, StorageError
 from loaders.stores.saying import failure
-from loaders.stores.storage import Content, Stat
+from loaders.stores.storage import ONE_REQUEST_BYTES, Content, Stat
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode
     from obstore.store import ObjectStore
-
-_ONE_REQUEST_BYTES = 5 << 20
-"""Larger content is sent in parts of this size, each within the silence that a server may keep. Parts cannot be made
-conditional on the name being free, so that `put_if_absent` sends all at once: 10 s at the default deadline."""
 
 PAGE = 1000
 """Objects of a listing that one request tells of: what S3 tells at most."""
@@ -85,7 +81,7 @@ class BucketSource:
         """Write an object, in a storage class if one is named; FileExistsError if it must be new and is not."""
         size = content.stat().st_size if hasattr(content, "stat") else memoryview(content).nbytes
         mode: PutMode = "create" if is_new else "overwrite"
-        at_once = is_new or size <= _ONE_REQUEST_BYTES
+        at_once = is_new or size <= ONE_REQUEST_BYTES
         try:
             await obstore.put_async(
                 self._store, self._prefix + name, content, mode=mode, use_multipart=False if at_once else None,

@@ -23,7 +23,7 @@ from typing import Protocol, TypeVar, cast
 from loaders.errors import ChangedFileError, CorruptionError, DeadlineError, StorageError
 from loaders.stores.fetching import FetchLoop
 from loaders.stores.saying import TransientError
-from loaders.stores.storage import Content, Stat, Storage, StorageOptions, flat
+from loaders.stores.storage import ONE_REQUEST_BYTES, Content, Stat, Storage, StorageOptions, flat
 
 T = TypeVar("T")
 
@@ -250,7 +250,8 @@ class RemoteFiles(Storage):
             await self._target.put(name, content, is_new=is_new, storage_class=storage_class)
 
         try:
-            self._run(self._asked(f"writing {self.root}/{name}", put, parts=-(-size // self._options.part_bytes)))
+            parts, in_parts = -(-size // self._options.part_bytes), not is_new and size > ONE_REQUEST_BYTES
+            self._run(self._asked(f"writing {self.root}/{name}", put, parts=parts, in_parts=in_parts))
         except FileExistsError:
             # An earlier try may have written it before its answer was lost.
             if tries < 2 or self.size(name) != size or self.read_whole(name) != _bytes_of(content):
@@ -259,13 +260,16 @@ class RemoteFiles(Storage):
     def _run(self, work: Coroutine[object, object, T]) -> T:
         return self._loop.run(work)
 
-    async def _asked(self, what: str, ask: Callable[[], Awaitable[T]], *, parts: int = 1) -> T:
+    async def _asked(
+        self, what: str, ask: Callable[[], Awaitable[T]], *, parts: int = 1, in_parts: bool = False
+    ) -> T:
         """Send a request when there is a slot, again and again if need be; return its answer.
 
         Args:
             what: What is asked for, for messages.
             ask: Sends it once.
             parts: How often the deadline counts.
+            in_parts: Whether it is many requests in truth: all of them again would take as long again.
 
         Raises:
             DeadlineError: If no answer came within the deadline, counted from when it had its slot.
@@ -285,7 +289,7 @@ class RemoteFiles(Storage):
                 self.counts.retries += tries > 1
                 try:
                     async with asyncio.timeout(left_s):
-                        answer = await self._hedged(ask, may_hedge=tries < most)
+                        answer = await self._hedged(ask, may_hedge=tries < most and not in_parts)
                 except TimeoutError:
                     break
                 except TransientError as error:

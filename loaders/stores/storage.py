@@ -20,6 +20,10 @@ from loaders.stores.staged import Staged
 Content = bytes | bytearray | memoryview | Path
 """What is written: bytes in memory, or those of a local file."""
 
+ONE_REQUEST_BYTES = 5 << 20
+"""Larger content is sent in parts of this size, each within the silence that a server may keep. Parts cannot be made
+conditional on the name being free, so that `put_if_absent` sends all at once: 10 s at the default deadline."""
+
 AT_ONCE = 8
 """Files that `Storage.publish` writes or syncs beside one another."""
 
@@ -34,8 +38,8 @@ class StorageOptions:
         deadline_s: Seconds in which a request gets its `part_bytes`, or ends with an error; retries included.
         tries: How often a request is sent before its error is raised; 5xx, 429, timeouts and cut or short answers are
             tried again, after a growing pause.
-        hedge_after_s: A read that takes longer than this, and longer than 4 times the median of the last ones, is
-            sent once more on another connection; the first answer counts.
+        hedge_after_s: A request that takes longer than this, and longer than 4 times the median of the last ones, is
+            sent once more on another connection; the first answer counts. A file that is written in parts is not.
         part_bytes: A longer read is split into requests of this size (2 MiB).
         parallel: Requests under way at once; `parallel * part_bytes` bytes are in flight at most.
         cache_folder: Local folder in which ranges that were read are kept, shared by all processes of the host; None

@@ -80,3 +80,15 @@ def test_after_a_request_was_given_up_the_next_ones_do_not_wait_until_one_is_ans
         with pytest.raises(OSError, match="did not come within 2 s"):
             files.stat("a")
         assert time.monotonic() - began < 5
+
+
+def test_a_file_that_is_sent_in_parts_is_sent_once_however_long_it_takes(shaky, proxy, monkeypatch):
+    for name, value in shaky.environment().items():
+        monkeypatch.setenv(name, value)
+    files = open_s3(f"{shaky.url}/folder", StorageOptions(hedge_after_s=0.05))
+    proxy.latency_s = 0.2
+    files.put("large", b"x" * (6 << 20))
+    begun = [each for each in proxy.asked("POST", "/large") if each.request.asked == "uploads="]
+    assert len(begun) == 1
+    assert files.counts.hedges == 0
+    files.close()

@@ -152,11 +152,11 @@ def test_a_file_above_the_limit_is_refused_with_both_numbers(tmp_path, drop):
 def test_a_fifo_that_takes_the_place_of_a_listed_file_is_refused_without_waiting(lake, drop, monkeypatch):
     listing = store._store
 
-    def swap(uri, *rest):
-        if uri.endswith("/a.png"):
+    def swap(told, **others):
+        if told[0].endswith("/a.png"):
             (drop / "a.png").unlink()
             os.mkfifo(drop / "a.png")
-        return listing(uri, *rest)
+        return listing(told, **others)
 
     monkeypatch.setattr(store, "_store", swap)
     land(lake, source(drop))
