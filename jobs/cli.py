@@ -29,8 +29,9 @@ COMMANDS = {
     "land": "bring a folder of files into the lake",
     "entities": "make entities of landed files, reject broken ones",
     "dimensions": "measure what is missing about entities",
-    "opinions": "bring labels and predictions in: import, record, resolve, retract",
+    "opinions": "bring labels and predictions in and out: import, export, record, resolve, retract",
     "retract": "the same as `petrel opinions retract`",
+    "labels": "show and change label sets: names, merges, synonyms, ids by format",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",
@@ -56,9 +57,22 @@ COMMANDS = {
 VERBS: dict[str, dict[str, tuple[str, str]]] = {
     "opinions": {
         "import": ("opinions", "read files of annotations"),
+        "export": ("opinions_export", "write what is said as files of a label format"),
         "record": ("opinions_record", "take answers as JSON lines from a service or a program, as they come"),
         "resolve": ("opinions_resolve", "look again for the subjects of answers that wait"),
         "retract": ("retract", "take a whole import, or single answers, back"),
+    },
+    "labels": {
+        "list": ("labels", "show the label sets, or the labels of one"),
+        "add": ("labels:ADD", "add a label"),
+        "rename": ("labels:RENAME", "give a label another name for people"),
+        "merge": ("labels:MERGE", "have another label stand for a label"),
+        "synonym": ("labels:SYNONYM", "have imports take other texts for a label"),
+        "deprecate": ("labels:DEPRECATE", "mark a label as no longer to be used"),
+        "restore": ("labels:RESTORE", "make a merged or deprecated label active again"),
+        "parent": ("labels:PARENT", "put a label below a more general one"),
+        "export-id": ("labels:EXPORT_ID", "state the id of a label in a format"),
+        "history": ("labels:HISTORY", "show every version of a set or label"),
     },
 }
 """Command of two words -> verb -> where it is, one line. The first verb is meant where none is given. It is the name of

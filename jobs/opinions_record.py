@@ -17,11 +17,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jobs.common import main_of
-from lakehouse.errors import ConfigError, RejectedInputError
+from jobs.times import instant_of
+from lakehouse.errors import ConfigError
 from lakehouse.opinions.words import MATCHES
 from lakehouse.steps.receipts import Receipt
 
@@ -55,8 +55,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     stated = args.max_rejected_share
     stream = Stream(
         source=args.source, question=args.question, actor=args.actor, match=args.match,
-        landed_source=args.landed_source, system=args.system, project=args.project, said_at=_time(args.said_at),
-        rows=args.rows, seconds=args.seconds,
+        landed_source=args.landed_source, system=args.system, project=args.project,
+        said_at=instant_of("--said-at", args.said_at), rows=args.rows, seconds=args.seconds,
     )  # fmt: skip
     share = lake.config.opinions.max_rejected_share if stated is None else stated
     if args.path is None:
@@ -64,17 +64,6 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
         return
     with open(args.path, "rb") as lines:
         yield from record_stream(lake, lines, stream, max_rejected_share=share)
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    from lakehouse.opinions.reading.values import instant
-
-    try:
-        return instant(text, "--said-at")
-    except RejectedInputError as error:
-        raise ConfigError(error.reason) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.datasets.merges import with_merges
 from lakehouse.datasets.policies import answer_kinds
 from lakehouse.datasets.policies.kind import AnswerKind, Decision
 from lakehouse.datasets.policies.label import LABEL
@@ -107,6 +108,7 @@ def heard_opinions(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins) -> 
     standing = query(lake, text, params=params, pins={OPINIONS.name: pins[OPINIONS.name]})
     heard = HEARD.format(columns=", ".join(f"o.{name}" for name in kind.hears))
     found = lake.engine.stage(query(lake, heard, inputs={"standing": standing, "asked": asked}, params=params))
+    found = with_merges(lake, recipe, found, pins)
     spoke = f"select {columns} from asked a where exists (select 1 from heard h where h.actor_id = a.actor_id)"
     return lake.engine.stage(query(lake, spoke, inputs={"asked": asked, "heard": found})), found
 

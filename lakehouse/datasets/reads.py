@@ -17,6 +17,7 @@ from lakehouse.datasets.recipe import Recipe, official_place
 from lakehouse.engines import tree as sql_tree
 from lakehouse.extractors.extractor import Extractor
 from lakehouse.extractors.registry import extractors
+from lakehouse.views.ontology import MERGED_LABELS_VIEW
 from lakehouse.views.registry import view_texts
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITIES, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
@@ -85,15 +86,22 @@ def dimensions_read(recipe: Recipe) -> DimensionsRead:
     return DimensionsRead(frozenset(read | (known & named)), all=_reads_unnamed(tree))
 
 
-def tables_of(text: str) -> set[str]:
-    """Return the names of the tables behind the tables and views of a query."""
+def tables_of(text: str, *, but: str = "") -> set[str]:
+    """Return the names of the tables behind the tables and views of a query, but for those behind the view `but`."""
     found: set[str] = set()
     for name in sql_tree.tables_read(text):
         if name in BY_NAME:
             found.add(name)
-        elif name in view_texts():
-            found |= tables_of(view_texts()[name])
+        elif name in view_texts() and name != but:
+            found |= tables_of(view_texts()[name], but=but)
     return found
+
+
+def reads_merges(recipe: Recipe) -> bool:
+    """Tell whether the selection reads labels as the label sets merge them."""
+    return tables_of(recipe.select.sql) != tables_of(recipe.select.sql, but=MERGED_LABELS_VIEW) or (
+        MERGED_LABELS_VIEW in sql_tree.tables_read(recipe.select.sql)
+    )
 
 
 def _views_of(text: str) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lakehouse.datasets.groups import LeakGroups
+from lakehouse.datasets.merges import merges_heard
 from lakehouse.datasets.official import Official
 from lakehouse.datasets.policies.kind import ANSWERS, AnswerKind
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
@@ -15,6 +16,7 @@ from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch, query
 from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.read import digest_at, pin_heads
+from lakehouse.views.ontology import MERGED_LABELS_VIEW
 from schemas.canonical import content_id, sha256_text, text_json
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
@@ -39,8 +41,8 @@ class Inputs:
     Attributes:
         pins: Table name -> Delta version: where to read it again.
         digests: Table name -> digest: what was in it. Of dimensions only the rows that the recipe names, of opinions
-            and actors only those that the label policy listens to, of label sets the numbers of their labels, unless
-            the selection reads these tables itself.
+            and actors only those that the label policy listens to, of label sets the numbers of their labels and what was
+            merged, unless the selection reads these tables itself.
         contracts: Names and versions of the code that shapes the rows.
     """
 
@@ -90,7 +92,7 @@ def inputs_of(
     dimensions = dimensions_read(recipe)
     # Of these only what is heard is content: a prediction, or the place a file lay at, changes no dataset.
     heard_of = {OPINIONS.name, ACTORS.name, QUESTIONS.name, LABEL_SETS.name, ENTITY_SOURCES.name}
-    sliced = heard_of - tables_of(recipe.select.sql)
+    sliced = heard_of - tables_of(recipe.select.sql, but=MERGED_LABELS_VIEW)
     if not dimensions.all:
         sliced.add(DIMENSIONS.name)
     digests = {}
@@ -102,6 +104,10 @@ def inputs_of(
     if heard is not None:
         digests["heard.actors"], digests["heard.opinions"] = (str(relation_digest(lake.engine, rows)) for rows in heard)
         digests["heard.labels"] = sha256_text(text_json(classes))
+    merges = merges_heard(lake, recipe, pins)
+    if merges:
+        # Left out where there are none: label sets that nobody merged rename nothing.
+        digests["heard.merges"] = sha256_text(text_json(merges))
     if groups is not None:
         digests["heard.groups"] = groups.digest
     if official is not None and official.digest is not None:

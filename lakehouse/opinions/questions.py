@@ -19,11 +19,12 @@ CLOSED = canonical_json({"closed": True})
 
 HELD_LABELS = """
 with ranked as (
-    select label_set_id, label_id, version, ordinal, synonyms, status, merged_into,
+    select label_set_id, label_id, version, name, parent_id, ordinal, synonyms, export_ids, status, merged_into,
         row_number() over (partition by label_set_id, label_id order by version desc) as age
     from silver.label_sets
 )
-select label_set_id, label_id, version, ordinal, synonyms, status, merged_into from ranked where age = 1
+select label_set_id, label_id, version, name, parent_id, ordinal, synonyms, export_ids, status, merged_into
+from ranked where age = 1
 """
 
 QuestionKey = tuple[str, int]
@@ -114,7 +115,7 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
         rules[key] = Rules(
             row["answer_kind"],
             row["abstain_allowed"],
-            frozenset(entries) - _merged(entries) if closed else None,
+            frozenset(entries) if closed else None,
             _synonyms(entries),
             frozenset(entries),
         )
@@ -126,7 +127,7 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
     held = rules.get(key, Rules(asked.answer_kind, asked.abstain_allowed))
     if asked.label_set_id in closed_sets:
         entries = labels.get(asked.label_set_id, {})
-        held = dataclasses.replace(held, labels=frozenset(entries) - _merged(entries), synonyms=_synonyms(entries))
+        held = dataclasses.replace(held, labels=frozenset(entries), synonyms=_synonyms(entries))
     known = (held.labels or frozenset()) | frozenset(asked.labels)
     for text, label in asked.synonyms.items():
         if asked.labels and label not in known:
@@ -255,9 +256,11 @@ def _new_entries(
             "label_set_id": set_id,
             "label_id": label,
             "version": 1 if entry is None else entry["version"] + 1,
-            "name": label,
+            "name": label if entry is None else entry["name"],
+            "parent_id": None if entry is None else entry["parent_id"],
             "ordinal": place if entry is None else entry["ordinal"],
             "synonyms": wanted or None,
+            "export_ids": None if entry is None else dict(entry["export_ids"] or ()) or None,
             "status": "active" if entry is None else entry["status"],
             "merged_into": None if entry is None else entry["merged_into"],
         }
@@ -271,18 +274,14 @@ def _held_labels(lake: Lake) -> dict[str, dict[str, dict[str, Any]]]:
     return held
 
 
-def _merged(entries: Mapping[str, Mapping[str, object]]) -> frozenset[str]:
-    return frozenset(label for label, entry in entries.items() if entry["merged_into"] is not None)
-
-
 def _synonyms(entries: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
+    """Return text -> label: synonyms and names. A merged label stays what was said: views know what stands for it."""
     found = {}
     for label, entry in entries.items():
-        target = str(entry["merged_into"] or label)
         others = entry["synonyms"]
-        found.update(dict.fromkeys(others if isinstance(others, list) else [], target))
-        if target != label:
-            found[label] = target
+        for text in [str(entry["name"]), *(others if isinstance(others, list) else [])]:
+            if text not in entries:
+                found[text] = label
     return found
 
 

@@ -1,4 +1,4 @@
-"""The views over opinions: what holds now, what held then, and what people say by label.
+"""The views over opinions: what holds now, what held then, and what people say by label, merged ones as one.
 
 Texts are in DuckDB's dialect and translate to Spark. Equal event times are settled by the opinion's id, so a
 view is a function of the *set* of events and not of the order in which they came.
@@ -6,8 +6,7 @@ view is a function of the *set* of events and not of the order in which they cam
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from lakehouse.views.view import View
 from schemas.opinions import OPINIONS
 
 # Named one by one, and no QUALIFY: translated for Spark it would add its helper column to `select *`.
@@ -17,13 +16,6 @@ NARROW = (
     "opinion_id, op, actor_id, question_id, subject_id, slot, event_time, target_opinion_id, supersedes, ext"
 )
 """What decides which answers hold."""
-
-
-class View(NamedTuple):
-    """One view: its text over tables and other views, and what one row is."""
-
-    sql: str
-    doc: str
 
 
 IMPORT_TAKEN_BACK = "{0}.op = 'retract' and {0}.ext['taken_back'] is not null"
@@ -97,12 +89,19 @@ def capped_votes(total: str) -> str:
     return f"cast(least({total}, {MOST_VOTES}) as bigint)"
 
 
+STANDS_FOR = """left join merged_labels m
+        on m.question_id = o.question_id and m.question_version = o.question_version and m.label_id = o.label"""
+"""Joins to an opinion `o` the label `m.stands_for` that its own was merged into."""
+
+LABEL = "coalesce(m.stands_for, o.label)"
+
 VOTED = f"""
-select o.subject_id, o.question_id, a.kind as actor_kind, o.label,
+select o.subject_id, o.question_id, a.kind as actor_kind, {LABEL} as label,
        {summed_votes("o.votes")} as exact, count(distinct o.actor_id) as num_actors
 from current_opinions o join silver.actors a on a.actor_id = o.actor_id
+{STANDS_FOR}
 where o.op = 'assert' and o.value_kind = 'label'
-group by o.subject_id, o.question_id, a.kind, o.label
+group by o.subject_id, o.question_id, a.kind, {LABEL}
 """
 
 OPINION_VOTES = f"""
@@ -113,12 +112,13 @@ PEOPLE = "a.kind in ('human', 'pool')"
 
 LABELS = f"""
 with voted as (
-    select o.subject_id, o.question_id, o.label,
+    select o.subject_id, o.question_id, {LABEL} as label,
         {summed_votes(f"case when {PEOPLE} then o.votes end")} as said,
         {summed_votes("case when a.kind = 'import' then o.votes end")} as brought
     from current_opinions o join silver.actors a on a.actor_id = o.actor_id
+    {STANDS_FOR}
     where o.op = 'assert' and o.value_kind = 'label' and ({PEOPLE} or a.kind = 'import')
-    group by o.subject_id, o.question_id, o.label
+    group by o.subject_id, o.question_id, {LABEL}
 ), asked as (
     select *, count(said) over (partition by subject_id, question_id) as by_people from voted
 ), counted as (

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from lakehouse.views.ontology import VIEWS as LABEL_VIEWS
 from lakehouse.views.opinions import VIEWS as OPINION_VIEWS
 from lakehouse.views.wide import named_columns
 from schemas.model import TIMESTAMP
@@ -44,7 +45,9 @@ DOCS: Mapping[str, str] = {
     "members": "One row per entity of a dataset version, with the dataset's name.",
 }
 
-VIEW_NAMES = (*DOCS, *OPINION_VIEWS)
+OTHERS = {**OPINION_VIEWS, **LABEL_VIEWS}
+
+VIEW_NAMES = (*DOCS, *OTHERS)
 """Every view."""
 
 _TEXTS: Mapping[str, str] = {
@@ -52,7 +55,7 @@ _TEXTS: Mapping[str, str] = {
     "current_dimensions": CURRENT_DIMENSIONS,
     "datasets": DATASETS,
     "members": MEMBERS,
-} | {name: view.sql for name, view in OPINION_VIEWS.items()}
+} | {name: view.sql for name, view in OTHERS.items()}
 """All but entities_wide: its columns are the dimensions of all extractors, and what measures takes long to import."""
 
 
@@ -86,7 +89,7 @@ def wide_kinds() -> dict[str, str]:
 
 def view_docs() -> dict[str, str]:
     """Return view name -> what one row of it is."""
-    return dict(DOCS) | {name: view.doc for name, view in OPINION_VIEWS.items()}
+    return dict(DOCS) | {name: view.doc for name, view in OTHERS.items()}
 
 
 def ordered_views() -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ def completed(script, *words: str) -> list[str]:
 
 
 def test_bash_completes_commands_options_and_choices(script):
-    assert completed(script, "la") == ["land"]
+    assert completed(script, "lan") == ["land"]
     assert set(completed(script, "")) == {*COMMANDS, "--help", "--version"}
     assert completed(script, "land", "--follow") == ["--follow-links"]
     assert {"--lake", "--json", "--gate"} <= set(completed(script, "evaluate", "--"))

@@ -1,0 +1,89 @@
+"""Merged labels in what a dataset hears: the label that stands for one takes its place in every answer.
+
+Opinions keep what was said. A merge that was known by the recipe's `as_of.known_at` changes the answers, and with them
+the version id; one that comes later changes neither.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.datasets.reads import reads_merges
+from lakehouse.datasets.recipe import Recipe
+from lakehouse.engines import Relation
+from lakehouse.lake import Lake
+from lakehouse.query import Pins, fetch
+from lakehouse.views.ontology import merged_labels_sql
+from schemas.tables import OPINIONS
+
+ROWS_PER_TASK = 5_000
+
+Merge = tuple[str, int, str, str]
+"""Question, its version, label, the label that stands for it."""
+
+
+def merges_heard(lake: Lake, recipe: Recipe, pins: Pins) -> list[Merge]:
+    """Return the merges that a recipe reads, sorted: those of its question, or all if its selection reads them."""
+    through_views = reads_merges(recipe)
+    if not (recipe.question or through_views):
+        return []
+    known_at = recipe.as_of.known_at
+    # What a selection reads through views is as the lake is now: `as_of` is about the answers.
+    text = merged_labels_sql(known_at=known_at is not None and not through_views)
+    rows = fetch(lake, text, params={"known_at": known_at}, pins=pins)
+    return sorted(
+        (row["question_id"], row["question_version"], row["label_id"], row["stands_for"])
+        for row in rows if through_views or row["question_id"] == recipe.question
+    )  # fmt: skip
+
+
+def with_merges(lake: Lake, recipe: Recipe, heard: Relation, pins: Pins) -> Relation:
+    """Return the heard opinions with the labels that stand for theirs; the same rows where nothing was merged."""
+    known_at = recipe.as_of.known_at
+    text = merged_labels_sql(known_at=known_at is not None)
+    params = {"known_at": known_at}
+    found = {
+        (row["question_version"], row["label_id"]): row["stands_for"]
+        for row in fetch(lake, text, params=params, pins=pins) if row["question_id"] == recipe.question
+    }  # fmt: skip
+    if not found:
+        return heard
+    schema = pa.schema([OPINIONS.arrow_schema.field(name) for name in heard.columns])
+    make = functools.partial(merged_batches, merges=found, schema=schema)
+    return lake.engine.stage(
+        lake.engine.map_batches(heard, make, schema, rows_per_task=ROWS_PER_TASK, label="merged labels")
+    )
+
+
+def merged_batches(
+    batches: Iterator[pa.RecordBatch], *, merges: Mapping[tuple[int, str], str], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Yield opinions with the labels that stand for theirs, in whatever columns they have labels."""
+    for batch in batches:
+        yield pa.RecordBatch.from_pylist([_merged(row, merges) for row in batch.to_pylist()], schema=schema)
+
+
+def _merged(row: dict[str, Any], merges: Mapping[tuple[int, str], str]) -> dict[str, Any]:
+    version = row["question_version"]
+
+    def named(label: str | None) -> str | None:
+        return None if label is None else merges.get((version, label), label)
+
+    if row.get("label") is not None:
+        row["label"] = named(row["label"])
+    if row.get("labels") is not None:
+        row["labels"] = sorted({str(named(label)) for label in row["labels"]})
+    if row.get("ranking") is not None:
+        row["ranking"] = list(dict.fromkeys(named(label) for label in row["ranking"]))
+    for region in row.get("regions") or ():
+        region["label"] = named(region["label"])
+    if row.get("probs") is not None:
+        sums: dict[str, float] = {}
+        for label, share in row["probs"]:
+            sums[str(named(label))] = sums.get(str(named(label)), 0.0) + share
+        row["probs"] = list(sums.items())
+    return row
