@@ -17,7 +17,7 @@ COSTLY: dict[str, str] = {
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks",
     "dimensions": "step",
     "evaluation": "evaluate",
-    "examples": "demo real_data",
+    "examples": "cells demo real_data",
     "exporting": "documentation export places target",
     "ingestion": "entities healing prefix remarks",
     "jobs": "ending export run show",
