@@ -1,8 +1,8 @@
 """From plain values, as TOML has them, to frozen dataclasses: one reader for settings, sources, options and recipes.
 
 A value is checked by the annotation of its field: str, int, float (a whole number will do), bool, datetime, a tuple of
-texts, a mapping of texts to any of these, a dataclass (a table), `object` (what SQL takes as a literal), and each of
-them `| None`. Nothing is converted silently but 3 to 3.0 and a time to UTC.
+any of these, a mapping of texts to any of these, a dataclass (a table), `object` (what SQL takes as a literal), and
+each of them `| None`. Nothing is converted silently but 3 to 3.0 and a time to UTC.
 """
 
 from __future__ import annotations
@@ -98,9 +98,11 @@ def typed(value: object, hint: Any, *, where: str, error: type[PetrelError] = Co
         inner = typing.get_args(hint)[1]
         return {key: typed(item, inner, where=f"{where}.{key}", error=error) for key, item in value.items()}
     if origin is tuple:
-        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-            raise error(f"{where}: expected a list of texts, found {value!r}")
-        return tuple(value)
+        inner = next(iter(typing.get_args(hint)), str)
+        what = "a list of texts" if inner is str else "a list"
+        if not isinstance(value, list | tuple) or (inner is str and not all(isinstance(item, str) for item in value)):
+            raise error(f"{where}: expected {what}, found {value!r}")
+        return tuple(typed(item, inner, where=where, error=error) for item in value)
     if origin is datetime:
         if not isinstance(value, datetime):
             raise error(f"{where}: expected a time like 2024-01-31T12:00:00Z (without quotes), found {value!r}")

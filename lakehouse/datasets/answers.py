@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.datasets.merges import with_merges
-from lakehouse.datasets.policies import answer_kinds
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies import answer_kinds, usual_kind
+from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.names import nearest
 from lakehouse.query import Pins, fetch, query
 from lakehouse.views.opinions import current_opinions_sql
 from schemas.canonical import text_json
 from schemas.tables import ACTORS, OPINIONS
 
 KIND = """
-select answer_kind, $known_at is null or ingest_time <= $known_at as known from silver.questions
+select answer_kind, geometry_kinds, constraints_json, $known_at is null or ingest_time <= $known_at as known
+from silver.questions
 where question_id = $question order by version
 """
 
@@ -49,10 +52,10 @@ ROWS_PER_TASK = 5_000
 
 
 def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
-    """Return the kind of the answers that a recipe asks for, None if it asks no question.
+    """Return the kind of the answers that a recipe asks for, bound to what it asks; None if it asks no question.
 
-    It is that of the newest version of the question that was known by `as_of.known_at`. Of a question that nobody ever
-    asked it is a label: `classes_of` tells.
+    Where the recipe states no task, it is that of the newest version of the question that was known by
+    `as_of.known_at`. Of a question that nobody ever asked it is a label: `classes_of` tells.
 
     Raises:
         RecipeError: If no dataset can be made of such answers, or the recipe has settings that they give no meaning.
@@ -62,24 +65,45 @@ def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
     params: dict[str, object] = {"question": recipe.question, "known_at": recipe.as_of.known_at}
     versions = fetch(lake, KIND, params=params, pins=pins)
     versions = [row for row in versions if row["known"]] or versions
-    asked = str(versions[-1]["answer_kind"]) if versions else LABEL.value_kind
-    where, known = f"recipe {recipe.name}", answer_kinds()
-    if asked not in known:
-        raise RecipeError(
-            f"{where}: answers to question `{recipe.question}` are of kind {asked}, and datasets are made of "
-            f"{', '.join(known)}; leave the question out to have the entities without answers"
-        )
-    kind = known[asked]
+    newest: Mapping[str, Any] = versions[-1] if versions else {}
+    asked = str(newest["answer_kind"]) if newest else LABEL.value_kind
+    kind = _kind_of(recipe, asked, newest)
+    where = f"recipe {recipe.name}"
     if recipe.label.policy not in kind.policies:
         raise RecipeError(
-            f"{where}: label.policy = {recipe.label.policy!r} is not for answers of kind {asked}, as question "
+            f"{where}: label.policy = {recipe.label.policy!r} is not for answers of kind {kind.name}, as question "
             f"`{recipe.question}` has them; set it to {' or '.join(map(repr, kind.policies))}"
         )
     refused = kind.refuse(recipe.label)
     if refused is not None:
-        raise RecipeError(f"{where}: answers to question `{recipe.question}` are of kind {asked}: {refused}")
+        raise RecipeError(f"{where}: answers to question `{recipe.question}` are of kind {kind.name}: {refused}")
     if "label" in recipe.strata.by and not kind.has_cell:
-        raise RecipeError(f"{where}: strata.by has `label`, but answers of kind {asked} have no label of their own")
+        raise RecipeError(f"{where}: strata.by has `label`, but answers of kind {kind.name} have no label of their own")
+    return kind.bound(Asked(recipe.label, constraints_of(kind, newest.get("constraints_json"))))
+
+
+def constraints_of(kind: AnswerKind, constraints_json: str | None) -> dict[str, Any]:
+    """Return what a question's constraints say that decides what answers of this kind are."""
+    stated = json.loads(constraints_json or "{}")
+    return {key: stated[key] for key in kind.constraints if key in stated}
+
+
+def _kind_of(recipe: Recipe, asked: str, question: Mapping[str, Any]) -> AnswerKind:
+    where, known, task = f"recipe {recipe.name}", answer_kinds(), recipe.label.task
+    if task and task not in known:
+        raise RecipeError(f"{where}: label.task = {task!r}{nearest(task, known)}")
+    kind = known[task] if task else usual_kind(asked, question.get("geometry_kinds") or ())
+    if kind is None:
+        raise RecipeError(
+            f"{where}: answers to question `{recipe.question}` are of kind {asked}, and datasets are made of "
+            f"{', '.join(known)}; leave the question out to have the entities without answers"
+        )
+    if kind.value_kind != asked:
+        fitting = ", ".join(each.name for each in known.values() if each.value_kind == asked) or "none"
+        raise RecipeError(
+            f"{where}: label.task = {task!r} takes answers of {kind.value_kind}, and question `{recipe.question}` has "
+            f"{asked}; tasks of these: {fitting}"
+        )
     return kind
 
 
@@ -145,13 +169,13 @@ def _decided(row: dict[str, Any], kind: AnswerKind, settings: Label) -> dict[str
     found = Decision() if kind.decide is None else kind.decide(row, settings)
     if (found.answer is None) == (not found.reason):
         raise RuntimeError(
-            f"kind of answer {kind.value_kind}: decide gave {found} for entity {row['entity_id']}; it must give either "
+            f"kind of answer {kind.name}: decide gave {found} for entity {row['entity_id']}; it must give either "
             "an answer or a reason"
         )
     return {
         "entity_id": row["entity_id"],
         "all_votes": row["all_votes"],
-        "cell": row.get("cell"),
+        "cell": row.get("cell") if found.cell is None else found.cell,
         "answer_json": None if found.reason else text_json(found.answer),
         "problem": found.reason or None,
         "problem_detail": found.detail if found.reason else None,

@@ -16,7 +16,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError, TableError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
-from lakehouse.opinions.questions import CLOSED
+from lakehouse.opinions.questions import is_closed
 from lakehouse.query import Pins, fetch
 
 ASKED = """
@@ -64,7 +64,7 @@ def classes_of(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins, heard: 
             "a question keep the labels that were answered before"
         )
     last = max((numbers[row["label"]] for row in said), default=-1)
-    if question["constraints_json"] == CLOSED:
+    if is_closed(question["constraints_json"]):
         stated = [row["label_id"] for row in entries if _is_known(row["known_since"], recipe)]
         last = max(last, *(numbers[label] for label in stated), -1)
     return tuple(numbers)[: last + 1]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lakehouse.datasets.policies import answer_kinds
-from lakehouse.datasets.policies.kind import ANSWERS, AnswerKind
+from lakehouse.datasets.policies.kind import ANSWERS, CONSTRAINTS, AnswerKind, Asked
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.recipe import Recipe, recipe_of
 from lakehouse.engines import Relation
@@ -31,7 +31,8 @@ class DatasetVersion:
     """One row of gold.datasets.
 
     `recipe` is its canonical form, which leaves defaults out: see `followed`. `classes` holds the labels in the order
-    of their class numbers; () where the recipe asks no question. `fields` has the type of each column of its own.
+    of their class numbers; () where the recipe asks no question. `fields` has the type of each column of its own,
+    `constraints` what the question said that decides what its answers are.
     """
 
     dataset_id: str
@@ -43,6 +44,7 @@ class DatasetVersion:
     splits: Mapping[str, int]
     members: int
     members_digest: str
+    constraints: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def followed(self) -> Recipe:
@@ -63,13 +65,14 @@ class DatasetVersion:
         if not self.recipe.get("question"):
             return None
         stated = [name.removeprefix(ANSWERS) for name in self.contracts if name.startswith(ANSWERS)]
-        name, known = stated[0] if stated else LABEL.value_kind, answer_kinds()
+        known = {kind.contract_name: kind for kind in answer_kinds().values()}
+        name = stated[0] if stated else LABEL.contract_name
         if name not in known:
             raise RecipeError(
                 f"dataset {self.name} ({self.dataset_id}) has answers of kind {name}, which no package here brings "
-                f"(there are {', '.join(known)}); install the one that built it"
+                f"(there are {', '.join(answer_kinds())}); install the one that built it"
             )
-        return known[name]
+        return known[name].bound(Asked(self.followed.label, self.constraints))
 
     @property
     def seed(self) -> int:
@@ -94,7 +97,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
     """
     text = """
         select dataset_id, name, recipe_json, classes_json, fields_json, contracts_json, splits_json, members,
-            members_digest
+            members_digest, digests_json
         from gold.datasets where dataset_id = $wanted or name = $wanted order by built_at desc, dataset_id limit 1
     """
     rows = fetch(lake, text, params={"wanted": version_named(lake, name_or_id)})
@@ -117,6 +120,7 @@ def find_dataset(lake: Lake, name_or_id: str) -> DatasetVersion:
         json.loads(row["splits_json"]),
         row["members"],
         row["members_digest"],
+        json.loads(json.loads(row["digests_json"]).get(CONSTRAINTS, "{}")),
     )
 
 

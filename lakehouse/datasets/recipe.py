@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lakehouse.datasets.canonical import CODEC, INSTANT, ORDERED, PARAMETERS, fields_of, plain_fields
 from lakehouse.datasets.policies import policies
-from lakehouse.datasets.policies.settings import Label
+from lakehouse.datasets.policies.settings import BOX_FORMATS, Label
 from lakehouse.datasets.split_names import SPLIT, SPLIT_HELP, slip
 from lakehouse.errors import RecipeError
 from lakehouse.names import nearest
@@ -235,6 +235,7 @@ def _check(recipe: Recipe, where: str) -> None:
     chosen: list[tuple[str, str, tuple[str, ...]]] = [
         ("label.policy", label.policy, policies()),
         ("label.ties", label.ties, TIES),
+        ("label.box_format", label.box_format, BOX_FORMATS),
         ("image.pixels", recipe.image.pixels, PIXELS),
         *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),
         ("split.on_join", recipe.split.on_join, ON_JOIN),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.merges import merges_heard
 from lakehouse.datasets.official import Official
-from lakehouse.datasets.policies.kind import ANSWERS, AnswerKind
+from lakehouse.datasets.policies.kind import ANSWERS, CONSTRAINTS, AnswerKind
 from lakehouse.datasets.reads import DimensionsRead, dimensions_read, tables_of, tables_read
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
@@ -17,7 +17,7 @@ from lakehouse.query import Pins, fetch, query
 from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.read import digest_at, pin_heads
 from lakehouse.views.ontology import MERGED_LABELS_VIEW
-from schemas.canonical import content_id, sha256_text, text_json
+from schemas.canonical import canonical_json, content_id, sha256_text, text_json
 from schemas.tables import ACTORS, BY_NAME, DIMENSIONS, ENTITY_SOURCES, LABEL_SETS, OPINIONS, QUESTIONS
 
 BUILD_CONTRACT = 2
@@ -41,8 +41,8 @@ class Inputs:
     Attributes:
         pins: Table name -> Delta version: where to read it again.
         digests: Table name -> digest: what was in it. Of dimensions only the rows that the recipe names, of opinions
-            and actors only those that the label policy listens to, of label sets the numbers of their labels and what was
-            merged, unless the selection reads these tables itself.
+            and actors only those that the label policy listens to, of label sets the numbers of their labels and
+            what was merged, unless the selection reads these tables itself.
         contracts: Names and versions of the code that shapes the rows.
     """
 
@@ -108,6 +108,9 @@ def inputs_of(
     if merges:
         # Left out where there are none: label sets that nobody merged rename nothing.
         digests["heard.merges"] = sha256_text(text_json(merges))
+    if kind is not None and kind.asked:
+        # As it is, not its hash: samples and scores need it, and it is short.
+        digests[CONSTRAINTS] = canonical_json(dict(kind.asked))
     if groups is not None:
         digests["heard.groups"] = groups.digest
     if official is not None and official.digest is not None:
@@ -131,7 +134,7 @@ def contracts(
             every installed one, which is enough to tell whether anything changed since the last build.
     """
     read = dimensions_read(recipe).extractors(measured)
-    answers = {f"{ANSWERS}{kind.value_kind}": kind.version} if kind is not None and kind.version else {}
+    answers = {f"{ANSWERS}{kind.contract_name}": kind.version} if kind is not None and kind.version else {}
     return {"build": BUILD_CONTRACT} | answers | {f"extractor:{each.name}": each.version for each in read}
 
 

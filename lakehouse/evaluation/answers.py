@@ -17,13 +17,13 @@ from schemas.opinions import VALUE_COLUMNS
 
 ANSWERED = """
 with answers as (
-    select subject_id, {value}, row_number() over (
+    select subject_id, {value}, probs, row_number() over (
         partition by subject_id order by event_time desc nulls last, opinion_id desc
     ) as recency
     from current_opinions
     where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = $value_kind
 )
-select m.entity_id, m.answer_json, p.{value} as answer, p.subject_id is not null as has_answer, {slices}
+select m.entity_id, m.answer_json, p.{value} as answer, p.probs, p.subject_id is not null as has_answer, {slices}
 from gold.dataset_members m
 left join answers p on p.subject_id = m.entity_id and p.recency = 1
 {wide}
@@ -40,7 +40,7 @@ def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, sli
         ConfigError: If nothing scores answers of this kind.
     """
     if kind.score is None:
-        raise ConfigError(f"answers of kind {kind.value_kind} cannot be scored: nothing says how")
+        raise ConfigError(f"answers of kind {kind.name} cannot be scored: nothing says how")
     columns = slice_columns(slices)
     text = ANSWERED.format(
         value=VALUE_COLUMNS[kind.value_kind],
@@ -68,6 +68,8 @@ def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, sli
 
 def _scored(row: Mapping[str, Any], kind: AnswerKind) -> Scored:
     answer = row["answer"] if row["has_answer"] else None
-    if answer is not None and kind.read is not None:
+    if answer is not None and kind.read_probs is not None:
+        answer = kind.read_probs(answer, None if row["probs"] is None else dict(row["probs"]))
+    elif answer is not None and kind.read is not None:
         answer = kind.read(answer)
     return Scored(row["entity_id"], json.loads(row["answer_json"]), answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,17 @@ from schemas.canonical import canonical_json
 LABELLED = ("label", "labels", "regions", "spans", "ranking")
 """Kinds of answers that are made of labels."""
 
-CLOSED = canonical_json({"closed": True})
+
+def is_closed(constraints_json: object) -> bool:
+    """Return whether a question takes no labels outside its set, from its `constraints_json`."""
+    return bool(constraints_of(constraints_json).get("closed"))
+
+
+def constraints_of(constraints_json: object) -> dict[str, object]:
+    """Return what stands in `constraints_json` of a question."""
+    found: dict[str, object] = json.loads(str(constraints_json)) if constraints_json else {}
+    return found
+
 
 HELD_LABELS = """
 with ranked as (
@@ -45,6 +56,11 @@ class Question:
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         instructions: What annotators were told.
+        geometry_kinds: Kinds of regions that its answers have; none: any. Of a question with keypoints these alone.
+        keypoints: Names of the keypoints of each object, in order.
+        skeleton: Pairs of places in `keypoints`, from 0, that are joined by a line.
+        sigmas: How far each keypoint may be off when it is scored; see
+            `lakehouse.datasets.policies.keypoint_scores`.
     """
 
     question_id: str
@@ -57,6 +73,34 @@ class Question:
     measurement: str = "nominal"
     abstain_allowed: bool = True
     instructions: str = ""
+    geometry_kinds: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, ...], ...] = ()
+    sigmas: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        ends = [place for line in self.skeleton for place in line]
+        if any(len(line) != 2 for line in self.skeleton) or any(not 0 <= end < len(self.keypoints) for end in ends):
+            raise ConfigError(
+                f"question {self.question_id}: skeleton is pairs of places in its {len(self.keypoints)} keypoints, "
+                f"from 0; found {list(map(list, self.skeleton))}"
+            )
+        if len(set(self.keypoints)) < len(self.keypoints):
+            raise ConfigError(f"question {self.question_id}: two keypoints have one name: {', '.join(self.keypoints)}")
+        if self.sigmas and (len(self.sigmas) != len(self.keypoints) or min(self.sigmas) <= 0):
+            raise ConfigError(f"question {self.question_id}: sigmas are one number above 0 for each of its keypoints")
+
+    @property
+    def constraints(self) -> dict[str, object]:
+        """What it limits its answers to, as `constraints_json` has it."""
+        found: dict[str, object] = {"closed": True} if self.labels else {}
+        if self.keypoints:
+            found["keypoints"] = list(self.keypoints)
+        if self.skeleton:
+            found["skeleton"] = [list(line) for line in self.skeleton]
+        if self.sigmas:
+            found["sigmas"] = list(self.sigmas)
+        return found
 
     @property
     def label_set_id(self) -> str | None:
@@ -75,7 +119,8 @@ class Question:
             "measurement": self.measurement,
             "abstain_allowed": self.abstain_allowed,
             "instructions": self.instructions or None,
-            "constraints_json": CLOSED if self.labels else None,
+            "geometry_kinds": list(self.geometry_kinds) or (["keypoints"] if self.keypoints else None),
+            "constraints_json": canonical_json(self.constraints) if self.constraints else None,
         }
 
 
@@ -199,7 +244,7 @@ def _one_kind(key: QuestionKey, kinds: set[str]) -> str:
 
 def _closed_sets(questions: Iterable[Mapping[str, object]]) -> frozenset[str]:
     """Closed for one question, or version of one, is closed for all that share the set: no answer adds to it."""
-    closed = (row["label_set_id"] for row in questions if row["constraints_json"] == CLOSED)
+    closed = (row["label_set_id"] for row in questions if is_closed(row["constraints_json"]))
     return frozenset(str(set_id) for set_id in closed if set_id is not None)
 
 
@@ -291,7 +336,11 @@ def _check_unchanged(asked: Question, held: Mapping[str, object]) -> None:
     names += ["answer_kind", "label_set_id"] if asked.answer_kind else []
     names += ["title"] if asked.title else []
     names += ["instructions"] if asked.instructions else []
-    names += ["constraints_json"] if asked.labels else []
+    names += ["geometry_kinds"] if stated["geometry_kinds"] else []
+    limits = constraints_of(held["constraints_json"])
+    changed = [key for key, value in asked.constraints.items() if limits.get(key) != value]
+    if changed:
+        names.append("constraints_json")
     for name in names:
         if stated[name] != held[name]:
             raise ConfigError(

@@ -16,7 +16,10 @@ from lakehouse.evaluation.gates import Gate, check_computed, check_gates
 from loaders import make_reader
 from tests.datasets.cells import names_of
 
-RECIPE = {"name": "rated", "question": "rating", "label": {"policy": "mean"}, "split": {"ratios": {"train": 1.0}}}
+RECIPE = {
+    "name": "rated", "question": "rating", "label": {"policy": "mean", "task": "rating"},
+    "split": {"ratios": {"train": 1.0}},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def rated(lake, tmp_path):
 @pytest.fixture
 def numbers(monkeypatch):
     """Pretend that a package with the toy kind is installed."""
-    point = EntryPoint("number", "tests.datasets.toy_numbers:NUMBER", policies.ENTRY_POINTS)
+    point = EntryPoint("rating", "tests.datasets.toy_numbers:RATING", policies.ENTRY_POINTS)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == policies.ENTRY_POINTS else [])
     policies.answer_kinds.cache_clear()
     yield
@@ -45,8 +48,13 @@ def numbers(monkeypatch):
 
 
 def test_without_the_package_such_a_recipe_is_refused_by_name(rated):
-    with pytest.raises(RecipeError, match="kind number, and datasets are made of label, regions"):
-        lh.build(rated, parse_recipe(RECIPE | {"label": {"policy": "single"}}, where="rated.toml"))
+    with pytest.raises(RecipeError, match="label.task = 'rating'; known: bool, boxes"):
+        lh.build(rated, parse_recipe(RECIPE, where="rated.toml"))
+
+
+def test_a_task_takes_the_answers_that_it_is_for(rated):
+    with pytest.raises(RecipeError, match="'boxes' takes answers of regions, and question .* number; .*: number"):
+        lh.build(rated, parse_recipe(RECIPE | {"label": {"policy": "single", "task": "boxes"}}, where="rated.toml"))
 
 
 @pytest.mark.usefixtures("numbers")
@@ -75,7 +83,7 @@ def test_a_gate_knows_what_its_measure_is_and_which_answers_have_it():
     with pytest.raises(ConfigError, match="nothing is sliced by `origin`"):
         check_gates([Gate("mean_error", "<=", 1.5, slice="origin=real")], ())
     with pytest.raises(ConfigError, match="gate on accuracy: these answers have no such number; .*mean_error"):
-        check_computed([Gate("accuracy", ">=", 0.5)], ["coverage", "mean_error"], policies.answer_kinds()["number"])
+        check_computed([Gate("accuracy", ">=", 0.5)], ["coverage", "mean_error"], policies.answer_kinds()["rating"])
 
 
 def test_without_the_package_there_is_no_such_metric():

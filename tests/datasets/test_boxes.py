@@ -103,7 +103,7 @@ def test_the_latest_of_two_that_nobody_dated_is_a_tie(cells, tmp_path):
 
 
 @pytest.mark.parametrize(("record", "message"), [
-    ({"label": {}}, "label.policy = 'majority' is not for answers of kind regions"),
+    ({"label": {}}, "label.policy = 'majority' is not for answers of kind boxes"),
     ({"label": {"policy": "single", "quorum": 2}}, "label.quorum is for answers that are votes"),
     ({"select": {"sql": "select entity_id, 1 as boxes from entities"}}, "column `boxes`: every sample has such a"),
 ])  # fmt: skip

@@ -32,8 +32,8 @@ def score(rows: Sequence[Scored]) -> Iterator[Score]:
     yield Score("mean_error", None, sum(errors) / len(errors) if errors else None, len(errors))
 
 
-NUMBER = AnswerKind(
-    value_kind="number", policies=("mean",), version=1, hears=("number",), tally=TALLY, decide=decide,
+RATING = AnswerKind(
+    value_kind="number", task="rating", policies=("mean",), version=1, hears=("number",), tally=TALLY, decide=decide,
     because=lambda settings, question: f"{settings.policy} of `{question}`", samples=samples,
     sample_names=("rating",), score=score, measures=(Measure("mean_error", is_share=False),),
 )  # fmt: skip

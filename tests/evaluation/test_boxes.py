@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import lakehouse as lh
-from lakehouse.datasets.policies.box_scores import OVERLAPS, score_boxes
+from lakehouse.datasets.policies.box_scores import score_boxes
+from lakehouse.datasets.policies.detection import OVERLAPS
 from lakehouse.datasets.policies.kind import Scored
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.gates import Gate

@@ -2,79 +2,43 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lakehouse.datasets.policies.box_samples import SAMPLE_NAMES, box_samples
-from lakehouse.datasets.policies.box_scores import MEASURES, score_boxes
-from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Decision
+from lakehouse.datasets.policies.box_scores import MEASURES, score_boxes, weigh_boxes
+from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
+from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
-
-TALLY = """
-with ranked as (
-    select subject_id, actor_id, event_time, labels, regions, row_number() over (
-        partition by subject_id order by event_time desc nulls last, opinion_id desc
-    ) as place
-    from heard
-), newest as (
-    select subject_id, event_time from ranked where place = 1
-), spoke as (
-    select h.subject_id, count(distinct h.actor_id) as actors,
-        count(distinct case when h.event_time is not distinct from n.event_time then h.actor_id end) as newest_actors
-    from heard h join newest n on n.subject_id = h.subject_id group by h.subject_id
-), named as (
-    select distinct subject_id, label from (
-        select subject_id, unnest(labels) as label from ranked where place = 1
-    ) unnested
-), pictures as (
-    select label, count(*) as num_pictures from named group by label
-), rarest as (
-    select n.subject_id, n.label, row_number() over (
-        partition by n.subject_id order by p.num_pictures, n.label
-    ) as place
-    from named n join pictures p on p.label = n.label
-)
-select r.subject_id as entity_id, s.actors as all_votes, s.newest_actors, r.regions, coalesce(q.label, '') as cell
-from ranked r
-join spoke s on s.subject_id = r.subject_id
-left join rarest q on q.subject_id = r.subject_id and q.place = 1
-where r.place = 1
-"""
-"""One row per answered picture: its newest answer; `cell` is the class in it that the fewest pictures have."""
-
-SAID = """
-select label, max(question_version) as version from (
-    select unnest(labels) as label, question_version from heard
-) unnested group by label order by label
-"""
 
 TRUE = ("1", "true", "yes")
 
 
 def decide(row: Mapping[str, Any], settings: Label) -> Decision:
     """Return the boxes of one picture, or why they are no answer."""
-    actors = int(row["all_votes"])
-    if settings.policy == "single" and actors > 1:
-        return Decision(reason="several_actors", detail=f"{actors} actors answered; `single` takes the answer of one")
-    if settings.policy == "latest" and row["newest_actors"] > 1:
-        detail = f"{row['newest_actors']} actors answered last, at the same time or at none that is known"
-        return Decision(reason="tie", detail=detail)
+    nobodys = unsettled(row, settings)
+    if nobodys is not None:
+        return nobodys
     boxes: list[dict[str, object]] = []
     for place, region in enumerate(row["regions"], start=1):
         if None in (region["x"], region["y"], region["w"], region["h"]) or region["angle"]:
             return Decision(reason="not_boxes", detail=f"region {place} ({region['kind']}) is no upright box")
         if region["label"] is None:
             return Decision(reason="no_box_label", detail=f"region {place} has no label")
-        boxes.append(_box(region))
+        boxes.append(box_of(region))
     return Decision(answer=boxes)
 
 
-def _box(region: Mapping[str, Any]) -> dict[str, object]:
-    found: dict[str, object] = {name: region[name] for name in ("label", "x", "y", "w", "h")}
-    if region["score"] is not None:
-        found["score"] = region["score"]
-    if region["iscrowd"] is not None:
-        found["iscrowd"] = region["iscrowd"]
+def box_of(region: Mapping[str, Any]) -> dict[str, object]:
+    """Return label, x, y, w and h of a region, and what else it states of an object."""
+    return {name: region[name] for name in ("label", "x", "y", "w", "h")} | stated_of(region)
+
+
+def stated_of(region: Mapping[str, Any]) -> dict[str, object]:
+    """Return `score`, `iscrowd` and `difficult` of a region, those that it states."""
+    found: dict[str, object] = {name: region[name] for name in ("score", "iscrowd") if region[name] is not None}
     difficult = dict(region["attrs"] or ()).get("difficult")
     if difficult is not None:
         found["difficult"] = difficult.strip().lower() in TRUE
@@ -83,7 +47,7 @@ def _box(region: Mapping[str, Any]) -> dict[str, object]:
 
 def read(regions: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     """Return the boxes of one opinion, as answers of datasets have them."""
-    return [_box(region) for region in regions]
+    return [box_of(region) for region in regions]
 
 
 def because(settings: Label, question: str) -> str:
@@ -91,20 +55,30 @@ def because(settings: Label, question: str) -> str:
     return f"{settings.policy} boxes of `{question}`"
 
 
+def bind(kind: AnswerKind, asked: Asked) -> AnswerKind:
+    """Return the kind with samples in the recipe's form of boxes."""
+    return replace(kind, samples=functools.partial(box_samples, form=asked.settings.box_format))
+
+
 BOXES = AnswerKind(
     value_kind="regions",
-    policies=("single", "latest"),
+    task="boxes",
+    # As it was called when there were no other regions.
+    contract="regions",
+    shapes=("box",),
+    policies=NEWEST,
     version=1,
     hears=("event_time", "labels", "regions"),
-    tally=TALLY,
+    tally=newest_sql("regions", labelled=True),
     decide=decide,
     because=because,
-    reasons=(NO_ANSWER,),
     classes=SAID,
     has_cell=True,
     samples=box_samples,
     sample_names=SAMPLE_NAMES,
     read=read,
     score=score_boxes,
+    weigh=weigh_boxes,
     measures=MEASURES,
+    bind=bind,
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from lakehouse.datasets.policies.settings import Label
@@ -18,6 +20,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 ANSWERS = "answers:"
 """What the name of a dataset's contract on a kind of answer begins with."""
+
+
+CONSTRAINTS = "asked.constraints"
+"""Among the digests of a dataset: what its question says that decides what its answers are, as canonical JSON."""
 
 
 class Reason(NamedTuple):
@@ -42,11 +48,25 @@ class Decision(NamedTuple):
         answer: The answer as JSON has it; None: left out.
         reason: Why it is left out: snake_case, as it stands in gold.dataset_exclusions.
         detail: The numbers behind it, for a person.
+        cell: What strata by `label` count it under; None: the `cell` of the row.
     """
 
     answer: object = None
     reason: str = ""
     detail: str = ""
+    cell: str | None = None
+
+
+class Asked(NamedTuple):
+    """What a recipe and its question say about the answers, beside what kind they are of.
+
+    Attributes:
+        settings: The recipe's `[label]`.
+        constraints: What `constraints_json` of the question says, as far as the kind's `constraints` name it.
+    """
+
+    settings: Label
+    constraints: Mapping[str, Any]
 
 
 class Scored(NamedTuple):
@@ -125,6 +145,10 @@ def votes_settings_refused(settings: Label) -> str | None:
     return None
 
 
+def _as_it_is(kind: AnswerKind, _asked: Asked) -> AnswerKind:
+    return kind
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerKind:
     """One kind of answer that datasets can be made of.
@@ -153,9 +177,21 @@ class AnswerKind:
         sample_names: Names of all columns that it may give, beyond those that no selection may have anyway.
         read: From the value of one opinion (its column of `schemas.opinions.VALUE_COLUMNS`) to an answer as `score`
             compares it; None gives the value itself.
+        read_probs: As `read`, from the value and the probabilities that stand beside it (label -> 0..1, None: none).
         score: From members and an actor's answers about them to numbers; pure. None: such answers are not scored, but
             for labels, which `lakehouse.evaluation.labels` counts in SQL.
         measures: The numbers of an evaluation that gates can be on, beside coverage.
+        task: Its name, as `label.task` of a recipe has it; "" is `value_kind`. Several kinds may be of one value_kind:
+            boxes and masks are both regions.
+        contract: Name of its version among the contracts of a dataset; "" is its name. It never changes.
+        shapes: Of kinds of regions: `geometry_kinds` of a question whose answers are of this kind where the recipe
+            states no task.
+        constraints: Keys of the question's `constraints_json` that decide what its answers are: they enter the
+            version id of a dataset.
+        bind: Gives the kind as recipe and question want it, with functions that know what was `Asked`.
+        asked: What the question says by these keys; `bound` states it.
+        weigh: As `score`, in two steps: from members to a function of how often each counts, int64 (members,). For
+            kinds that would else do the same work for every resample of a bootstrap. None: `score` is called anew.
     """
 
     value_kind: str
@@ -173,21 +209,45 @@ class AnswerKind:
     samples: Callable[[pa.Table, Sequence[str]], Iterable[tuple[Field, pa.Array]]] = _no_samples
     sample_names: tuple[str, ...] = ()
     read: Callable[[Any], Any] | None = None
+    read_probs: Callable[[Any, Mapping[str, float] | None], Any] | None = None
     score: Callable[[Sequence[Scored]], Iterable[Score]] | None = None
     measures: tuple[Measure, ...] = ()
+    task: str = ""
+    contract: str = ""
+    shapes: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    bind: Callable[[AnswerKind, Asked], AnswerKind] = _as_it_is
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    weigh: Callable[[Sequence[Scored]], Callable[[npt.NDArray[np.int64]], Iterable[Score]]] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its task."""
+        return self.task or self.value_kind
+
+    @property
+    def contract_name(self) -> str:
+        """What its version is called among the contracts of a dataset."""
+        return self.contract or self.name
+
+    def bound(self, asked: Asked) -> AnswerKind:
+        """Return the kind as recipe and question want it."""
+        return replace(self.bind(self, asked), asked=asked.constraints)
 
     def __post_init__(self) -> None:
         if self.value_kind not in VALUE_COLUMNS:
             raise ConfigError(f"kind of answer {self.value_kind!r}: opinions have {', '.join(VALUE_COLUMNS)}")
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(f"kind of answer {self.name!r}: its task is a name of a-z, 0-9 and _")
         if not self.policies or not all(map(_NAME.fullmatch, self.policies)):
             raise ConfigError(
-                f"kind of answer {self.value_kind}: policies are names of a-z, 0-9 and _, found {self.policies}"
+                f"kind of answer {self.name}: policies are names of a-z, 0-9 and _, found {self.policies}"
             )
         for each in self.measures:
             if each.scope not in SCOPES or (each.scope == "class") != bool(each.mean):
                 raise ConfigError(
-                    f"kind of answer {self.value_kind}: measure {each.name}: expected a scope of {', '.join(SCOPES)}, "
+                    f"kind of answer {self.name}: measure {each.name}: expected a scope of {', '.join(SCOPES)}, "
                     f"and a mean where it is by class; found {each.scope!r}, {each.mean!r}"
                 )
         if self.version < 0:
-            raise ConfigError(f"kind of answer {self.value_kind}: versions count from 1, found {self.version}")
+            raise ConfigError(f"kind of answer {self.name}: versions count from 1, found {self.version}")

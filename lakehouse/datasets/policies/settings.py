@@ -10,14 +10,23 @@ class Label:
     """How opinions become a label, or another kind of answer.
 
     Attributes:
-        policy: Of labels `majority` (the label with most votes) or `soft` (the same label, of a tie the first by code
+        policy: Of a label `majority` (the label with most votes) or `soft` (the same label, of a tie the first by code
             point: for training on `label_probs`, the shares of the votes, which samples have under either policy). Of
-            boxes `single` (the last word of the only actor who answered) or `latest` (the last word of anybody).
+            all other answers `single` (the last word of the only actor who answered) or `latest` (the last word of
+            anybody); of `labels` and `bool` also `majority` (each label, or yes, that more than half of the votes are
+            for), of numbers `mean` and `median`.
         kinds: Kinds of actors that are asked; models are not, unless named.
         actors: Only these actors; none means all of the kinds.
-        quorum: Votes an entity needs.
-        min_share: Share of the votes that the label needs, 0 to 1.
-        ties: Under `majority`: `exclude`, or `lowest` to take the first label by code point.
+        quorum: Votes an entity needs, where there are votes.
+        min_share: Share of the votes that the label needs, 0 to 1. Of `labels` and `bool` it takes the place of "more
+            than half".
+        ties: Under `majority`: `exclude`, or `lowest` to take the first label by code point; of `labels` and `bool`
+            a tie is exactly half of the votes, and `lowest` means no.
+        task: What kind of answers they are: boxes, masks, keypoints, tracks ...; see
+            `lakehouse.datasets.policies.BUILT_IN`. "" takes what the question says: of regions its `geometry_kinds`,
+            else boxes.
+        box_format: How samples have boxes: `xyxy` (x_min, y_min, x_max, y_max) or `xywh` (x_min, y_min, width,
+            height).
     """
 
     policy: str = "majority"
@@ -26,3 +35,8 @@ class Label:
     quorum: int = 1
     min_share: float = 0.0
     ties: str = "exclude"
+    task: str = ""
+    box_format: str = "xyxy"
+
+
+BOX_FORMATS = ("xyxy", "xywh")

@@ -49,6 +49,10 @@ class OpinionSource:
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         instructions: What annotators were told.
+        geometry_kinds: Kinds of regions that the answers have; none: any.
+        keypoints: Names of the keypoints of each object, in order.
+        skeleton: Pairs of places in `keypoints`, from 0, that are joined by a line.
+        sigmas: How far each keypoint may be off when it is scored.
         valid_time: When undated answers were said; None if nobody knows.
         repeat: What rows are that are equal in everything and carry neither id nor time: event (each counts),
             duplicate (one counts), votes (one row with their number); "" rejects the second one.
@@ -78,6 +82,10 @@ class OpinionSource:
     measurement: str = "nominal"
     abstain_allowed: bool = True
     instructions: str = ""
+    geometry_kinds: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, ...], ...] = ()
+    sigmas: tuple[float, ...] = ()
     valid_time: datetime | None = None
     repeat: str = ""
     system: str = ""
@@ -118,6 +126,10 @@ class OpinionSource:
             measurement=self.measurement,
             abstain_allowed=self.abstain_allowed,
             instructions=self.instructions,
+            geometry_kinds=self.geometry_kinds,
+            keypoints=self.keypoints,
+            skeleton=self.skeleton,
+            sigmas=self.sigmas,
         )
 
     def subject_rule(self) -> SubjectRule:
