@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--format", choices=writable(), required=True, help="how they are written")
     parser.add_argument("--to", metavar="PATH", required=True, help="new folder or file")
-    parser.add_argument("--question", required=True, help="what is answered")
+    parser.add_argument("--question", help="what is answered (default: all, of formats that hold several)")
     parser.add_argument("--actor", metavar="KIND:NAME", help="whose answers (default: everybody's)")
     parser.add_argument("--source", default="", help="landed source whose files alone go out (default: all)")
     parser.add_argument("--known-at", metavar="TIME", help="as the lake knew it then, ISO 8601 (default: now)")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from lakehouse.opinions.ids import value_hash
 from lakehouse.opinions.reading.answer import Answer, Frame, Region, Value
 from schemas.opinions import VALUE_COLUMNS
 
@@ -13,10 +15,11 @@ from schemas.opinions import VALUE_COLUMNS
 def answer_of(row: Mapping[str, Any]) -> Answer:
     """Return the answer that a row of silver.opinions holds; maps may be lists of pairs, as Arrow hands them out.
 
-    Its `subject_key` is the id of the entity.
+    Its `subject_key` is the id of the entity. Opinions that it was found to replace here are left out of `supersedes`,
+    which has what its source stated.
     """
     time = row["event_time"]
-    return Answer(
+    found = Answer(
         actor_id=row["actor_id"],
         question_id=row["question_id"],
         question_version=row["question_version"],
@@ -41,6 +44,10 @@ def answer_of(row: Mapping[str, Any]) -> Answer:
         ext=_mapping(row["ext"]) or {},
         opinion_id=row["opinion_id"],
     )
+    # The hash is that of what was said: it tells whether the source said so.
+    if found.supersedes and value_hash(found) != row["value_hash"]:
+        return dataclasses.replace(found, supersedes=())
+    return found
 
 
 def region_of(record: Mapping[str, Any]) -> Region:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
+from lakehouse.objects import read_bytes
 from lakehouse.opinions.exporting.answers import answer_of
 from lakehouse.opinions.formats.writer import Said, Subject
 from lakehouse.query import fetch, query
@@ -39,7 +41,7 @@ with named as (
         row_number() over (partition by entity_id order by extractor_version desc, extractor) as age
     from silver.dimensions where dimension = 'duration_ms'
 )
-select o.*, n.path, n.uri, e.media_type, p.width, p.height, p.orientation, p.channels, l.duration_ms
+select o.*, n.path, n.uri, e.media_type, e.object_uri, p.width, p.height, p.orientation, p.channels, l.duration_ms
 from held o
 left join silver.entities e on e.entity_id = o.subject_id
 left join named n on n.entity_id = o.subject_id and n.place = 1
@@ -52,10 +54,13 @@ IN_ORDER = "select * from chosen order by coalesce(path, subject_id), subject_id
 
 SEVERAL = """
 select subject_id, min(path) as path, list(distinct actor_id) as actors, count(*) as answers
-from chosen group by subject_id having count(*) > 1 order by subject_id limit 1
+from chosen group by subject_id, question_id having count(*) > 1 order by subject_id limit 1
 """
 
-FEWEST, MOST = 1, 10
+MOST = 10
+MAX_BYTES = 1 << 31
+"""Of one subject, where a format holds the subjects themselves."""
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Wanted:
     """Which answers are wanted.
 
     Attributes:
-        question: The question.
+        question: The question; "": every one.
         actor: Only this actor's; None: everybody's.
         source: Landed source that names the subjects, and whose subjects alone go out; "": all.
         known_at: As we knew it then; None: now.
@@ -87,7 +92,7 @@ class Answers:
         ordered = query(self._lake, IN_ORDER, inputs={"chosen": self._rows})
         for batch in self._lake.engine.stream(ordered):
             for row in _records(batch):
-                yield Said(answer_of(row), _subject(row))
+                yield Said(answer_of(row), _subject(row, self._lake))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class Chosen:
     """What was chosen.
 
     Attributes:
-        answers: Assertions about subjects with a name; may be gone through several times.
+        answers: Answers about subjects with a name; may be gone through several times.
         count: Their number.
         left_out: Rule -> answers that do not go out: `abstained`, and `no_name`: of no file of that source.
         actors: Actor -> number of answers.
@@ -107,13 +112,14 @@ class Chosen:
     actors: Mapping[str, int]
 
 
-def choose(lake: Lake, wanted: Wanted, *, one_each: bool) -> Chosen:
+def choose(lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False) -> Chosen:
     """Return what holds of a question.
 
     Args:
         lake: The lake.
         wanted: Which answers.
         one_each: Whether the format holds one answer about a subject, and nobody who gave it.
+        abstains: Whether those go out as well who declined to answer.
 
     Raises:
         ConfigError: If there is no such question or actor, nothing goes out, or `one_each` and the answers are of
@@ -121,8 +127,8 @@ def choose(lake: Lake, wanted: Wanted, *, one_each: bool) -> Chosen:
     """
     rows = _held(lake, wanted)
     about = {"held": rows}
-    counted = fetch(lake, "select actor_id, count(*) as n from held where op = 'assert' group by actor_id",
-                    inputs=about)  # fmt: skip
+    goes = "op <> 'retract'" if abstains else "op = 'assert'"
+    counted = fetch(lake, f"select actor_id, count(*) as n from held where {goes} group by actor_id", inputs=about)
     actors = {row["actor_id"]: int(row["n"]) for row in sorted(counted, key=lambda row: str(row["actor_id"]))}
     if not actors:
         raise ConfigError(_nothing(lake, wanted))
@@ -130,26 +136,27 @@ def choose(lake: Lake, wanted: Wanted, *, one_each: bool) -> Chosen:
         shown = ", ".join(f"{actor} ({count:,})" for actor, count in list(actors.items())[:MOST])
         more = f" and {len(actors) - MOST} more" if len(actors) > MOST else ""
         raise ConfigError(
-            f"question {wanted.question}: answers of {len(actors)} actors: {shown}{more}; this format holds one answer "
+            f"{_asked(wanted)}: answers of {len(actors)} actors: {shown}{more}; this format holds one answer "
             "about each subject and nobody who gave it: name one with --actor, or make a consensus first"
         )
     found = lake.engine.stage(query(lake, SUBJECTS, inputs=about, params={"source": wanted.source}))
     chosen = lake.engine.stage(
-        query(lake, "select * from found where op = 'assert' and path is not null", inputs={"found": found})
+        query(lake, f"select * from found where {goes} and path is not null", inputs={"found": found})
     )
     kept = {"chosen": chosen}
     if one_each and (several := fetch(lake, SEVERAL, inputs=kept)):
         row = several[0]
         raise ConfigError(
-            f"question {wanted.question}: {row['actors'][0]} has {row['answers']} answers about {row['path']}, in "
+            f"{_asked(wanted)}: {row['actors'][0]} has {row['answers']} answers about {row['path']}, in "
             "slots of their own; this format holds one: make a consensus of them first"
         )
     count = int(fetch(lake, "select count(*) as n from chosen", inputs=kept)[0]["n"])
-    abstained = int(fetch(lake, "select count(*) as n from held where op <> 'assert'", inputs=about)[0]["n"])
+    declined = fetch(lake, f"select count(*) as n from held where not ({goes})", inputs=about)
+    abstained = int(declined[0]["n"])
     left_out = {"abstained": abstained, "no_name": sum(actors.values()) - count}
     if not count:
         raise ConfigError(
-            f"question {wanted.question}: none of its {sum(actors.values()):,} answers is about a file of source "
+            f"{_asked(wanted)}: none of its {sum(actors.values()):,} answers is about a file of source "
             f"`{wanted.source}`"
         )
     return Chosen(Answers(lake, chosen), count, {rule: n for rule, n in left_out.items() if n}, actors)
@@ -160,7 +167,8 @@ def _held(lake: Lake, wanted: Wanted) -> Relation:
     times = {"known_at": wanted.known_at, "valid_at": wanted.valid_at}
     params: dict[str, object] = {name: time for name, time in times.items() if time is not None}
     current = query(lake, text, params=params)
-    about = "select * from current where question_id = $question and ($actor = '' or actor_id = $actor)"
+    about = """select * from current
+    where ($question = '' or question_id = $question) and ($actor = '' or actor_id = $actor)"""
     asked = {"question": wanted.question, "actor": wanted.actor or ""}
     return lake.engine.stage(query(lake, about, inputs={"current": current}, params=asked))
 
@@ -168,12 +176,16 @@ def _held(lake: Lake, wanted: Wanted) -> Relation:
 def _nothing(lake: Lake, wanted: Wanted) -> str:
     rows = fetch(lake, "select distinct question_id, actor_id from silver.opinions")
     questions = sorted({row["question_id"] for row in rows})
-    if wanted.question not in questions:
+    if wanted.question and wanted.question not in questions:
         return f"no question `{wanted.question}` has answers{nearest(wanted.question, questions)}"
-    actors = sorted({row["actor_id"] for row in rows if row["question_id"] == wanted.question})
+    actors = sorted({row["actor_id"] for row in rows if wanted.question in ("", row["question_id"])})
     if wanted.actor is not None and wanted.actor not in actors:
-        return f"question {wanted.question} has no answers of {wanted.actor}{nearest(wanted.actor, actors)}"
-    return f"question {wanted.question}: no answer holds then; nothing is left to export"
+        return f"{_asked(wanted)} has no answers of {wanted.actor}{nearest(wanted.actor, actors)}"
+    return f"{_asked(wanted)}: no answer holds then; nothing is left to export"
+
+
+def _asked(wanted: Wanted) -> str:
+    return f"question {wanted.question}" if wanted.question else "any question"
 
 
 def _records(batch: pa.RecordBatch) -> list[dict[str, object]]:
@@ -181,8 +193,8 @@ def _records(batch: pa.RecordBatch) -> list[dict[str, object]]:
     return found
 
 
-def _subject(row: Mapping[str, object]) -> Subject:
-    duration = row["duration_ms"]
+def _subject(row: Mapping[str, object], lake: Lake) -> Subject:
+    duration, held = row["duration_ms"], row["object_uri"]
     return Subject(
         entity_id=str(row["subject_id"]),
         name=str(row["path"]),
@@ -193,6 +205,7 @@ def _subject(row: Mapping[str, object]) -> Subject:
         orientation=_whole(row["orientation"]),
         channels=_whole(row["channels"]),
         duration=duration / 1_000 if isinstance(duration, float | int) else None,
+        content=functools.partial(read_bytes, lake.home, held, limit=MAX_BYTES) if isinstance(held, str) else None,
     )
 
 

@@ -28,7 +28,7 @@ def export_opinions(
     *,
     format: str,
     path: str | Path,
-    question: str,
+    question: str | None = None,
     actor: str | None = None,
     policy: str | None = None,
     source: str = "",
@@ -43,7 +43,7 @@ def export_opinions(
         lake: The lake.
         format: A format that can be written; see `writable`.
         path: New folder or file; or one with these very files.
-        question: The question.
+        question: The question; None: every one, of formats that hold several (JSON lines, Label Studio).
         actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
             are several.
         policy: Reserved for label policies.
@@ -64,6 +64,8 @@ def export_opinions(
     """
     writer = writer_named(format)
     checked = fill(writer.options, dict(options or {}), where=f"opinions export {format}", word="option")
+    if question is None and not writer.several:
+        raise ConfigError(f"opinions export {format}: this format holds answers to one question; name it: --question")
     if policy is not None:
         raise ConfigError(f"policy = {policy!r}: label policies cannot be exported yet; name an actor, or make a "
                           "consensus, which is one")  # fmt: skip
@@ -73,13 +75,14 @@ def export_opinions(
     if "://" in str(path):
         raise ConfigError(f"cannot export to {path}: give a local folder or file, and copy it")
     with step(lake, "opinions_export") as record:
-        chosen = choose(lake, Wanted(question, actor, source, known_at, valid_at), one_each=writer.one_each)
+        wanted = Wanted(question or "", actor, source, known_at, valid_at)
+        chosen = choose(lake, wanted, one_each=writer.one_each, abstains=writer.abstains)
         record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
         record.counts |= dict(chosen.left_out)
         record.details = {"format": format, "to": str(Path(path).absolute()), "actors": ", ".join(chosen.actors)}
         _tell_losses(chosen, writer, checked, record, format=format, strict=strict)
         with NewPlace(Path(path)) as place:
-            writer.write(chosen.answers, place, ontology_of(lake, question), checked)
+            writer.write(chosen.answers, place, ontology_of(lake, question or ""), checked)
             if place.finish():
                 record.bytes_written = place.bytes
             else:
@@ -111,7 +114,7 @@ def _tell_losses(
 ) -> None:
     lost: dict[str, tuple[int, str]] = {}
     for said in chosen.answers:
-        if said.answer.value_kind not in writer.holds:
+        if said.answer.op == "assert" and said.answer.value_kind not in writer.holds:
             raise ConfigError(
                 f"format {format} holds {' or '.join(writer.holds)}, and the answers of question "
                 f"{said.answer.question_id} are {said.answer.value_kind}"

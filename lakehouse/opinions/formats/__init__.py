@@ -17,12 +17,16 @@ from typing import Any
 
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
+from lakehouse.opinions.formats.audacity import AUDACITY
 from lakehouse.opinions.formats.csv import CSV
 from lakehouse.opinions.formats.cvat import CVAT
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.imagefolder import IMAGEFOLDER
 from lakehouse.opinions.formats.jsonl import JSONL
+from lakehouse.opinions.formats.labelme import LABELME
 from lakehouse.opinions.formats.labelstudio import LABELSTUDIO
+from lakehouse.opinions.formats.mot import MOT
+from lakehouse.opinions.formats.textgrid import TEXTGRID
 from lakehouse.opinions.formats.voc import VOC
 from lakehouse.opinions.reading.answer import Item
 from lakehouse.plugins import named
@@ -37,6 +41,10 @@ BUILT_IN: Mapping[str, Format] = {
     "voc": VOC,
     "labelstudio": LABELSTUDIO,
     "cvat": CVAT,
+    "labelme": LABELME,
+    "mot": MOT,
+    "audacity": AUDACITY,
+    "textgrid": TEXTGRID,
 }
 
 

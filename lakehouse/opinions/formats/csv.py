@@ -16,6 +16,7 @@ from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import CommonOptions, plain_files, reject
 from lakehouse.opinions.formats.csv_hot import LAYOUTS, hot_value
 from lakehouse.opinions.formats.csv_records import Dialect, Record, records
+from lakehouse.opinions.formats.csv_write import CSV_WRITER
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Value
@@ -262,5 +263,10 @@ class _RowReader:
 
 
 CSV = Format(
-    CsvOptions, functools.partial(plain_files, pattern="*.csv"), read_csv, "label", endings=(".csv", ".tsv", ".tab")
+    CsvOptions,
+    functools.partial(plain_files, pattern="*.csv"),
+    read_csv,
+    "label",
+    endings=(".csv", ".tsv", ".tab"),
+    writer=CSV_WRITER,
 )

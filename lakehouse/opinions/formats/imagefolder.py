@@ -19,6 +19,7 @@ from lakehouse.errors import ConfigError, IngestError, RejectedInputError
 from lakehouse.media.sniff import HEAD_BYTES, claimed, sniff
 from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.format import Format, itself
+from lakehouse.opinions.formats.imagefolder_write import IMAGEFOLDER_WRITER
 from lakehouse.opinions.formats.splits import Guess, class_depth, split_like
 from lakehouse.opinions.reading.answer import Answer, Item, Note
 from lakehouse.opinions.reading.values import check_text, label_id
@@ -188,4 +189,4 @@ def _subject_key(relative: str) -> str:
         return urllib.parse.quote_from_bytes(os.fsencode(relative))
 
 
-IMAGEFOLDER = Format(ImageFolderOptions, itself, read_imagefolder, "label", names_only=True)
+IMAGEFOLDER = Format(ImageFolderOptions, itself, read_imagefolder, "label", names_only=True, writer=IMAGEFOLDER_WRITER)

@@ -22,11 +22,12 @@ from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats.common import CommonOptions, Lines, plain_files, reject
 from lakehouse.opinions.formats.format import Format
+from lakehouse.opinions.formats.jsonl_write import JSONL_WRITER
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value, most_probable
 from lakehouse.opinions.reading.strict_json import clean_texts, strict_loads
 
-MAX_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 26
 VALUES = ("label", "labels", "number", "text", "bool", "regions", "spans", "ranking")
 ALIASES = {"subject": "subject_key", "actor": "actor_id", "question": "question_id", "subject_id": "subject_key"}
 IGNORED = {"row_hash", "value_hash", "ingest_time", "ingest_seq", "batch_id"}
@@ -267,5 +268,10 @@ def _mapping(fields: Mapping[str, Any], name: str, read: Callable[[object, str],
 
 
 JSONL = Format(
-    JsonlOptions, functools.partial(plain_files, pattern="*.jsonl"), read_jsonl, "", endings=(".jsonl", ".ndjson")
+    JsonlOptions,
+    functools.partial(plain_files, pattern="*.jsonl"),
+    read_jsonl,
+    "",
+    endings=(".jsonl", ".ndjson"),
+    writer=JSONL_WRITER,
 )

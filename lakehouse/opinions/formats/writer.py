@@ -23,6 +23,7 @@ class Subject:
         orientation: EXIF orientation, 1 to 8; None: not stated or not measured.
         channels: Bands of a picture; None: not measured.
         duration: Of a recording, seconds; None: not measured.
+        content: Gives its bytes; None: nobody holds them (a clip, a frame).
     """
 
     entity_id: str
@@ -34,6 +35,7 @@ class Subject:
     orientation: int | None = None
     channels: int | None = None
     duration: float | None = None
+    content: Callable[[], bytes] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class Writer:
         write: Writes all answers, given in the order of their subjects' names, those about one subject one after the
             other. It may go through them several times.
         one_each: Whether it holds one answer about a subject and nobody who gave it: then one actor must be named.
+        abstains: Whether it can say that somebody declined to answer; else such answers are left out and counted.
+        several: Whether it holds answers to several questions side by side.
     """
 
     options: type[Any]
@@ -117,3 +121,5 @@ class Writer:
     losses: Callable[[Said, Any], Iterable[tuple[str, str]]]
     write: Callable[[Iterable[Said], Place, Ontology, Any], None]
     one_each: bool = True
+    abstains: bool = False
+    several: bool = False
