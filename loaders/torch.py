@@ -6,27 +6,12 @@
     for batch in tensors(reader, channels_first=["image"], device="cuda"):
         loss = model(batch["image"].float() / 255)          # uint8 (64, 3, H, W)
 
+Detection: `tensors(reader, targets=Targets())` gives `images, targets = batch["image"], batch["targets"]`.
+
 On the CPU dense tensors lie over the reader's own arrays, no byte is copied. On a CUDA device the next batch is copied
 while this one is used; `ReadOptions(allocate=pinned)` has the reader assemble batches in memory it is copied from.
 
-With Lightning, give the state to a data module: the state that Lightning itself keeps of a loader is not loaded from a
-checkpoint at the end of an epoch. Ran with Lightning 2.6.6, stopped within and after epochs, on 2 ranks and then 1::
-
-    class Data(lightning.LightningDataModule):
-        def setup(self, stage):                             # the process group is there, unlike in __init__
-            reader = make_reader(folder, batch_size=64, shuffle=Shuffle(seed=7), shard=shard())
-            self.batches = tensors(reader, channels_first=["image"])
-
-        def train_dataloader(self):
-            return self.batches
-
-        def state_dict(self):
-            return self.batches.state_dict()
-
-        def load_state_dict(self, state):
-            self.batches.load_state_dict(state)
-
-    Trainer(...).fit(model, Data(), ckpt_path=checkpoint)
+GUIDE.md has a recipe for Lightning.
 """
 
 from __future__ import annotations
@@ -49,12 +34,13 @@ from loaders.errors import FormatError
 from loaders.options import Shard
 from loaders.reader import Reader
 from loaders.tensors.conversion import Conversion, Joined, Nulls, Ragged
+from loaders.tensors.detection import Dressing, Targets
+from loaders.tensors.ragged import varying_axes
 
 Tensors: TypeAlias = "dict[str, Any]"
 """{column: tensor of shape (rows, ...), list of tensors, or what is no tensor as the reader gave it}."""
 
-_Event: TypeAlias = Any
-"""torch.cuda.Event, whose methods have no types."""
+_Event: TypeAlias = Any  # torch.cuda.Event, whose methods have no types
 
 
 def tensors(
@@ -66,6 +52,7 @@ def tensors(
     ragged: Mapping[str, Ragged] | None = None,
     nulls: Nulls = "error",
     prefetch_to_device: bool = True,
+    targets: Targets | None = None,
 ) -> TensorReader:
     """Wrap a reader so that it gives tensors. Text, maps, dates and lists not named in `ragged` come as they are.
 
@@ -84,6 +71,8 @@ def tensors(
             put in their place, by column.
         prefetch_to_device: Copy the next batch to a CUDA device while this one is used; that takes the memory of one
             more batch there.
+        targets: Lay the columns of objects together, one dict for each picture, in "targets"; pictures come channels
+            first. See `loaders.tensors.detection`.
 
     Raises:
         FormatError: If a column is unknown, arguments do not fit its type, or, while iterating, it holds nulls.
@@ -92,6 +81,11 @@ def tensors(
     if unknown := sorted(set(channels_first) - {*known}):
         raise FormatError(f"channels_first names {unknown}, the reader has {known}")
     ragged = dict(ragged or {})
+    dressing = None if targets is None else Dressing(targets, reader.fields)
+    if dressing is not None:
+        channels_first = [*channels_first, dressing.picture]
+        varying = {field.name for field in reader.fields if field.name in dressing.lists and varying_axes(field) != 0}
+        ragged |= {name: "list" for name in varying - ragged.keys()}
     conversion = Conversion(reader.fields, ragged=ragged, nulls=nulls)
     lists = frozenset(name for name, how in ragged.items() if how == "list")
     lead = 2 if reader.sample_rows > 1 else 1  # axes of the batch, and of the rows of a sequence
@@ -101,6 +95,7 @@ def tensors(
         lambda batch: _as_tensors(conversion.convert(batch), frozenset(channels_first), lists, lead),
         copies,
         looks_ahead=prefetch_to_device and isinstance(copies, _CudaCopies),
+        finish=(lambda batch: batch) if dressing is None else dressing.dressed,
     )
 
 
@@ -113,10 +108,11 @@ class TensorReader(IterableDataset[Tensors]):
     """
 
     def __init__(
-        self, reader: Reader, convert: Callable[[Batch], Tensors], copies: _Copies, *, looks_ahead: bool
-    ) -> None:
+        self, reader: Reader, convert: Callable[[Batch], Tensors], copies: _Copies, *, looks_ahead: bool,
+        finish: Callable[[Tensors], Tensors],
+    ) -> None:  # fmt: skip
         self.reader = reader
-        self._convert, self._copies, self._looks_ahead = convert, copies, looks_ahead
+        self._convert, self._copies, self._looks_ahead, self._finish = convert, copies, looks_ahead, finish
         self._ahead: _Ahead | None = None
 
     def __iter__(self) -> TensorReader:
@@ -130,14 +126,14 @@ class TensorReader(IterableDataset[Tensors]):
 
     def __next__(self) -> Tensors:
         if not self._looks_ahead:
-            return self._copies.finish(self._start_next())
+            return self._finish(self._copies.finish(self._start_next()))
         now = self._ahead or self._look_ahead()
         if now.error is not None:
             self._ahead = None
             raise now.error
         self._ahead = now  # not lost if what follows is interrupted
         self._ahead = self._look_ahead()
-        return self._copies.finish(now.copy)
+        return self._finish(self._copies.finish(now.copy))
 
     def __getstate__(self) -> object:
         raise _no_workers()
@@ -376,10 +372,8 @@ def _tensor(array: Array) -> torch.Tensor:
 
 
 def _no_workers() -> FormatError:
-    return FormatError(
-        "a Reader has threads or processes of its own and does not travel to workers of DataLoader; use "
-        "DataLoader(tensors(reader), batch_size=None, num_workers=0)"
-    )
+    told = "a Reader has threads or processes of its own and does not travel to workers of DataLoader"
+    return FormatError(f"{told}; use DataLoader(tensors(reader), batch_size=None, num_workers=0)")
 
 
 def _check_cuda(what: str) -> None:
