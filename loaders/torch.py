@@ -34,14 +34,14 @@ from loaders.errors import FormatError
 from loaders.options import Shard
 from loaders.reader import Reader
 from loaders.tensors.conversion import Conversion, Joined, Nulls, Ragged
-from loaders.tensors.detection import Dressing, Targets
+from loaders.tensors.detection import Dressing
+from loaders.tensors.detection import Targets as Targets
 from loaders.tensors.ragged import varying_axes
 
 Tensors: TypeAlias = "dict[str, Any]"
 """{column: tensor of shape (rows, ...), list of tensors, or what is no tensor as the reader gave it}."""
 
 _Event: TypeAlias = Any  # torch.cuda.Event, whose methods have no types
-
 
 def tensors(
     reader: Reader,
@@ -346,7 +346,6 @@ def _laid_out(tensor: torch.Tensor, is_channels_first: bool, axes: int) -> torch
 
 
 def _mapped(batch: Tensors, place: Callable[[torch.Tensor], torch.Tensor]) -> Tensors:
-    """Return the batch with every tensor of it placed."""
     return {name: _placed(value, place) for name, value in batch.items()}
 
 
@@ -372,7 +371,7 @@ def _tensor(array: Array) -> torch.Tensor:
 
 
 def _no_workers() -> FormatError:
-    told = "a Reader has threads or processes of its own and does not travel to workers of DataLoader"
+    told = "a Reader has workers of its own and does not travel to those of DataLoader"
     return FormatError(f"{told}; use DataLoader(tensors(reader), batch_size=None, num_workers=0)")
 
 
