@@ -31,14 +31,37 @@ def constraints_of(constraints_json: object) -> dict[str, object]:
 HELD_LABELS = """
 with ranked as (
     select label_set_id, label_id, version, name, parent_id, ordinal, synonyms, export_ids, status, merged_into,
-        row_number() over (partition by label_set_id, label_id order by version desc) as age
+        valid_from, row_number() over (partition by label_set_id, label_id order by version desc) as age
     from silver.label_sets
 )
-select label_set_id, label_id, version, name, parent_id, ordinal, synonyms, export_ids, status, merged_into
+select label_set_id, label_id, version, name, parent_id, ordinal, synonyms, export_ids, status, merged_into, valid_from
 from ranked where age = 1
 """
 
+KEPT = ("name", "parent_id", "ordinal", "status", "merged_into", "valid_from")
+"""Columns of a label that its next version keeps."""
+
 QuestionKey = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What annotation files say about their question: answers name labels, these tell what there is besides.
+
+    Attributes:
+        labels: Labels in the order of their class numbers: where the lake has none of them yet they get numbers in
+            this order. There may be others.
+        export_ids: Format -> label -> id that the format gives it; an id that the lake holds stays.
+        geometry_kinds: Kinds of regions that there are; (): any.
+        keypoints: Names of keypoints, in order.
+        skeleton: Pairs of places in `keypoints`, counted from 0.
+    """
+
+    labels: tuple[str, ...] = ()
+    export_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    geometry_kinds: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +84,7 @@ class Question:
         skeleton: Pairs of places in `keypoints`, from 0, that are joined by a line.
         sigmas: How far each keypoint may be off when it is scored; see
             `lakehouse.datasets.policies.keypoint_scores`.
+        stated: What its files say about it.
     """
 
     question_id: str
@@ -77,6 +101,7 @@ class Question:
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, ...], ...] = ()
     sigmas: tuple[float, ...] = ()
+    stated: Stated = Stated()
 
     def __post_init__(self) -> None:
         ends = [place for line in self.skeleton for place in line]
@@ -103,6 +128,10 @@ class Question:
         return found
 
     @property
+    def _kinds(self) -> tuple[str, ...]:
+        return self.geometry_kinds or (("keypoints",) if self.keypoints else self.stated.geometry_kinds)
+
+    @property
     def label_set_id(self) -> str | None:
         """The label set; None if answers have no labels."""
         return (self.label_set or self.question_id) if self.answer_kind in LABELLED else None
@@ -119,7 +148,7 @@ class Question:
             "measurement": self.measurement,
             "abstain_allowed": self.abstain_allowed,
             "instructions": self.instructions or None,
-            "geometry_kinds": list(self.geometry_kinds) or (["keypoints"] if self.keypoints else None),
+            "geometry_kinds": list(self._kinds) or None,
             "constraints_json": canonical_json(self.constraints) if self.constraints else None,
         }
 
@@ -222,14 +251,29 @@ def question_rows(
             continue
         names, synonyms = sets.setdefault(str(set_id), ([], {}))
         names.extend(question.labels if question else ())
-        if set_id in closed_sets:
+        if set_id not in closed_sets:
+            names.extend(question.stated.labels if question else ())
+        else:
             _check_closed(key, str(set_id), {*numbers.get(str(set_id), {}), *names}, labels.get(key, set()))
         names.extend(sorted(labels.get(key, ()), key=_by_number))
         synonyms.update(question.synonyms if question else {})
     return new, [
         row for set_id, (names, others) in sets.items()
-        for row in _new_entries(numbers.get(set_id, {}), set_id, names, others)
+        for row in _new_entries(
+            numbers.get(set_id, {}), set_id, names, others, asked if asked and asked.label_set_id == set_id else None
+        )
     ]  # fmt: skip
+
+
+def differing_ids(lake: Lake, asked: Question) -> list[str]:
+    """Return, in words, the ids of labels that files give otherwise than the lake holds them: its own stay."""
+    held = _held_labels(lake).get(str(asked.label_set_id), {})
+    return [
+        f"{name} gives {label} the id {export_id}, the lake holds {known[name]}, which stays"
+        for name, ids in asked.stated.export_ids.items()
+        for label, export_id in ids.items()
+        if (known := _ids(held.get(label))).get(name, export_id) != export_id
+    ]
 
 
 def _one_kind(key: QuestionKey, kinds: set[str]) -> str:
@@ -285,8 +329,9 @@ def _check_stated(asked: Question, held: Mapping[str, Mapping[str, Any]], *, is_
 
 
 def _new_entries(
-    held: Mapping[str, Mapping[str, Any]], set_id: str, names: Iterable[str], synonyms: Mapping[str, str]
-) -> Iterable[dict[str, object]]:
+    held: Mapping[str, Mapping[str, Any]], set_id: str, names: Iterable[str], synonyms: Mapping[str, str],
+    asked: Question | None,
+) -> Iterable[dict[str, object]]:  # fmt: skip
     place = max((entry["ordinal"] for entry in held.values()), default=-1) + 1
     others: dict[str, set[str]] = {}
     for text, label in synonyms.items():
@@ -295,21 +340,29 @@ def _new_entries(
         entry = held.get(label)
         known = set((entry or {}).get("synonyms") or ())
         wanted = sorted(known | others.get(label, set()))
-        if entry is not None and set(wanted) == known:
+        ids = _ids(entry)
+        stated = asked.stated.export_ids if asked is not None else {}
+        new_ids = {name: given[label] for name, given in stated.items() if label in given} | ids
+        if entry is not None and set(wanted) == known and new_ids == ids:
             continue
+        kept = {} if entry is None else {name: entry[name] for name in KEPT}
         yield {
             "label_set_id": set_id,
             "label_id": label,
+            "name": label,
+            "ordinal": place,
+            "status": "active",
+            **kept,
             "version": 1 if entry is None else entry["version"] + 1,
-            "name": label if entry is None else entry["name"],
-            "parent_id": None if entry is None else entry["parent_id"],
-            "ordinal": place if entry is None else entry["ordinal"],
             "synonyms": wanted or None,
-            "export_ids": None if entry is None else dict(entry["export_ids"] or ()) or None,
-            "status": "active" if entry is None else entry["status"],
-            "merged_into": None if entry is None else entry["merged_into"],
+            "export_ids": new_ids or None,
         }
         place += entry is None
+
+
+def _ids(entry: Mapping[str, Any] | None) -> dict[str, str]:
+    # Arrow hands out a map as a list of pairs.
+    return dict((entry or {}).get("export_ids") or ())
 
 
 def _held_labels(lake: Lake) -> dict[str, dict[str, dict[str, Any]]]:
@@ -336,7 +389,7 @@ def _check_unchanged(asked: Question, held: Mapping[str, object]) -> None:
     names += ["answer_kind", "label_set_id"] if asked.answer_kind else []
     names += ["title"] if asked.title else []
     names += ["instructions"] if asked.instructions else []
-    names += ["geometry_kinds"] if stated["geometry_kinds"] else []
+    names += ["geometry_kinds"] if asked.geometry_kinds or asked.keypoints else []
     limits = constraints_of(held["constraints_json"])
     changed = [key for key, value in asked.constraints.items() if limits.get(key) != value]
     if changed:

@@ -18,7 +18,7 @@ from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.matching.landed import check_landed
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
-from lakehouse.opinions.questions import rules_of
+from lakehouse.opinions.questions import Question, differing_ids, rules_of
 from lakehouse.opinions.reading.answer_rows import ITEMS, PARTS, ReadPlan, read_parts
 from lakehouse.opinions.reading.equal_rows import merge_votes
 from lakehouse.opinions.reading.known_files import is_settled, keep_settled, standing_now
@@ -80,12 +80,16 @@ def opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = 
             record.counts = dict.fromkeys(COUNTS, 0)
             record.details["unchanged"] = "this content was imported before"
         else:
-            items = _read(lake, source, path, parts)
+            asked = source.asked(chosen.stated(path, format_options(source.format, source.reader_options()))
+                                 if chosen.stated else None)  # fmt: skip
+            if differing := differing_ids(lake, asked):
+                record.note("export_id_differs", differing[0], count=len(differing))
+            items = _read(lake, source, asked, path, parts)
             if stamps(path, parts) != before:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
             tell_notes(lake, query(lake, "select * from items where kind = 'note'", inputs={"items": items}), record)
             _judge(lake, items, source, chosen, record)
-            _absorb(lake, items, source, content, record)
+            _absorb(lake, items, source, asked, content, record)
             if not record.counts["read"]:
                 record.note("nothing_read", f"{path} holds no answers")
     return record.finished()
@@ -97,14 +101,16 @@ def import_all(lake: Lake, sources: Sequence[OpinionSource]) -> Iterator[Receipt
         yield opinions(lake, source, followed_by=[each.path for each in sources[place + 1 :]])
 
 
-def _absorb(lake: Lake, items: Relation, source: OpinionSource, content: Content, record: StepRecord) -> None:
+def _absorb(
+    lake: Lake, items: Relation, source: OpinionSource, asked: Question, content: Content, record: StepRecord
+) -> None:
     with import_lock(lake):
         job = Import(
             content=content,
             batch=next_batch(lake, content),
             rule=source.subject_rule(),
             repeat=source.repeat,
-            asked=source.asked(),
+            asked=asked,
             actors=(),
             max_rejected_share=_share(lake, source),
             new_question=source.new_question,
@@ -127,9 +133,9 @@ def _content(source: OpinionSource, path: Path, parts: list[str], chosen: Format
     )
 
 
-def _read(lake: Lake, source: OpinionSource, path: Path, parts: list[str]) -> Relation:
+def _read(lake: Lake, source: OpinionSource, asked: Question, path: Path, parts: list[str]) -> Relation:
     plan = ReadPlan(
-        rules=rules_of(lake, source.asked()),
+        rules=rules_of(lake, asked),
         now=lake.clock(),
         match=source.match,
         valid_time=source.valid_time,

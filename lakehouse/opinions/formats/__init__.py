@@ -18,6 +18,7 @@ from typing import Any
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats.audacity import AUDACITY
+from lakehouse.opinions.formats.coco import COCO
 from lakehouse.opinions.formats.csv import CSV
 from lakehouse.opinions.formats.cvat import CVAT
 from lakehouse.opinions.formats.format import Format
@@ -45,6 +46,7 @@ BUILT_IN: Mapping[str, Format] = {
     "mot": MOT,
     "audacity": AUDACITY,
     "textgrid": TEXTGRID,
+    "coco": COCO,
 }
 
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Subject, Writer
+from lakehouse.opinions.questions import Stated
 from lakehouse.opinions.reading.answer import Item
 
 __all__ = ["Format", "Ontology", "Place", "Said", "Stated", "Subject", "Writer", "itself"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stated:
-    """What files say about their question: an answer names labels, these tell all there are and how they are called.
-
-    Attributes:
-        labels: Labels in the order of their class numbers; they get numbers in this order where the lake has none of
-            them yet, and are not the only ones there may be.
-        export_ids: Label -> id that the format gives it.
-        keypoints: Names of keypoints, in order.
-        skeleton: Pairs of places in `keypoints`, counted from 0.
-    """
-
-    labels: tuple[str, ...] = ()
-    export_ids: Mapping[str, str] = field(default_factory=dict)
-    keypoints: tuple[str, ...] = ()
-    skeleton: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

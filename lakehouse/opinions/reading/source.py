@@ -13,7 +13,7 @@ from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.names import nearest
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.matching.subjects import SubjectRule
-from lakehouse.opinions.questions import Question
+from lakehouse.opinions.questions import Question, Stated
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.label_text import MISSING
 from lakehouse.opinions.words import MATCHES, REPEATS
@@ -113,8 +113,10 @@ class OpinionSource:
         common = {"question": self.question, "actor": self.actor, "question_version": self.question_version}
         return common | dict(self.options)
 
-    def asked(self) -> Question:
-        """The question as this source states it."""
+    def asked(self, stated: Stated | None = None) -> Question:
+        """The question as this source states it, and its files, where those were asked."""
+        found = stated or Stated()
+        keypoints = self.keypoints or found.keypoints
         return Question(
             question_id=self.question,
             version=self.question_version,
@@ -127,9 +129,10 @@ class OpinionSource:
             abstain_allowed=self.abstain_allowed,
             instructions=self.instructions,
             geometry_kinds=self.geometry_kinds,
-            keypoints=self.keypoints,
-            skeleton=self.skeleton,
+            keypoints=keypoints,
+            skeleton=self.skeleton or (found.skeleton if not self.keypoints else ()),
             sigmas=self.sigmas,
+            stated=found,
         )
 
     def subject_rule(self) -> SubjectRule:

@@ -36,6 +36,26 @@ def strict_loads(text: str) -> object:
         raise RejectedInputError("malformed", f"is not JSON: {error}") from error
 
 
+def big_loads(text: str) -> object:
+    """Parse one large JSON document; as `strict_loads`, but whole numbers may be of any size, and 1e999 is infinite.
+
+    Raises:
+        RejectedInputError: With rule malformed, too_deep, duplicate_key, not_finite (NaN and infinities by name),
+            lone_surrogate or nul_character.
+    """
+    _check_depth(text)
+    try:
+        found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+    except RejectedInputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RejectedInputError("malformed", f"is not JSON: {error}") from error
+    if "\\u" in text:
+        # Only an escape can bring what tables cannot hold: going through millions of numbers takes seconds.
+        clean_texts(found)
+    return found
+
+
 def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
