@@ -54,7 +54,8 @@ IN_ORDER = "select * from chosen order by coalesce(path, subject_id), subject_id
 
 SEVERAL = """
 select subject_id, min(path) as path, list(distinct actor_id) as actors, count(*) as answers
-from chosen group by subject_id, question_id having count(*) > 1 order by subject_id limit 1
+from chosen where value_kind not in ({beside})
+group by subject_id, question_id having count(*) > 1 order by subject_id limit 1
 """
 
 MOST = 10
@@ -112,7 +113,9 @@ class Chosen:
     actors: Mapping[str, int]
 
 
-def choose(lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False) -> Chosen:
+def choose(
+    lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False, beside: tuple[str, ...] = ()
+) -> Chosen:
     """Return what holds of a question.
 
     Args:
@@ -120,6 +123,7 @@ def choose(lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False
         wanted: Which answers.
         one_each: Whether the format holds one answer about a subject, and nobody who gave it.
         abstains: Whether those go out as well who declined to answer.
+        beside: Kinds of values of which a format that holds one answer holds several of one actor all the same.
 
     Raises:
         ConfigError: If there is no such question or actor, nothing goes out, or `one_each` and the answers are of
@@ -144,7 +148,8 @@ def choose(lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False
         query(lake, f"select * from found where {goes} and path is not null", inputs={"found": found})
     )
     kept = {"chosen": chosen}
-    if one_each and (several := fetch(lake, SEVERAL, inputs=kept)):
+    text = SEVERAL.format(beside=", ".join(f"'{kind}'" for kind in ("", *beside)))
+    if one_each and (several := fetch(lake, text, inputs=kept)):
         row = several[0]
         raise ConfigError(
             f"{_asked(wanted)}: {row['actors'][0]} has {row['answers']} answers about {row['path']}, in "

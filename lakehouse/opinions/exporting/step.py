@@ -76,7 +76,9 @@ def export_opinions(
         raise ConfigError(f"cannot export to {path}: give a local folder or file, and copy it")
     with step(lake, "opinions_export") as record:
         wanted = Wanted(question or "", actor, source, known_at, valid_at)
-        chosen = choose(lake, wanted, one_each=writer.one_each, abstains=writer.abstains)
+        chosen = choose(
+            lake, wanted, one_each=writer.one_each, abstains=writer.abstains, beside=writer.beside
+        )
         record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
         record.counts |= dict(chosen.left_out)
         record.details = {"format": format, "to": str(Path(path).absolute()), "actors": ", ".join(chosen.actors)}

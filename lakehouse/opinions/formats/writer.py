@@ -114,6 +114,7 @@ class Writer:
         one_each: Whether it holds one answer about a subject and nobody who gave it: then one actor must be named.
         abstains: Whether it can say that somebody declined to answer; else such answers are left out and counted.
         several: Whether it holds answers to several questions side by side.
+        beside: Kinds of values of which it holds several of one actor about one subject all the same, as captions.
     """
 
     options: type[Any]
@@ -123,3 +124,4 @@ class Writer:
     one_each: bool = True
     abstains: bool = False
     several: bool = False
+    beside: tuple[str, ...] = ()

@@ -137,4 +137,4 @@ def _listed(records: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-COCO_WRITER = Writer(CocoWriting, ("regions", "text"), lost_in_coco, write_coco)
+COCO_WRITER = Writer(CocoWriting, ("regions", "text"), lost_in_coco, write_coco, beside=("text",))
