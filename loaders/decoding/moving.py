@@ -154,7 +154,8 @@ def masks(runs: Runs, placement: Placement) -> Moved:
     Raises:
         DecodeError: If the masks are of another size than the picture, or their runs are none.
     """
-    if (runs.height, runs.width) != (placement.height, placement.width):
+    # Of a picture without an object nobody may have stated the size.
+    if runs.counts and (runs.height, runs.width) != (placement.height, placement.width):
         raise DecodeError(
             f"masks of {runs.height} x {runs.width} px on a picture of {placement.height} x {placement.width} px"
         )

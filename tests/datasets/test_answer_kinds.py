@@ -48,7 +48,7 @@ def numbers(monkeypatch):
 
 
 def test_without_the_package_such_a_recipe_is_refused_by_name(rated):
-    with pytest.raises(RecipeError, match="label.task = 'rating'; known: bool, boxes"):
+    with pytest.raises(RecipeError, match="label.task = 'rating'; did you mean `ranking`"):
         lh.build(rated, parse_recipe(RECIPE, where="rated.toml"))
 
 

@@ -13,12 +13,18 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from lakehouse.datasets.policies.boxes import BOXES
+from lakehouse.datasets.policies.embedding import EMBEDDING
 from lakehouse.datasets.policies.keypoints import KEYPOINTS
 from lakehouse.datasets.policies.kind import SCOPES, AnswerKind, Measure
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.policies.labels import LABELS
+from lakehouse.datasets.policies.masks import MASKS
 from lakehouse.datasets.policies.number import NUMBER
+from lakehouse.datasets.policies.polygons import POLYGONS
+from lakehouse.datasets.policies.ranking import RANKING
+from lakehouse.datasets.policies.stretches import INTERVALS, SPANS
 from lakehouse.datasets.policies.text import TEXT
+from lakehouse.datasets.policies.tracks import TRACKS
 from lakehouse.datasets.policies.yes_no import BOOL
 from lakehouse.errors import ConfigError
 from lakehouse.plugins import installed
@@ -32,7 +38,14 @@ BUILT_IN: tuple[AnswerKind, ...] = (
     BOOL,
     TEXT,
     BOXES,
+    POLYGONS,
+    MASKS,
     KEYPOINTS,
+    TRACKS,
+    SPANS,
+    INTERVALS,
+    RANKING,
+    EMBEDDING,
 )  # fmt: skip
 
 
