@@ -16,6 +16,7 @@ from jobs.common import main_of
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
+    from lakehouse.datasets.recipe import Recipe
     from lakehouse.lake import Lake
 
 
@@ -28,13 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run the step."""
-    from jobs.pipeline import load_pipeline
     from lakehouse.datasets.build import build
+
+    for recipe in recipes_of(args):
+        yield build(lake, recipe)
+
+
+def recipes_of(args: argparse.Namespace) -> tuple[Recipe, ...]:
+    """Return the recipes that were named.
+
+    Raises:
+        ConfigError: If a file is missing or no TOML, or something in it is wrong.
+    """
+    from jobs.pipeline import load_pipeline
     from lakehouse.datasets.recipe import load_recipe
 
-    recipes = load_pipeline(args.pipeline).recipes if args.pipeline else (load_recipe(args.recipe),)
-    for recipe in recipes:
-        yield build(lake, recipe)
+    return load_pipeline(args.pipeline).recipes if args.pipeline else (load_recipe(args.recipe),)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

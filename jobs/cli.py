@@ -32,6 +32,7 @@ COMMANDS = {
     "opinions": "bring labels and predictions in and out: import, export, record, resolve, retract",
     "retract": "the same as `petrel opinions retract`",
     "labels": "show and change label sets: names, merges, synonyms, ids by format",
+    "dataset": "datasets: list, show, plan, check, diff",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",
@@ -73,6 +74,13 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "parent": ("labels:PARENT", "put a label below a more general one"),
         "export-id": ("labels:EXPORT_ID", "state the id of a label in a format"),
         "history": ("labels:HISTORY", "show every version of a set or label"),
+    },
+    "dataset": {
+        "list": ("dataset", "show the datasets, and all their versions"),
+        "show": ("dataset_show", "show all that is recorded of one version"),
+        "check": ("dataset_check", "look for mistakes in a recipe, without a lake"),
+        "plan": ("dataset_plan", "tell what a build would give, and write nothing"),
+        "diff": ("dataset_diff", "tell what differs between two versions, and why"),
     },
 }
 """Command of two words -> verb -> where it is, one line. The first verb is meant where none is given. It is the name of
