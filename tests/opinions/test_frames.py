@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
@@ -12,8 +14,11 @@ from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
+from lakehouse.opinions.geometry import rle
+from lakehouse.opinions.geometry.polygon import corners_of
+from lakehouse.opinions.geometry.regions import mask_fields, mask_of_region
 from lakehouse.opinions.matching.frames import Picture, fitted
-from lakehouse.opinions.matching.turning import turned_back
+from lakehouse.opinions.matching.turning import BACK, turned_back, turned_upright
 from lakehouse.opinions.reading.answer import Answer, Frame, Region
 from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
@@ -67,11 +72,33 @@ def test_an_answer_without_regions_and_frame_needs_no_picture():
     assert fitted(empty, Picture(64, 48, 3)) is empty
 
 
-def test_regions_with_a_mask_or_an_angle_are_not_turned_but_noted():
-    for more in ({"mask_encoding": "coco_rle"}, {"angle": 30.0}):
-        region = Region(kind="box", x=1.0, y=1.0, w=2.0, h=2.0, **more)
-        found = fitted(answer(Frame(48, 64), region), Picture(64, 48, 6))
-        assert (list(found.notes), found.value) == (["frame_differs"], (region,))
+def test_regions_whose_mask_lies_elsewhere_are_not_turned_but_noted():
+    region = Region(kind="mask", mask_ref="s3://b/m.png#1f", x=1.0, y=1.0, w=2.0, h=2.0)
+    found = fitted(answer(Frame(48, 64), region), Picture(64, 48, 6))
+    assert (list(found.notes), found.value) == (["frame_differs"], (region,))
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_f24_masks_and_turned_boxes_are_turned_as_pillow_turns_the_picture(orientation):
+    stored = np.zeros((4, 6), bool)
+    stored[1, 2:5] = stored[3, 0] = True
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = io.BytesIO()
+    Image.fromarray(stored).save(data, format="PNG", exif=exif)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(data)))
+    region = Region(**mask_fields(rle.encode(upright), *upright.shape))
+    found = fitted(answer(Frame(4, 6), region), Picture(6, 4, orientation)).value[0]
+    assert (mask_of_region(found, 4, 6) == stored).all()
+    assert turned_upright(found, 6, 4, orientation) == region
+    # Corners of a turned box go where the points of the picture go.
+    box = Region(kind="box", x=1.0, y=2.0, w=2.0, h=1.0, angle=30.0)
+    turned = turned_back(box, 6, 4, orientation)
+    corners = corners_of(1.0, 2.0, 2.0, 1.0, 30.0)
+    moved = sorted(BACK[orientation](x, y, 6, 4) for x, y in corners)
+    assert sorted(map(tuple, corners_of(turned.x, turned.y, turned.w, turned.h, turned.angle))) == [
+        pytest.approx(each) for each in moved
+    ]
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])

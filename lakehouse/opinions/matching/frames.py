@@ -21,7 +21,7 @@ from lakehouse.lake import Lake
 from lakehouse.media.image import read_facts
 from lakehouse.objects import read_bytes
 from lakehouse.opinions.ids import value_hash
-from lakehouse.opinions.matching.turning import turned_back
+from lakehouse.opinions.matching.turning import can_turn, turned_back
 from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
 from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts
 from lakehouse.opinions.reading.check import is_outside, noted
@@ -100,8 +100,8 @@ def fitted(answer: Answer, picture: Picture | None) -> Answer:
     said = (frame.width, frame.height)
     notes = {}
     if None not in said and said != stored:
-        can_turn = not any(each.angle or each.mask_encoding or each.mask_ref for each in regions)
-        if said == upright and picture.orientation is not None and frame.exif_orientation is None and can_turn:
+        turns = said == upright and picture.orientation is not None and frame.exif_orientation is None
+        if turns and picture.orientation is not None and all(map(can_turn, regions)):
             turned = tuple(turned_back(each, picture.width, picture.height, picture.orientation) for each in regions)
             frame = Frame(*stored, picture.orientation)
             answer = dataclasses.replace(answer, value=turned, frame=frame)

@@ -10,6 +10,7 @@ from lakehouse.opinions.formats.common import plain_files
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.labelstudio.options import LabelStudioOptions
 from lakehouse.opinions.formats.labelstudio.tasks import read_labelstudio
+from lakehouse.opinions.formats.labelstudio.write import LABELSTUDIO_WRITER
 
 _HAS_DATA = re.compile(rb'"data"\s*:\s*\{')
 _HAS_ANSWERS = re.compile(rb'"(annotations|predictions|completions)"\s*:')
@@ -28,4 +29,5 @@ LABELSTUDIO = Format(
     "",
     endings=(".json",),
     sniff=looks_like_labelstudio,
+    writer=LABELSTUDIO_WRITER,
 )

@@ -213,7 +213,12 @@ def _answer(
         value_kind=kind,
         value=value,
         frame=Frame(*size) if size and kind == "regions" else Frame(),
-        ext={**common.ext, "control": control.name, "object": control.of},
+        ext={
+            **common.ext,
+            "control": control.name,
+            "object": control.of,
+            **({"parts": "\n".join(sorted(control.parts))} if control.parts else {}),
+        },
         notes=notes,
     )
 
@@ -222,7 +227,7 @@ def actor_of(side: str, record: Object, options: LabelStudioOptions) -> str:
     """Return who an annotation, prediction or draft is of.
 
     A person is a number (`completed_by`), or an object with number and e-mail: the number counts, so that both forms
-    of an export name one actor.
+    of an export name one actor. An object with neither, as we write people of no server, has the name itself.
     """
     if side == "predictions":
         version = str(record.get("model_version") or "").strip()
@@ -231,6 +236,8 @@ def actor_of(side: str, record: Object, options: LabelStudioOptions) -> str:
     who = record.get("completed_by", record.get("user"))
     if isinstance(who, Mapping):
         email, number = who.get("email"), who.get("id")
+        if email is None and number is None and who.get("username"):
+            return f"human:{who['username']}"
         for key in (number, email):
             if key is not None and str(key) in options.users:
                 return options.users[str(key)]
