@@ -52,7 +52,9 @@ def _say(shown: Shown) -> None:
     say_table(["entity", ""], [[name, _text(value)] for name, value in entity.items() if value not in (None, [], {})])
     _part("seen as", shown.landed, ["source", "drop_name", "path", "status", "landed_at", "rule", "reason"])
     _part("measured", shown.dimensions, ["dimension", "value", "unit", "extractor"])
-    said = [dict(row) | {"answer": _answer(row), "holds": "now" if row["is_current"] else ""} for row in shown.opinions]
+    said = [
+        dict(row) | {"answer": answer_said(row), "holds": "now" if row["is_current"] else ""} for row in shown.opinions
+    ]
     times = ["event_time", "ingest_time", "opinion_id"]
     _part("said", said, ["question_id", "holds", "actor_id", "answer", "votes", *times])
     _part("datasets", shown.datasets, ["name", "dataset_id", "split", "label", "excluded_because", "detail"])
@@ -69,7 +71,8 @@ def _part(title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
     say_table(kept, [["" if row[name] is None else _text(row[name]) for name in kept] for row in rows])
 
 
-def _answer(row: Row) -> str:
+def answer_said(row: Row) -> str:
+    """Return what an opinion says as a table shows it."""
     if row["op"] == "retract":
         return f"takes back {row['target_opinion_id']}"
     if row["op"] == "abstain":

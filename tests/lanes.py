@@ -21,6 +21,7 @@ COSTLY: dict[str, str] = {
     "exporting": "documentation export places target",
     "ingestion": "entities healing prefix remarks",
     "jobs": "ending export run show",
+    "labels": "ontology",
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",
     "notebooks": "notebooks",
     "opinions": (
@@ -40,6 +41,7 @@ SESSION: dict[str, str] = {
     "engines": "engines",
     "exporting": "engines",
     "ingestion": "healing",
+    "labels": "labels_parity",
     "opinions": "parity",
     "parity": "datasets engine_parity readers_agree",
     "petastorm": "indexing published scripts spark_converter spark_materialize spark_tools",

@@ -7,14 +7,13 @@ the version id; one that comes later changes neither.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.datasets.reads import reads_merges
 from lakehouse.datasets.recipe import Recipe
 from lakehouse.engines import Relation
+from lakehouse.labels.merged import merged_batches
 from lakehouse.lake import Lake
 from lakehouse.query import Pins, fetch
 from lakehouse.views.ontology import merged_labels_sql
@@ -57,33 +56,3 @@ def with_merges(lake: Lake, recipe: Recipe, heard: Relation, pins: Pins) -> Rela
     return lake.engine.stage(
         lake.engine.map_batches(heard, make, schema, rows_per_task=ROWS_PER_TASK, label="merged labels")
     )
-
-
-def merged_batches(
-    batches: Iterator[pa.RecordBatch], *, merges: Mapping[tuple[int, str], str], schema: pa.Schema
-) -> Iterator[pa.RecordBatch]:
-    """Yield opinions with the labels that stand for theirs, in whatever columns they have labels."""
-    for batch in batches:
-        yield pa.RecordBatch.from_pylist([_merged(row, merges) for row in batch.to_pylist()], schema=schema)
-
-
-def _merged(row: dict[str, Any], merges: Mapping[tuple[int, str], str]) -> dict[str, Any]:
-    version = row["question_version"]
-
-    def named(label: str | None) -> str | None:
-        return None if label is None else merges.get((version, label), label)
-
-    if row.get("label") is not None:
-        row["label"] = named(row["label"])
-    if row.get("labels") is not None:
-        row["labels"] = sorted({str(named(label)) for label in row["labels"]})
-    if row.get("ranking") is not None:
-        row["ranking"] = list(dict.fromkeys(named(label) for label in row["ranking"]))
-    for region in row.get("regions") or ():
-        region["label"] = named(region["label"])
-    if row.get("probs") is not None:
-        sums: dict[str, float] = {}
-        for label, share in row["probs"]:
-            sums[str(named(label))] = sums.get(str(named(label)), 0.0) + share
-        row["probs"] = list(sums.items())
-    return row

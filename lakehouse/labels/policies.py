@@ -1,0 +1,119 @@
+"""Policies of a lake: registered once, found by name or id, with the time when we learned each.
+
+A policy is kept as an actor of kind `rule` whose version is the policy's id: `rule:policy/strict@3f9c...`, with the
+policy as its parameters. So it can be named wherever an actor can, and lakes that exist can hold it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from lakehouse.errors import ConfigError
+from lakehouse.labels.policy import Policy, policy_from
+from lakehouse.labels.presets import BUILT_IN
+from lakehouse.lake import Lake
+from lakehouse.names import nearest
+from lakehouse.opinions.actors import Actor, actor_rows
+from lakehouse.opinions.writing.write import import_lock
+from lakehouse.query import fetch
+from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.step import step
+from lakehouse.tables.insert import insert_rows
+from schemas.tables import ACTORS
+
+PREFIX = "policy/"
+
+HELD = """
+select actor_id, name, model_version, params_json, ingest_time from silver.actors
+where kind = 'rule' and substr(name, 1, 7) = 'policy/' and ($known_at is null or ingest_time <= $known_at)
+order by ingest_time, actor_id
+"""
+
+SHORTEST_ID = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """One registered policy.
+
+    Attributes:
+        policy: The policy, with its name.
+        actor_id: The actor it is kept as.
+        since: When we learned it.
+    """
+
+    policy: Policy
+    actor_id: str
+    since: datetime
+
+
+def register_policy(lake: Lake, policy: Policy) -> Receipt:
+    """Register a policy under its name; what the name meant before stays known, by its id and by `known_at`.
+
+    Doing it twice adds nothing; a name that means something else again needs the policy to differ from all that it
+    meant before.
+
+    Raises:
+        ConfigError: If the policy has no name, or its name once meant this and means another policy now.
+    """
+    name = policy.name
+    if not name or not name.replace("-", "_").replace("_", "a").isalnum() or not name.isascii():
+        raise ConfigError(f"policy {name!r}: needs a name of a-z, 0-9, - and _")
+    actor = Actor(kind="rule", name=f"{PREFIX}{name}", version=policy.policy_id, params=policy.canonical())
+    with step(lake, "labels") as record:
+        with import_lock(lake):
+            held = [each for each in registered(lake) if each.policy.name == name]
+            known = {each.policy.policy_id for each in held}
+            if policy.policy_id in known and held[-1].policy.policy_id != policy.policy_id:
+                raise ConfigError(
+                    f"policy {name}: meant this before ({policy.policy_id}) and means {held[-1].policy.policy_id} "
+                    "now; name it by its id, or register it under another name"
+                )
+            new = actor_rows(lake, [actor])
+            if new:
+                record.writes.append(insert_rows(lake, ACTORS, new, step="labels"))
+        record.counts = {"registered": len(new), "same": 1 - len(new)}
+        record.details = {"policy": name, "policy_id": policy.policy_id}
+    return record.finished()
+
+
+def registered(lake: Lake, *, known_at: datetime | None = None) -> Sequence[Registered]:
+    """Return the registered policies, oldest first; of one name the last one holds."""
+    return [
+        Registered(_policy(row), row["actor_id"], row["ingest_time"])
+        for row in fetch(lake, HELD, params={"known_at": known_at})
+    ]
+
+
+def _policy(row: Mapping[str, Any]) -> Policy:
+    name = str(row["name"]).removeprefix(PREFIX)
+    return policy_from(json.loads(row["params_json"]), where=str(row["actor_id"]), name=name)
+
+
+def policy_named(lake: Lake, wanted: str, *, known_at: datetime | None = None) -> Policy:
+    """Return a policy by its name (as it was known), by its id or how that begins, or a built-in one.
+
+    Raises:
+        ConfigError: If there is none, or an id that several begin with; the message names the nearest.
+    """
+    held = registered(lake, known_at=known_at)
+    by_name = {each.policy.name: each.policy for each in held}
+    if wanted in by_name:
+        return by_name[wanted]
+    if wanted in BUILT_IN:
+        return BUILT_IN[wanted]
+    # An id is content: it means the same at every time.
+    ids = {each.policy.policy_id: each.policy for each in registered(lake)}
+    ids |= {each.policy_id: each for each in BUILT_IN.values()}
+    found = [policy for policy_id, policy in ids.items() if len(wanted) >= SHORTEST_ID and policy_id.startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    raise ConfigError(
+        f"no policy `{wanted}`{nearest(wanted, [*by_name, *BUILT_IN])}"
+        if not found else f"{len(found)} policies have an id that begins with {wanted}"
+    )
+
