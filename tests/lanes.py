@@ -25,7 +25,7 @@ COSTLY: dict[str, str] = {
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",
     "notebooks": "notebooks",
     "opinions": (
-        "concurrent export_tables import labels_as_written labelstudio_both_ways notes order_of_imports "
+        "concurrent export_tables import labels_as_written labelstudio_both_ways names_of_tools notes order_of_imports "
         "parked predictions real_data retract subjects views"
     ),
     "parity": "engine_parity readers_agree without_java",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MATCHES = ("auto", "path", "name", "stem", "sha256", "uri")
+MATCHES = ("auto", "path", "name", "stem", "sha256", "uri", "id")
 """How subjects are named; see `SubjectRule.match`."""
 
 REPEATS = ("", "event", "duplicate", "votes")

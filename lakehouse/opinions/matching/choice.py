@@ -17,6 +17,8 @@ CHOSEN = pa.schema([*MATCH_COLUMNS.items(), ("guessed", pa.int32())])
 
 WAYS = {
     "unquoted": ("matched_unquoted", "without its percent signs"),
+    "url": ("matched_by_url", "the path in its URL"),
+    "upload": ("matched_by_upload", "without what Label Studio puts before an upload"),
     "case": ("matched_by_case", "in another case"),
     "stem": ("matched_by_stem", "with another ending"),
     "tail": ("matched_by_tail", "without the folders before it"),

@@ -84,6 +84,15 @@ A name that begins with folders which nothing landed in (`/home/me/photos/1.png`
 fits by its end alone: that is a guess too.
 """
 
+ID_HITS = """
+select k.asked, s.entity_id, s.path, 'name' as way
+from keys k
+join bronze.landed_files l on json_extract_string(l.sidecar_json, '$.id') = k.form
+join silver.entity_sources s on s.landed_id = l.landed_id
+where k.key_kind = 'id' and ($source = '' or s.source = $source)
+"""
+"""What has landed beside a sidecar that states such an id."""
+
 FOLDED = f"translate(path, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
 
 MISSED = """
@@ -100,7 +109,7 @@ with keys as (
             regexp_extract(regexp_replace({FOLDED}, '\.[^./]*$', ''), '[^/]*$', 0) as last_stem
         from silver.entity_sources
     ) s
-    where exists (select 1 from keys k where k.last_part = s.last_part and k.way in ('unquoted', 'case'))
+    where exists (select 1 from keys k where k.last_part = s.last_part and k.way <> 'stem')
         or exists (select 1 from keys k where k.last_part = s.last_stem and k.way = 'stem')
 ), {OBSERVED}, folded as (
     select entity_id, path, {FOLDED} as whole from observed where age = 1
@@ -112,8 +121,8 @@ with keys as (
     from spelled
 ), found as (
     select k.asked, p.entity_id, p.path, k.way, {_near("p.whole", "k.form")} as distance,
-        case k.way when 'unquoted' then 0 else 10 end as far
-    from keys k join places p on p.last_part = k.last_part where k.way in ('unquoted', 'case')
+        case k.way when 'url' then 0 when 'unquoted' then 4 when 'upload' then 30 else 10 end as far
+    from keys k join places p on p.last_part = k.last_part where k.way <> 'stem'
     union all
     select k.asked, p.entity_id, p.path, k.way, {_near("p.stem", "k.form")} as distance, 20 as far
     from keys k join places p on p.last_stem = k.last_part where k.way = 'stem'
@@ -182,8 +191,11 @@ def match_subjects(lake: Lake, items: Relation, rule: SubjectRule, *, guess: boo
     """
     stage, params = lake.engine.stage, {"source": rule.source}
     keys = stage(query(lake, KEYS, inputs={"items": items}))
-    places = stage(query(lake, PLACES, inputs={"keys": keys}, params=params))
-    hits = stage(query(lake, HITS, inputs={"keys": keys, "places": places}))
+    if rule.match == "id":
+        hits = stage(query(lake, ID_HITS, inputs={"keys": keys}, params=params))
+    else:
+        places = stage(query(lake, PLACES, inputs={"keys": keys}, params=params))
+        hits = stage(query(lake, HITS, inputs={"keys": keys, "places": places}))
     guesses = query(lake, "select asked, entity_id, path, way from hits where false", inputs={"hits": hits})
     if guess:
         missed = stage(query(lake, MISSED, inputs={"items": items, "hits": hits}))

@@ -35,7 +35,7 @@ class OpinionSource:
             (`model:name@version`), rule, consensus, import or pool.
         source: Landed source whose files the answers are about; "" looks in all of them.
         early: Whether `source` may not have landed yet: its answers wait then. Else its name must be known.
-        match: How subjects are named: auto, path, name, stem, sha256 or uri.
+        match: How subjects are named: auto, path, name, stem, sha256, uri or id; see `SubjectRule`.
         new_question: Whether the question may be new though it looks like a slip of one that the lake knows.
         question_version: Version of the question; a changed meaning is a new version.
         title: The question in words.
