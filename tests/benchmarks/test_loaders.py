@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
+from benchmarks.loaders import objects
 from benchmarks.loaders.__main__ import main
 from benchmarks.loaders.audit import _continued, _losses
 from benchmarks.loaders.child import check, ids_of, spread
@@ -124,3 +127,11 @@ def test_unknown_names_are_refused_with_the_known_ones(capsys):
         main(["--peers", "lancedb,pandas"])
 
     assert "no pandas; there are petrel, plain, petastorm" in capsys.readouterr().err
+
+
+def test_the_benchmark_of_objects_runs_and_compares_all_with_pictures_alone(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["objects", "--pictures", "6", "--rounds", "1"])
+    objects.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [text[:42].strip() for text in lines] == list(objects.CASES)
+    assert lines[0].endswith("1.00 x")
