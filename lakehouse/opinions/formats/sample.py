@@ -80,7 +80,7 @@ def sample_jsonl(path: Path) -> Sample:
                 continue
             if not isinstance(record, dict):
                 continue
-            has_value = has_value or any(record.get(name) is not None for name in (*VALUES, "probs", "op"))
+            has_value = has_value or any(record.get(name) is not None for name in (*VALUES, "probs", "op", "value_ref"))
             names = [name for name in _paths(record) if name in ("subject", "label") or name not in KNOWN]
             if "subject_id" in record or "subject_key" in record:
                 record["subject"] = record.get("subject_id") or record.get("subject_key")
