@@ -16,7 +16,7 @@ from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.matching.waiting import ROWS_PER_TASK, WAITING, as_items
 from lakehouse.opinions.remarks import tell_notes
 from lakehouse.opinions.writing.batch import Batch, next_ordinal
-from lakehouse.opinions.writing.write import import_lock, table_outputs
+from lakehouse.opinions.writing.write import REJECTED_FATES, import_lock, table_outputs
 from lakehouse.query import fetch, query
 from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.receipts import Receipt
@@ -114,5 +114,5 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
     total["waiting"] += sum(counts.values())
     total["new"] += counts.get("new", 0)
     total["same"] += counts.get("same", 0)
-    total["rejected"] += counts.get("ambiguous", 0) + counts.get("changed", 0)
+    total["rejected"] += sum(counts.get(fate, 0) for fate in REJECTED_FATES)
     total["still_parked"] += counts.get("unmatched", 0)

@@ -14,7 +14,7 @@ from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import head
 from schemas.canonical import content_id
-from schemas.tables import ENTITY_SOURCES, TABLES
+from schemas.tables import DIMENSIONS, ENTITIES, ENTITY_SOURCES, TABLES
 from tests.making import add_entities, entity_id
 
 SAID = {"question": "animal", "actor": "human:ann"}
@@ -38,6 +38,27 @@ def land(lake: Lake, paths: Iterable[str] | Mapping[str, str], *, source: str = 
         for path, content in bytes_at.items()
     ]
     insert_rows(lake, ENTITY_SOURCES, rows, step="test")
+
+
+def land_pictures(
+    lake: Lake, paths: Iterable[str], *, width: int = 640, height: int = 480, orientation: int | None = None,
+    source: str = "pictures",
+) -> None:  # fmt: skip
+    """Pretend that pictures of one size have landed at these paths and were measured; there are no bytes."""
+    sides = {"width": width, "height": height, "exif_orientation": orientation}
+    for path in paths:
+        found = entity_id(path)
+        entity = {"entity_id": found, "media_type": "image/jpeg", "size_bytes": 1, "storage": "copy",
+                  "object_uri": f"objects/{found[:2]}/{found}", "group_keys": {}, "origin": "real"}  # fmt: skip
+        named = {"entity_id": found, "landed_id": content_id([source, path]), "source": source, "drop_name": "main",
+                 "uri": f"file:///drops/{source}/{path}", "path": path, "name": path.rpartition("/")[2],
+                 "group_keys": {}}  # fmt: skip
+        rows = [
+            {"entity_id": found, "dimension": name, "extractor": "image_header", "extractor_version": 1,
+             "value_kind": "number", "number": float(side)} for name, side in sides.items() if side is not None
+        ]  # fmt: skip
+        for table, new in ((ENTITIES, [entity]), (ENTITY_SOURCES, [named]), (DIMENSIONS, rows)):
+            insert_rows(lake, table, new, step="test")
 
 
 def csv_source(path: Path, text: str | bytes | None = None, **changes: Any) -> OpinionSource:

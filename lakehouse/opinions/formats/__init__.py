@@ -29,6 +29,7 @@ from lakehouse.opinions.formats.labelstudio import LABELSTUDIO
 from lakehouse.opinions.formats.mot import MOT
 from lakehouse.opinions.formats.textgrid import TEXTGRID
 from lakehouse.opinions.formats.voc import VOC
+from lakehouse.opinions.formats.yolo import YOLO
 from lakehouse.opinions.reading.answer import Item
 from lakehouse.plugins import named
 from lakehouse.typed import fill
@@ -47,6 +48,7 @@ BUILT_IN: Mapping[str, Format] = {
     "audacity": AUDACITY,
     "textgrid": TEXTGRID,
     "coco": COCO,
+    "yolo": YOLO,
 }
 
 

@@ -176,10 +176,15 @@ def answer_from(
         event_time=time,
         event_time_source=source if time else "unknown",
         supersedes=_texts(fields.get("supersedes", []), "supersedes"),
-        frame=Frame(*(_optional_int(fields, name) for name in ("frame_w", "frame_h", "exif_orientation"))),
+        frame=_frame(fields),
         ext=_mapping(fields, "ext", lambda item, name: _typed(item, str, name)) or {},
         where=where,
     )
+
+
+def _frame(fields: Mapping[str, object]) -> Frame:
+    width, height, turn = (_optional_int(fields, name) for name in ("frame_w", "frame_h", "exif_orientation"))
+    return Frame(width, height, turn)
 
 
 def _value(fields: Mapping[str, object]) -> tuple[str, Value]:

@@ -20,10 +20,12 @@ from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.media.image import read_facts
 from lakehouse.objects import read_bytes
+from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import value_hash
+from lakehouse.opinions.matching.scaling import in_pixels
 from lakehouse.opinions.matching.turning import can_turn, turned_back
 from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
-from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts
+from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts, reject_row
 from lakehouse.opinions.reading.check import is_outside, noted
 from lakehouse.query import fetch, query
 
@@ -90,8 +92,12 @@ def fitted_rows(batches: Iterator[pa.RecordBatch], *, root: Root, max_bytes: int
 
 def fitted(answer: Answer, picture: Picture | None) -> Answer:
     """Return an answer with regions as it fits its picture; None: nobody knows the picture's size."""
+    if answer.frame.relative and picture is not None:
+        answer = in_pixels(answer, *_upright(picture))
     regions = [each for each in (answer.value if isinstance(answer.value, tuple) else ()) if isinstance(each, Region)]
     frame = answer.frame
+    if frame.relative:
+        raise RejectedInputError("size_unknown", "is in shares of its picture, whose size cannot be read")
     if picture is None:
         stated = frame.width is not None or bool(regions)
         text = "its picture could not be read, so that nothing was compared with it"
@@ -130,15 +136,21 @@ def _fitted(row: dict[str, object], root: Root, max_bytes: int) -> dict[str, obj
     item = {name: row[name] for name in ITEMS.names}
     match_note = row["match_note"]
     is_picture = row["value_kind"] == "regions" and str(row["media_type"] or "").startswith("image/")
-    if row["kind"] != "answer" or (match_note is None and not is_picture):
+    if row["kind"] != "answer" or (match_note is None and row["value_kind"] != "regions"):
         return item
     before = read_record(json.loads(str(row["answer_json"])))
     answer = before
     if match_note is not None:
         rule, _, text = str(match_note).partition(": ")
         answer = noted(answer, {rule: text})
-    if is_picture:
-        answer = fitted(answer, _picture(row, root, max_bytes))
+    try:
+        if is_picture or (answer.frame.relative and row["media_type"] is not None):
+            answer = fitted(answer, _picture(row, root, max_bytes) if is_picture else None)
+    except RejectedInputError as error:
+        place = {name: row[name] for name in ("part", "line")}
+        return dict.fromkeys(ITEMS.names) | place | reject_row(
+            reject(answer.where, error.rule, error.reason, answer.raw_json)
+        )
     if answer is before:
         return item
     notes = row["notes"] if isinstance(row["notes"], list) else []

@@ -60,11 +60,15 @@ REGION_FIELDS = tuple(f.name for f in dataclasses.fields(Region))
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The frame that geometry refers to: size in px and the EXIF orientation (1 to 8) that was applied."""
+    """The frame that geometry refers to: size in px and the EXIF orientation (1 to 8) that was applied.
+
+    `relative`: geometry is in shares of the frame, 0 to 1, until the picture is known; never so in an opinion.
+    """
 
     width: int | None = None
     height: int | None = None
     exif_orientation: int | None = None
+    relative: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
