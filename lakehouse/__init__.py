@@ -32,11 +32,14 @@ if TYPE_CHECKING:
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
+    from lakehouse.labels.policies import register_policy
+    from lakehouse.labels.policy import Policy, load_policy
     from lakehouse.lake import Lake
     from lakehouse.materialise.step import materialise
     from lakehouse.opened import OpenLake
     from lakehouse.opening import open_lake
     from lakehouse.opinions.exporting.step import export_opinions
+    from lakehouse.opinions.register import register_actor, register_question
     from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
     from lakehouse.reading.objects import open_object, read_object
@@ -54,6 +57,7 @@ _HOMES = {
     "OpenLake": "lakehouse.opened",
     "OpinionSource": "lakehouse.opinions.step",
     "PetrelError": "lakehouse.errors",
+    "Policy": "lakehouse.labels.policy",
     "Receipt": "lakehouse.steps.receipts",
     "Recipe": "lakehouse.datasets.recipe",
     "Source": "lakehouse.ingestion.source",
@@ -67,18 +71,22 @@ _HOMES = {
     "find_dataset": "lakehouse.datasets.find",
     "land": "lakehouse.ingestion.land",
     "load_config": "lakehouse.config",
+    "load_policy": "lakehouse.labels.policy",
     "load_recipe": "lakehouse.datasets.recipe",
     "open_lake": "lakehouse.opening",
     "open_object": "lakehouse.reading.objects",
     "read_object": "lakehouse.reading.objects",
     "read_table": "lakehouse.reading.tables",
     "record_opinions": "lakehouse.opinions.step",
+    "register_actor": "lakehouse.opinions.register",
+    "register_policy": "lakehouse.labels.policies",
+    "register_question": "lakehouse.opinions.register",
     "resolve_parked": "lakehouse.opinions.step",
     "user_query": "lakehouse.sql.contained",
     "verify": "lakehouse.audit.verify",
 }
 
-_COMMANDS = ("dimensions", "materialise", "opinions")
+_COMMANDS = ("dimensions", "labels", "materialise", "opinions")
 """Packages that are called like the command they hold."""
 
 __all__ = [
@@ -90,6 +98,7 @@ __all__ = [
     "OpenLake",
     "OpinionSource",
     "PetrelError",
+    "Policy",
     "Receipt",
     "Recipe",
     "Source",
@@ -102,8 +111,10 @@ __all__ = [
     "export_opinions",
     "fetch",
     "find_dataset",
+    "labels",
     "land",
     "load_config",
+    "load_policy",
     "load_recipe",
     "materialise",
     "open_lake",
@@ -112,6 +123,9 @@ __all__ = [
     "read_object",
     "read_table",
     "record_opinions",
+    "register_actor",
+    "register_policy",
+    "register_question",
     "resolve_parked",
     "user_query",
     "verify",

@@ -21,7 +21,7 @@ COSTLY: dict[str, str] = {
     "exporting": "documentation export places target",
     "ingestion": "entities healing prefix remarks",
     "jobs": "ending export run show",
-    "labels": "ontology",
+    "labels": "believing ontology why",
     "loaders": "bombs ddp leftovers memory resume shuffle_quality training_resume workers",
     "notebooks": "notebooks",
     "opinions": (

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lakehouse.datasets.believed import believed_opinions
 from lakehouse.datasets.merges import with_merges
 from lakehouse.datasets.policies import answer_kinds, usual_kind
 from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
@@ -113,6 +114,8 @@ def heard_opinions(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins) -> 
     Only these rows enter the digest of the version: a prediction that the policy ignores changes no dataset, and
     neither does a person who answered something else.
     """
+    if recipe.label.believe:
+        return believed_opinions(lake, recipe, kind, pins)
     condition = "actor_id in $actors" if recipe.label.actors else "kind in $kinds"
     params: dict[str, object] = {
         "question": recipe.question,

@@ -244,6 +244,8 @@ def _check(recipe: Recipe, where: str) -> None:
     for name, value, known in chosen:
         if value not in known:
             raise RecipeError(f"{where}: {name} = {value!r}{nearest(value, known)}")
+    if label.believe and (label.actors or label.kinds != Label().kinds):
+        raise RecipeError(f"{where}: label.believe says who is heard; leave label.kinds and label.actors out")
     if not (label.kinds or label.actors):
         raise RecipeError(f"{where}: label.kinds is empty and label.actors too: nobody would be asked")
     if recipe.label.quorum < 1 or not 0 <= recipe.label.min_share <= 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from lakehouse.datasets.believed import policy_heard
 from lakehouse.datasets.groups import LeakGroups
 from lakehouse.datasets.merges import merges_heard
 from lakehouse.datasets.official import Official
@@ -104,6 +105,9 @@ def inputs_of(
     if heard is not None:
         digests["heard.actors"], digests["heard.opinions"] = (str(relation_digest(lake.engine, rows)) for rows in heard)
         digests["heard.labels"] = sha256_text(text_json(classes))
+    if recipe.label.believe:
+        # A name may mean another policy tomorrow.
+        digests["heard.policy"] = policy_heard(lake, recipe, pins).policy_id
     merges = merges_heard(lake, recipe, pins)
     if merges:
         # Left out where there are none: label sets that nobody merged rename nothing.

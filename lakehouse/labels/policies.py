@@ -6,17 +6,13 @@ policy as its parameters. So it can be named wherever an actor can, and lakes th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from lakehouse.errors import ConfigError
-from lakehouse.labels.policy import Policy, policy_from
-from lakehouse.labels.presets import BUILT_IN
+from lakehouse.labels.held import HELD, PREFIX, Registered, policy_of, registered_of
+from lakehouse.labels.policy import Policy
 from lakehouse.lake import Lake
-from lakehouse.names import nearest
 from lakehouse.opinions.actors import Actor, actor_rows
 from lakehouse.opinions.writing.write import import_lock
 from lakehouse.query import fetch
@@ -24,31 +20,6 @@ from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import step
 from lakehouse.tables.insert import insert_rows
 from schemas.tables import ACTORS
-
-PREFIX = "policy/"
-
-HELD = """
-select actor_id, name, model_version, params_json, ingest_time from silver.actors
-where kind = 'rule' and substr(name, 1, 7) = 'policy/' and ($known_at is null or ingest_time <= $known_at)
-order by ingest_time, actor_id
-"""
-
-SHORTEST_ID = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """One registered policy.
-
-    Attributes:
-        policy: The policy, with its name.
-        actor_id: The actor it is kept as.
-        since: When we learned it.
-    """
-
-    policy: Policy
-    actor_id: str
-    since: datetime
 
 
 def register_policy(lake: Lake, policy: Policy) -> Receipt:
@@ -83,37 +54,15 @@ def register_policy(lake: Lake, policy: Policy) -> Receipt:
 
 def registered(lake: Lake, *, known_at: datetime | None = None) -> Sequence[Registered]:
     """Return the registered policies, oldest first; of one name the last one holds."""
-    return [
-        Registered(_policy(row), row["actor_id"], row["ingest_time"])
-        for row in fetch(lake, HELD, params={"known_at": known_at})
-    ]
-
-
-def _policy(row: Mapping[str, Any]) -> Policy:
-    name = str(row["name"]).removeprefix(PREFIX)
-    return policy_from(json.loads(row["params_json"]), where=str(row["actor_id"]), name=name)
+    return [registered_of(row) for row in fetch(lake, HELD, params={"known_at": known_at})]
 
 
 def policy_named(lake: Lake, wanted: str, *, known_at: datetime | None = None) -> Policy:
-    """Return a policy by its name (as it was known), by its id or how that begins, or a built-in one.
+    """Return a policy by its name, by its id or how that begins, or a built-in one.
+
+    A name means what it meant at `known_at`; one that nobody had registered then, what it meant first.
 
     Raises:
         ConfigError: If there is none, or an id that several begin with; the message names the nearest.
     """
-    held = registered(lake, known_at=known_at)
-    by_name = {each.policy.name: each.policy for each in held}
-    if wanted in by_name:
-        return by_name[wanted]
-    if wanted in BUILT_IN:
-        return BUILT_IN[wanted]
-    # An id is content: it means the same at every time.
-    ids = {each.policy.policy_id: each.policy for each in registered(lake)}
-    ids |= {each.policy_id: each for each in BUILT_IN.values()}
-    found = [policy for policy_id, policy in ids.items() if len(wanted) >= SHORTEST_ID and policy_id.startswith(wanted)]
-    if len(found) == 1:
-        return found[0]
-    raise ConfigError(
-        f"no policy `{wanted}`{nearest(wanted, [*by_name, *BUILT_IN])}"
-        if not found else f"{len(found)} policies have an id that begins with {wanted}"
-    )
-
+    return policy_of(fetch(lake, HELD, params={"known_at": None}), wanted, known_at=known_at)

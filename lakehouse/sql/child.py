@@ -80,7 +80,12 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     from lakehouse.sql.text import ready
 
     limits = request["limits"]
-    question = ready(request["text"], request["params"], known=ALL_NAMES)
+    text = request["text"]
+    if "labels_at" in text.lower():
+        # Its text is made for an engine, on a syntax tree.
+        hidden.names = {"pandas"}
+        text = _with_beliefs(text, Path(request["root"]), request["pins"])
+    question = ready(text, request["params"], known=ALL_NAMES)
     # Extractors, which say what columns `entities_wide` has, may need it.
     hidden.names = {"pandas"}
     connection = duckdb.connect(":memory:", config={"threads": limits["threads"]})
@@ -88,6 +93,22 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     _limit_memory(limits["memory_mb"] * MIB)
     with files.read(), connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
         return {"rows": _stream(reader, out, limits, request["first"])}
+
+
+def _with_beliefs(text: str, root: Path, pins: Mapping[str, int]) -> str:
+    """Return the text with what `labels_at` stands for."""
+    import duckdb
+
+    from lakehouse.engines.delta import define_arrow_view
+    from lakehouse.labels.held import HELD, policy_of
+    from lakehouse.sql.believed import expanded
+    from lakehouse.sql.session import define
+
+    connection = duckdb.connect(":memory:")
+    define(connection, root, {"silver.actors"}, pins, define_table=define_arrow_view)
+    held = connection.execute(HELD.replace("$known_at", "null")).to_arrow_table().to_pylist()
+    connection.close()
+    return expanded(text, lambda name, known_at: policy_of(held, name, known_at=known_at))
 
 
 def _stream(reader: pa.RecordBatchReader, out: BinaryIO, limits: Mapping[str, Any], first: int | None) -> int:

@@ -25,6 +25,9 @@ class Label:
         task: What kind of answers they are: boxes, masks, keypoints, tracks ...; see
             `lakehouse.datasets.policies.BUILT_IN`. "" takes what the question says: of regions its `geometry_kinds`,
             else boxes.
+        believe: Name or id of a label policy of the lake (`petrel labels policies`), as it was known at
+            `as_of.known_at`: in place of kinds and actors it says whose opinions are heard about each entity, those on
+            which its answer rests; of a soft policy with its weights. Where it comes to no answer nobody is heard.
         box_format: How samples have boxes: `xyxy` (x_min, y_min, x_max, y_max) or `xywh` (x_min, y_min, width,
             height).
     """
@@ -37,6 +40,7 @@ class Label:
     ties: str = "exclude"
     task: str = ""
     box_format: str = "xyxy"
+    believe: str = ""
 
 
 BOX_FORMATS = ("xyxy", "xywh")
