@@ -50,7 +50,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loaders.decoding.decoders import CenterCrop, RandomResizedCrop
-    from loaders.decoding.placement import Placement
+    from loaders.decoding.placement import Placement, stored_boxes, stored_points
     from loaders.decoding.resizing import Letterbox, Resize, ResizeShorter
     from loaders.decoding.values import Batch
     from loaders.engine.samples import per_sample
@@ -87,7 +87,7 @@ if TYPE_CHECKING:
 _HOME = {
     "decoding.values": ("Batch",),
     "decoding.decoders": ("CenterCrop", "RandomResizedCrop"),
-    "decoding.placement": ("Placement",),
+    "decoding.placement": ("Placement", "stored_boxes", "stored_points"),
     "decoding.resizing": ("Letterbox", "Resize", "ResizeShorter"),
     "errors": ("AlreadyPublishedError", "CorruptionError", "DeadlineError", "DecodeError", "FormatError", "LoaderError",
                "RankMismatchError", "StateMismatchError", "StorageError", "TransformError", "WorkerDiedError"),
@@ -164,6 +164,8 @@ __all__ = [
     "receipts_of",
     "run_task",
     "run_task_batches",
+    "stored_boxes",
+    "stored_points",
     "verify",
     "write_dataset",
 ]

@@ -92,6 +92,8 @@ class ReadOptions:
         storage: How to read from a URL.
         min_visible: An object is dropped where a decoder leaves less than this share of its area in the picture, and
             always where it leaves none; `<objects>_dropped` counts them for each sample.
+        affines: Add `<picture>_affine`, float64 (N, 2, 3), for each picture that a decoder reads: how it lies in the
+            decoded one, by which `stored_boxes` and `stored_points` take predictions back.
         pad_to: {name of a list of objects: places}, e.g. {"boxes": 100}: its columns come as arrays (N, 100, ...),
             zero beyond the objects of a sample, -1 for class numbers, and `<objects>_count`, int64 (N,), says how many
             there are. A sample with more is a DecodeError.
@@ -111,6 +113,7 @@ class ReadOptions:
     allocate: Callable[[int], Octets] | None = field(default=None, compare=False)
     storage: StorageOptions = field(default_factory=StorageOptions)
     min_visible: float = 0.0
+    affines: bool = False
     pad_to: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

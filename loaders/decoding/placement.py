@@ -51,6 +51,12 @@ class Placement:
         return np.stack([self.canvas[1] - x if self.mirrored else x, y], axis=1)
 
     @property
+    def affine(self) -> Floats:
+        """float64 (2, 3): multiplied with (x, y, 1) of the stored picture it gives (x, y) of the decoded one."""
+        origin, right, down = self.points(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        return np.stack([right - origin, down - origin, origin], axis=1)
+
+    @property
     def visible(self) -> tuple[float, float, float, float]:
         """x_min, y_min, x_max, y_max of the place of the picture in the canvas: what is seen of it, px."""
         top, left, height, width = self.place
@@ -83,6 +89,27 @@ class Placement:
         left, top, width, height = self.window
         part = turned(mask, self.orientation)[round(top) : round(top + height), round(left) : round(left + width)]
         return np.count_nonzero(part) / total if total else 1.0
+
+
+def stored_points(points: Array, affine: Floats) -> Floats:
+    """Return points of a decoded picture as they lie in the stored one: predictions on their way back.
+
+    Args:
+        points: (n, 2): x, y, px of the decoded picture.
+        affine: (2, 3), of the sample: `Placement.affine`, or the reader's column `<picture>_affine`.
+
+    Returns:
+        float64 (n, 2), px of the picture as it is stored; outside of it for points in the bars of a letterbox.
+    """
+    turn = np.linalg.inv(affine[:, :2]).astype(np.float64)
+    moved: Floats = (np.asarray(points, dtype=np.float64) - affine[:, 2]) @ turn.T
+    return moved
+
+
+def stored_boxes(boxes: Array, affine: Floats) -> Floats:
+    """Return boxes (n, 4), xyxy, of a decoded picture as they lie in the stored one; see `stored_points`."""
+    corners = stored_points(np.asarray(boxes).reshape(-1, 2), affine).reshape(-1, 2, 2)  # (n, 2 corners, x and y)
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
 def _nearest(start: float, length: float, count: int, limit: int) -> Array:

@@ -98,7 +98,7 @@ class Assembler:
                     _gather(self._arena.valid[column.name], job.index, _flat(filling.valid[column.name], job.length))
             elif column.kind == "blob":
                 self._fill_blobs(column, filling)
-        if self._objects.groups:
+        if self._objects.outputs:
             self._settle(filling)
         pad = self._marked(filling)
         if filling.failures and self._options.on_error == "raise":
@@ -302,7 +302,7 @@ class Assembler:
                     mask = np.broadcast_to(mask, values.shape)
                 values = np.ma.MaskedArray(values, mask=mask)
             batch[name] = values
-        for name in self._objects.counts:
+        for name in self._objects.added:
             counts = filling.dense[name][begin:end]
             batch[name] = counts if keep is None else counts[keep]
         if self._gives_seeds and job.seeds is not None:

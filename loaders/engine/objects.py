@@ -66,18 +66,21 @@ class Objects:
 
     Attributes:
         groups: Those that are moved or padded; most readers have none.
-        outputs: Arrays that batches have for them: counts, and padded columns.
+        outputs: Arrays that batches have for them: affines, counts, and padded columns.
         min_visible: See `ReadOptions`.
+        affines: Pictures for which batches say how they lie in the decoded ones.
     """
 
     groups: tuple[Group, ...] = ()
     outputs: tuple[Output, ...] = ()
     min_visible: float = 0.0
+    affines: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> frozenset[str]:
         """Columns of pictures whose decoders must say what they did."""
-        return frozenset(group.picture for group in self.groups if group.picture is not None)
+        moved = {group.picture for group in self.groups if group.picture is not None}
+        return frozenset(moved | {*self.affines})
 
     @property
     def runs(self) -> frozenset[str]:
@@ -93,8 +96,8 @@ class Objects:
         return {field.name: _filler(field) for field in fields if field.name in names}
 
     @property
-    def counts(self) -> tuple[str, ...]:
-        """Columns that are added to batches."""
+    def added(self) -> tuple[str, ...]:
+        """Columns that are added to batches: counts, and affines."""
         return tuple(name for name, *_ in self.outputs if name not in self.padded)
 
     def settle(
@@ -113,6 +116,10 @@ class Objects:
         Yields:
             (column, why) of what cannot be: lists of different lengths, too many objects.
         """
+        for name in self.affines:
+            placement = placements[name][row]
+            if placement is not None:
+                dense[affine_of(name)][row] = placement.affine
         for group in self.groups:
             placement = None
             if group.picture is not None:
@@ -159,13 +166,20 @@ def objects_of(
             continue
         _check_read(name, shapes, entries, read, picture)
         groups.append(Group(name, shapes, entries, picture, size))
-    outputs = [output for group in groups for output in _outputs(group, decoders)]
-    for name, *_ in outputs:
-        if name in {f"{group.name}_{what}" for group in groups for what in ("dropped", "count")} and name in {
-            field.name for field in read
-        }:
-            raise FormatError(f"column {name!r} has the name of a count that the reader gives; leave it out")
-    return Objects(tuple(groups), tuple(outputs), options.min_visible)
+    affines = tuple(field.name for field in read if options.affines and field.name in decoders)
+    outputs: list[Output] = [(affine_of(name), "values", (2, 3), np.dtype(np.float64)) for name in affines]
+    outputs += [output for group in groups for output in _outputs(group, decoders)]
+    given = {affine_of(name) for name in affines}
+    given |= {group.dropped for group in groups if group.picture is not None}
+    given |= {group.count for group in groups if group.size is not None}
+    if taken := sorted({field.name for field in read} & given):
+        raise FormatError(f"columns {taken} have names that the reader gives to counts or affines; leave them out")
+    return Objects(tuple(groups), tuple(outputs), options.min_visible, affines)
+
+
+def affine_of(picture: str) -> str:
+    """Return the column that says how a picture lies in the decoded one."""
+    return f"{picture}_affine"
 
 
 def _group_name(field: Field) -> str | None:

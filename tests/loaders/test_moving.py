@@ -12,7 +12,15 @@ from loaders.decoding import moving
 from loaders.decoding.decoders import CenterCrop, RandomResizedCrop
 from loaders.decoding.masks import Runs
 from loaders.decoding.pictures import Box
-from loaders.decoding.placement import Placement, stored_box, turned, turned_points, whole
+from loaders.decoding.placement import (
+    Placement,
+    stored_box,
+    stored_boxes,
+    stored_points,
+    turned,
+    turned_points,
+    whole,
+)
 from loaders.decoding.polygons import area_of, clipped
 from loaders.decoding.resizing import Letterbox, Resize, ResizeShorter
 from loaders.errors import DecodeError, FormatError
@@ -72,6 +80,20 @@ def test_boxes_lie_where_the_pixels_lie_for_all_orientations(orientation, kind, 
             found = moving.boxes(np.array([SQUARE], np.float32), placement, kind="xyxy")
             assert found.values.dtype == np.float32
             np.testing.assert_allclose(found.values[0], seen_box(pixels), atol=1.01, err_msg=f"{decoder}, {seed}")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_what_lies_in_the_decoded_picture_finds_its_way_back(orientation):
+    points = np.array([[0.0, 0.0], [96.0, 60.0], [13.5, 7.25]])
+    for made in DECODERS:
+        values = {name: getattr(made, name) for name in made.__slots__ if name not in ("shape", "dtype", "exif")}
+        _, placement = drawn(type(made)(**values, exif=True), stored(orientation))
+        moved = placement.points(points)
+        np.testing.assert_allclose(np.column_stack([points, np.ones(3)]) @ placement.affine.T, moved, atol=1e-9)
+        np.testing.assert_allclose(stored_points(moved, placement.affine), points, atol=1e-9)
+        corners = placement.points(np.array(SQUARE, dtype=np.float64).reshape(2, 2))
+        box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])[None]
+        np.testing.assert_allclose(stored_boxes(box, placement.affine), [SQUARE], atol=1e-9)
 
 
 def test_turning_is_that_of_pillow_and_of_every_pixel():

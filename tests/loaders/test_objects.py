@@ -24,6 +24,7 @@ from loaders import (
     Shard,
     Shuffle,
     make_reader,
+    stored_boxes,
     write_dataset,
 )
 from loaders.testing import assert_resumes_exactly
@@ -229,6 +230,21 @@ def test_pictures_of_varying_size_come_as_lists_with_their_boxes(folder):
             assert sample["image"].shape == (30, 48, 3)
             np.testing.assert_array_equal(sample["boxes"], boxes_of(int(name)) / 2)
             assert sample["masks"].shape[1:] == (30, 48)
+
+
+def test_boxes_of_decoded_pictures_go_back_by_the_affine_of_their_sample(folder):
+    options = ReadOptions(affines=True)
+    decoders = {"image": Letterbox((100, 50), flip=0.5)}
+    with make_reader(folder, batch_size=4, decoders=decoders, options=options, shuffle=Shuffle(seed=1)) as reader:
+        found = samples(reader)
+    for name, sample in found.items():
+        assert (sample["image_affine"].dtype, sample["image_affine"].shape) == (np.float64, (2, 3))
+        back = stored_boxes(sample["boxes"], sample["image_affine"])
+        np.testing.assert_allclose(back, boxes_of(int(name)), atol=1e-4)
+    assert {bool(sample["image_affine"][0, 0] < 0) for sample in found.values()} == {True, False}
+    columns = ["entity_id", "image"]
+    with make_reader(folder, batch_size=4, columns=columns, decoders=decoders, options=options) as reader:
+        assert next(reader).keys() == {"entity_id", "image", "image_affine", "is_pad"}
 
 
 class Silent:
