@@ -86,7 +86,7 @@ _HOMES = {
     "verify": "lakehouse.audit.verify",
 }
 
-_COMMANDS = ("dimensions", "labels", "materialise", "opinions")
+_COMMANDS = ("consensus", "dimensions", "labels", "materialise", "opinions")
 """Packages that are called like the command they hold."""
 
 __all__ = [
@@ -104,6 +104,7 @@ __all__ = [
     "Source",
     "build",
     "connect",
+    "consensus",
     "dimensions",
     "entities",
     "evaluate",

@@ -14,6 +14,7 @@ LANE = os.environ.get("PETREL_TESTS", "")
 
 COSTLY: dict[str, str] = {
     "care": "copying fsck usage",
+    "consensus": "consensus",
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks tasks",
     "dimensions": "step",
     "evaluation": "evaluate",

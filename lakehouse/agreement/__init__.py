@@ -1,0 +1,1 @@
+"""Agreement: how far actors say the same, who differs, and which labels look wrong."""

@@ -1,0 +1,1 @@
+"""Measures of agreement: pure functions over arrays, one in each module."""

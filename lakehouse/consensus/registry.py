@@ -1,0 +1,79 @@
+"""The methods of consensus by name: what they answer, what they take, who runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lakehouse.consensus import labelling, quantities, shapes
+from lakehouse.consensus.decision import Inputs, Outcome
+from lakehouse.consensus.settings import PEOPLE, Settings
+from lakehouse.errors import ConfigError
+from lakehouse.names import nearest
+
+EM = ("ties", "margin", "rounds", "tolerance")
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method.
+
+    Attributes:
+        about: One line.
+        answers: Kinds of answers that it makes one of.
+        takes: Settings of its own.
+        run: Answers -> decisions.
+        hears: Kinds of actors that are heard unless others are named.
+    """
+
+    about: str
+    answers: tuple[str, ...]
+    takes: tuple[str, ...]
+    run: Callable[[Inputs, Settings], Outcome]
+    hears: tuple[str, ...] = PEOPLE
+
+
+METHODS: dict[str, Method] = {
+    "majority": Method("the label with most votes", ("label", "bool"), ("ties", "margin"), labelling.majority),
+    "weighted": Method("votes weigh as their actors agree with the majority (Wawa)", ("label", "bool"),
+                       ("ties", "margin"), labelling.weighted),
+    "dawid-skene": Method("EM over a confusion matrix of each actor", ("label", "bool"), (*EM, "smoothing", "form"),
+                          labelling.full_model),
+    "one-coin": Method("EM over one accuracy of each actor", ("label", "bool"), EM, labelling.coin_model),
+    "weak-supervision": Method("one-coin over rules, which may abstain", ("label", "bool"), EM, labelling.coin_model,
+                               hears=("rule",)),
+    "mean": Method("mean of numbers", ("number",), (), quantities.mean),
+    "median": Method("median of numbers", ("number",), (), quantities.median),
+    "trimmed-mean": Method("mean of numbers without the ends", ("number",), ("trim",), quantities.trimmed_mean),
+    "circular-mean": Method("mean direction of angles", ("number",), ("period",), quantities.circular_mean),
+    "multi-label": Method("a vote on each of several labels", ("labels",), ("threshold",), quantities.multi_label),
+    "medoid": Method("the text nearest to all others", ("text",), (), quantities.medoid),
+    "borda": Method("one order by points for places", ("ranking",), (), quantities.borda),
+    "bradley-terry": Method("one order by strengths that explain who stands before whom", ("ranking",), (),
+                            quantities.bradley_terry),
+    "boxes": Method("boxes matched by class and overlap, then averaged", ("regions",), ("min_iou", "matching"),
+                    shapes.boxes),
+    "masks": Method("polygons and masks matched by class and overlap, then a vote at every pixel", ("regions",),
+                    ("min_iou", "matching", "threshold"), shapes.masks),
+    "intervals": Method("a vote of each label at every instant", ("regions",), ("threshold",), shapes.intervals),
+    "spans": Method("a vote of each label at every character", ("spans",), ("threshold",), shapes.spans),
+}  # fmt: skip
+"""Name -> method."""
+
+
+def method_named(name: str, answer_kind: str) -> Method:
+    """Return a method for answers of a kind.
+
+    Raises:
+        ConfigError: If there is none of that name, or it makes nothing of such answers.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"consensus: no method `{name}`{nearest(name, METHODS)}; there are {', '.join(METHODS)}")
+    found = METHODS[name]
+    if answer_kind not in found.answers:
+        fitting = [each for each, method in METHODS.items() if answer_kind in method.answers]
+        raise ConfigError(
+            f"consensus {name}: makes one of answers of kind {' or '.join(found.answers)}, those of this question are "
+            f"{answer_kind}; for these there are {', '.join(fitting) or 'no methods'}"
+        )
+    return found
