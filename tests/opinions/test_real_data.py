@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from lakehouse.config import load_config
+from lakehouse.dimensions.step import dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
+from lakehouse.opinions.exporting.step import export_opinions
 from lakehouse.opinions.step import OpinionSource
 from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.query import fetch
 from tests.opinions.making import answers, counts, versions
 
+CELLS = ("RBC", "WBC", "Platelets")
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 AGREES = """
@@ -53,7 +57,7 @@ def real_lake(
         ),
         OpinionSource(
             name="bccd", format="voc", path=str(bccd / "Annotations"), source="bccd", question="cells",
-            actor="import:bccd", labels=("RBC", "WBC", "Platelets"),
+            actor="import:bccd", labels=CELLS,
         ),
     ]
     root = tmp_path_factory.mktemp("real") / "lake"
@@ -109,6 +113,35 @@ def test_a_second_import_of_real_data_adds_no_row_to_any_table(real_lake):
     before = versions(lake)
     assert not any(import_opinions(lake, source).changed for source in sources)
     assert versions(lake) == before
+
+
+def _xml(file: Path) -> list[tuple[str | None, ...]]:
+    root = ElementTree.parse(file).getroot()
+    tags = ("name", "pose", "truncated", "difficult", "bndbox/xmin", "bndbox/ymin", "bndbox/xmax", "bndbox/ymax")
+    size = tuple(root.findtext(f"size/{side}") for side in ("width", "height", "depth"))
+    return [size, *(tuple(each.findtext(tag) for tag in tags) for each in root.iter("object"))]
+
+
+@pytest.mark.slow
+def test_bccd_goes_to_coco_and_back_with_the_same_integers_in_all_files(real_lake, real_data, tmp_path):
+    lake, _ = real_lake
+    dimensions(lake)
+    folder = real_data("bccd") / "Annotations"
+    export_opinions(lake, format="coco", path=tmp_path / "a.json", question="cells", actor="import:bccd", source="bccd")
+    about = {"format": "coco", "path": str(tmp_path / "a.json"), "source": "bccd", "question": "cells"}
+    # The same answers in other words are the same answers.
+    same = import_opinions(lake, OpinionSource(name="coco", actor="import:bccd", labels=CELLS, **about))
+    assert same.counts == counts(read=364, same=364)
+    coco = OpinionSource(actor="import:coco", **about)
+    assert import_opinions(lake, coco).counts == counts(read=364, new=364)
+    export_opinions(lake, format="voc", path=tmp_path / "voc", question="cells", actor="import:coco")
+    files = sorted(folder.glob("*.xml"))
+    differing = [file.name for file in files if _xml(file) != _xml(tmp_path / "voc" / file.name)]
+    assert (len(files), sum(len(_xml(file)) - 1 for file in files), differing) == (364, 4888, [])
+    # Moved by a pixel, one box supersedes one answer.
+    text = (tmp_path / "a.json").read_text()
+    (tmp_path / "a.json").write_text(text.replace("[259, 176, 232, 200]", "[260, 176, 232, 200]"))
+    assert import_opinions(lake, coco).counts == counts(read=364, new=1, same=363)
 
 
 def test_the_crowd_of_dog_is_read_with_labels_as_text(real_data):

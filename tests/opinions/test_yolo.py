@@ -215,6 +215,7 @@ def test_files_that_are_no_labels_are_rejected_by_rule(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("supervision") is None, reason="needs the extra `oracles`")
+@pytest.mark.filterwarnings("ignore")
 def test_supervision_reads_the_same_boxes(lake, tmp_path):
     from PIL import Image
 
