@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from lakehouse.opinions.geometry.regions import mask_of_region
-from lakehouse.opinions.reading.answer import Note
+from lakehouse.opinions.reading.answer import Note, Region
 from tests.opinions.making import answers, items, rules
+from tests.opinions.writing import read, said, write
+from tests.opinions.writing import regions as written
 
 
 @pytest.fixture
@@ -165,3 +167,39 @@ def test_files_that_are_no_cvat_are_rejected(tmp_path):
     assert rules("cvat", path) == [("a.xml", "not_cvat")]
     path.write_text('<!DOCTYPE a [<!ENTITY b "c">]><annotations/>')
     assert rules("cvat", path) == [("a.xml", "xml_dtd")]
+
+
+def back(tmp_path: Path, held: list[Region], **changes) -> list[Region]:
+    assert write("cvat", tmp_path / "out", said(*held, **changes)) == []
+    return written("cvat", tmp_path / "out")
+
+
+def test_shapes_of_a_picture_come_back_as_they_were(file, tmp_path):
+    meta = ("<labels><label><name>face</name></label><label><name>eye</name><parent>face</parent></label>"
+            "<label><name>nose</name><parent>face</parent></label></labels>")  # fmt: skip
+    held = regions(file(image(
+        box('rotation="30.5"', '<attribute name="age">&lt;old&gt; "one"</attribute>')
+        + '<polygon label="a" occluded="1" z_order="3" source="auto" points="0.5,0;10,0;10,10.25"/>'
+        '<polyline label="a" points="1,2;3,4"/><points label="a" points="5,6"/><points label="a" points="5,6;7,9"/>'
+        '<ellipse label="a" cx="50" cy="40" rx="10" ry="20" rotation="15"/>'
+        '<mask label="a" left="2" top="1" width="3" height="2" rle="1, 2, 2, 1"/>'
+        '<skeleton label="face"><points label="nose" occluded="1" points="5,6"/>'
+        '<points label="eye" points="1,2"><attribute name="colour">blue</attribute></points></skeleton>'
+        + box(inside='<attribute name="occluded">by a cell</attribute>')), meta))  # fmt: skip
+    assert back(tmp_path, held) == held
+
+
+def test_f20_tracks_of_a_video_come_back_as_they_were(file, tmp_path):
+    gone = shape(8, 40, 'outside="1"')
+    held = regions(file(f'<track id="3" label="car">{shape(0, 0)}{shape(4, 40)}{gone}{shape(12, 60)}</track>'
+                        f'<track id="5" label="car">{shape(1, 0)}</track>', VIDEO))  # fmt: skip
+    assert back(tmp_path, held, name="street.mp4", size=(100, 80)) == held
+    (answer,) = read("cvat", tmp_path / "out")
+    assert (answer.subject_key, answer.frame.width, answer.frame.height) == ("street.mp4", 100, 80)
+
+
+def test_what_cvat_cannot_hold_is_told(tmp_path):
+    lost = write("cvat", tmp_path / "out", said(
+        Region(kind="box", x=0, y=0, w=1, h=1, score=0.5), Region(kind="interval", label="a", t_start=0, t_end=1),
+        size=None))  # fmt: skip
+    assert lost == ["interval", "score", "t_end", "no_label", "size"]

@@ -27,6 +27,7 @@ from lakehouse.opinions.formats.jsonl import JSONL
 from lakehouse.opinions.formats.labelme import LABELME
 from lakehouse.opinions.formats.labelstudio import LABELSTUDIO
 from lakehouse.opinions.formats.mot import MOT
+from lakehouse.opinions.formats.parquet import PARQUET
 from lakehouse.opinions.formats.textgrid import TEXTGRID
 from lakehouse.opinions.formats.voc import VOC
 from lakehouse.opinions.formats.yolo import YOLO
@@ -47,6 +48,7 @@ BUILT_IN: Mapping[str, Format] = {
     "mot": MOT,
     "audacity": AUDACITY,
     "textgrid": TEXTGRID,
+    "parquet": PARQUET,
     "coco": COCO,
     "yolo": YOLO,
 }

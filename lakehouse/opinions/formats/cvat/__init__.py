@@ -7,6 +7,7 @@ import re
 
 from lakehouse.opinions.formats.common import plain_files
 from lakehouse.opinions.formats.cvat.files import CvatOptions, read_cvat
+from lakehouse.opinions.formats.cvat.write import CVAT_WRITER
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.reading.xml_text import shown_text
 
@@ -25,4 +26,5 @@ CVAT = Format(
     "regions",
     endings=(".xml",),
     sniff=looks_like_cvat,
+    writer=CVAT_WRITER,
 )
