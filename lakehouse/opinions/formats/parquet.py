@@ -168,12 +168,12 @@ def _layout(schema: pa.Schema, options: ParquetOptions, file: Path) -> Layout:
 
 
 def _is_media(kind: pa.DataType) -> bool:
-    return pa.types.is_struct(kind) and {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
+    return bool(pa.types.is_struct(kind)) and {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
 
 
 def _is_objects(kind: pa.DataType) -> bool:
     inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    return pa.types.is_struct(inner) and inner.get_field_index("bbox") >= 0
+    return bool(pa.types.is_struct(inner) and inner.get_field_index("bbox") >= 0)
 
 
 def _class_names(feature: object) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def _file(said: list[Said], ontology: Ontology, options: ParquetWriting) -> byte
 
 def _schema(kind: str, subject_kind: str, ontology: Ontology) -> pa.Schema:
     names = [ontology.name(label) for label in ontology.labels]
-    classes = {"names": names, "_type": "ClassLabel"}
+    classes: dict[str, object] = {"names": names, "_type": "ClassLabel"}
     media = subject_kind if subject_kind in MEDIA else "file"
     features: dict[str, Any] = {}
     if media in MEDIA:
