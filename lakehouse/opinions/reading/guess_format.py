@@ -20,6 +20,9 @@ MAX_LOOKED_INTO = 20
 
 HEAD_BYTES = 1 << 16
 
+NESTED = ("voc", "labelme", "parquet")
+"""Formats whose files are looked for in folders of a folder."""
+
 
 def guess_format(path: Path) -> str:
     """Return the format of a file or folder.
@@ -60,14 +63,15 @@ def _kinds(path: Path) -> Iterator[str]:
             yield "imagefolder"
             continue
         fitting = _ending_as(name)
-        if not fitting or (folder and "voc" not in fitting):
+        fitting = [each for each in fitting if not folder or each in NESTED]
+        if not fitting:
             continue
         if any(formats()[each].sniff is not None for each in fitting):
             looked += 1
             if looked > MAX_LOOKED_INTO:
                 continue
-            fitting = _formats_of(path / folder / name)
-        yield from (each for each in fitting if not folder or each == "voc")
+            fitting = [each for each in _formats_of(path / folder / name) if not folder or each in NESTED]
+        yield from fitting
 
 
 def _ending_as(name: str) -> list[str]:
