@@ -4,9 +4,11 @@
         --gate 'accuracy>=0.97'
     petrel evaluate --lake my_lake --dataset digits --actor model:cnn@1 --question digit \\
         --slice origin --slice brightness:4 --gate 'accuracy>=0.97' --gate 'recall>=0.9@class=3'
+    petrel evaluate --lake my_lake --dataset digits --actor model:cnn@2 --question digit \\
+        --against model:cnn@1 --gate 'accuracy_gain>=0'
 
-Exit code 0: no gate failed (one with too few members is `inconclusive` and fails nothing); 3: a gate failed;
-1: it could not be computed.
+Exit code 0: no gate failed (one with too few members, or whose limit lies in the interval of the number, is
+`inconclusive` and fails nothing); 3: a gate failed; 1: it could not be computed.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
 GATE = re.compile(
-    r"\s*(?P<metric>\w+)\s*(?P<operator>>=|<=)\s*(?P<threshold>(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?:@\s*(?P<slice>.+?)\s*)?"
+    r"\s*(?P<metric>\w+)\s*(?P<operator>>=|<=)\s*(?P<threshold>-?(\d+\.?\d*|\.\d+)(e-?\d+)?)\s*(?:@\s*(?P<slice>.+?)\s*)?"
 )
 
 
@@ -40,6 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slice", action="append", default=[], metavar="COLUMN[:GROUPS]",
                         help="break down by this column; brightness:4 makes four groups of equal size")
     parser.add_argument("--gate", action="append", default=[], metavar="METRIC>=VALUE[@SLICE]", help="what must hold")
+    parser.add_argument("--against", default="", metavar="ACTOR",
+                        help="another model: tell the differences to it, as accuracy_gain, which gates can be on too")
+    parser.add_argument("--confidence", type=float, default=0.95, metavar="SHARE",
+                        help="a gate decides where the interval of this confidence is on one side of its limit; 0: the "
+                        "number alone (default: 0.95)")
     parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
 
 
@@ -63,15 +70,16 @@ def run(lake: Lake, args: argparse.Namespace) -> Receipt:
         split=args.split,
         slices=args.slice,
         gates=_gates(args),
+        against=args.against,
     )
 
 
 def _gates(args: argparse.Namespace) -> list[Gate]:
-    return [parse_gate(text, min_support=args.min_support) for text in args.gate]
+    return [parse_gate(text, min_support=args.min_support, confidence=args.confidence) for text in args.gate]
 
 
-def parse_gate(text: str, *, min_support: int) -> Gate:
-    """Read `accuracy>=0.97` or `recall>=0.9@class=3`.
+def parse_gate(text: str, *, min_support: int, confidence: float = 0.95) -> Gate:
+    """Read `accuracy>=0.97`, `recall>=0.9@class=3` or `accuracy_gain>=-0.01`.
 
     Raises:
         ConfigError: If the text has another form.
@@ -81,7 +89,8 @@ def parse_gate(text: str, *, min_support: int) -> Gate:
     found = GATE.fullmatch(text)
     if found is None:
         raise ConfigError(f"--gate {text}: expected METRIC>=VALUE or METRIC<=VALUE, then @SLICE if not over all")
-    return Gate(found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support)
+    return Gate(found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support,
+                confidence)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,8 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from lakehouse.datasets.policies.kind import AnswerKind, Scored
 from lakehouse.errors import ConfigError
+from lakehouse.evaluation.bootstrap import Weigh, weighing
 from lakehouse.evaluation.metric import Metric
 from lakehouse.evaluation.slices import slice_columns, slice_label
 from lakehouse.lake import Lake
@@ -33,13 +36,17 @@ order by m.entity_id
 """One row per answered member of the split. Of an actor who answered in several slots the newest answer counts."""
 
 
-def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, slices: Sequence[str]) -> list[Metric]:
+def measure_answers(
+    lake: Lake, run: Mapping[str, object], kind: AnswerKind, slices: Sequence[str]
+) -> tuple[list[Metric], dict[str, tuple[Weigh, int]]]:
     """Return coverage, and what the kind of answer scores: over all and by class; by slice what is over all classes.
+
+    Beside the numbers the evidence, see `lakehouse.evaluation.bootstrap.Evidence`.
 
     Raises:
         ConfigError: If nothing scores answers of this kind.
     """
-    if kind.score is None:
+    if kind.score is None and kind.weigh is None:
         raise ConfigError(f"answers of kind {kind.name} cannot be scored: nothing says how")
     columns = slice_columns(slices)
     text = ANSWERED.format(
@@ -50,20 +57,21 @@ def measure_answers(lake: Lake, run: Mapping[str, object], kind: AnswerKind, sli
     rows = fetch(lake, text, params={**run, "value_kind": kind.value_kind})
     scored = [_scored(row, kind) for row in rows]
     metrics: list[Metric] = []
+    evidence: dict[str, tuple[Weigh, int]] = {}
     for name, sliced in zip(columns, ["", *slices], strict=True):
         groups: dict[str, list[Scored]] = defaultdict(list)
         for row, member in zip(rows, scored, strict=True):
             groups[str(row[name])].append(member)
         for value in sorted(groups):
             members, where = groups[value], slice_label(sliced, value)
-            answered = sum(each.answer is not None for each in members)
-            metrics.append(Metric("coverage", where, answered / len(members), len(members)))
-            for score in kind.score(members):
+            weigh = weighing(kind, members)
+            evidence[where] = weigh, len(members)
+            for score in weigh(np.ones(len(members), np.int64)):
                 if score.label is None:
                     metrics.append(Metric(score.metric, where, score.value, score.support))
                 elif not sliced:
                     metrics.append(Metric(score.metric, f"class={score.label}", score.value, score.support))
-    return metrics
+    return metrics, evidence
 
 
 def _scored(row: Mapping[str, Any], kind: AnswerKind) -> Scored:

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from lakehouse.datasets.counts import check_members
 from lakehouse.datasets.find import DatasetVersion, find_dataset
+from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.answers import measure_answers
-from lakehouse.evaluation.gates import Gate, check_computed, check_values
+from lakehouse.evaluation.bootstrap import Weigh
+from lakehouse.evaluation.gates import GAIN, Gate, check_computed, check_values
+from lakehouse.evaluation.judging import gains, judged, told_gain
 from lakehouse.evaluation.labels import measure_labels
 from lakehouse.evaluation.metric import Metric
 from lakehouse.evaluation.slices import check_request
@@ -36,6 +39,7 @@ def evaluate(
     split: str = "test",
     slices: Sequence[str] = (),
     gates: Sequence[Gate] = (),
+    against: str = "",
 ) -> Receipt:
     """Score an actor's current answers against those of a dataset version.
 
@@ -54,6 +58,9 @@ def evaluate(
         slices: What to break the numbers down by: a column of `entities_wide`, or `column:4` for four groups of
             equal size by its value (for columns of numbers).
         gates: What must hold.
+        against: Another actor, for example the model that is in use: every number over all gets a difference to its,
+            `accuracy_gain`, with the low and high end of its interval of 95 %, `accuracy_gain_low` and `_high`. Gates
+            can be on the difference.
 
     Returns:
         Receipt with counts members and answered, and details verdict and the first number over all: accuracy of labels,
@@ -71,18 +78,18 @@ def evaluate(
         "run": run,
         "slices": list(slices),
         "gates": [dataclasses.asdict(gate) for gate in gates],
+        **({"against": against} if against else {}),
         "versions": pin_heads(lake, [table.name for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)]),
     }
     with step(lake, "evaluate", inputs=inputs) as record:
         if not record.unchanged:
             version = find_dataset(lake, dataset_id)
             classes = _check_known(lake, version, run, record)
+            if against:
+                _check_known(lake, version, run | {"actor_id": against}, record)
             check_members(lake, dataset_id)
             kind = version.answers
-            if kind is None or kind.value_kind == LABEL.value_kind:
-                metrics = measure_labels(lake, run, slices)
-            else:
-                metrics = measure_answers(lake, run, kind, slices)
+            metrics, evidence = _measured(lake, run, kind, slices, resampled=bool(gates or against))
             answered = next((m for m in metrics if (m.metric, m.slice) == ("coverage", "all")), None)
             if answered is None or answered.support == 0:
                 raise ConfigError(f"dataset {dataset_id}: no labelled member in split `{split}` to evaluate on")
@@ -91,10 +98,13 @@ def evaluate(
                     f"{actor} answered `{question}` about none of the {answered.support:,} labelled members of split "
                     f"`{split}` of dataset {dataset_id}: nothing to score; record its predictions for these first"
                 )
+            if against:
+                others = _measured(lake, run | {"actor_id": against}, kind, (), resampled=True)
+                metrics += gains(metrics, evidence["all"], *others)
             check_computed(gates, [metric.metric for metric in metrics], kind or LABEL)
             check_values(gates, {metric.slice for metric in metrics}, classes)
             headline = next(m for m in metrics if m.slice == "all" and m.metric != "coverage")
-            rows, verdict = _rows(metrics, gates)
+            rows, verdict = judged(metrics, gates, evidence)
             evaluation_id = content_id([run, rows])
             complete = [{"evaluation_id": evaluation_id} | run | row for row in rows]
             record.writes.append(insert_rows(lake, EVALUATIONS, complete, step="evaluate"))
@@ -105,7 +115,17 @@ def evaluate(
             }
             told = "none" if headline.value is None else f"{headline.value:.4f}"
             record.details = {"evaluation_id": evaluation_id, headline.metric: told, "verdict": verdict}
+            if against:
+                record.details[f"{headline.metric}{GAIN}"] = told_gain(metrics, headline.metric)
     return record.finished()
+
+
+def _measured(
+    lake: Lake, run: Mapping[str, str], kind: AnswerKind | None, slices: Sequence[str], *, resampled: bool
+) -> tuple[list[Metric], dict[str, tuple[Weigh, int]]]:
+    if kind is None or kind.value_kind == LABEL.value_kind:
+        return measure_labels(lake, run, slices, resampled=resampled)
+    return measure_answers(lake, run, kind, slices)
 
 
 def _check_known(
@@ -132,32 +152,3 @@ def _check_known(
         record.note("other_question", f"the labels of the dataset answer `{own}`, the predictions `{question}`")
     # Members with boxes have no label of their own: their classes are those of the version.
     return sorted({row["label"] for row in members if row["label"] is not None} or version.classes)
-
-
-def _rows(metrics: Sequence[Metric], gates: Sequence[Gate]) -> tuple[list[dict[str, object]], str]:
-    by_place = {(gate.metric, gate.slice): gate for gate in gates}
-    rows: list[dict[str, object]] = []
-    verdicts = []
-    for metric in metrics:
-        gate = by_place.pop((metric.metric, metric.slice), None)
-        verdict = "none" if gate is None else gate.verdict(metric.value, metric.support)
-        verdicts.append(verdict)
-        rows.append(
-            {
-                "metric": metric.metric,
-                "slice": metric.slice,
-                "value": metric.value,
-                "support": metric.support,
-                "operator": gate.operator if gate else None,
-                "threshold": gate.threshold if gate else None,
-                "min_support": gate.min_support if gate else None,
-                "verdict": verdict,
-            }
-        )
-    for gate in by_place.values():
-        verdicts.append("fail")
-        rows.append(
-            {"metric": gate.metric, "slice": gate.slice, "value": None, "support": 0, "operator": gate.operator,
-             "threshold": gate.threshold, "min_support": gate.min_support, "verdict": "fail"}
-        )
-    return rows, next((each for each in ("fail", "inconclusive", "pass") if each in verdicts), "none")

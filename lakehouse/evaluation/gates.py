@@ -13,6 +13,9 @@ from lakehouse.names import nearest
 
 OPERATORS = (">=", "<=")
 
+GAIN = "_gain"
+"""End of the name of a difference to another model's number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -24,6 +27,8 @@ class Gate:
         threshold: The limit.
         slice: `all`, `class=<label>` or `<column>=<value>`.
         min_support: Members the slice needs; fewer make the verdict inconclusive.
+        confidence: The number decides if its interval of this confidence, 0 to below 1, lies on one side of the limit;
+            else the verdict is inconclusive. 0 takes the number alone.
     """
 
     metric: str
@@ -31,12 +36,15 @@ class Gate:
     threshold: float
     slice: str = "all"
     min_support: int = 30
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
             raise ConfigError(f"gate on {self.metric}: operator {self.operator!r}; known: {', '.join(OPERATORS)}")
         if not math.isfinite(self.threshold):
             raise ConfigError(f"gate on {self.metric}: threshold {self.threshold} decides nothing; give a number")
+        if not 0 <= self.confidence < 1:
+            raise ConfigError(f"gate on {self.metric}: confidence {self.confidence}; expected 0 to below 1, as 0.95")
         measure = measures().get(self.metric)
         # Such a limit would always hold, or never.
         if measure is not None and measure.is_share and not 0 <= self.threshold <= 1:
@@ -45,11 +53,25 @@ class Gate:
                 f"gate on {self.metric}: threshold {self.threshold:g}, but {self.metric} is a share within 0..1{share}"
             )
 
-    def verdict(self, value: float | None, support: int) -> str:
-        """Return pass, fail, or inconclusive where there are too few members to decide."""
+    def needs_interval(self, value: float | None, support: int) -> bool:
+        """Return whether the interval of a number must be known."""
+        return self.confidence > 0 and value is not None and support >= self.min_support
+
+    def verdict(self, value: float | None, support: int, interval: tuple[float, float] | None = None) -> str:
+        """Return pass, fail, or inconclusive where members are too few, or the limit lies in the interval.
+
+        Args:
+            value: The number; None where it is not defined.
+            support: Members behind it.
+            interval: Its low and high end; None: the number alone decides.
+        """
         if value is None or support < self.min_support:
             return "inconclusive"
-        return "pass" if (value >= self.threshold if self.operator == ">=" else value <= self.threshold) else "fail"
+        found = {self._holds(each) for each in (value, *(interval or ()))}
+        return "inconclusive" if len(found) > 1 else "pass" if found.pop() else "fail"
+
+    def _holds(self, value: float) -> bool:
+        return value >= self.threshold if self.operator == ">=" else value <= self.threshold
 
 
 def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
@@ -63,8 +85,11 @@ def check_gates(gates: Sequence[Gate], columns: Collection[str]) -> None:
     by_class = [each for each in known.values() if each.scope == "class"]
     for gate in gates:
         column = gate.slice.partition("=")[0]
-        measure = known.get(gate.metric)
-        if measure is None:
+        measure = known.get(gate.metric.removesuffix(GAIN))
+        if gate.metric.endswith(GAIN) and measure is not None:
+            if gate.slice != "all" or measure.scope == "class":
+                raise ConfigError(f"gate on {gate.metric} of {gate.slice}: models are compared over all members alone")
+        elif measure is None:
             raise ConfigError(f"gate on {gate.metric}: no such metric{_meant(gate.metric, known)}")
         if measure.scope == "classes" and gate.slice != "all":
             one = next((f", or take {each.name} of one class, as {each.name}>=0.9@class=cat" for each in by_class
@@ -101,6 +126,10 @@ def check_computed(gates: Iterable[Gate], computed: Collection[str], kind: Answe
     # A class may lack numbers; that is told, and fails, elsewhere.
     may_lack = {each.name for each in kind.measures if each.scope != "all"}
     for gate in gates:
+        if gate.metric.endswith(GAIN) and gate.metric not in computed:
+            base = gate.metric.removesuffix(GAIN)
+            why = "say against whom: --against model:old@1" if base in computed else f"these answers have no {base}"
+            raise ConfigError(f"gate on {gate.metric}: {why}")
         if gate.metric not in computed and gate.metric not in may_lack:
             there = ", ".join(name for name in known if name in computed)
             raise ConfigError(f"gate on {gate.metric}: these answers have no such number; there are {there}")

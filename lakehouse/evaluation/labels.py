@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
+from lakehouse.evaluation.bootstrap import Weigh
+from lakehouse.evaluation.label_rows import LabelRows
 from lakehouse.evaluation.metric import Metric
 from lakehouse.evaluation.slices import slice_columns, slice_label
 from lakehouse.lake import Lake
@@ -21,7 +26,7 @@ with answers as (
     select subject_id, label, probs from answers where recency = 1
 )
 select m.entity_id, m.label as truth, p.label as answer,
-    p.probs is not null as has_probs, p.probs[m.label] as p_truth, {slices}
+    p.probs is not null as has_probs, p.probs[m.label] as p_truth, p.probs, {slices}
 from gold.dataset_members m
 left join predicted p on p.subject_id = m.entity_id
 {wide}
@@ -50,8 +55,25 @@ from classes c cross join scored s group by c.label
 """
 
 
-def measure_labels(lake: Lake, run: Mapping[str, object], slices: Sequence[str]) -> list[Metric]:
-    """Return accuracy, coverage and log loss over all and by slice; precision, recall and F1 by class, and means."""
+ROWS = "select truth, answer, has_probs, p_truth, probs, {names} from scored order by entity_id"
+
+
+def measure_labels(
+    lake: Lake, run: Mapping[str, object], slices: Sequence[str], *, resampled: bool = False
+) -> tuple[list[Metric], dict[str, tuple[Weigh, int]]]:
+    """Return accuracy, coverage and log loss over all and by slice; precision, recall and F1 by class, and means.
+
+    Where answers have probabilities, also `brier` and `ece` (see `LabelRows`) over all and by slice.
+
+    Args:
+        lake: The lake.
+        run: Dataset, actor, question and split.
+        slices: What numbers are broken down by.
+        resampled: Whether numbers will be resampled: then the evidence is there too.
+
+    Returns:
+        The numbers, and the evidence, see `lakehouse.evaluation.bootstrap.Evidence`.
+    """
     columns = slice_columns(slices)
     text = SCORED.format(
         slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
@@ -67,7 +89,19 @@ def measure_labels(lake: Lake, run: Mapping[str, object], slices: Sequence[str])
             metrics.append(Metric("coverage", where, _share(row["answered"], row["support"]), row["support"]))
             loss = row["nano_nats"] / row["support"] / 1e9 if row["with_probs"] else None
             metrics.append(Metric("log_loss", where, loss, row["support"]))
-    return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored}))
+    evidence: dict[str, tuple[Weigh, int]] = {}
+    if resampled or any(each.metric == "log_loss" and each.value is not None for each in metrics):
+        names = ", ".join(columns)
+        rows = lake.engine.arrow(query(lake, ROWS.format(names=names), inputs={"scored": scored}))
+        for name, sliced in zip(columns, ["", *slices], strict=True):
+            for value in sorted(map(str, pc.unique(rows[name]).to_pylist())):
+                there = LabelRows(rows.filter(pc.equal(rows[name], value)))
+                size, where = int(pc.sum(pc.equal(rows[name], value)).as_py()), slice_label(sliced, value)
+                evidence[where] = there, size
+                if there.has_probs:
+                    calibrated = (each for each in there(np.ones(size, np.int64)) if each.metric in ("brier", "ece"))
+                    metrics += [Metric(each.metric, where, each.value, each.support) for each in calibrated]
+    return metrics + _by_class(fetch(lake, BY_CLASS, inputs={"scored": scored})), evidence
 
 
 def _by_class(found: Sequence[Mapping[str, Any]]) -> list[Metric]:

@@ -53,8 +53,8 @@ def test_f10_polygons_of_several_parts_are_one_object(pictures):
 
 def mask(pixels: np.ndarray, label: str = "cell", **more: object) -> dict[str, object]:
     counts = rle.compress(rle.encode(pixels))
-    return {"kind": "mask", "label": label, "mask_encoding": "coco_rle", "mask_counts": counts, "mask_h": pixels.shape[0],
-            "mask_w": pixels.shape[1], **more}  # fmt: skip
+    return {"kind": "mask", "label": label, "mask_encoding": "coco_rle", "mask_counts": counts,
+            "mask_h": pixels.shape[0], "mask_w": pixels.shape[1], **more}  # fmt: skip
 
 
 def test_f8_masks_come_back_bit_for_bit_and_polygons_are_drawn_among_them(pictures):

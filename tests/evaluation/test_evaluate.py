@@ -264,18 +264,23 @@ def test_any_column_of_text_or_whole_numbers_makes_a_slice_also_those_the_query_
 # --------------------------------------------------------------------------------- gates
 
 
+def alone(*args, **more) -> Gate:
+    """A gate that the number alone decides."""
+    return Gate(*args, **more, confidence=0)
+
+
 @pytest.mark.parametrize(
     ("gate", "verdict"),
     [
-        (Gate("accuracy", ">=", 0.5, min_support=6), "pass"),
-        (Gate("accuracy", ">=", 0.51, min_support=6), "fail"),
-        (Gate("accuracy", "<=", 0.5, min_support=6), "pass"),
-        (Gate("accuracy", "<=", 0.49, min_support=6), "fail"),
-        (Gate("accuracy", ">=", 0.5, min_support=7), "inconclusive"),
-        (Gate("accuracy", ">=", 0.99, min_support=7), "inconclusive"),
-        (Gate("recall", ">=", 0.5, slice="class=cat", min_support=3), "pass"),
-        (Gate("recall", ">=", 0.7, slice="class=cat", min_support=3), "fail"),
-        (Gate("recall", ">=", 0.1, slice="class=emu", min_support=0), "inconclusive"),
+        (alone("accuracy", ">=", 0.5, min_support=6), "pass"),
+        (alone("accuracy", ">=", 0.51, min_support=6), "fail"),
+        (alone("accuracy", "<=", 0.5, min_support=6), "pass"),
+        (alone("accuracy", "<=", 0.49, min_support=6), "fail"),
+        (alone("accuracy", ">=", 0.5, min_support=7), "inconclusive"),
+        (alone("accuracy", ">=", 0.99, min_support=7), "inconclusive"),
+        (alone("recall", ">=", 0.5, slice="class=cat", min_support=3), "pass"),
+        (alone("recall", ">=", 0.7, slice="class=cat", min_support=3), "fail"),
+        (alone("recall", ">=", 0.1, slice="class=emu", min_support=0), "inconclusive"),
     ],
 )
 def test_a_gate_decides(zoo, gate, verdict):
@@ -356,6 +361,79 @@ def test_a_gate_is_read_from_text(text, gate):
 def test_a_gate_of_another_form_is_an_error_that_shows_it(text):
     with pytest.raises(ConfigError, match=r"--gate .*METRIC>=VALUE"):
         parse_gate(text, min_support=5)
+
+
+# --------------------------------------------------------------------------------- how sure
+
+
+@pytest.fixture(scope="module")
+def herd(tmp_path_factory):
+    """100 members; model 1 is right about 70, model 2 about the same and 10 more."""
+    truth = {f"r{number:03}": ("cat", "dog")[number % 2] for number in range(100)}
+    other = {"cat": "dog", "dog": "cat"}
+    with small_lake(tmp_path_factory.mktemp("herd") / "lake") as shared:
+        dataset_id = dataset(shared, truth)
+        for actor, right in ((MODEL, 70), ("model:cnn@2", 80)):
+            said = {name: label if place < right else other[label] for place, (name, label) in enumerate(truth.items())}
+            sure = {name: {label: 0.75, other[label]: 0.25} for name, label in said.items()}
+            predict(shared, said, sure, actor=actor)
+        yield shared, dataset_id
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(0.55, "pass"), (0.85, "fail"), (0.65, "inconclusive"),
+                                                (0.75, "inconclusive")])  # fmt: skip
+def test_a_limit_within_the_interval_of_the_number_is_inconclusive(herd, limit, verdict):
+    receipt = score(*herd, gates=[Gate("accuracy", ">=", limit)])
+    found = measured(herd[0], receipt)
+    low, high = (found[f"accuracy_{end}", "all"][0] for end in ("low", "high"))
+    # Of 70 of 100 the normal interval is 0.61 to 0.79; the same dice give the same ends on every machine.
+    assert (low, high) == (pytest.approx(0.61, abs=0.015), pytest.approx(0.79, abs=0.015))
+    assert receipt.details["verdict"] == verdict
+    opposite = {"pass": "fail", "fail": "pass", "inconclusive": "inconclusive"}[verdict]
+    assert score(*herd, gates=[Gate("accuracy", "<=", limit)]).details["verdict"] == opposite
+
+
+def test_a_gate_on_a_class_is_resampled_over_all_members(herd):
+    receipt = score(*herd, gates=[Gate("recall", ">=", 0.7, slice="class=cat")])
+    assert receipt.details["verdict"] == "inconclusive"
+    low, high = (measured(herd[0], receipt)[f"recall_{end}", "class=cat"][0] for end in ("low", "high"))
+    assert low < 0.7 < high
+
+
+def test_another_model_is_compared_on_the_same_members(herd):
+    gates = [Gate("accuracy_gain", ">=", 0.0), alone("accuracy_gain", "<=", 0.5)]
+    with pytest.raises(ConfigError, match="two gates on accuracy_gain"):
+        score(*herd, actor="model:cnn@2", against=MODEL, gates=gates)
+    receipt = score(*herd, actor="model:cnn@2", against=MODEL, gates=gates[:1])
+    found = measured(herd[0], receipt)
+    assert found["accuracy_gain", "all"] == (pytest.approx(0.1), 100)
+    low, high = (found[f"accuracy_gain_{end}", "all"][0] for end in ("low", "high"))
+    # Both are right about the same 70, so that the difference is surer than each of them: 0.1 +- 0.06.
+    assert (low, high) == (pytest.approx(0.04, abs=0.02), pytest.approx(0.16, abs=0.02))
+    assert receipt.details["verdict"] == "pass"
+    assert receipt.details["accuracy_gain"].startswith("+0.1000 (+0.0")
+    worse = score(*herd, against="model:cnn@2", gates=[Gate("accuracy_gain", ">=", 0.0)])
+    assert worse.details["verdict"] == "fail"
+    same = score(*herd, against=MODEL, gates=[Gate("accuracy_gain", ">=", 0.0)])
+    assert (same.details["verdict"], same.details["accuracy_gain"]) == ("pass", "+0.0000 (+0.0000 to +0.0000)")
+
+
+@pytest.mark.parametrize(("more", "message"), [
+    ({"gates": [Gate("accuracy_gain", ">=", 0.0)]}, "gate on accuracy_gain: say against whom: --against"),
+    ({"against": "model:cnn@3"}, "no actor `model:cnn@3` ever answered"),
+    ({"against": MODEL, "gates": [Gate("recall_gain", ">=", 0.0, slice="class=cat")]}, "over all members alone"),
+    ({"against": MODEL, "gates": [Gate("acuracy_gain", ">=", 0.0)]}, "gate on acuracy_gain: no such metric"),
+])
+def test_what_cannot_be_compared_is_refused_by_name(herd, more, message):
+    with pytest.raises(ConfigError, match=message):
+        score(*herd, **({"actor": "model:cnn@2"} | more))
+
+
+def test_probabilities_are_judged_by_how_far_they_can_be_believed(herd):
+    found = measured(herd[0], score(*herd))
+    # All are 0.75 sure and 70 of 100 are right; right ones cost 2 * 0.25², wrong ones 2 * 0.75².
+    assert found["ece", "all"] == (pytest.approx(0.05), 100)
+    assert found["brier", "all"] == (pytest.approx(0.7 * 0.125 + 0.3 * 1.125), 100)
 
 
 # --------------------------------------------------------------------------------- again

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from lakehouse.datasets.policies.hits import Ints, mean_of
 from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
@@ -122,8 +123,9 @@ def samples(members: pa.Table, _classes: Sequence[str]) -> Iterator[tuple[Field,
     )
 
 
-def score(rows: Sequence[Scored]) -> Iterator[Score]:
-    """Yield `cosine` and `distance` (Euclidean), means over the members with a prediction.
+def weigh(rows: Sequence[Scored]) -> Callable[[Ints], Iterator[Score]]:
+    """Return what scores vectors, from how often each row counts: `cosine` and `distance` (Euclidean), means over the
+    members with a prediction.
 
     Args:
         rows: Truth and answer: vectors of one length. A vector of zeros has a cosine of 0 with any other.
@@ -131,18 +133,19 @@ def score(rows: Sequence[Scored]) -> Iterator[Score]:
     Raises:
         ConfigError: If a prediction has another length than the truth.
     """
-    cosines, distances = [], []
-    for row in rows:
+    # cosine and distance of each: (rows, 2); NaN where there is no prediction.
+    found = np.full((len(rows), 2), np.nan)
+    for number, row in enumerate(rows):
         if row.answer is None:
             continue
         one, other = np.array(row.truth), np.array(row.answer)
         if one.shape != other.shape:
             raise ConfigError(f"the embedding of {row.entity_id} has {len(other)} numbers, the dataset's {len(one)}")
         size = float(np.linalg.norm(one) * np.linalg.norm(other))
-        cosines.append(float(one @ other) / size if size else 0.0)
-        distances.append(float(np.linalg.norm(one - other)))
-    for name, values in (("cosine", cosines), ("distance", distances)):
-        yield Score(name, None, sum(values) / len(values) if values else None, len(values))
+        found[number] = float(one @ other) / size if size else 0.0, float(np.linalg.norm(one - other))
+    return lambda counts: (
+        mean_of(name, values, counts) for name, values in zip(("cosine", "distance"), found.T, strict=True)
+    )
 
 
 def because(settings: Label, question: str) -> str:
@@ -161,6 +164,6 @@ EMBEDDING = AnswerKind(
     samples=samples,
     sample_names=("embedding",),
     read=read,
-    score=score,
+    weigh=weigh,
     measures=(Measure("cosine", is_share=False), Measure("distance", is_share=False)),
 )

@@ -179,7 +179,7 @@ class AnswerKind:
             compares it; None gives the value itself.
         read_probs: As `read`, from the value and the probabilities that stand beside it (label -> 0..1, None: none).
         score: From members and an actor's answers about them to numbers; pure. None: such answers are not scored, but
-            for labels, which `lakehouse.evaluation.labels` counts in SQL.
+            for labels, which `lakehouse.evaluation.labels` counts in SQL, and kinds that `weigh`.
         measures: The numbers of an evaluation that gates can be on, beside coverage.
         task: Its name, as `label.task` of a recipe has it; "" is `value_kind`. Several kinds may be of one value_kind:
             boxes and masks are both regions.
@@ -190,8 +190,8 @@ class AnswerKind:
             version id of a dataset.
         bind: Gives the kind as recipe and question want it, with functions that know what was `Asked`.
         asked: What the question says by these keys; `bound` states it.
-        weigh: As `score`, in two steps: from members to a function of how often each counts, int64 (members,). For
-            kinds that would else do the same work for every resample of a bootstrap. None: `score` is called anew.
+        weigh: As `score`, in two steps, and in its place: from members to a function of how often each counts, int64
+            (members,). What takes time is done once, not for each resample of a bootstrap.
     """
 
     value_kind: str

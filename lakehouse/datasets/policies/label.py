@@ -80,5 +80,6 @@ LABEL = AnswerKind(
     classes=SAID,
     has_cell=True,
     samples=label_samples,
-    measures=(Measure("accuracy"), COVERAGE, Measure("log_loss", is_share=False), *BY_CLASS),
+    measures=(Measure("accuracy"), COVERAGE, Measure("log_loss", is_share=False),
+              Measure("brier", is_share=False), Measure("ece"), *BY_CLASS),
 )

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lakehouse.datasets.policies import votes
 from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Decision
-from lakehouse.datasets.policies.labels_scores import MEASURES, score_labels
+from lakehouse.datasets.policies.labels_scores import MEASURES, weigh_labels
 from lakehouse.datasets.policies.newest import NEWEST, SAID, unsettled
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field
@@ -80,6 +80,6 @@ LABELS = AnswerKind(
     samples=samples,
     sample_names=("label_vector",),
     read_probs=read,
-    score=score_labels,
+    weigh=weigh_labels,
     measures=MEASURES,
 )

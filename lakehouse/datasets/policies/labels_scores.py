@@ -8,15 +8,14 @@ predictions state probabilities. An entity without a prediction is one of which 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.datasets.policies.hits import MICRO, Ints, by_class, shares_of
 from lakehouse.datasets.policies.kind import BY_CLASS, Measure, Score, Scored
-
-MICRO = ("micro_precision", "micro_recall", "micro_f1")
 
 MEASURES = (
     *(Measure(name) for name in ("exact_match", "hamming_loss", *MICRO)),
@@ -28,8 +27,8 @@ MEASURES = (
 Flags = npt.NDArray[np.bool_]
 
 
-def score_labels(rows: Sequence[Scored]) -> Iterator[Score]:
-    """Yield the scores of sets of labels.
+def weigh_labels(rows: Sequence[Scored]) -> Callable[[Ints], Iterator[Score]]:
+    """Return what scores sets of labels, from how often each row counts.
 
     Over all `exact_match` (share of entities with exactly the right labels), `hamming_loss` (share of wrong yes or no
     answers, over the classes that anybody states), `micro_precision`, `micro_recall`, `micro_f1`, the means `macro_*`
@@ -40,45 +39,54 @@ def score_labels(rows: Sequence[Scored]) -> Iterator[Score]:
     """
     said = [_labels(row.answer) for row in rows]
     classes = sorted({label for row, mine in zip(rows, said, strict=True) for label in (*row.truth, *mine)})
-    # truth, answer: (entities, classes)
+    # truth, answer, given: (entities, classes)
     truth = np.array([[label in set(row.truth) for label in classes] for row in rows], bool).reshape(len(rows), -1)
     answer = np.array([[label in mine for label in classes] for mine in said], bool).reshape(len(rows), -1)
-    wanted = int(truth.sum())
-    yield Score("exact_match", None, float((truth == answer).all(axis=1).mean()) if rows else None, len(rows))
-    yield Score("hamming_loss", None, float((truth != answer).mean()) if truth.size else None, len(rows))
-    for name, value in _shares(int((truth & answer).sum()), int(answer.sum()), wanted).items():
-        yield Score(f"micro_{name}", None, value, wanted)
     probs = [_probs(row.answer) for row in rows]
-    has_probs = any(each is not None for each in probs)
-    means: dict[str, list[float]] = {}
-    for number, label in enumerate(classes):
-        mine, right = answer[:, number], truth[:, number]
-        support = int(right.sum())
-        values = _shares(int((mine & right).sum()), int(mine.sum()), support)
-        if has_probs and support:
-            given = np.array([(each or {}).get(label, 0.0) for each in probs])
-            values["ap"] = average_precision(right, given)
-        for name, value in values.items():
-            yield Score(name, label, value, support)
-            if support:
-                means.setdefault("map" if name == "ap" else f"macro_{name}", []).append(value or 0.0)
-    for name, each in means.items():
-        yield Score(name, None, sum(each) / len(each), wanted)
+    given = None
+    if any(each is not None for each in probs):
+        given = np.array([[(each or {}).get(label, 0.0) for label in classes] for each in probs])
+    return lambda counts: _scores(classes, truth, answer, given, counts)
 
 
-def average_precision(truth: Flags, given: npt.NDArray[np.float64]) -> float:
+def _scores(
+    classes: Sequence[str], truth: Flags, answer: Flags, given: npt.NDArray[np.float64] | None, counts: Ints
+) -> Iterator[Score]:
+    total = int(counts.sum())
+    yield Score("exact_match", None, int(counts @ (truth == answer).all(axis=1)) / total if total else None, total)
+    cells = total * len(classes)
+    yield Score("hamming_loss", None, int((counts @ (truth != answer)).sum()) / cells if cells else None, total)
+    by_place = np.stack([counts @ each.astype(np.int64) for each in (truth & answer, answer, truth)], axis=1)
+    hits, guessed, wanted = by_place.sum(axis=0).tolist()
+    for name, value in zip(MICRO, shares_of(hits, guessed, wanted), strict=True):
+        yield Score(name, None, value, wanted)
+    found = dict(zip(classes, by_place.tolist(), strict=True))
+    yield from by_class(found)
+    if given is None:
+        return
+    areas = []
+    for place, (label, (_, _, support)) in enumerate(found.items()):
+        if support:
+            areas.append(average_precision(truth[:, place], given[:, place], counts))
+            yield Score("ap", label, areas[-1], support)
+    yield Score("map", None, sum(areas) / len(areas) if areas else None, wanted)
+
+
+def average_precision(truth: Flags, given: npt.NDArray[np.float64], counts: Ints) -> float:
     """Return the average precision of one class: as scikit-learn's `average_precision_score`.
 
     Args:
-        truth: Whether each entity has the label; (entities,), one at least has.
+        truth: Whether each entity has the label; (entities,), one that counts at least has.
         given: Probability of each; (entities,).
+        counts: How often each counts; (entities,).
     """
     order = np.argsort(-given, kind="stable")
-    right = np.cumsum(truth[order])
+    right, said = np.cumsum((truth * counts)[order]), np.cumsum(counts[order])
     # Where the next probability is another: those that are equal are said at once.
     ends = np.flatnonzero(np.append(np.diff(given[order]) != 0, True))
     steps = np.diff(right[ends], prepend=0)
-    return float((steps * right[ends] / (ends + 1)).sum() / truth.sum())
+    # Entities that do not count say nothing: 0 of 0.
+    return float((steps * right[ends] / np.maximum(said[ends], 1)).sum() / right[-1])
 
 
 def _labels(answer: Any) -> frozenset[str]:
@@ -90,11 +98,3 @@ def _labels(answer: Any) -> frozenset[str]:
 def _probs(answer: Any) -> dict[str, float] | None:
     probs = answer.get("probs") if isinstance(answer, Mapping) else None
     return None if probs is None else dict(probs)
-
-
-def _shares(hits: int, said: int, wanted: int) -> dict[str, float | None]:
-    return {
-        "precision": hits / said if said else None,
-        "recall": hits / wanted if wanted else None,
-        "f1": 2 * hits / (said + wanted) if said + wanted else None,
-    }

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse.datasets.policies import votes
 from lakehouse.datasets.policies.kind import AnswerKind, Decision
 from lakehouse.datasets.policies.newest import NEWEST, unsettled
-from lakehouse.datasets.policies.number_scores import MEASURES, score_numbers
+from lakehouse.datasets.policies.number_scores import MEASURES, weigh_numbers
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field
 
@@ -76,6 +76,6 @@ NUMBER = AnswerKind(
     refuse=refuse,
     samples=samples,
     sample_names=("number",),
-    score=score_numbers,
+    weigh=weigh_numbers,
     measures=MEASURES,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from lakehouse.datasets.policies.hits import Ints, mean_of
 from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
@@ -39,8 +40,9 @@ def samples(members: pa.Table, _classes: Sequence[str]) -> Iterator[tuple[Field,
     yield Field("ranking", TEXTS, doc="What is ranked, best first."), pa.array(values, TEXTS)
 
 
-def score(rows: Sequence[Scored]) -> Iterator[Score]:
-    """Yield `kendall_tau`, `spearman` and `first_right` (share of members whose first is the right one).
+def weigh(rows: Sequence[Scored]) -> Callable[[Ints], Iterator[Score]]:
+    """Return what scores rankings, from how often each row counts: `kendall_tau`, `spearman` and `first_right` (share
+    of members whose first is the right one).
 
     The two are correlations, -1 to 1, of the places of what both rank, as a mean over the members where that is two or
     more; no places are shared, so that all forms of tau are the same.
@@ -48,26 +50,31 @@ def score(rows: Sequence[Scored]) -> Iterator[Score]:
     Args:
         rows: Truth and answer: texts, best first.
     """
-    taus, rhos = [], []
-    for row in rows:
+    # tau and rho of each: (rows, 2); NaN where fewer than two are ranked by both.
+    found = np.full((len(rows), 2), np.nan)
+    right = np.array([bool(row.truth and row.answer) and row.truth[0] == row.answer[0] for row in rows], np.int64)
+    for number, row in enumerate(rows):
         places = {each: place for place, each in enumerate(row.answer or ())}
         order = np.array([places[each] for each in row.truth if each in places])
         if len(order) >= 2:
-            taus.append(kendall(order))
-            rhos.append(spearman(order))
-    for name, values in (("kendall_tau", taus), ("spearman", rhos)):
-        yield Score(name, None, sum(values) / len(values) if values else None, len(values))
-    right = sum(bool(row.truth and row.answer) and row.truth[0] == row.answer[0] for row in rows)
-    yield Score("first_right", None, right / len(rows) if rows else None, len(rows))
+            found[number] = kendall(order), spearman(order)
+
+    def weighed(counts: Ints) -> Iterator[Score]:
+        for name, values in zip(("kendall_tau", "spearman"), found.T, strict=True):
+            yield mean_of(name, values, counts)
+        total = int(counts.sum())
+        yield Score("first_right", None, int(counts @ right) / total if total else None, total)
+
+    return weighed
 
 
-def kendall(order: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+def kendall(order: Ints) -> float:
     """Return Kendall's tau of the places of items that stand in the right order; (items,), two or more, none twice."""
     signs = np.sign(order[None, :] - order[:, None])
     return float(np.triu(signs, 1).sum() / (len(order) * (len(order) - 1) / 2))
 
 
-def spearman(order: np.ndarray[Any, np.dtype[np.int64]]) -> float:
+def spearman(order: Ints) -> float:
     """Return Spearman's rho of such places."""
     number = len(order)
     off = np.argsort(np.argsort(order)) - np.arange(number)
@@ -89,6 +96,6 @@ RANKING = AnswerKind(
     because=because,
     samples=samples,
     sample_names=("ranking",),
-    score=score,
+    weigh=weigh,
     measures=MEASURES,
 )

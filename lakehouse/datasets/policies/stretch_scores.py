@@ -7,50 +7,50 @@ By overlap, stretches of one label and channel are paired by falling intersectio
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from lakehouse.datasets.policies.hits import MICRO, Ints, by_class, shares_of
 from lakehouse.datasets.policies.kind import BY_CLASS, Measure, Score, Scored
-from lakehouse.datasets.policies.labels_scores import MICRO
 
 OVERLAP = 0.5
 OVERLAPPING = ("overlap_precision", "overlap_recall", "overlap_f1")
 MEASURES = (*(Measure(name) for name in (*MICRO, *OVERLAPPING)), *BY_CLASS)
 
 
-def score_stretches(rows: Sequence[Scored]) -> Iterator[Score]:
-    """Yield `micro_precision`, `micro_recall` and `micro_f1` of exact stretches, `overlap_precision`,
-    `overlap_recall` and `overlap_f1` of those that overlap by half, and by class `precision`, `recall` and `f1` of
-    exact ones with their means `macro_*` over the classes of the truth.
+def weigh_stretches(rows: Sequence[Scored]) -> Callable[[Ints], Iterator[Score]]:
+    """Return what scores stretches, from how often each row counts.
+
+    `micro_precision`, `micro_recall` and `micro_f1` of exact stretches, `overlap_precision`, `overlap_recall` and
+    `overlap_f1` of those that overlap by half, and by class `precision`, `recall` and `f1` of exact ones with their
+    means `macro_*` over the classes of the truth.
 
     Args:
         rows: Truth and answer: lists of {label, start, end} and channel if stated. No answer is an empty one.
     """
-    wanted: Counter[str] = Counter()
-    said: Counter[str] = Counter()
-    exact: Counter[str] = Counter()
-    paired = 0
-    for row in rows:
+    # Label -> (rows, 3): exact hits, said, wanted.
+    exact: dict[str, Ints] = defaultdict(lambda: np.zeros((len(rows), 3), np.int64))
+    paired = np.zeros(len(rows), np.int64)
+    for number, row in enumerate(rows):
         truth, answer = _by_place(row.truth), _by_place(row.answer or ())
         for place in {*truth, *answer}:
-            label, there, mine = place[0], truth.get(place, []), answer.get(place, [])
-            wanted[label] += len(there)
-            said[label] += len(mine)
-            exact[label] += sum((Counter(map(_rounded, there)) & Counter(map(_rounded, mine))).values())
-            paired += _paired(there, mine)
-    total, guessed = wanted.total(), said.total()
-    for names, hits in ((MICRO, exact.total()), (OVERLAPPING, paired)):
-        for name, value in zip(names, _shares(hits, guessed, total), strict=True):
-            yield Score(name, None, value, total)
-    means: dict[str, list[float]] = defaultdict(list)
-    for label in sorted(wanted):
-        values = _shares(exact[label], said[label], wanted[label])
-        for name, value in zip(("precision", "recall", "f1"), values, strict=True):
-            yield Score(name, label, value, wanted[label])
-            if wanted[label]:
-                means[name].append(value or 0.0)
-    for name, each in means.items():
-        yield Score(f"macro_{name}", None, sum(each) / len(each), total)
+            there, mine = truth.get(place, []), answer.get(place, [])
+            hits = sum((Counter(map(_rounded, there)) & Counter(map(_rounded, mine))).values())
+            exact[place[0]][number] += (hits, len(mine), len(there))
+            paired[number] += _paired(there, mine)
+    by_label = dict(sorted(exact.items()))
+    return lambda counts: _scores(by_label, paired, counts)
+
+
+def _scores(exact: Mapping[str, Ints], paired: Ints, counts: Ints) -> Iterator[Score]:
+    found = {label: (counts @ each).tolist() for label, each in exact.items()}
+    hits, said, wanted = (sum(each[place] for each in found.values()) for place in range(3))
+    for names, right in ((MICRO, hits), (OVERLAPPING, int(counts @ paired))):
+        for name, value in zip(names, shares_of(right, said, wanted), strict=True):
+            yield Score(name, None, value, wanted)
+    yield from by_class(found)
 
 
 def _by_place(stretches: Sequence[Mapping[str, Any]]) -> dict[tuple[str, Any], list[tuple[float, float]]]:
@@ -83,11 +83,3 @@ def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
     union = (one[1] - one[0]) + (other[1] - other[0]) - max(shared, 0)
     # Of two points in time there is no union: they overlap if they are the same.
     return max(shared, 0) / union if union else float(one == other)
-
-
-def _shares(hits: int, said: int, wanted: int) -> tuple[float | None, float | None, float | None]:
-    return (
-        hits / said if said else None,
-        hits / wanted if wanted else None,
-        2 * hits / (said + wanted) if said + wanted else None,
-    )

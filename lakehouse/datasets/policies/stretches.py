@@ -14,7 +14,7 @@ from lakehouse.datasets.policies.columns import labels_of, names_of, npy_field, 
 from lakehouse.datasets.policies.kind import AnswerKind, Decision
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
-from lakehouse.datasets.policies.stretch_scores import MEASURES, score_stretches
+from lakehouse.datasets.policies.stretch_scores import MEASURES, weigh_stretches
 from loaders.format.fields import Field
 
 ENDS = {"span": ("char_start", "char_end"), "interval": ("t_start", "t_end")}
@@ -100,7 +100,7 @@ def _kind(one: str, value_kind: str) -> AnswerKind:
         samples=functools.partial(samples, one=one),
         sample_names=names_of(one, f"{one}s", f"{one}_channels"),
         read=functools.partial(read, one=one),
-        score=score_stretches,
+        weigh=weigh_stretches,
         measures=MEASURES,
     )
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from lakehouse.datasets.policies.kind import AnswerKind, Decision
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
-from lakehouse.datasets.policies.text_scores import MEASURES, score_texts
+from lakehouse.datasets.policies.text_scores import MEASURES, weigh_texts
 from loaders.format.fields import Field
 
 
@@ -44,6 +44,6 @@ TEXT = AnswerKind(
     because=because,
     samples=samples,
     sample_names=("text", "answer_text"),
-    score=score_texts,
+    weigh=weigh_texts,
     measures=MEASURES,
 )

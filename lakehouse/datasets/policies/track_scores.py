@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ import numpy.typing as npt
 
 from lakehouse.datasets.policies.assignment import assigned
 from lakehouse.datasets.policies.box_scores import overlaps_of
+from lakehouse.datasets.policies.hits import Ints, by_class, shares_of
 from lakehouse.datasets.policies.kind import BY_CLASS, Measure, Score, Scored
 from lakehouse.errors import ConfigError
 
 OVERLAP = 0.5
+HITS, SAID, WANTED = range(3)
 MEASURES = (
     *(Measure(name) for name in ("frame_f1", "frame_precision", "frame_recall")),
     # Below 0 where more is wrong than there is.
@@ -35,18 +38,20 @@ Box = Mapping[str, Any]
 Frames = Callable[[Sequence[Box]], Sequence[Box]]
 
 
-class _Counts:
-    def __init__(self) -> None:
-        self.wanted: Counter[str] = Counter()
-        self.said: Counter[str] = Counter()
-        self.hits: Counter[str] = Counter()
-        self.switches = 0
-        self.followed = 0
+@dataclass(slots=True)
+class _Video:
+    """What comes of one video: hits, said and wanted boxes of each label, switches, boxes under the right name."""
+
+    boxes: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+    switches: int = 0
+    followed: int = 0
 
 
-def score_tracks(rows: Sequence[Scored], frames_of: Frames) -> Iterator[Score]:
-    """Yield `frame_f1`, `frame_precision`, `frame_recall`, `mota`, `idf1`, `switches`, and by class `precision`,
-    `recall` and `f1` of boxes in frames, with their means `macro_*` over the classes of the truth.
+def weigh_tracks(rows: Sequence[Scored], *, frames_of: Frames) -> Callable[[Ints], Iterator[Score]]:
+    """Return what scores tracks, from how often each row counts.
+
+    `frame_f1`, `frame_precision`, `frame_recall`, `mota`, `idf1`, `switches`, and by class `precision`, `recall` and
+    `f1` of boxes in frames, with their means `macro_*` over the classes of the truth.
 
     Args:
         rows: Truth and answer: shapes of tracks. No answer is one without tracks.
@@ -55,41 +60,46 @@ def score_tracks(rows: Sequence[Scored], frames_of: Frames) -> Iterator[Score]:
     Raises:
         ConfigError: If a prediction has a region that is no box of a track.
     """
-    counts = _Counts()
+    videos = []
     for row in rows:
         for each in row.answer or ():
             if None in (each["label"], each["track"], each["first"], each["last"], each["x"], each["w"]):
                 raise ConfigError(f"the prediction about {row.entity_id} has what is no box of a track: {each}")
         try:
-            _count(frames_of(row.truth), frames_of(row.answer or ()), counts)
+            videos.append(_video(frames_of(row.truth), frames_of(row.answer or ())))
         except ValueError as error:
             raise ConfigError(f"the prediction about {row.entity_id}: {error}") from error
-    wanted, said, hits = counts.wanted.total(), counts.said.total(), counts.hits.total()
-    precision, recall, f1 = _shares(hits, said, wanted)
+    labels = sorted({label for video in videos for label in video.boxes})
+    by_label = {
+        label: np.array([video.boxes.get(label, [0, 0, 0]) for video in videos], np.int64) for label in labels
+    }
+    # (rows, 2)
+    names = np.array([(video.switches, video.followed) for video in videos], np.int64).reshape(-1, 2)
+    return lambda counts: _scores(by_label, names, counts)
+
+
+def _scores(by_label: Mapping[str, Ints], names: Ints, counts: Ints) -> Iterator[Score]:
+    found = {label: (counts @ each).tolist() for label, each in by_label.items()}
+    hits, said, wanted = (sum(each[place] for each in found.values()) for place in range(3))
+    switches, followed = (counts @ names).tolist()
+    precision, recall, f1 = shares_of(hits, said, wanted)
     yield Score("frame_f1", None, f1, wanted)
     yield Score("frame_precision", None, precision, wanted)
     yield Score("frame_recall", None, recall, wanted)
-    wrong = (wanted - hits) + (said - hits) + counts.switches
+    wrong = (wanted - hits) + (said - hits) + switches
     yield Score("mota", None, 1 - wrong / wanted if wanted else None, wanted)
-    yield Score("idf1", None, 2 * counts.followed / (wanted + said) if wanted + said else None, wanted)
-    yield Score("switches", None, float(counts.switches), wanted)
-    means: dict[str, list[float]] = defaultdict(list)
-    for label in sorted({*counts.wanted, *counts.said}):
-        values = _shares(counts.hits[label], counts.said[label], counts.wanted[label])
-        for name, value in zip(("precision", "recall", "f1"), values, strict=True):
-            yield Score(name, label, value, counts.wanted[label])
-            if counts.wanted[label]:
-                means[name].append(value or 0.0)
-    for name, each in means.items():
-        yield Score(f"macro_{name}", None, sum(each) / len(each), wanted)
+    yield Score("idf1", None, 2 * followed / (wanted + said) if wanted + said else None, wanted)
+    yield Score("switches", None, float(switches), wanted)
+    yield from by_class(found)
 
 
-def _count(truth: Sequence[Box], said: Sequence[Box], counts: _Counts) -> None:
-    """Add one video."""
+def _video(truth: Sequence[Box], said: Sequence[Box]) -> _Video:
+    video = _Video()
     frames: dict[int, tuple[list[Box], list[Box]]] = defaultdict(lambda: ([], []))
     for side, boxes in enumerate((truth, said)):
         for box in boxes:
             frames[box["frame"]][side].append(box)
+            video.boxes[box["label"]][SAID if side else WANTED] += 1
     last: dict[int, int] = {}
     together: Counter[tuple[int, int]] = Counter()
     for frame in sorted(frames):
@@ -101,16 +111,15 @@ def _count(truth: Sequence[Box], said: Sequence[Box], counts: _Counts) -> None:
         )
         for row, column in _pairs(there, mine, overlaps, last):
             track, theirs = there[row]["track"], mine[column]["track"]
-            counts.hits[there[row]["label"]] += 1
-            counts.switches += last.get(track, theirs) != theirs
+            video.boxes[there[row]["label"]][HITS] += 1
+            video.switches += last.get(track, theirs) != theirs
             last[track] = theirs
-    counts.wanted.update(str(box["label"]) for box in truth)
-    counts.said.update(str(box["label"]) for box in said)
     if together:
         right = np.zeros((max(one for one, _ in together) + 1, max(other for _, other in together) + 1))
         for (one, other), number in together.items():
             right[one, other] = number
-        counts.followed += round(sum(right[pair] for pair in assigned(right)))
+        video.followed = round(sum(right[pair] for pair in assigned(right)))
+    return video
 
 
 def _overlaps(there: Sequence[Box], mine: Sequence[Box]) -> npt.NDArray[np.float64]:
@@ -135,11 +144,3 @@ def _pairs(
         free[row, :] = free[:, column] = 0
     free[free < OVERLAP] = 0
     return kept + [pair for pair in assigned(free) if free[pair] > 0]
-
-
-def _shares(hits: int, said: int, wanted: int) -> tuple[float | None, float | None, float | None]:
-    return (
-        hits / said if said else None,
-        hits / wanted if wanted else None,
-        2 * hits / (said + wanted) if said + wanted else None,
-    )

@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from lakehouse.datasets.policies.box_samples import FORMS, corners, sides
 from lakehouse.datasets.policies.columns import labels_of, npy_field
-from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision, Score, Scored
+from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
-from lakehouse.datasets.policies.track_scores import MEASURES, score_tracks
+from lakehouse.datasets.policies.track_scores import MEASURES, weigh_tracks
 from loaders.format.fields import Field
 
 COUNTS = pa.list_(pa.int64())
@@ -143,10 +143,6 @@ def bind(kind: AnswerKind, asked: Asked) -> AnswerKind:
     return replace(kind, samples=functools.partial(samples, form=asked.settings.box_format))
 
 
-def _score(rows: Sequence[Scored]) -> Iterator[Score]:
-    return score_tracks(rows, frames_of)
-
-
 TRACKS = AnswerKind(
     value_kind="regions",
     task="tracks",
@@ -161,7 +157,7 @@ TRACKS = AnswerKind(
     samples=samples,
     sample_names=("track_boxes", "track_frames", "track_ids", "track_labels"),
     read=read,
-    score=_score,
+    weigh=functools.partial(weigh_tracks, frames_of=frames_of),
     measures=MEASURES,
     bind=bind,
 )
