@@ -66,24 +66,30 @@ def entities_of(size: str) -> int:
     return int(size[:-1]) * SUFFIXES[size[-1]] if size[-1:] in SUFFIXES else int(size)
 
 
-def make_lake(folder: Path, entities: int, *, answers: int = 3) -> Path:
+def make_lake(folder: Path, entities: int, *, answers: int = 3, rounds: int = 1, measured: bool = True) -> Path:
     """Make a lake of so many entities in `folder`, unless it is there.
 
     Args:
         folder: Of the lake; missing or empty, else a lake that was made here before.
         entities: How many; ten dimension rows each.
         answers: Answers about each entity, by one actor each, at most three.
+        rounds: How often each actor answers, in a slot of its own; the first one is `""`.
+        measured: Whether there are dimensions.
     """
     if is_lake(folder):
         return folder
     config = load_config(overrides=[f'lake.root="{folder}"'], environ={})
     with open_lake(config, create=True, clock=lambda: NOW) as lake:
-        _say_who_and_what(lake, entities * answers)
+        _say_who_and_what(lake, entities * answers * rounds)
         for start in range(0, entities, CHUNK):
             numbers = range(start, min(start + CHUNK, entities))
             ids = [entity_id(number) for number in numbers]
             for table, columns in _tables(ids, numbers, answers):
-                _append(lake, table, columns, len(ids))
+                if measured or table is not DIMENSIONS:
+                    _append(lake, table, columns, len(ids))
+            for number in range(1, rounds):
+                for columns in _answers(ids, numbers, answers, entities=entities, number=number):
+                    _append(lake, OPINIONS, columns, len(ids))
     return folder
 
 
@@ -132,14 +138,25 @@ def _tables(ids: Sequence[str], numbers: range, answers: int) -> Iterable[tuple[
             "value_kind": kind, "unit": "1", "number": None if kind == "text" else number,
             "text": text if kind == "text" else None,
         }  # fmt: skip
+    for columns in _answers(ids, numbers, answers):
+        yield OPINIONS, columns
+
+
+def _answers(
+    ids: Sequence[str], numbers: range, answers: int, *, entities: int = 0, number: int = 0
+) -> Iterable[Columns]:
+    """Yield one answer of each actor about each entity; `number` counts rounds from 0."""
+    slot = str(number) if number else ""
     for place, actor in enumerate(ACTOR_IDS[:answers]):
-        chosen = np.random.default_rng([numbers.start, place, 1]).integers(0, len(LABELS), len(ids))
+        seed = [numbers.start, place, 1 + number]
+        chosen = np.random.default_rng(seed).integers(0, len(LABELS), len(ids))
         hashes = [value_hash(_answer(actor, label)) for label in LABELS]
-        first = (1 << 32) + numbers.start * answers + place * len(ids)
-        yield OPINIONS, {
-            "opinion_id": [hashlib.sha256(f"{actor} {each}".encode()).hexdigest()[:32] for each in ids],
+        first = (1 << 32) + (number * entities + numbers.start) * answers + place * len(ids)
+        said = f"{actor} {slot} " if slot else f"{actor} "
+        yield {
+            "opinion_id": [hashlib.sha256(f"{said}{each}".encode()).hexdigest()[:32] for each in ids],
             "op": "assert", "actor_id": actor, "question_id": QUESTION, "question_version": 1, "subject_id": ids,
-            "subject_kind": "image", "slot": "", "value_kind": "label", "votes": 1, "event_time_source": "unknown",
+            "subject_kind": "image", "slot": slot, "value_kind": "label", "votes": 1, "event_time_source": "unknown",
             "label": pa.array(LABELS).take(pa.array(chosen)), "value_hash": pa.array(hashes).take(pa.array(chosen)),
             "ingest_seq": range(first, first + len(ids)), "batch_id": "scale",
         }  # fmt: skip

@@ -250,5 +250,7 @@ def _quota(recipe: Recipe) -> str:
 
 def _because(recipe: Recipe, kind: AnswerKind | None) -> str:
     label = "" if kind is None else kind.because(recipe.label, recipe.question)
+    if label and recipe.label.believe:
+        label += f", of those whom policy `{recipe.label.believe}` believes"
     quota = f"within the quota of its stratum by {', '.join(recipe.strata.by)}" if recipe.strata.by else ""
     return "; ".join(part for part in ("selected by the recipe's query", label, quota) if part)
