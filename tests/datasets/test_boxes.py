@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 import lakehouse as lh
 from lakehouse.errors import RecipeError
-from loaders import make_reader
+from loaders import Resize, ResizeShorter, make_reader
 from tests.datasets.cells import CELLS, bring_cells, names_of, recipe, write_cells
 
 TIME = datetime(2026, 1, 2, tzinfo=UTC)
@@ -155,3 +156,37 @@ def test_real_blood_cells_go_the_whole_way_and_back(lake, real_data):
     lh.record_opinions(lake, said, source="echo", question="cells", actor="model:echo@1")
     receipt = lh.evaluate(lake, dataset_id=built.details["dataset_id"], actor="model:echo@1", question="cells")
     assert receipt.details["map"] == "1.0000"
+
+
+def test_pictures_that_exif_turns_are_right_on_both_sides(lake, tmp_path):
+    """Boxes are of the stored picture: they fit it as it is read, and turned with it they fit it upright."""
+    (tmp_path / "turned").mkdir()
+    for orientation in range(1, 9):
+        pixels = np.zeros((40, 60, 3), np.uint8)
+        pixels[10:20, 30:50] = 255
+        pixels[0, 0] = orientation  # eight pictures, not one
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(pixels).save(tmp_path / "turned" / f"{orientation}.png", exif=exif)
+    lh.land(lake, lh.Source(name="turned", folder=str(tmp_path / "turned")))
+    lh.entities(lake)
+    box = {"kind": "box", "label": "red", "x": 30.0, "y": 10.0, "w": 20.0, "h": 10.0}
+    rows = [{"entity_id": entity, "regions": [box]} for entity in names_of(lake)]
+    lh.record_opinions(lake, rows, source="ann", question="cells", actor="human:ann")
+    built = lh.build(lake, recipe())
+    folder = lake.root / lh.materialise(lake, built.details["dataset_id"]).details["folder"] / "train"
+    upright = {
+        orientation: np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "turned" / f"{orientation}.png")))
+        for orientation in range(1, 9)
+    }
+    for decoder in (None, ResizeShorter(40, 60), ResizeShorter(40, 60, exif=True), Resize((80, 80), exif=True)):
+        decoders = {} if decoder is None else {"image": decoder}
+        with make_reader(folder, batch_size=8, decoders=decoders) as reader:
+            batch = next(reader)
+        for entity, picture, boxes in zip(batch["entity_id"], batch["image"], batch["boxes"], strict=True):
+            name = int(names_of(lake)[entity])
+            rows, columns = np.nonzero(picture[..., 1] > 127)
+            seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(boxes, [seen], atol=1.0 if isinstance(decoder, Resize) else 1e-4)
+            if decoder == ResizeShorter(40, 60, exif=True):
+                np.testing.assert_array_equal(picture, upright[name])

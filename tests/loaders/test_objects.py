@@ -21,6 +21,7 @@ from loaders import (
     ReadOptions,
     Resize,
     ResizeShorter,
+    Sequence,
     Shard,
     Shuffle,
     make_reader,
@@ -245,6 +246,34 @@ def test_boxes_of_decoded_pictures_go_back_by_the_affine_of_their_sample(folder)
     columns = ["entity_id", "image"]
     with make_reader(folder, batch_size=4, columns=columns, decoders=decoders, options=options) as reader:
         assert next(reader).keys() == {"entity_id", "image", "image_affine", "is_pad"}
+
+
+@pytest.mark.parametrize("decoders", [{}, {"image": Resize(8)}], ids=["stored", "resized"])
+def test_masks_that_claim_too_much_are_refused_with_their_place(tmp_path, decoders):
+    counts = ["0"] * 200_000  # of 5,760 px each: more than a gigabyte in 1 MB
+    rows = [{**row(1), "masks": json.dumps({"size": [HEIGHT, WIDTH], "counts": counts}).encode()}]
+    write_dataset(rows, FIELDS, tmp_path / "set", seed=1)
+    with make_reader(tmp_path / "set" / "train", batch_size=1, decoders=decoders) as reader:
+        with pytest.raises(DecodeError, match="column masks: 200,000 masks of 60 x 96 pixels take more than") as caught:
+            next(reader)
+    assert (caught.value.column, caught.value.row) == ("masks", 0)
+
+
+def test_the_rows_of_a_sequence_move_alike(tmp_path):
+    fields = (*FIELDS, Field("clip", pa.int64()), Field("frame", pa.int64()))
+    rows = [{**row(number), "clip": number // 5, "frame": number % 5} for number in range(20)]
+    write_dataset(rows, fields, tmp_path / "set", seed=1)
+    with make_reader(
+        tmp_path / "set" / "train", batch_size=4, sequence=Sequence(length=3, by="clip", order="frame"),
+        decoders={"image": RandomResizedCrop(24, flip=0.5)}, shuffle=Shuffle(seed=1),
+        options=ReadOptions(affines=True, pad_to={"boxes": 3}),
+    ) as reader:  # fmt: skip
+        batch = next(reader)
+    assert (batch["boxes"].shape, batch["boxes_count"].shape) == ((4, 3, 3, 4), (4, 3))
+    for sample, names in enumerate(batch["entity_id"]):
+        for at, name in enumerate(names):
+            assert batch["boxes_count"][sample, at] + batch["boxes_dropped"][sample, at] == int(name) % 4
+            np.testing.assert_array_equal(batch["image_affine"][sample, at], batch["image_affine"][sample, 0])
 
 
 class Silent:
