@@ -27,6 +27,7 @@ from lakehouse.opinions.formats.jsonl import JSONL
 from lakehouse.opinions.formats.labelme import LABELME
 from lakehouse.opinions.formats.labelstudio import LABELSTUDIO
 from lakehouse.opinions.formats.mot import MOT
+from lakehouse.opinions.formats.openlabel import OPENLABEL
 from lakehouse.opinions.formats.parquet import PARQUET
 from lakehouse.opinions.formats.textgrid import TEXTGRID
 from lakehouse.opinions.formats.voc import VOC
@@ -49,6 +50,7 @@ BUILT_IN: Mapping[str, Format] = {
     "audacity": AUDACITY,
     "textgrid": TEXTGRID,
     "parquet": PARQUET,
+    "openlabel": OPENLABEL,
     "coco": COCO,
     "yolo": YOLO,
 }
