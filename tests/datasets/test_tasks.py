@@ -22,8 +22,6 @@ from tests.datasets.cells import voc
 from tests.datasets.pictures import SIDE, bring_pictures
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
-PERSON = '{"kind": "keypoints", "label": "person", "points": [{"x": 5, "y": 6, "v": 2}, {"x": 0, "y": 0, "v": 0}], ' \
-    '"x": 2, "y": 2, "w": 8, "h": 10}'
 
 
 def labelme(name: str, *outlines: list[list[int]]) -> str:
@@ -44,8 +42,14 @@ FILES = {
     "voc/a.xml": voc("a", [("red", 1, 1, 10, 10), ("white", 3, 4, 3, 4)]),
     "voc/b.xml": voc("b", [("white", 2, 2, 20, 20)]),
     "voc/c.xml": voc("c", []),
-    "people.jsonl": f'{{"subject": "a.png", "regions": [{PERSON}]}}\n{{"subject": "b.png", "regions": []}}\n'
-                    f'{{"subject": "c.png", "regions": [{PERSON}, {PERSON}]}}\n',
+    "people.json": json.dumps({
+        "images": [{"id": n, "file_name": f"{'abc'[n]}.png", "width": SIDE, "height": SIDE} for n in range(3)],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["left_eye", "right_eye"], "skeleton": [[1, 2]]}],
+        "annotations": [
+            {"id": n, "image_id": image, "category_id": 1, "bbox": [2, 2, 8, 10], "area": 80, "iscrowd": 0,
+             "keypoints": [5, 6, 2, 0, 0, 0], "num_keypoints": 1} for n, image in enumerate((0, 2, 2), start=1)
+        ],
+    }),
     "labelme/a.json": labelme("a", [[1, 1], [5, 1], [5, 5], [1, 5]]),
     "labelme/b.json": labelme("b", [[0, 0], [20, 0], [20, 20]], [[2, 2], [4, 2], [4, 3]]),
     "labelme/c.json": labelme("c"),
@@ -154,6 +158,10 @@ def test_a_row_of_the_table_goes_from_import_to_batch(row, lake, monkeypatch):
     assert found.keys() == wanted.keys()
     for picture, value in wanted.items():
         np.testing.assert_array_equal(found[picture], value)
+    if row.task == "keypoints":
+        with make_reader(home / "lake" / str(folder) / "train", batch_size=3) as reader:
+            # By their names: in a mirror the eyes change places.
+            assert next(f.geometry for f in reader.fields if f.name == "keypoints").flip_pairs == ((0, 1),)
     if row.task in MOVED:
         column, factors = MOVED[row.task]
         decoders = {"image": Resize((SIDE // 2, SIDE * 2))}
