@@ -35,11 +35,14 @@ class Home:
         address: Its folder, or its URL.
         folder: Of this machine: the lake itself, or the copy of its tables.
         stores: How buckets are reached, also those that linked files are in.
+        fetched_bytes: Of a lake in a bucket: a version of a table with more bytes is not fetched into the copy, since
+            whoever reads it reads the bucket. None fetches all.
     """
 
     address: str
     folder: Path
     stores: tuple[StoreConfig, ...] = ()
+    fetched_bytes: int | None = None
 
     @property
     def is_local(self) -> bool:

@@ -46,7 +46,9 @@ class Lake:
     def engine(self) -> Engine:
         """The engine, started at its first use: a step with nothing to do need not start one."""
         if self._engine is None:
-            self._engine = open_engine(self.engine_name, config=self.config.engine, scratch=self.scratch)
+            self._engine = open_engine(
+                self.engine_name, config=self.config.engine, scratch=self.scratch, home=self.home
+            )
         return self._engine
 
     @property

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from lakehouse.config import Config
@@ -19,6 +20,7 @@ from lakehouse.lake import Clock, Lake, utc_now
 from lakehouse.leftovers import sweep_runs, sweep_scratch
 from lakehouse.opened import OpenLake
 from lakehouse.place import MAKING, check_place, find_home, is_lake, keep_marker, new_home, require_lake
+from lakehouse.spark.session import is_on_cluster
 from lakehouse.tables.create import create_tables
 from lakehouse.tables.leases import check_store
 from lakehouse.tables.locks import lake_lock
@@ -54,6 +56,9 @@ def open_lake(
         home = new_home(config)
     else:
         require_lake(home)
+    if engine == "spark" and not home.is_local and is_on_cluster():
+        # What is larger than the driver takes on, executors read in the bucket: it need not come here.
+        home = replace(home, fetched_bytes=config.engine.driver_mb << 20)
     root = home.folder
     try:
         root.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PARTS = ("writers", "faults", "unchanged", "transfer")
+PARTS = ("writers", "faults", "kills", "unchanged", "transfer")
 """Modules of this package with `run(folder, server) -> bool`, in the order in which they run."""
 
 

@@ -18,6 +18,7 @@ from lakehouse.lake import Lake
 from lakehouse.tables.insert import write_checkpoint
 from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import digest_at, head, whole
+from lakehouse.verification.copies import complete
 from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
 from lakehouse.verification.places import place_of
@@ -69,6 +70,7 @@ def compact(lake: Lake, table: Table, *, few: int = FEW) -> Compacted:
         if len(small) <= few:
             return Compacted(before, len(alive), len(alive), 0)
         digest = digest_at(lake, table, before)
+        complete(place, [fact for fact in alive if fact.name in small])
         paths = [place.folder / name for name in small]
         rows = sum(pq.read_metadata(path).num_rows for path in paths)
         commit = Commit(

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from lakehouse.care.copied import DATASETS, Known, known_objects, known_published, published_folders
 from lakehouse.care.orphans import SHOWN
-from lakehouse.care.pins import PINS
 from lakehouse.care.transfer import all_at_once, transfer, writable
 from lakehouse.erasures import ERASURES, erased_files, erasures
 from lakehouse.errors import ConfigError, DamagedObjectError, TableError
@@ -24,6 +23,7 @@ from lakehouse.progress import progress
 from lakehouse.query import fetch
 from lakehouse.steps.receipts import RUNS
 from lakehouse.tables.read import head
+from lakehouse.tables.readers import PINS
 from lakehouse.verification.checkpoints import CHECKPOINT, HINT
 from lakehouse.verification.entries import ENTRY_NAME, FileFact, entry_sha256, erasing, read_entry
 from lakehouse.verification.heads import Head, read_head, write_head

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import timedelta
 
 from lakehouse.care.compact import FEW, compact
-from lakehouse.care.pins import live_pins
+from lakehouse.care.pins import Pin, current_pins, dataset_pins
 from lakehouse.care.vacuum import vacuum
 from lakehouse.lake import Lake
 from lakehouse.progress import progress
@@ -47,7 +47,11 @@ def maintain(
         ConcurrentWriteError: If a table stayed busy.
     """
     with step(lake, "maintain") as record:
-        pins = live_pins(lake)
+        of_datasets = dataset_pins(lake)
+
+        def pins() -> list[Pin]:
+            return of_datasets + current_pins(lake)
+
         chosen = [table for table in TABLES if not tables or table.name in tables]
         counts = record.counts = dict.fromkeys(
             ("tables", "files_before", "files_after", "removed", "young", "pinned", "expired"), 0

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from lakehouse.care.copied import DATASETS, sha256_of_object
+from lakehouse.engines.spark_staging import STAGED
 from lakehouse.errors import ConfigError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
@@ -77,8 +78,9 @@ def orphan_objects(lake: Lake, listed: pa.Table, *, before: datetime, pins: Pins
 
 
 def leftovers(lake: Lake, *, before: datetime) -> Iterator[Unneeded]:
-    """Yield what killed writers left: half-written files, published versions whose writing never ended, and strangers
-    among the objects; those alone that were last written up to a time, each folder as a whole.
+    """Yield what killed writers left: half-written files, results of Spark's jobs in a bucket, published versions whose
+    writing never ended, and strangers among the objects; those alone that were last written up to a time, each
+    published folder as a whole.
 
     Raises:
         TableError: If gold.materialisations is damaged: what it names is published, and damaged if it looks unfinished.
@@ -89,6 +91,9 @@ def leftovers(lake: Lake, *, before: datetime) -> Iterator[Unneeded]:
             yield Unneeded(each.name, each.size)
     for each in home.files.list(OBJECTS):
         if sha256_of_object(each.name) is None and _is_old(each, before):
+            yield Unneeded(each.name, each.size)
+    for each in () if home.is_local else home.files.list("_tmp"):
+        if each.name.startswith(STAGED) and _is_old(each, before):
             yield Unneeded(each.name, each.size)
     folders: dict[str, list[Stat]] = {}
     for each in home.files.list(DATASETS):

@@ -16,9 +16,9 @@ from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.query import fetch
 from lakehouse.tables.read import head, whole
+from lakehouse.tables.readers import PINS
 from schemas.tables import BY_NAME
 
-PINS = "_pins"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 BUILT = "select dataset_id, name, pins_json from gold.datasets order by name, dataset_id"
@@ -45,11 +45,26 @@ def live_pins(lake: Lake) -> list[Pin]:
     Raises:
         TableError: If a pin cannot be read: what it needs is not known then.
     """
-    found = [
-        Pin(f"dataset {row['name']} ({row['dataset_id']})", _versions(row["pins_json"]))
-        for row in fetch(lake, BUILT)
-    ]
-    return found + [pin for pin in pins_of_people(lake) if pin.until is None or pin.until > lake.clock()]
+    return dataset_pins(lake) + current_pins(lake)
+
+
+def dataset_pins(lake: Lake) -> list[Pin]:
+    """Return what dataset versions pin.
+
+    Raises:
+        TableError: If gold.datasets is damaged.
+    """
+    return [Pin(f"dataset {row['name']} ({row['dataset_id']})", _versions(row["pins_json"]))
+            for row in fetch(lake, BUILT)]  # fmt: skip
+
+
+def current_pins(lake: Lake) -> list[Pin]:
+    """Return the pins of people and readers that have not ended: a listing, and a request for each.
+
+    Raises:
+        TableError: If a pin cannot be read: what it needs is not known then.
+    """
+    return [pin for pin in pins_of_people(lake) if pin.until is None or pin.until > lake.clock()]
 
 
 def pins_of_people(lake: Lake) -> list[Pin]:

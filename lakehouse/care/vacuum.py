@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,7 +35,13 @@ class Vacuumed:
 
 
 def vacuum(
-    lake: Lake, table: Table, pins: Iterable[Pin], *, grace: timedelta, now: datetime, dry_run: bool = False
+    lake: Lake,
+    table: Table,
+    pins: Callable[[], Iterable[Pin]],
+    *,
+    grace: timedelta,
+    now: datetime,
+    dry_run: bool = False,
 ) -> Vacuumed:
     """Remove the files of a table that its newest version does not have, no pin needs, and that are old enough.
 
@@ -46,7 +52,8 @@ def vacuum(
     Args:
         lake: The lake.
         table: Which table.
-        pins: Whose versions stay readable.
+        pins: Returns whose versions stay readable: asked right before files are removed, so that a reader that began
+            meanwhile keeps its files.
         grace: Younger files stay, and files that were replaced less long ago.
         now: The time of now, UTC.
         dry_run: Remove nothing, only count.
@@ -67,16 +74,17 @@ def vacuum(
         }  # fmt: skip
         erased = {name for entry in rewriting for name in erasing(place, entry.version)}
         erased |= erased_files(lake.home, table.name)
+        listed = list(place.home.files.list(place.folder_name))
         pinned = {}
         wanted = set()
-        for pin in pins:
+        for pin in pins():
             if (at := pin.tables.get(table.name)) is not None and at < version:
                 only = {fact.name for fact in live_in(entries[: at + 1])} - needed - erased
                 wanted |= only
                 if only:
                     pinned[pin.name] = len(only)
         removed, size, young = 0, 0, 0
-        for each in list(place.home.files.list(place.folder_name)):
+        for each in listed:
             name = each.name.removeprefix(f"{place.folder_name}/")
             if "/" in name or name in needed | wanted:
                 continue  # the log, or a folder of somebody else's

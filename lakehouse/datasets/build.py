@@ -74,7 +74,7 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
     pin_heads(lake, [table.name for table in WRITTEN])
     kind = kind_asked(lake, recipe, pins)
     inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe, kind)}
-    with step(lake, "build", inputs=inputs) as record:
+    with step(lake, "build", inputs=inputs, reads=pins) as record:
         if not record.unchanged:
             if OPINIONS.name in pins:
                 check_batches(lake, {**pins, **batches})

@@ -8,19 +8,21 @@ from pathlib import Path
 from lakehouse.config import EngineConfig
 from lakehouse.engines.protocol import Commit, Engine, Relation
 from lakehouse.errors import ConfigError
+from lakehouse.home import Home
 
 ENGINES = ("embedded", "spark")
 DRIVER_MEMORY_MB = 2048
 """Memory of DuckDB in the driver of Spark, where no limit is set."""
 
 
-def open_engine(name: str, *, config: EngineConfig, scratch: Path) -> Engine:
+def open_engine(name: str, *, config: EngineConfig, scratch: Path, home: Home | None = None) -> Engine:
     """Start an engine.
 
     Args:
         name: `embedded` (DuckDB, delta-rs and a process pool; no JVM) or `spark`.
         config: Workers, memory and patience.
         scratch: Folder for staged results; the caller removes it afterwards.
+        home: The lake: where it is in a bucket, that is what a Spark cluster and its driver have in common.
 
     Raises:
         ConfigError: If there is no engine of that name.
@@ -32,12 +34,13 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path) -> Engine:
         from lakehouse.engines.driver import DriverFirstEngine
         from lakehouse.engines.spark import SparkEngine
 
-        cluster = SparkEngine(scratch=scratch)
+        cluster = SparkEngine(scratch=scratch, home=home)
         if not config.driver_mb:
             return cluster
         # The JVM has its share of the machine; what comes here is small.
         beside = replace(config, memory_limit_mb=config.memory_limit_mb or DRIVER_MEMORY_MB)
-        return DriverFirstEngine(_embedded(beside, scratch / "driver"), cluster, limit=config.driver_mb << 20)
+        driver = _embedded(beside, scratch / "driver")
+        return DriverFirstEngine(driver, cluster, limit=config.driver_mb << 20, is_far=cluster.is_far)
     raise ConfigError(f"unknown engine `{name}`; known: {', '.join(ENGINES)}")
 
 

@@ -14,7 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -70,6 +70,38 @@ def append_files(path: Path, files: Sequence[Path], commit: Commit) -> int:
             moved.append(path / file_name())
             os.rename(file, moved[-1])
         return _commit(path, [describe(each) for each in moved], commit)
+
+
+def append_stored(path: Path, stored: Sequence[DataFile], commit: Commit) -> int:
+    """Append Parquet files that an engine's machines have put into the lake's bucket; the bucket copies them.
+
+    Args:
+        path: Folder of the table in this machine's copy.
+        stored: What they are; names among the files of the lake. Exactly the columns of `commit.schema`.
+        commit: What goes with them.
+
+    Returns:
+        The new version. This machine's copy does not have its files yet.
+
+    Raises:
+        ConcurrentWriteError: If the table is no longer at `commit.read_version`; nothing was written.
+        UnknownCommitError: If the bucket did not answer when it was to commit.
+        StorageError, DeadlineError: If it did not before; nothing was written.
+        TableError: If a copy is not what was written; nothing was written.
+    """
+    home, table = table_home(path)
+    copied: list[Path] = []
+    described = []
+    with _removed_if_it_fails(path, copied, commit):
+        for each in stored:
+            copied.append(path / file_name())
+            name = f"{table}/{copied[-1].name}"
+            home.files.copy(each.name, name)
+            if (size := home.files.size(name)) != each.size:
+                said = f"a copy in the bucket has {size} bytes, expected {each.size}"
+                raise TableError(f"{path.name}: {said}; nothing was written: run again")
+            described.append(replace(each, name=copied[-1].name))
+        return _commit(path, described, commit, are_there=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +181,14 @@ def entry_of(
 
 
 def _commit(
-    path: Path, files: Sequence[DataFile], commit: Commit, replaced: Replaced | None = None
+    path: Path, files: Sequence[DataFile], commit: Commit, replaced: Replaced | None = None, *, are_there: bool = False
 ) -> int:
     home, table = table_home(path)
     version = commit.read_version + 1
     name = f"_delta_log/{version:020}.json"
     entry = entry_of(files, commit, int(time.time() * 1000), replaced)
     # A kill before the entry is put leaves files that no entry names: nobody reads them.
-    if not home.is_local:
+    if not home.is_local and not are_there:
         for each in files:
             home.files.put(f"{table}/{each.name}", path / each.name)
     commit.check()

@@ -46,17 +46,19 @@ class DriverFirstEngine:
 
     name = "spark"
 
-    def __init__(self, driver: Engine, cluster: Engine, *, limit: int) -> None:
+    def __init__(self, driver: Engine, cluster: Engine, *, limit: int, is_far: bool = False) -> None:
         """Put two engines together.
 
         Args:
             driver: Works on this machine.
             cluster: Works anywhere.
             limit: Bytes up to which the inputs of a query are worked on by `driver`.
+            is_far: Whether the workers of `cluster` see nothing of this machine, nor this machine all of the tables.
         """
         self._driver = driver
         self._cluster = cluster
         self._limit = limit
+        self._is_far = is_far
         self._scans: dict[tuple[Path, int, int | None], Placed] = {}
         self._moved: dict[int, tuple[Placed, Relation]] = {}
 
@@ -71,8 +73,11 @@ class DriverFirstEngine:
         if (path, version, since) not in self._scans:
             known = {} if since is None else files_of(DeltaTable(path, version=since))
             found = files_of(DeltaTable(path, version=version))
-            size = sum(size for name, size in found.items() if name not in known)
+            wanted = {name: size for name, size in found.items() if name not in known}
+            size = sum(wanted.values())
             small = size <= self._limit
+            if small and self._is_far:  # of a large table this machine has what it fetched before it grew
+                small = all((path / name).exists() for name in wanted)
             inner = (self._driver if small else self._cluster).scan(path, version, since=since)
             self._scans[path, version, since] = Placed(inner, size if small else None)
         return self._scans[path, version, since]
@@ -88,10 +93,22 @@ class DriverFirstEngine:
         return Placed(self._cluster.sql(text, moved, params), None)
 
     def map_batches(
-        self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
+        self,
+        relation: Relation,
+        function: BatchFunction,
+        schema: pa.Schema,
+        *,
+        rows_per_task: int,
+        label: str,
+        reads_here: bool = False,
     ) -> Relation:
-        """Run the function over all rows, beside the driver if they are few."""
+        """Run the function over all rows, beside the driver if they are few or if only the driver can."""
         own = _own(self.stage(relation))
+        if reads_here and self._is_far:
+            rows = self.arrow(own)
+            here = self._driver.from_arrow(rows)
+            mapped = self._driver.map_batches(here, function, schema, rows_per_task=rows_per_task, label=label)
+            return Placed(mapped, rows.nbytes)
         few = own.size is not None and self._rows(own) <= MAP_ROWS
         engine, rows = (self._driver, own.inner) if few else (self._cluster, self._on_cluster(own))
         mapped = engine.map_batches(rows, function, schema, rows_per_task=rows_per_task, label=label)

@@ -120,7 +120,14 @@ class EmbeddedEngine:
         return self._view(name, inputs.values())
 
     def map_batches(
-        self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
+        self,
+        relation: Relation,
+        function: BatchFunction,
+        schema: pa.Schema,
+        *,
+        rows_per_task: int,
+        label: str,
+        reads_here: bool = False,
     ) -> Relation:
         """Run the function over batches in the pool; results go to a Parquet file in the scratch folder."""
         staged = self._staged(relation)

@@ -69,6 +69,12 @@ def describe(path: Path) -> DataFile:
     return DataFile(path.name, size, sha256, json.dumps(statistics(pq.read_metadata(path))))
 
 
+def describe_bytes(name: str, data: bytes) -> DataFile:
+    """Return what the log says about a file of which all bytes are in memory."""
+    footer = pq.read_metadata(pa.BufferReader(data))
+    return DataFile(name, len(data), hashlib.sha256(data).hexdigest(), json.dumps(statistics(footer)))
+
+
 def statistics(footer: pq.FileMetaData) -> dict[str, object]:
     """Return Delta's statistics: rows, and nulls of plain columns.
 

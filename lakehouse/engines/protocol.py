@@ -64,7 +64,14 @@ class Engine(Protocol):
         """Run one query in DuckDB's dialect over named relations; lazy."""
 
     def map_batches(
-        self, relation: Relation, function: BatchFunction, schema: pa.Schema, *, rows_per_task: int, label: str
+        self,
+        relation: Relation,
+        function: BatchFunction,
+        schema: pa.Schema,
+        *,
+        rows_per_task: int,
+        label: str,
+        reads_here: bool = False,
     ) -> Relation:
         """Run `function` over all rows, spread over the workers, exactly once, now; the result is staged.
 
@@ -74,6 +81,8 @@ class Engine(Protocol):
             schema: Schema of the batches that `function` yields.
             rows_per_task: How many rows one call of the function gets at least worth starting for.
             label: What the progress bar says.
+            reads_here: Whether `function` reads files of this machine, other than of the lake: workers that see
+                nothing of it are not asked then.
         """
 
     def stage(self, relation: Relation) -> Relation:

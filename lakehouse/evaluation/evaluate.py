@@ -73,15 +73,16 @@ def evaluate(
         TableError: If a file of a table is missing or damaged.
     """
     check_request(slices, gates)
+    versions = pin_heads(lake, [table.name for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)])
     run = {"dataset_id": dataset_id, "actor_id": actor, "question_id": question, "split": split}
     inputs: dict[str, object] = {
         "run": run,
         "slices": list(slices),
         "gates": [dataclasses.asdict(gate) for gate in gates],
         **({"against": against} if against else {}),
-        "versions": pin_heads(lake, [table.name for table in (OPINIONS, DIMENSIONS, ENTITIES, DATASETS)]),
+        "versions": versions,
     }
-    with step(lake, "evaluate", inputs=inputs) as record:
+    with step(lake, "evaluate", inputs=inputs, reads=versions) as record:
         if not record.unchanged:
             version = find_dataset(lake, dataset_id)
             classes = _check_known(lake, version, run, record)

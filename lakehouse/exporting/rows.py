@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.datasets.counts import check_batches, check_members
-from lakehouse.datasets.find import find_dataset, read_members
+from lakehouse.datasets.find import DatasetVersion, find_dataset, read_members
 from lakehouse.datasets.own_fields import own_fields, with_values
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.reads import tables_of
@@ -20,9 +20,10 @@ from lakehouse.engines import Relation
 from lakehouse.erasures import erased_members
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
-from lakehouse.query import fetch, query
+from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.contained import user_query
 from lakehouse.tables.read import pin_heads
+from lakehouse.tables.readers import reading
 from schemas.tables import BATCHES, DATASET_MEMBERS, DATASETS, ENTITIES, OPINIONS
 
 WHERE = "the selection"
@@ -130,8 +131,11 @@ def in_order(lake: Lake, selection: Selection) -> Iterator[Row]:
 
 
 def _of_dataset(lake: Lake, name: str) -> Selection:
-    pin_heads(lake, [DATASETS.name, DATASET_MEMBERS.name, ENTITIES.name])
-    version = find_dataset(lake, name)
+    with reading(lake, pin_heads(lake, [DATASETS.name, DATASET_MEMBERS.name, ENTITIES.name]), by="export"):
+        return _of_version(lake, find_dataset(lake, name))
+
+
+def _of_version(lake: Lake, version: DatasetVersion) -> Selection:
     check_members(lake, version.dataset_id)
     erased = erased_members(lake.home, version.dataset_id).rows
     kind = version.answers
@@ -154,6 +158,11 @@ def _of_query(lake: Lake, text: str, params: Mapping[str, object]) -> Selection:
     pins = pin_heads(lake, tables_of(text) | {ENTITIES.name})
     if OPINIONS.name in pins:
         check_batches(lake, {**pins, **batches})
+    with reading(lake, pins, by="export"):
+        return _of_pinned(lake, text, params, pins)
+
+
+def _of_pinned(lake: Lake, text: str, params: Mapping[str, object], pins: Pins) -> Selection:
     found = user_query(lake.home, text, params=params, pins=pins, limits=lake.config.sql)
     if found.column_names.count("entity_id") != 1:
         raise ConfigError(f"{WHERE} returns {', '.join(found.column_names)}; it must return one entity_id")

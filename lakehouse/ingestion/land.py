@@ -179,6 +179,7 @@ def _land_chunk(
         STORED_SCHEMA,
         rows_per_task=FILES_PER_TASK,
         label=f"land {source.name}",
+        reads_here=source.is_local,
     )
     outcome = fetch(lake, OUTCOME, inputs={"stored": stored})[0]
     if outcome["refused"]:

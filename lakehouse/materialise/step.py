@@ -26,7 +26,7 @@ from loaders.publishing.planning import DatasetPlan, plan_dataset
 from loaders.publishing.publish import Published, find_published, publish
 from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task_batches
 from schemas.canonical import content_id
-from schemas.tables import DATASETS, MATERIALISATIONS
+from schemas.tables import DATASET_MEMBERS, DATASETS, MATERIALISATIONS
 
 
 def materialise(lake: Lake, dataset: str) -> Receipt:
@@ -48,7 +48,8 @@ def materialise(lake: Lake, dataset: str) -> Receipt:
         LoaderError: If what was written is not what was planned, or what was published is damaged.
     """
     inputs = {"dataset": version_named(lake, dataset), **pin_heads(lake, [DATASETS.name])}
-    with step(lake, "materialise", inputs=inputs) as record:
+    reads = pin_heads(lake, [DATASETS.name, DATASET_MEMBERS.name])
+    with step(lake, "materialise", inputs=inputs, reads=reads) as record:
         # A folder can be removed to free its space; the tables do not tell.
         record.unchanged = record.unchanged and is_whole(lake.home, str(record.details["folder"]))
         if not record.unchanged:
@@ -111,7 +112,9 @@ def _draft(lake: Lake, folder: str, plan: DatasetPlan) -> Draft:
         final = lake.home.folder / folder
         return LocalDraft(final.parent / f".staging-{plan.plan_id[:32]}", final)
     opened = functools.partial(storage_at, stores=lake.home.stores)
-    return BucketDraft(f"{lake.home.address}/{folder}", opened, scratch=str(lake.scratch))
+    # Workers that do not see this machine write parts where they have room.
+    scratch = str(lake.scratch) if lake.home.fetched_bytes is None else None
+    return BucketDraft(f"{lake.home.address}/{folder}", opened, scratch=scratch)
 
 
 def _publish(

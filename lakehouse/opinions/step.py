@@ -155,6 +155,7 @@ def _read(lake: Lake, source: OpinionSource, asked: Question, path: Path, parts:
             ITEMS,
             rows_per_task=FILES_PER_TASK,
             label=f"read {source.name}",
+            reads_here=True,
         )
     )
     return merge_votes(lake, items) if source.repeat == "votes" else items

@@ -48,6 +48,26 @@ def on_this_machine(master: str) -> bool:
     return master.startswith("local")
 
 
+def is_on_cluster() -> bool:
+    """Tell whether Spark's workers are other processes than its driver; starts a session where a JVM waits for one.
+
+    Without a session `build_session` makes one that is all in one process.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        return False
+    session = SparkSession.getActiveSession()
+    if session is None and "PYSPARK_GATEWAY_PORT" in os.environ:
+        session = build_session("petrel")
+    return session is not None and has_far_workers(session)
+
+
+def has_far_workers(session: SparkSession) -> bool:
+    """Tell whether the workers of a session are other processes than its driver, which may see other disks."""
+    return not in_one_process(session.sparkContext.master or LOCAL_MASTER)
+
+
 def spark_settings(master: str = LOCAL_MASTER, *, profile: str = "delta", driver_here: bool = True) -> dict[str, str]:
     """Return every setting that Petrel gives Spark.
 
@@ -96,7 +116,7 @@ def spark_settings(master: str = LOCAL_MASTER, *, profile: str = "delta", driver
 
 
 def build_session(
-    app_name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None
+    app_name: str, *, master: str | None = None, settings: Mapping[str, str] | None = None, profile: str = "delta"
 ) -> SparkSession:
     """Return the running Spark session, or start one.
 
@@ -107,6 +127,7 @@ def build_session(
         app_name: Name that Spark's own pages show.
         master: Where to run when this call starts Spark; None means `local[*]`.
         settings: Stronger than ours, when this call starts Spark.
+        profile: Java archives to load when this call starts Spark, see `lakehouse.spark.jars`.
 
     Raises:
         EnvironmentProblemError: If pyspark, Java or the archives are missing, or the running session has no Delta.
@@ -120,7 +141,7 @@ def build_session(
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     session = SparkSession.getActiveSession()
     if session is None:
-        session = _start(app_name, master, settings or {})
+        session = _start(app_name, master, settings or {}, profile)
         atexit.register(session.stop)  # a cluster that is left without a word takes the job for a failed one
     for key, value in SQL_SETTINGS.items():
         if session.conf.get(key, None) != value:
@@ -129,7 +150,7 @@ def build_session(
     return session
 
 
-def _start(app_name: str, master: str | None, settings: Mapping[str, str]) -> SparkSession:
+def _start(app_name: str, master: str | None, settings: Mapping[str, str], profile: str) -> SparkSession:
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
@@ -139,7 +160,7 @@ def _start(app_name: str, master: str | None, settings: Mapping[str, str]) -> Sp
     find_java()
     prepare_environment(os.environ, master)
     conf = SparkConf().setMaster(master).setAppName(app_name)
-    conf.setAll(list({**spark_settings(master), **settings}.items()))
+    conf.setAll(list({**spark_settings(master, profile=profile), **settings}.items()))
     return SparkSession.builder.config(conf=conf).getOrCreate()
 
 

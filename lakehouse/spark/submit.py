@@ -22,6 +22,7 @@ from lakehouse.spark.session import LOCAL_MASTER, in_one_process, prepare_enviro
 USAGE = "usage: ./spark-submit.sh [--s3] [options of spark-submit] jobs/STEP.py [options of the job]"
 OPTIONS_WITHOUT_VALUE = {"--help", "-h", "--supervise", "--usage-error", "--verbose", "-v", "--version"}
 JOINED = ("--jars", "--py-files")
+S3 = ("s3://", "s3a://")
 SPARK_VERSION = "4.2.0"
 """What the locked Delta archives are built for."""
 
@@ -31,7 +32,7 @@ class Submission:
     """A command line of ours, taken apart."""
 
     s3: bool = False
-    """Load what `s3a://` needs."""
+    """Load what `s3a://` needs; on a cluster, a word of the job that is an address in S3 says so too."""
     master: str = LOCAL_MASTER
     driver_here: bool = True
     """False for `--deploy-mode cluster`."""
@@ -98,7 +99,7 @@ def command(given: Submission) -> list[str]:
         EnvironmentProblemError: If Java, the archives or the right Spark are missing.
     """
     find_java()
-    profile = "s3" if given.s3 else "delta"
+    profile = "s3" if given.s3 or _names_bucket(given) else "delta"
     settings = spark_settings(given.master, profile=profile, driver_here=given.driver_here)
     if given.joined["--jars"]:  # would replace `spark.jars`, not add to it
         ours = settings.pop("spark.jars", "")
@@ -111,6 +112,13 @@ def command(given: Submission) -> list[str]:
     for name, files in given.joined.items():
         words += [name, ",".join(files)] if files else []
     return [*words, *given.options, *given.job]
+
+
+def _names_bucket(given: Submission) -> bool:
+    """Tell whether a job on a cluster has an address in S3 among its words: its lake may be there."""
+    if in_one_process(given.master):
+        return False  # there a lake in a bucket is read in a copy
+    return any(word.partition("=")[2].startswith(S3) or word.startswith(S3) for word in given.job)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lakehouse.engines.dialect import bind
-from lakehouse.engines.spark_tables import read_table
+from lakehouse.engines.spark_tables import far_address, read_table
 from lakehouse.home import Root
 from lakehouse.place import located
 from lakehouse.tables.read import head, open_table, table_path
@@ -44,7 +44,9 @@ def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int]
         verify_table(place_of(home, table), version)
         open_table(home, table, version)
         names[table.name] = table.name.replace(".", "_")
-        read_table(session, table_path(home, table), version).createOrReplaceTempView(names[table.name])
+        path = table_path(home, table)
+        frame = read_table(session, path, version, far=far_address(session, path))
+        frame.createOrReplaceTempView(names[table.name])
     for name, text in ordered_views():
         session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
         names[name] = name

@@ -13,6 +13,7 @@ from lakehouse.lake import Lake
 from lakehouse.steps.fresh import find_note, keep_note
 from lakehouse.steps.receipts import Noted, Receipt, keep
 from lakehouse.tables.inserted import Inserted
+from lakehouse.tables.readers import reading
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,13 @@ class StepRecord:
 
 
 @contextmanager
-def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -> Iterator[StepRecord]:
+def step(
+    lake: Lake,
+    name: str,
+    *,
+    inputs: Mapping[str, object] | None = None,
+    reads: Mapping[str, int] | None = None,
+) -> Iterator[StepRecord]:
     """Run the block as step `name`: a receipt is logged and kept if it ends well.
 
     Args:
@@ -61,6 +68,7 @@ def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -
         name: Name of the step.
         inputs: Everything the outcome depends on, as JSON values: versions of the tables read, settings,
             versions of the code. After a run that ended well the same inputs set `unchanged`. None never does.
+        reads: Table -> version, verified: what the block reads, and nobody may remove meanwhile.
     """
     started_at, started = lake.clock(), time.monotonic()
     note = None if inputs is None else find_note(lake, name, inputs)
@@ -68,7 +76,8 @@ def step(lake: Lake, name: str, *, inputs: Mapping[str, object] | None = None) -
         record = StepRecord()
     else:
         record = StepRecord(unchanged=True, counts=dict(note.counts), details=dict(note.details))
-    yield record
+    with reading(lake, {} if record.unchanged else reads or {}, by=name):
+        yield record
     if inputs is not None and record.complete and not record.unchanged:
         again = record.counts if record.counts_again is None else record.counts_again
         keep_note(lake, name, inputs, counts=again, details=record.details, writes=record.writes)

@@ -67,6 +67,19 @@ def complete(place: Place, facts: Iterable[FileFact]) -> Mapping[str, str]:
         return {name: difference for name, difference in found if difference}
 
 
+def look_at(place: Place, facts: Iterable[FileFact]) -> Mapping[str, str]:
+    """Return what is wrong with data files that stay in the bucket, by name: they are listed, and not read."""
+    wanted = [fact for fact in facts if not (place.folder / fact.name).exists()]
+    if not wanted:
+        return {}
+    sizes = {each.name: each.size for each in place.home.files.list(place.folder_name)}
+    found = {fact.name: sizes.get(f"{place.folder_name}/{fact.name}") for fact in wanted}
+    return {
+        fact.name: "no file" if (size := found[fact.name]) is None else f"{size} bytes"
+        for fact in wanted if found[fact.name] != fact.size
+    }  # fmt: skip
+
+
 def publish_log(place: Place) -> None:
     """Put every entry of a table that was just made in the copy into the bucket, where there is none yet."""
     if place.home.is_local:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.verification.checkpoints import verify_checkpoints
-from lakehouse.verification.copies import complete, refresh, where
+from lakehouse.verification.copies import complete, look_at, refresh, where
 from lakehouse.verification.entries import (
     MEND,
     Entry,
@@ -250,12 +250,17 @@ def _file_problems(place: Place, log: _Log, upto: int) -> Iterator[str]:
         for fact in noted.entry.added if fact.name not in gone
     ]  # fmt: skip
     replaced = {name: version for version, noted in log.noted.items() if version > upto for name in noted.entry.removed}
-    not_fetched = complete(place, (fact for _, fact in needed))
+    facts = [fact for _, fact in needed]
+    limit = place.home.fetched_bytes
+    stays = not place.home.is_local and limit is not None and sum(fact.size for fact in facts) > limit
+    not_fetched = look_at(place, facts) if stays else complete(place, facts)
     for version, fact in needed:
         noted = log.noted[version]
         path = place.folder / fact.name
         stamp = stamp_of(path)
         if stamp is not None and noted.files.get(fact.name) == stamp:
+            continue
+        if stamp is None and stays and fact.name not in not_fetched:
             continue
         found = not_fetched.get(fact.name) or ("no file" if stamp is None else _difference(path, fact, stamp[0]))
         if found == "no file" and (by := replaced.get(fact.name)) is not None:

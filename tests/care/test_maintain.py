@@ -14,6 +14,7 @@ from lakehouse.care.compact import compact
 from lakehouse.care.maintain import maintain
 from lakehouse.care.pins import live_pins, remove_pin, set_pin
 from lakehouse.care.vacuum import vacuum
+from lakehouse.datasets import build as build_module
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConcurrentWriteError, TableError, VersionUnavailableError
@@ -81,12 +82,12 @@ def test_replaced_files_stay_for_their_grace_and_go_then(lake_at):  # noqa: F811
         before = head(lake.home, ENTITIES)
         compact(lake, ENTITIES)
         place = place_of(lake.home, ENTITIES)
-        kept = vacuum(lake, ENTITIES, [], grace=timedelta(days=36500), now=lake.clock())
+        kept = vacuum(lake, ENTITIES, list, grace=timedelta(days=36500), now=lake.clock())
         assert (kept.removed, kept.young, len(files_of(lake))) == (0, 6, 7)
         grace = late(lake)
-        planned = vacuum(lake, ENTITIES, [], grace=grace, now=lake.clock(), dry_run=True)
+        planned = vacuum(lake, ENTITIES, list, grace=grace, now=lake.clock(), dry_run=True)
         assert (planned.removed, planned.bytes > 0, len(files_of(lake))) == (6, True, 7)
-        gone = vacuum(lake, ENTITIES, [], grace=grace, now=lake.clock())
+        gone = vacuum(lake, ENTITIES, list, grace=grace, now=lake.clock())
         assert (gone.removed, gone.bytes) == (6, planned.bytes)
         assert files_of(lake) == [f"{place.folder_name}/{each.name}" for each in live_files(place, before + 1)]
         assert fetch(lake, COUNT) == [{"n": 18, "ids": 18}]
@@ -101,8 +102,8 @@ def test_a_file_that_no_commit_names_goes_after_its_grace(lake_at):  # noqa: F81
         grow(lake, 1)
         place = place_of(lake.home, ENTITIES)
         lake.files.put(f"{place.folder_name}/part-00000-killed-c000.snappy.parquet", b"half")
-        assert vacuum(lake, ENTITIES, [], grace=timedelta(days=36500), now=lake.clock()).young == 1
-        assert vacuum(lake, ENTITIES, [], grace=late(lake), now=lake.clock()).removed == 1
+        assert vacuum(lake, ENTITIES, list, grace=timedelta(days=36500), now=lake.clock()).young == 1
+        assert vacuum(lake, ENTITIES, list, grace=late(lake), now=lake.clock()).removed == 1
         assert len(files_of(lake)) == 1
 
 
@@ -153,6 +154,27 @@ def test_a_lease_for_reading_ends(tmp_path):
         assert [pin.name for pin in live_pins(lake)] == ["pin reader"]
         clock.forward(hours=2)
         assert live_pins(lake) == []
+
+
+def test_what_a_step_is_reading_stays_even_without_a_grace(lake_at, monkeypatch):  # noqa: F811
+    clock = Clock()
+    clock.forward(days=3650)  # far behind every file
+    with small_lake(lake_at, clock=clock) as lake:
+        grow(lake, 3)
+        before, seen, begun = head(lake.home, ENTITIES), [], build_module._build
+
+        def interrupted(lake, recipe, kind, pins, record):
+            with small_lake(lake_at, clock=clock) as other:
+                receipt = maintain(other, tables=[ENTITIES.name], grace=NOW, few=1)
+                seen.append((receipt.counts["files_after"], receipt.counts["removed"], receipt.counts["pinned"]))
+            begun(lake, recipe, kind, pins, record)
+
+        monkeypatch.setattr(build_module, "_build", interrupted)
+        recipe = parse_recipe({"name": "all", "split": {"ratios": {"train": 1.0}}}, where="r.toml")
+        assert build(lake, recipe).counts["members"] == 9
+        assert seen == [(1, 0, 3)]
+        assert list(lake.files.list("_pins")) == []
+        assert [pin.tables[ENTITIES.name] for pin in live_pins(lake)] == [before]  # the dataset's
 
 
 def test_a_pin_that_cannot_be_read_stops_everything(tmp_path):
@@ -231,7 +253,7 @@ def test_a_folder_of_somebody_else_in_a_table_is_left_alone(tmp_path):
     with small_lake(tmp_path / "lake") as lake:
         grow(lake, 1)
         lake.files.put(f"{place_of(lake.home, ENTITIES).folder_name}/mine/x.parquet", b"x")
-        assert vacuum(lake, ENTITIES, [], grace=late(lake), now=lake.clock()).removed == 0
+        assert vacuum(lake, ENTITIES, list, grace=late(lake), now=lake.clock()).removed == 0
 
 
 def test_a_writer_that_commits_meanwhile_loses_nothing(tmp_path, monkeypatch):
@@ -239,7 +261,7 @@ def test_a_writer_that_commits_meanwhile_loses_nothing(tmp_path, monkeypatch):
         grow(lake, 6)
         compact(lake, ENTITIES)
         grow(other, 1, start=70)
-        vacuum(lake, ENTITIES, [], grace=late(lake), now=lake.clock())
+        vacuum(lake, ENTITIES, list, grace=late(lake), now=lake.clock())
         assert fetch(other, COUNT) == [{"n": 21, "ids": 21}]
         insert_rows(other, ACTORS, [{"actor_id": "human:a", "kind": "human", "name": "a"}], step="test")
 

@@ -75,6 +75,17 @@ def test_own_jars_and_files_are_joined_with_ours(command: list[str]) -> None:
     assert "spark.jars=/a.jar" not in command
 
 
+def test_a_job_on_a_cluster_that_names_a_bucket_gets_what_reads_it(command: list[str], monkeypatch) -> None:
+    profiles = []
+    monkeypatch.setattr(submit, "spark_settings", lambda master, *, profile, **_: profiles.append(profile) or {})
+    for words in (
+        ["--master", "yarn", "job.py", "--lake", "s3://bucket/lake"], ["--master", "yarn", "job.py", "--lake=s3://b/l"],
+        ["--s3", "job.py"], ["job.py", "--lake", "s3://bucket/lake"], ["--master", "yarn", "job.py", "--lake", "/lake"],
+    ):  # fmt: skip
+        submit.main(words)
+    assert profiles == ["s3", "s3", "s3", "delta", "delta"]
+
+
 def test_own_settings_come_after_ours_so_that_they_win(command: list[str]) -> None:
     submit.main(["--master", "yarn", "--conf", "spark.jars=other.jar", "job.py"])
 

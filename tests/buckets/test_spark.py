@@ -1,0 +1,39 @@
+"""A Spark cluster and a lake in a bucket have nothing in common but the bucket."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.buckets import digits
+from tests.buckets.server import Bucket
+
+IMAGES = 40
+
+
+def ran(bucket: Bucket, lake: str, pipeline: Path, out: Path, *more: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.buckets.digits", lake, str(pipeline), str(out), *more],
+        env=digits.environment(bucket, pipeline.parent), cwd=pipeline.parent, capture_output=True, text=True,
+        timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout[-2000:], done.stderr[-6000:])
+    found: dict[str, object] = json.loads(out.read_text())
+    return found
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_cluster_makes_in_a_bucket_what_one_machine_makes_in_a_folder(java_17, bucket, tmp_path):
+    driver, workers = tmp_path / "driver", tmp_path / "workers"
+    driver.mkdir()
+    pipeline = digits.prepare(bucket, driver, images=IMAGES)
+    expected = ran(bucket, str(tmp_path / "lake"), pipeline, tmp_path / "embedded.json")
+    found = ran(bucket, f"{bucket.url}/a lake", pipeline, tmp_path / "spark.json", "--workers", str(workers))
+    assert found == expected
+    assert found["datasets"]
+    assert not [key for key in bucket.list_keys("a lake/_tmp")]
