@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from PIL import Image
@@ -147,7 +147,8 @@ def _killed(
             time.sleep(lot.uniform(0.15, 1.0) * usual_s)
             if victim.poll() is None:
                 killed += 1
-            os.killpg(victim.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(victim.pid, signal.SIGKILL)
         if victim.returncode == 0:
             ended()
         with _open(address) as lake:
