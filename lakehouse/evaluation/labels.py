@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse.evaluation.bootstrap import Weigh
 from lakehouse.evaluation.label_rows import LabelRows
+from lakehouse.evaluation.merged import merged_then
 from lakehouse.evaluation.metric import Metric
 from lakehouse.evaluation.slices import slice_columns, slice_label
 from lakehouse.lake import Lake
@@ -17,13 +18,16 @@ from lakehouse.query import fetch, query
 
 SCORED = """
 with answers as (
-    select subject_id, label, probs, row_number() over (
+    select subject_id, question_version, label, probs, row_number() over (
         partition by subject_id order by event_time desc nulls last, opinion_id desc
     ) as recency
     from current_opinions
     where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = 'label'
 ), predicted as (
-    select subject_id, label, probs from answers where recency = 1
+    select a.subject_id, coalesce(m.stands_for, a.label) as label, a.probs
+    from answers a left join merged m on m.question_id = $question_id and m.question_version = a.question_version
+        and m.label_id = a.label
+    where a.recency = 1
 )
 select m.entity_id, m.label as truth, p.label as answer,
     p.probs is not null as has_probs, p.probs[m.label] as p_truth, p.probs, {slices}
@@ -34,7 +38,8 @@ where m.dataset_id = $dataset_id and m.split = $split and m.label is not null
 """
 """One row per labelled member of the split; one without a prediction counts as wrong, not as missing.
 
-Of an actor who answered in several slots the newest answer counts.
+Of an actor who answered in several slots the newest answer counts. A label that was merged when the dataset was built
+says the one that stands for it; shares of probability stay those of the labels that were said.
 """
 
 # Losses are added as whole nano-nats: a sum of doubles would depend on the order of the rows.
@@ -79,7 +84,8 @@ def measure_labels(
         slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
         wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
     )
-    scored = lake.engine.stage(query(lake, text, params=run))
+    merged = merged_then(lake, str(run["dataset_id"]))
+    scored = lake.engine.stage(query(lake, text, params=run, inputs={"merged": merged}))
     metrics: list[Metric] = []
     for name, sliced in zip(columns, ["", *slices], strict=True):
         found = fetch(lake, BY_SLICE.format(name=name), inputs={"scored": scored})

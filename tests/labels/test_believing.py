@@ -9,6 +9,7 @@ import pytest
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.errors import ConfigError, QueryRefusedError, RecipeError
+from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.labels import changes
 from lakehouse.labels.policies import register_policy
 from lakehouse.labels.policy import Policy, Step
@@ -102,3 +103,19 @@ def test_people_ask_labels_at_a_time_in_sql(told):
 def test_a_call_that_cannot_be_is_refused_and_says_its_form(told, call, error):
     with pytest.raises(error):
         user_query(told.home, f"select * from {call}")
+
+
+def test_a_prediction_is_scored_by_the_merges_that_the_dataset_knew(told):
+    split = {"ratios": {"test": 1.0}}
+    before = built(told, "latest", split=split)[0]
+    changes.merge_label(told, "animal", "lynx", "cat")
+    merged, members = built(told, "latest", split=split)
+    assert members == {"w": "cat", "x": "cat", "y": "cat"}
+    say(told, "model:cnn@3", {"w": "cat", "x": "lynx", "y": "lynx"})
+    assert {dataset_id: accuracy(told, dataset_id) for dataset_id in (before, merged)} == {before: 2 / 3, merged: 1.0}
+
+
+def accuracy(lake: Lake, dataset_id: str) -> float:
+    evaluate(lake, dataset_id=dataset_id, actor="model:cnn@3", question="animal", split="test")
+    text = "select value from gold.evaluations where dataset_id = $id and metric = 'accuracy' and slice = 'all'"
+    return float(fetch(lake, text, params={"id": dataset_id})[0]["value"])
