@@ -41,15 +41,19 @@ def boxes(values: Array, placement: Placement, *, kind: str) -> Moved:
         found[:, 2:] += found[:, :2]
     # Two opposite corners stay opposite corners: (n, 2 corners, x and y).
     corners = placement.points(found.reshape(-1, 2)).reshape(-1, 2, 2)
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    x_min, y_min, x_max, y_max = placement.visible
-    least, most = np.array((x_min, y_min), dtype=np.float64), np.array((x_max, y_max), dtype=np.float64)
-    seen_low, seen_high = np.clip(low, least, most), np.clip(high, least, most)
+    low, high = np.minimum(corners[:, 0], corners[:, 1]), np.maximum(corners[:, 0], corners[:, 1])
+    visible = np.array(placement.visible, dtype=np.float64)
+    least, most = visible[:2], visible[2:]
+    seen_low = np.minimum(np.maximum(low, least), most)
+    seen_high = np.minimum(np.maximum(high, least), most)
     sides, seen = high - low, seen_high - seen_low
-    is_inside = (low >= least) & (low <= most)
-    shares = np.where(sides > 0, seen / np.where(sides > 0, sides, 1.0), is_inside)
-    last = seen if kind == "xywh" else seen_high
-    return Moved(np.concatenate([seen_low, last], axis=1).astype(values.dtype), shares.prod(axis=1))
+    has_side = sides > 0
+    shares = seen / np.where(has_side, sides, 1.0)
+    if not has_side.all():
+        shares = np.where(has_side, shares, (low >= least) & (low <= most))
+    out = np.empty(values.shape, dtype=values.dtype)
+    out[:, :2], out[:, 2:] = seen_low, seen if kind == "xywh" else seen_high
+    return Moved(out, shares[:, 0] * shares[:, 1])
 
 
 def points(values: Array, placement: Placement) -> Moved:

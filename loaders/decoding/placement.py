@@ -47,8 +47,10 @@ class Placement:
         x, y = turned_points(points[:, 0], points[:, 1], self.height, self.width, self.orientation)
         left, top, width, height = self.window
         x = (x - left) * (self.place.width / width) + self.place.left
-        y = (y - top) * (self.place.height / height) + self.place.top
-        return np.stack([self.canvas[1] - x if self.mirrored else x, y], axis=1)
+        moved = np.empty((len(points), 2), dtype=np.float64)
+        moved[:, 0] = self.canvas[1] - x if self.mirrored else x
+        moved[:, 1] = (y - top) * (self.place.height / height) + self.place.top
+        return moved
 
     @property
     def affine(self) -> Floats:
@@ -79,7 +81,10 @@ class Placement:
         columns = _nearest(left, width, self.place.width, upright.shape[1])
         out = np.zeros(self.canvas, dtype=mask.dtype)
         top, left = self.place.top, self.place.left
-        part = np.take(np.take(upright, rows, axis=0), columns, axis=1)
+        if upright.flags.f_contiguous:  # the order of run lengths: whole columns are copied, then a small part turned
+            part = np.take(np.take(upright.T, columns, axis=0), rows, axis=1).T
+        else:
+            part = np.take(np.take(upright, rows, axis=0), columns, axis=1)
         out[top : top + self.place.height, left : left + self.place.width] = part
         return out[:, ::-1] if self.mirrored else out
 
