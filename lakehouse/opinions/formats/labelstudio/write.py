@@ -253,13 +253,11 @@ def _data(said: Said, options: LabelStudioWriting) -> dict[str, object]:
 
 def _text(said: Said) -> str | None:
     """Return the text that spans lie in: of the task that they came from, else the bytes of the subject."""
-    if said.answer.subject_kind != "text":
-        return None
     data = _raw(said.answer).get("task", {}).get("data", {})
     text = data.get("text") if isinstance(data, dict) else None
     if isinstance(text, str):
         return text
-    if said.subject.content is None:
+    if said.answer.subject_kind != "text" or said.subject.content is None:
         return None
     try:
         return said.subject.content().decode("utf-8")
