@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.consensus.reading import Asked
+from lakehouse.lake import Lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,12 @@ class Inputs:
     Attributes:
         asked: The question.
         rows: Asserted answers that are heard; columns of `lakehouse.consensus.reading.HELD`.
+        lake: The lake, whose engine computes what is too large for arrays.
     """
 
     asked: Asked
     rows: pa.Table
+    lake: Lake
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from lakehouse.consensus.methods.dawid_skene import dawid_skene
 from lakehouse.consensus.methods.em import Fit, Rounds
 from lakehouse.consensus.methods.majority import REASONS, choose
 from lakehouse.consensus.methods.one_coin import one_coin
-from lakehouse.consensus.methods.votes import Floats, Votes, shares, votes_from
+from lakehouse.consensus.methods.votes import MAX_CELLS, Floats, Votes, shares, votes_from
 from lakehouse.consensus.methods.weighted import wawa
 from lakehouse.consensus.settings import Settings
+from lakehouse.consensus.sql_form import dawid_skene_sql
 from lakehouse.errors import ConfigError
 
 DECIMALS = 6
@@ -58,12 +59,18 @@ def weighted(inputs: Inputs, settings: Settings) -> Outcome:
 
 def full_model(inputs: Inputs, settings: Settings) -> Outcome:
     """Decide by the model of Dawid and Skene."""
-    votes = votes_of(inputs)
+    votes, rounds = votes_of(inputs), rounds_of(settings)
+    in_sql = settings.form == "sql" or (settings.form == "auto" and cells(votes) > MAX_CELLS)
     try:
-        fit = dawid_skene(votes, rounds_of(settings))
+        fit = dawid_skene_sql(inputs.lake, votes, rounds) if in_sql else dawid_skene(votes, rounds)
     except ValueError as error:
         raise ConfigError(f"question {inputs.asked.question_id}: {error}; take --form sql") from error
     return fitted(votes, fit, settings, inputs)
+
+
+def cells(votes: Votes) -> int:
+    """Return how many numbers the arrays of Dawid-Skene have."""
+    return max(len(votes.item), len(votes.actors) * len(votes.labels)) * len(votes.labels)
 
 
 def coin_model(inputs: Inputs, settings: Settings) -> Outcome:

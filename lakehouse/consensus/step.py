@@ -73,7 +73,7 @@ def consensus(
         if len(versions) > 1:
             told = ", ".join(map(str, sorted(versions)))
             record.note("several_versions", f"answers to versions {told} of the question are counted as one")
-        outcome = method.run(Inputs(held.asked, rows), settings)
+        outcome = method.run(Inputs(held.asked, rows, lake), settings)
         said = held.of(settings.experts)
         decisions = list(overridden(outcome.decisions, said, settings.experts))
         undecided = [each for each in decisions if each.fields is None]
