@@ -34,6 +34,7 @@ COMMANDS = {
     "labels": "show and change label sets, register label policies, ask what one believes",
     "dataset": "datasets: list, show, plan, check, diff",
     "consensus": "make one answer of many about each subject, as opinions of a consensus",
+    "agreement": "show how far answers agree, what each actor is like, which labels look wrong",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",

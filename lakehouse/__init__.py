@@ -86,7 +86,7 @@ _HOMES = {
     "verify": "lakehouse.audit.verify",
 }
 
-_COMMANDS = ("consensus", "dimensions", "labels", "materialise", "opinions")
+_COMMANDS = ("agreement", "consensus", "dimensions", "labels", "materialise", "opinions")
 """Packages that are called like the command they hold."""
 
 __all__ = [
@@ -102,6 +102,7 @@ __all__ = [
     "Receipt",
     "Recipe",
     "Source",
+    "agreement",
     "build",
     "connect",
     "consensus",

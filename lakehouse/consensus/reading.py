@@ -28,7 +28,8 @@ left join merged m
 where o.question_id = $question
 """
 
-WIDE = ", o.labels, o.number, o.text, o.ranking, o.regions, o.frame_w, o.frame_h, o.ext, o.event_time"
+WIDE = ", o.labels, o.number, o.text, o.ranking, o.regions, o.frame_w, o.frame_h"
+TOLD = ", o.ext, o.event_time"
 
 IN_ORDER = "select * from held order by subject_id, actor_id, slot, opinion_id"
 
@@ -126,8 +127,14 @@ def asked_of(lake: Lake, question: str) -> Asked:
     )  # fmt: skip
 
 
-def held_of(lake: Lake, question: str, times: Times) -> Held:
+def held_of(lake: Lake, question: str, times: Times, *, told: bool = False) -> Held:
     """Return what holds of a question, with merged labels as the one that stands for them.
+
+    Args:
+        lake: The lake.
+        question: The question.
+        times: Now, or when.
+        told: Whether `ext` and `event_time` are read as well.
 
     Raises:
         ConfigError: If the lake has no such question, or nobody's answer to it holds then.
@@ -142,8 +149,8 @@ def held_of(lake: Lake, question: str, times: Times) -> Held:
         "merged": query(lake, merged_labels_sql(known_at=bool(known)), params=known),
     }
     # Regions and maps are wide: who asks for one label each does not read them.
-    held = query(lake, HELD.format(wide="" if asked.answer_kind == "label" else WIDE), inputs=about,
-                 params={"question": question}, pins=pins)  # fmt: skip
+    wide = ("" if asked.answer_kind == "label" else WIDE) + (TOLD if told else "")
+    held = query(lake, HELD.format(wide=wide), inputs=about, params={"question": question}, pins=pins)
     rows = lake.engine.arrow(query(lake, IN_ORDER, inputs={"held": lake.engine.stage(held)}))
     if not rows.num_rows:
         raise ConfigError(f"question {question}: no answer holds{' then' if stated else ''}; import some first")
