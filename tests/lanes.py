@@ -27,7 +27,7 @@ COSTLY: dict[str, str] = {
     "notebooks": "notebooks",
     "opinions": (
         "coco concurrent export_opinions export_tables import labels_as_written labelstudio_both_ways names_of_tools "
-        "notes order_of_imports parked predictions real_data retract subjects views voc_traps yolo"
+        "notes one_state order_of_imports parked predictions real_data retract subjects views voc_traps yolo"
     ),
     "parity": "engine_parity readers_agree without_java",
     "recovery": "killed_runs",
