@@ -14,7 +14,7 @@ LANE = os.environ.get("PETREL_TESTS", "")
 
 COSTLY: dict[str, str] = {
     "care": "copying fsck usage",
-    "consensus": "consensus",
+    "consensus": "consensus kinds",
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks tasks",
     "dimensions": "step",
     "evaluation": "evaluate",
@@ -38,6 +38,7 @@ COSTLY: dict[str, str] = {
 """Folder of tests -> files whose tests took more than half a CPU second each on average, without `test_` and `.py`."""
 
 SESSION: dict[str, str] = {
+    "consensus": "parity",
     "datasets": "bins official",
     "engines": "engines",
     "exporting": "engines",
