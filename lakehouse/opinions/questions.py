@@ -231,8 +231,9 @@ def question_rows(
     """
     held = {(row["question_id"], row["version"]): row for row in fetch(lake, "select * from silver.questions")}
     wanted: dict[QuestionKey, Question] = {}
-    if asked is not None:
-        wanted[asked.question_id, asked.version] = asked
+    if asked is not None and (asked.answer_kind or asked.labels or not kinds or _key(asked) in kinds):
+        # One whose kind nobody knows, in a file that answers others alone (controls of it), is not asked.
+        wanted[_key(asked)] = asked
     for key in sorted({*wanted, *kinds} - set(held)):
         stated = wanted.setdefault(key, Question(question_id=key[0], version=key[1], answer_kind=""))
         if not stated.answer_kind:
@@ -274,6 +275,10 @@ def differing_ids(lake: Lake, asked: Question) -> list[str]:
         for label, export_id in ids.items()
         if (known := _ids(held.get(label))).get(name, export_id) != export_id
     ]
+
+
+def _key(question: Question) -> QuestionKey:
+    return question.question_id, question.version
 
 
 def _one_kind(key: QuestionKey, kinds: set[str]) -> str:

@@ -81,6 +81,14 @@ def test_people_models_and_skips_are_opinions_of_their_own(photos, tmp_path):
     ]
 
 
+def test_a_file_of_several_controls_asks_what_they_ask_and_nothing_else(photos, tmp_path):
+    imported(photos, tmp_path, project())
+    asked = fetch(photos, "select question_id, answer_kind from silver.questions order by question_id")
+    assert [tuple(row.values()) for row in asked] == [
+        ("cells.box", "regions"), ("cells.sharp", "label"), ("cells.words", "spans")
+    ]  # fmt: skip
+
+
 def test_of_one_question_its_results_alone_go_out(photos, tmp_path):
     imported(photos, tmp_path, project())
     _, tasks = exported(photos, tmp_path / "out.json", question="cells.sharp")
