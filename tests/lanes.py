@@ -14,7 +14,7 @@ LANE = os.environ.get("PETREL_TESTS", "")
 
 COSTLY: dict[str, str] = {
     "care": "copying fsck usage",
-    "consensus": "consensus kinds",
+    "consensus": "consensus documentation kinds",
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks tasks",
     "dimensions": "step",
     "evaluation": "evaluate",
