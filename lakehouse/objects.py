@@ -19,7 +19,7 @@ from loaders.stores.local import LocalFiles
 from loaders.stores.storage import AT_ONCE, Storage
 
 OBJECTS = "objects"
-HEAL = "land the same files again, which writes it anew, or put it back from a copy of the lake"
+HEAL = "land the same files again, which writes it anew, or run `petrel mend`, with --from COPY if there is a copy"
 """What to do about an object that is missing or damaged."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -19,6 +19,7 @@ from lakehouse.lake import Lake
 from lakehouse.place import require_lake
 from lakehouse.query import fetch, query
 from lakehouse.verification.copies import where
+from lakehouse.verification.entries import MEND
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import newest, problems
 from schemas.tables import (
@@ -91,7 +92,7 @@ class _Survey:
                 found = list(problems(place, version, anew=True))
             except TableNotFoundError:
                 gone = where(place, place.folder)
-                found = [f"{name}: {gone} is gone, log and all; put it back from a copy of the lake"]
+                found = [f"{name}: {gone} is gone, log and all; {MEND}"]
             if found or version is None:
                 self.broken.add(name)
             else:
@@ -132,7 +133,8 @@ class _Survey:
                 yield Damage(
                     "count", name,
                     f"{name}: dataset {row['name']} ({row['dataset_id']}) was built from version {version}, the newest "
-                    f"is {self.heads.get(name)}: commits are lost; put the table back from a copy of the lake",
+                    f"is {self.heads.get(name)}: commits are lost; `petrel mend --from COPY` puts the table "
+                    "back from a copy of the lake",
                 )
 
     def objects(self, dataset_id: str | None, reading: Reading) -> Iterator[Damage]:

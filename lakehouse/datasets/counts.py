@@ -33,8 +33,8 @@ def short_batches(lake: Lake, pins: Mapping[str, int]) -> list[str]:
     erased = erased_opinions(lake.home)
     return [
         f"{OPINIONS.name}: import {row['batch_id']} of source {row['source']} brought {row['expected']} rows, as "
-        f"{BATCHES.name} says, found {row['found']}: commits are lost; put the table back from a copy of the lake, or "
-        "import the same files again into a new lake"
+        f"{BATCHES.name} says, found {row['found']}: commits are lost; `petrel mend` puts the table back from "
+        "a copy, or import the same files again into a new lake"
         for row in fetch(lake, SHORT_BATCHES, pins={name: pins[name] for name in (BATCHES.name, OPINIONS.name)})
         if row["found"] + erased.get(row["batch_id"], 0) < row["expected"]
     ]

@@ -115,8 +115,8 @@ def _rows(path: Path) -> pa.Table:
             return file.read()
     except (pa.ArrowException, OSError) as error:
         raise TableError(
-            f"the files of a table cannot be read: {path}: {one_line(error, limit=400)}; put them back from a copy of "
-            "the lake"
+            f"the files of a table cannot be read: {path}: {one_line(error, limit=400)}; `petrel mend --from COPY` "
+            "puts them back from a copy of the lake"
         ) from error
 
 

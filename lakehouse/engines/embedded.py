@@ -240,7 +240,8 @@ def _told() -> Iterator[None]:
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise TableError(
-            f"the files of a table cannot be read: {one_line(error, limit=400)}; put them back from a copy of the lake"
+            f"the files of a table cannot be read: {one_line(error, limit=400)}; `petrel mend --from COPY` puts them "
+            "back from a copy of the lake"
         ) from error
 
 

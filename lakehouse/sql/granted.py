@@ -115,7 +115,8 @@ class GrantedFiles:
             name, path = found
             reason = one_line(message.replace(name, str(path)), limit=400)
             raise TableError(
-                f"the files of a table cannot be read: {reason}; put them back from a copy of the lake"
+                f"the files of a table cannot be read: {reason}; `petrel mend --from COPY` puts them back from a copy "
+                "of the lake"
             ) from error
 
 

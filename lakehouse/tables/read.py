@@ -15,7 +15,7 @@ from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableE
 from lakehouse.home import Root, home_of
 from lakehouse.tables.digest import relation_digest
 from lakehouse.verification.copies import AT_ONCE, refresh
-from lakehouse.verification.entries import commit_metadata, versions_in
+from lakehouse.verification.entries import MEND, commit_metadata, versions_in
 from lakehouse.verification.facts import digest_from_metadata
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import newest, verify_table
@@ -67,7 +67,7 @@ def open_table(root: Root, table: Table, version: int | None = None) -> DeltaTab
     try:
         return DeltaTable(path, version=version)
     except DeltaTableNotFoundError as error:
-        raise TableNotFoundError(f"{table.name}: no table at {path}; put it back from a copy of the lake") from error
+        raise TableNotFoundError(f"{table.name}: no table at {path}; {MEND}") from error
     except BaseException as error:
         # delta-rs has no error class of its own for a missing version, and panics where a commit is no JSON.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

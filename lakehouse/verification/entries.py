@@ -19,7 +19,7 @@ from lakehouse.verification.places import Place
 
 ENTRY_NAME = re.compile(r"(\d{20})\.json")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MEND = "put it back from a copy of the lake"
+MEND = "`petrel mend --from COPY` puts it back from a copy of the lake"
 
 Stamp = tuple[int, int, int, int]
 

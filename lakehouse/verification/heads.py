@@ -41,8 +41,8 @@ def read_head(place: Place) -> Head | None:
         if isinstance(error, OSError) and not place.home.is_local:
             raise  # a network that fails damages nothing
         raise TableError(
-            f"{place.name}: {place.head} is damaged ({error}); put it back from a copy of the lake, or remove it: the "
-            "next write makes it anew"
+            f"{place.name}: {place.head} is damaged ({error}); `petrel mend` makes it anew, as does the next "
+            "write once it is removed"
         ) from error
 
 

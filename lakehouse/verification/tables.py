@@ -233,8 +233,8 @@ def _tell_holes(place: Place, versions: Sequence[int], head: Head | None, tell: 
     if head is not None and lost:
         tell(
             f"{place.name}: the newest entry of {place.log} is {last}, expected {head.version}, as {place.head} says: "
-            f"commits are lost; put {place.entry(head.version).name} back from a copy of the lake. To go on without "
-            "what they held, remove that record and bring the lost data in again"
+            f"commits are lost; `petrel mend --from COPY` puts {place.entry(head.version).name} back from a copy of "
+            "the lake. To go on without what they held, remove that record and bring the lost data in again"
         )
     missing = sorted(set(range(last + 1)) - set(versions))
     for version in missing:

@@ -50,8 +50,8 @@ sys.addaudithook(refuse)
 """`sitecustomize.py` of the workers."""
 
 
-def prepare(bucket: Bucket, folder: Path, *, images: int) -> Path:
-    """Put the digits into a bucket, labels and recipe into a folder; return the pipeline."""
+def prepare(bucket: Bucket, folder: Path, *, images: int, imports: int = 4) -> Path:
+    """Put the digits into a bucket, labels and recipe into a folder; return the pipeline, with its first imports."""
     plan = prepare_digits(folder, limit=images)
     store = bucket.store()
     for name in ("images", "leftovers"):
@@ -60,7 +60,10 @@ def prepare(bucket: Bucket, folder: Path, *, images: int) -> Path:
     text = plan.pipeline.read_text()
     for name in ("images", "leftovers"):
         text = text.replace(f'folder = "data/{name}"', f'folder = "{bucket.url}/drop/{name}"')
-    plan.pipeline.write_text(text)
+    *asked, last = text.split("[[opinions]]")
+    rest = last[last.index("[[datasets]]") :]
+    opinions = [*asked[1:], last[: last.index("[[datasets]]")]][:imports]
+    plan.pipeline.write_text("[[opinions]]".join([asked[0], *opinions]) + rest)
     return plan.pipeline
 
 

@@ -11,8 +11,12 @@ import pytest
 
 from tests.buckets import digits
 from tests.buckets.server import Bucket
+from tests.buckets.test_canaries import files_below, objects_of
+from tests.lanes import examples
 
-IMAGES = 40
+IMAGES = examples(20, long=60)
+IMPORTS = examples(1, long=4)
+"""Files of answers of the demo that are imported."""
 
 
 def ran(bucket: Bucket, lake: str, pipeline: Path, out: Path, *more: str) -> dict[str, object]:
@@ -31,9 +35,12 @@ def ran(bucket: Bucket, lake: str, pipeline: Path, out: Path, *more: str) -> dic
 def test_a_cluster_makes_in_a_bucket_what_one_machine_makes_in_a_folder(java_17, bucket, tmp_path):
     driver, workers = tmp_path / "driver", tmp_path / "workers"
     driver.mkdir()
-    pipeline = digits.prepare(bucket, driver, images=IMAGES)
+    pipeline = digits.prepare(bucket, driver, images=IMAGES, imports=IMPORTS)
     expected = ran(bucket, str(tmp_path / "lake"), pipeline, tmp_path / "embedded.json")
     found = ran(bucket, f"{bucket.url}/a lake", pipeline, tmp_path / "spark.json", "--workers", str(workers))
     assert found == expected
     assert found["datasets"]
-    assert not [key for key in bucket.list_keys("a lake/_tmp")]
+    assert bucket.list_keys("a lake/_tmp") == []
+    left = {**files_below(tmp_path), **objects_of(bucket)}
+    secrets = (bucket.keys.access.encode(), bucket.keys.secret.encode())
+    assert [name for name, content in left.items() if any(each in content for each in secrets)] == []

@@ -137,7 +137,8 @@ def test_a_damaged_data_file_is_named_and_nothing_is_written(filled: Path, copy_
         part.write_bytes({"shorter": data[:-1], "longer": data + b"x", "other": data[:100] + b"?" + data[101:]}[harm])
     with small_lake(root) as lake:
         before = heads(root)
-        with pytest.raises(TableError, match=rf"silver\.opinions: .*{part.name} is damaged: expected .*found .*; put"):
+        found = rf"silver\.opinions: .*{part.name} is damaged: expected .*found .*; `petrel mend --from"
+        with pytest.raises(TableError, match=found):
             build(lake, RECIPE)
         with pytest.raises(TableError, match=part.name):
             user_query(root, "select count(*) from opinions")
