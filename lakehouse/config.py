@@ -134,7 +134,7 @@ class StoreConfig:
     """The store knows no conditional writes, and nobody else writes to the lake: work without leases."""
     lease_s: float = 30.0
     """How long a lock holds that nobody renews: what a killed writer delays others."""
-    deadline_s: float = 20.0
+    deadline_s: float = 18.0
     """Seconds in which a request gets its answer, tries included: where a store is away, a command has ended in 30."""
     tries: int = 8
     """How often a request is sent before its error is raised."""
