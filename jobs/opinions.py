@@ -1,4 +1,4 @@
-"""Bring answers in: labels from CSV, JSON lines, Pascal VOC or folder names become rows of silver.opinions.
+"""Bring answers in: what CSV, JSON lines, Pascal VOC, COCO, YOLO ... say becomes rows of silver.opinions.
 
     # what is not stated is guessed from names and from what has landed; the receipt says it, with the flags for it
     petrel opinions import --lake my_lake --path labels.csv
@@ -14,6 +14,13 @@
         --actor import:bccd
     petrel opinions import --lake my_lake --format csv --path votes.csv --source cifar10 --question object \\
         --actor pool:cifar10h --column subject=image --column votes=count
+
+    # COCO (its kind shows in the file); results of a model with the file they are about; YOLO, whose task is stated
+    petrel opinions import --lake my_lake --format coco --path instances.json --question things --actor import:coco
+    petrel opinions import --lake my_lake --format coco --path results.json --question things --actor model:net@1 \\
+        --option ground_truth=instances.json
+    petrel opinions import --lake my_lake --format yolo --path dataset --question cells --actor human:ada \\
+        --option task=detect --match stem
 
     # several labels in a cell; a column per class with 0 and 1; JSON lines with keys of their own
     petrel opinions import --lake my_lake --path tags.csv --question tags --option separator='|'

@@ -2,13 +2,15 @@
 
     petrel opinions export --lake my_lake --format voc --question cells --actor import:bccd --to out/voc
     petrel opinions export --lake my_lake --format coco --question cells --actor import:bccd --to out/cells.json
+    petrel opinions export --lake my_lake --format yolo --option task=detect --question cells --policy trust --to out
     petrel opinions export --lake my_lake --format voc --question cells --actor human:ada --to out/may \\
         --known-at 2024-05-31T00:00:00Z
     ./spark-submit.sh jobs/opinions_export.py --lake my_lake --format voc --question cells --actor human:ada --to out
 
 Most formats hold one answer about each picture and nobody who gave it: then one actor must be named (a consensus is
-one). What a format cannot hold is told by rule, count and example before anything is written; --strict refuses instead.
-The place must be missing, empty, or hold these very files: then nothing is written. It appears whole or not at all.
+one), or a label policy. What a format cannot hold is told by rule, count and example before anything is written;
+--strict refuses instead. The place must be missing, empty, or hold these very files: then nothing is written. It
+appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", metavar="PATH", required=True, help="new folder or file")
     parser.add_argument("--question", help="what is answered (default: all, of formats that hold several)")
     parser.add_argument("--actor", metavar="KIND:NAME", help="whose answers (default: everybody's)")
+    parser.add_argument("--policy", metavar="NAME", help="what this label policy believes (default: what is said)")
     parser.add_argument("--source", default="", help="landed source whose files alone go out (default: all)")
     parser.add_argument("--known-at", metavar="TIME", help="as the lake knew it then, ISO 8601 (default: now)")
     parser.add_argument("--valid-at", metavar="TIME", help="as had been said by then, ISO 8601 (default: all)")
@@ -44,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
-    from lakehouse.opinions.exporting.step import export_opinions, writer_named
+    from lakehouse.labels.exporting import export_opinions
+    from lakehouse.opinions.exporting.step import writer_named
     from lakehouse.opinions.formats.options import option_values
 
     hints = typing.get_type_hints(writer_named(args.format).options)
@@ -54,6 +58,7 @@ def run(lake: Lake, args: argparse.Namespace) -> Receipt:
         path=args.to,
         question=args.question,
         actor=args.actor,
+        policy=args.policy,
         source=args.source,
         known_at=_time("--known-at", args.known_at),
         valid_at=_time("--valid-at", args.valid_at),

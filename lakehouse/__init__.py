@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
     from lakehouse.ingestion.source import Source
+    from lakehouse.labels.exporting import export_opinions
     from lakehouse.labels.policies import register_policy
     from lakehouse.labels.policy import Policy, load_policy
     from lakehouse.lake import Lake
     from lakehouse.materialise.step import materialise
     from lakehouse.opened import OpenLake
     from lakehouse.opening import open_lake
-    from lakehouse.opinions.exporting.step import export_opinions
     from lakehouse.opinions.register import register_actor, register_question
     from lakehouse.opinions.step import OpinionSource, opinions, record_opinions, resolve_parked
     from lakehouse.query import fetch
@@ -66,7 +66,7 @@ _HOMES = {
     "entities": "lakehouse.ingestion.entities",
     "evaluate": "lakehouse.evaluation.evaluate",
     "export": "lakehouse.exporting.step",
-    "export_opinions": "lakehouse.opinions.exporting.step",
+    "export_opinions": "lakehouse.labels.exporting",
     "fetch": "lakehouse.query",
     "find_dataset": "lakehouse.datasets.find",
     "land": "lakehouse.ingestion.land",

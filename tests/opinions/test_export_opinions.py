@@ -8,6 +8,7 @@ import pytest
 
 import lakehouse as lh
 from lakehouse.errors import ConfigError
+from lakehouse.labels.presets import trust
 from tests.making import START
 from tests.opinions.making import jsonl_source
 
@@ -32,6 +33,15 @@ def test_f30_answers_of_several_actors_are_refused_by_their_names(photos, tmp_pa
     assert not (tmp_path / "out").exists()
     assert export(photos, tmp_path / "out", actor="human:bob").counts == {"answers": 1, "exported": 1}
     assert [each.name for each in (tmp_path / "out" / "cat").iterdir()] == ["2.xml"]
+
+
+def test_f30_a_policy_says_whose_answers_hold(photos, tmp_path):
+    say(photos, tmp_path, "human:ada", CELL)
+    say(photos, tmp_path, "human:bob", CELL.replace("259", "300"))
+    receipt = export(photos, tmp_path / "out", policy=trust("human:bob", "human:ada"))
+    assert receipt.counts == {"answers": 1, "exported": 1}
+    assert receipt.details["actors"].startswith("policy:")
+    assert "<xmin>301</xmin>" in (tmp_path / "out/cat/1.xml").read_text()
 
 
 def test_the_same_export_again_writes_nothing_and_another_is_refused(photos, tmp_path):
@@ -77,7 +87,7 @@ def test_what_was_said_and_known_then_is_exported_as_it_was(photos, tmp_path, cl
     ({"source": "others"}, "none of its 1 answers is about a file of source `others`"),
     ({"path": "s3://bucket/out"}, "give a local folder or file"),
     ({"options": {"voc_orign": 0}}, "voc_orign"),
-    ({"policy": "majority"}, "label policies cannot be exported yet"),
+    ({"policy": "majority", "actor": "human:ada"}, "name it, and no actor"),
 ])  # fmt: skip
 def test_what_cannot_be_exported_is_said(photos, tmp_path, changes, message):
     say(photos, tmp_path, "human:ada", CELL)

@@ -114,13 +114,15 @@ class Chosen:
 
 
 def choose(
-    lake: Lake, wanted: Wanted, *, one_each: bool, abstains: bool = False, beside: tuple[str, ...] = ()
-) -> Chosen:
+    lake: Lake, wanted: Wanted, held: Relation | None = None, *, one_each: bool, abstains: bool = False,
+    beside: tuple[str, ...] = (),
+) -> Chosen:  # fmt: skip
     """Return what holds of a question.
 
     Args:
         lake: The lake.
         wanted: Which answers.
+        held: Rows of silver.opinions to choose from in place of those that hold.
         one_each: Whether the format holds one answer about a subject, and nobody who gave it.
         abstains: Whether those go out as well who declined to answer.
         beside: Kinds of values of which a format that holds one answer holds several of one actor all the same.
@@ -129,7 +131,7 @@ def choose(
         ConfigError: If there is no such question or actor, nothing goes out, or `one_each` and the answers are of
             several actors, or several of one actor about one subject; the message names them.
     """
-    rows = _held(lake, wanted)
+    rows = _held(lake, wanted) if held is None else held
     about = {"held": rows}
     goes = "op <> 'retract'" if abstains else "op = 'assert'"
     counted = fetch(lake, f"select actor_id, count(*) as n from held where {goes} group by actor_id", inputs=about)
@@ -141,7 +143,7 @@ def choose(
         more = f" and {len(actors) - MOST} more" if len(actors) > MOST else ""
         raise ConfigError(
             f"{_asked(wanted)}: answers of {len(actors)} actors: {shown}{more}; this format holds one answer "
-            "about each subject and nobody who gave it: name one with --actor, or make a consensus first"
+            "about each subject and nobody who gave it: name one with --actor, or a policy with --policy"
         )
     found = lake.engine.stage(query(lake, SUBJECTS, inputs=about, params={"source": wanted.source}))
     chosen = lake.engine.stage(
@@ -153,7 +155,7 @@ def choose(
         row = several[0]
         raise ConfigError(
             f"{_asked(wanted)}: {row['actors'][0]} has {row['answers']} answers about {row['path']}, in "
-            "slots of their own; this format holds one: make a consensus of them first"
+            "slots of their own; this format holds one: make a consensus of them, or name a policy"
         )
     count = int(fetch(lake, "select count(*) as n from chosen", inputs=kept)[0]["n"])
     declined = fetch(lake, f"select count(*) as n from held where not ({goes})", inputs=about)

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
@@ -30,12 +31,12 @@ def export_opinions(
     path: str | Path,
     question: str | None = None,
     actor: str | None = None,
-    policy: str | None = None,
     source: str = "",
     known_at: datetime | None = None,
     valid_at: datetime | None = None,
     options: Mapping[str, object] | None = None,
     strict: bool = False,
+    held: Relation | None = None,
 ) -> Receipt:
     """Write what is said about one question as annotation files; the same export again writes nothing.
 
@@ -46,12 +47,12 @@ def export_opinions(
         question: The question; None: every one, of formats that hold several (JSON lines, Label Studio).
         actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
             are several.
-        policy: Reserved for label policies.
         source: Landed source whose files alone go out, under their names there; "": all, each under its first name.
         known_at: As we knew it then (time of import); None: now.
         valid_at: As had been said by then (time of the answer); None: all.
         options: Options of the writer.
         strict: Refuse what the format cannot hold in place of telling it.
+        held: Rows of silver.opinions that are exported in place of those that hold.
 
     Returns:
         Receipt with counts answers = exported + those left out (`abstained`, `no_name`), files, bytes written, and
@@ -66,9 +67,6 @@ def export_opinions(
     checked = fill(writer.options, dict(options or {}), where=f"opinions export {format}", word="option")
     if question is None and not writer.several:
         raise ConfigError(f"opinions export {format}: this format holds answers to one question; name it: --question")
-    if policy is not None:
-        raise ConfigError(f"policy = {policy!r}: label policies cannot be exported yet; name an actor, or make a "
-                          "consensus, which is one")  # fmt: skip
     for name, time in (("known_at", known_at), ("valid_at", valid_at)):
         if time is not None and time.tzinfo is None:
             raise ConfigError(f"{name} = {time} names no time zone")
@@ -77,7 +75,7 @@ def export_opinions(
     with step(lake, "opinions_export") as record:
         wanted = Wanted(question or "", actor, source, known_at, valid_at)
         chosen = choose(
-            lake, wanted, one_each=writer.one_each, abstains=writer.abstains, beside=writer.beside
+            lake, wanted, held, one_each=writer.one_each, abstains=writer.abstains, beside=writer.beside
         )
         record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
         record.counts |= dict(chosen.left_out)
