@@ -122,7 +122,7 @@ def test_two_writers_at_once_give_the_state_of_one(photos):
                                    text=True, cwd=os.getcwd())  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(json.dumps(told) + "\n")
-        process.stdin.flush()
+        process.stdin.close()
         running.append(process)
     assert [process.wait(timeout=240) for process in running] == [0, 0]
     rows = fetch(photos, "select opinion_id, ingest_seq from silver.opinions")
