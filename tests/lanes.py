@@ -17,7 +17,7 @@ COSTLY: dict[str, str] = {
     "consensus": "consensus documentation kinds",
     "datasets": "build classes golden_ids materialise moves official own_fields picture_size pictures remarks tasks",
     "dimensions": "step",
-    "evaluation": "evaluate",
+    "evaluation": "evaluate real_boxes",
     "examples": "cells demo real_data",
     "exporting": "documentation export places target",
     "ingestion": "entities healing prefix remarks",
