@@ -96,8 +96,9 @@ def start_cluster(driver: Path, workers: Path) -> SparkSession:
     for name in ("home", "tmp", "guard", "spark"):
         (workers / name).mkdir(parents=True, exist_ok=True)
     (workers / "guard" / "sitecustomize.py").write_text(GUARD)
-    for each in Path(pyspark.__file__).parent.iterdir():  # workers have their working folder in SPARK_HOME
-        (workers / "spark" / each.name).symlink_to(each)
+    for each in Path(pyspark.__file__).parent.iterdir():
+        if each.name != "work":  # where workers have their working folders
+            (workers / "spark" / each.name).symlink_to(each)
     os.environ["SPARK_HOME"] = str(workers / "spark")
     theirs: Mapping[str, object] = {
         "HOME": workers / "home", "TMPDIR": workers / "tmp", "PETREL_CACHE": workers / "cache", "DRIVER_ONLY": driver,
