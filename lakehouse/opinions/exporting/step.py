@@ -11,11 +11,12 @@ from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
+from lakehouse.opinions.exporting.merging import Merges, Standing, merged, merges_of
 from lakehouse.opinions.exporting.ontology import ontology_of
 from lakehouse.opinions.exporting.place import NewPlace
 from lakehouse.opinions.exporting.selection import Chosen, Wanted, choose
 from lakehouse.opinions.formats import format_named, formats
-from lakehouse.opinions.formats.writer import Writer
+from lakehouse.opinions.formats.writer import Said, Writer
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.typed import fill
@@ -48,7 +49,7 @@ def export_opinions(
         actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
             are several.
         source: Landed source whose files alone go out, under their names there; "": all, each under its first name.
-        known_at: As we knew it then (time of import); None: now.
+        known_at: As we knew it then (time of import), with the label set of that time; None: now.
         valid_at: As had been said by then (time of the answer); None: all.
         options: Options of the writer.
         strict: Refuse what the format cannot hold in place of telling it.
@@ -56,7 +57,8 @@ def export_opinions(
 
     Returns:
         Receipt with counts answers = exported + those left out (`abstained`, `no_name`), files, bytes written, and
-        notes `lost_...`: what the format cannot hold, by rule, told before anything is written.
+        notes `lost_...`: what the format cannot hold, by rule, told before anything is written. `labels_merged` counts
+        answers that go out with the label that another was merged into, as every format but JSON lines has it.
 
     Raises:
         ConfigError: If there is no such format, question or actor, the format does not hold such answers, answers are
@@ -80,9 +82,10 @@ def export_opinions(
         record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
         record.counts |= dict(chosen.left_out)
         record.details = {"format": format, "to": str(Path(path).absolute()), "actors": ", ".join(chosen.actors)}
-        _tell_losses(chosen, writer, checked, record, format=format, strict=strict)
+        merges = {} if writer.as_said else merges_of(lake, known_at)
+        _tell_losses(chosen, merges, writer, checked, record, format=format, strict=strict)
         with NewPlace(Path(path)) as place:
-            writer.write(chosen.answers, place, ontology_of(lake, question or ""), checked)
+            writer.write(Standing(chosen.answers, merges), place, ontology_of(lake, question or "", known_at), checked)
             if place.finish():
                 record.bytes_written = place.bytes
             else:
@@ -110,10 +113,14 @@ def writer_named(format: str) -> Writer:
 
 
 def _tell_losses(
-    chosen: Chosen, writer: Writer, options: Any, record: StepRecord, *, format: str, strict: bool
+    chosen: Chosen, merges: Merges, writer: Writer, options: Any, record: StepRecord, *, format: str, strict: bool
 ) -> None:
     lost: dict[str, tuple[int, str]] = {}
-    for said in chosen.answers:
+    for found in chosen.answers:
+        answer, replaced = merged(found.answer, merges)
+        said = Said(answer, found.subject)
+        if replaced:
+            record.note("labels_merged", f"{said.subject.name}: {replaced} is written as the label it was merged into")
         if said.answer.op == "assert" and said.answer.value_kind not in writer.holds:
             raise ConfigError(
                 f"format {format} holds {' or '.join(writer.holds)}, and the answers of question "

@@ -101,5 +101,6 @@ def _line(said: Said, options: JsonlWriting) -> bytes:
 
 
 JSONL_WRITER = Writer(
-    JsonlWriting, tuple(VALUE_COLUMNS), lost_in_jsonl, write_jsonl, one_each=False, abstains=True, several=True
+    JsonlWriting, tuple(VALUE_COLUMNS), lost_in_jsonl, write_jsonl, one_each=False, abstains=True, several=True,
+    as_said=True,
 )

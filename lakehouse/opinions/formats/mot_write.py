@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
-from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
+from lakehouse.opinions.formats.writer import ClassNumbers, Ontology, Place, Said, Writer
 from lakehouse.opinions.geometry.regions import box_of_region
 from lakehouse.opinions.geometry.tracks import frames_of
 from lakehouse.opinions.reading.answer import Region
@@ -47,6 +47,8 @@ def lost_in_mot(said: Said, options: MotWriting) -> Iterator[Loss]:
             yield "track_id", f"{name}: track {each.track_id}"
         if not _number(each):
             yield "track_id", f"{name}: track {each.track_id!r} is no number from 1, and gets one"
+        if options.what == "gt" and each.label is None:
+            yield "label", f"{name}: a {each.kind} without label is written as class 1"
         for key, text in (each.attrs or {}).items():
             if key not in HELD_ATTRS:
                 yield "attrs", f"{name}: {key} = {text} of a {each.kind}"
@@ -76,8 +78,8 @@ def _lines(said: Said, ontology: Ontology, options: MotWriting) -> Iterator[str]
             text = f"{frame + 1},-1,{where},{conf:.10g},{attrs.get('world', '-1,-1,-1')}\n"
         else:
             counts = 0 if attrs.get("conf") == "0" or attrs.get("difficult") == "1" else 1
-            label = region.label or ""
-            kind = label if label.isdecimal() else str(ontology.numbers.get(label, 0) + 1)
+            label = region.label or "1"
+            kind = label if label.isdecimal() else str(ClassNumbers(ontology.numbers)[label] + 1)
             text = f"{frame + 1},{ids[region.track_id]},{where},{counts},{kind},{attrs.get('visibility', '-1')}\n"
         lines.append((frame, ids[region.track_id], place, text))
     yield from (text for *_, text in sorted(lines))

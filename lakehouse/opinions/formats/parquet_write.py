@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
-from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
+from lakehouse.opinions.formats.writer import ClassNumbers, Ontology, Place, Said, Writer
 
 MEDIA = {"image": "Image", "audio": "Audio", "video": "Video"}
 HOLDS = ("label", "labels", "number", "text", "bool", "regions")
@@ -118,7 +118,7 @@ def _schema(kind: str, subject_kind: str, ontology: Ontology) -> pa.Schema:
 
 def _row(said: Said, ontology: Ontology, options: ParquetWriting, schema: pa.Schema) -> dict[str, object]:
     answer, value = said.answer, said.answer.value
-    numbers = {label: place for place, label in enumerate(ontology.labels)}
+    numbers = ClassNumbers({label: place for place, label in enumerate(ontology.labels)})
     row: dict[str, object] = {
         schema.names[0]: {"bytes": _content(said) if options.content else None, "path": said.subject.name},
         "actor": answer.actor_id,
@@ -131,12 +131,12 @@ def _row(said: Said, ontology: Ontology, options: ParquetWriting, schema: pa.Sch
         boxes = [each for each in said.regions if each.kind == "box"]
         row["objects"] = {
             "bbox": [[each.x, each.y, each.w, each.h] for each in boxes],
-            "category": [None if each.label is None else numbers.get(each.label) for each in boxes],
+            "category": [None if each.label is None else numbers[each.label] for each in boxes],
             "id": [each.region_id for each in boxes],
             **{name: [getattr(each, name) for each in boxes] for name in FIELDS[1:]},
         }
     elif answer.value_kind == "label":
-        row["label"] = numbers.get(str(value))
+        row["label"] = None if value is None else numbers[str(value)]
     elif answer.value_kind == "labels":
         row["labels"] = [numbers[str(each)] for each in (value if isinstance(value, tuple) else ())]
     else:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lakehouse.errors import ConfigError
 from lakehouse.opinions.reading.answer import Answer, Region
+
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,17 @@ class Ontology:
         return "" if label is None else self.names.get(label, label)
 
 
+class ClassNumbers(dict[str, int]):
+    """Label -> its number in a format; a label without one is an error that names it."""
+
+    def __missing__(self, label: str) -> int:
+        known = ", ".join(sorted(self)[:SHOWN]) or "none"
+        raise ConfigError(
+            f"label {label!r} is in no label set of its question (which has {known}), so that it has no number: add it "
+            "with `petrel labels add`, or export jsonl"
+        )
+
+
 class Place(Protocol):
     """A new folder or file that becomes visible when all of it is written."""
 
@@ -115,6 +129,7 @@ class Writer:
         abstains: Whether it can say that somebody declined to answer; else such answers are left out and counted.
         several: Whether it holds answers to several questions side by side.
         beside: Kinds of values of which it holds several of one actor about one subject all the same, as captions.
+        as_said: Whether it keeps the very labels that were said; else those that stand for merged ones are written.
     """
 
     options: type[Any]
@@ -125,3 +140,4 @@ class Writer:
     abstains: bool = False
     several: bool = False
     beside: tuple[str, ...] = ()
+    as_said: bool = False

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakehouse.opinions.formats.coco.stated import NAME
-from lakehouse.opinions.formats.writer import Ontology
+from lakehouse.opinions.formats.writer import ClassNumbers, Ontology
 
 
-def category_ids(ontology: Ontology) -> dict[str, int]:
+def category_ids(ontology: Ontology) -> ClassNumbers:
     """Return label -> id of its category: as the label set holds it, else its class number plus 1, or the next free.
 
     COCO counts categories from 1; an id that two labels would have goes to the one that holds it.
@@ -25,7 +25,7 @@ def category_ids(ontology: Ontology) -> dict[str, int]:
                 number = max([*taken, 0]) + 1
             taken.add(number)
             found[label] = number
-    return found
+    return ClassNumbers(found)
 
 
 def categories_of(ontology: Ontology, ids: Mapping[str, int]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def write_panoptic(said: Iterable[Said], place: Place, ontology: Ontology) -> No
     place.write("panoptic.json", json.dumps(document, ensure_ascii=False).encode())
 
 
-def _painted(said: Said, ids: dict[str, int], width: int, height: int) -> tuple[bytes, list[dict[str, Any]]]:
+def _painted(said: Said, ids: Mapping[str, int], width: int, height: int) -> tuple[bytes, list[dict[str, Any]]]:
     segments_HW = np.zeros((height, width), np.int64)
     told: list[dict[str, Any]] = []
     for region in said.regions:

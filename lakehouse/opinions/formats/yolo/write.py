@@ -11,7 +11,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_attributes, lost_fields, other_kinds
 from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.splits import split_like
-from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
+from lakehouse.opinions.formats.writer import ClassNumbers, Ontology, Place, Said, Writer
 from lakehouse.opinions.formats.yolo.options import KIND, check_task
 from lakehouse.opinions.geometry.polygon import corners_of
 from lakehouse.opinions.geometry.raster import Points
@@ -77,15 +77,15 @@ def write_yolo(said: Iterable[Said], place: Place, ontology: Ontology, options: 
     place.write("data.yaml", "".join(_yaml(ontology, numbers, sorted(names), options)).encode())
 
 
-def class_numbers(ontology: Ontology) -> dict[str, int]:
+def class_numbers(ontology: Ontology) -> ClassNumbers:
     """Return label -> class number: those that the label set holds for YOLO if they are 0, 1, 2 ...; else its order."""
     held = ontology.export_ids.get(NAME, {})
     stated = {label: int(held[label]) for label in ontology.labels if held.get(label, "").isdecimal()}
     others = [label for label in ontology.labels if label not in stated]
     if len(set(stated.values())) == len(stated):
         free = max(stated.values(), default=-1) + 1
-        return stated | {label: free + place for place, label in enumerate(others)}
-    return {label: place for place, label in enumerate(ontology.labels)}
+        return ClassNumbers(stated | {label: free + place for place, label in enumerate(others)})
+    return ClassNumbers({label: place for place, label in enumerate(ontology.labels)})
 
 
 def _lines(said: Said, numbers: dict[str, int], options: YoloWriting) -> Iterator[str]:
