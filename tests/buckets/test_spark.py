@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,24 @@ def ran(bucket: Bucket, lake: str, pipeline: Path, out: Path, *more: str) -> dic
     return found
 
 
+@pytest.fixture
+def folder():
+    """A folder with a short name: the sockets of Python's processes lie below TMPDIR, and have 108 bytes for a path."""
+    with tempfile.TemporaryDirectory(prefix="s3a-") as made:
+        yield Path(made)
+
+
 @pytest.mark.spark
 @pytest.mark.slow
-def test_a_cluster_makes_in_a_bucket_what_one_machine_makes_in_a_folder(java_17, bucket, tmp_path):
-    driver, workers = tmp_path / "driver", tmp_path / "workers"
+def test_a_cluster_makes_in_a_bucket_what_one_machine_makes_in_a_folder(java_17, bucket, folder):
+    driver, workers = folder / "driver", folder / "workers"
     driver.mkdir()
     pipeline = digits.prepare(bucket, driver, images=IMAGES, imports=IMPORTS)
-    expected = ran(bucket, str(tmp_path / "lake"), pipeline, tmp_path / "embedded.json")
-    found = ran(bucket, f"{bucket.url}/a lake", pipeline, tmp_path / "spark.json", "--workers", str(workers))
+    expected = ran(bucket, str(folder / "lake"), pipeline, folder / "embedded.json")
+    found = ran(bucket, f"{bucket.url}/a lake", pipeline, folder / "spark.json", "--workers", str(workers))
     assert found == expected
     assert found["datasets"]
     assert bucket.list_keys("a lake/_tmp") == []
-    left = {**files_below(tmp_path), **objects_of(bucket)}
+    left = {**files_below(folder), **objects_of(bucket)}
     secrets = (bucket.keys.access.encode(), bucket.keys.secret.encode())
     assert [name for name, content in left.items() if any(each in content for each in secrets)] == []
