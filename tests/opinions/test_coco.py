@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -222,10 +223,41 @@ def test_captions_are_texts_beside_one_another(photos, tmp_path):
     ({"segmentation": {"size": [2, 2], "counts": "0é"}}, "bad_mask"),
     ({"keypoints": [1, 2, 3]}, "bad_keypoints"),
     ({"bbox": [1, 2, -3, 4]}, None),
+    ({"bbox": [10**400, 0, 1, 1]}, "not_finite"),
+    ({"segmentation": [[1, 2, 3, 4, 5, 10**400]]}, "not_finite"),
+    ({"segmentation": [[1, 2, 3, 4, 5, math.inf]]}, "not_finite"),
+    ({"keypoints": [10**400, 2, 2]}, "not_finite"),
+    ({"segmentation": [[0, 0, 1e300, 0, 1e300, 1e300, 0, 1e18]]}, None),
 ])  # fmt: skip
 def test_what_is_no_annotation_is_rejected_by_rule(tmp_path, fields, rule):
-    found = rules("coco", coco(tmp_path / "a.json", annotation(**fields)))
-    assert [each for _, each in found] == ([rule] if rule else [])
+    file = coco(tmp_path / "a.json", annotation(**fields))
+    # What json writes of inf is no number in JSON; what a file has is one beyond all floats.
+    file.write_text(file.read_text().replace("Infinity", "1e999"))
+    assert [each for _, each in rules("coco", file)] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(("size", "rule"), [
+    ('"width": 1e999, "height": 3', "bad_size"),
+    ('"width": 2147483647, "height": 2147483647', "bad_size"),
+    ('"width": 9, "height": 9', None),
+])  # fmt: skip
+def test_a_picture_of_impossible_size_is_rejected_alone(tmp_path, size, rule):
+    image = f'{{"id": 397133, "file_name": "cat/1.jpg", {size}}}'
+    file = coco(tmp_path / "a.json", annotation(segmentation=[SQUARE]))
+    file.write_text(file.read_text().replace(json.dumps(PICTURES[0]), image))
+    assert [each for _, each in rules("coco", file)] == ([rule] if rule else [])
+
+
+def test_a_picture_that_is_listed_twice_is_said_once(photos, tmp_path):
+    first, other = PICTURES[0], {**PICTURES[0], "id": 5}
+    file = coco(tmp_path / "a.json", annotation(), annotation(2), images=[first, first])
+    receipt = lh.opinions(photos, source(file))
+    assert (receipt.counts, len(said(photos)[0])) == (counts(read=1, new=1), 2)
+    assert {note.rule: note.count for note in receipt.notes}["listed_again"] == 1
+    changed = coco(tmp_path / "b.json", annotation(), images=[first, {**first, "file_name": "dog/3.jpg"}])
+    assert [each for _, each in rules("coco", changed)] == ["duplicate_image"]
+    renumbered = coco(tmp_path / "c.json", annotation(), annotation(2, picture=5), images=[first, other])
+    assert [each for _, each in rules("coco", renumbered)] == ["duplicate_image"]
 
 
 @pytest.mark.parametrize(("text", "message"), [

@@ -84,3 +84,34 @@ def test_a_turned_box_has_its_corners_clockwise_about_its_centre_and_comes_back(
     assert corners_of(0, 0, 4, 2, 90).round(9).tolist() == [[3, -1], [3, 3], [1, 3], [1, -1]]
     assert box_of(corners_of(10, 20, 30, 40, -147)) == pytest.approx((10, 20, 30, 40, -147))
     assert corners_of(1, 2, 3, 4, None).tolist() == [[1, 2], [4, 2], [4, 6], [1, 6]]
+
+
+FAR = 3e6
+
+
+@pytest.mark.parametrize(("corners", "filled"), [
+    ([[-FAR, -FAR], [FAR, -FAR], [FAR, FAR], [-FAR, FAR]], 40 * 30),
+    ([[0, 0], [1e300, 0], [1e300, 1e300], [0, 1e18]], 40 * 30),
+    ([[20, -FAR], [FAR, -FAR], [FAR, FAR], [20, FAR]], 20 * 30),
+    ([[-FAR, 10], [FAR, 10], [FAR, 20], [-FAR, 20]], 40 * 10),
+    ([[-FAR, -FAR], [-5, -5], [-FAR, 5]], 0),
+])  # fmt: skip
+def test_a_polygon_far_beyond_its_frame_is_cut_off_beside_it(corners, filled):
+    assert rle.area(runs_of([np.array(corners, float)], 30, 40)) == filled
+
+
+def test_a_large_frame_takes_no_memory_and_one_beyond_all_masks_is_refused():
+    triangle = np.array([[0, 0], [9, 0], [9, 9]], float)
+    runs = runs_of([triangle], 1 << 15, 1 << 15)
+    assert (rle.area(runs), runs.sum()) == (rle.area(runs_of([triangle], 10, 10)), 1 << 30)
+    with pytest.raises(RejectedInputError, match="bad_size"):
+        runs_of([triangle], 2**31 - 1, 2**31 - 1)
+    with pytest.raises(RejectedInputError, match="bad_polygon"):
+        runs_of([np.array([[0, -5], [1, -5], [1, 2e9], [0, 2e9]], float)], 1 << 29, 2)
+
+
+def test_an_outline_that_is_drawn_in_pieces_fills_the_same(monkeypatch):
+    points = np.random.default_rng(3).random((9, 2)) * [40, 30]
+    whole = fill([points], 30, 40)
+    monkeypatch.setattr("lakehouse.opinions.geometry.raster.CUT_STEPS", 7)
+    assert (fill([points], 30, 40) == whole).all()

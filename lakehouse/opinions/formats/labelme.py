@@ -234,6 +234,8 @@ def _mask(shape: Object, points: Points, frame: Frame) -> Fields:
         if isinstance(error, RejectedInputError):
             raise
         raise RejectedInputError("bad_mask", "has a mask that is no PNG in base64") from error
+    if frame.width * frame.height > rle.MAX_PIXELS:
+        raise RejectedInputError("bad_mask", f"has a mask in a picture of more than {rle.MAX_PIXELS:,} pixels")
     left, top = int(x0), int(y0)
     height, width = inside.shape
     if left < 0 or top < 0 or left + width > frame.width or top + height > frame.height:

@@ -229,7 +229,7 @@ def _value(value: object, names: tuple[str, ...], options: ParquetOptions) -> tu
     if isinstance(value, int) and names:
         return "label", _name(value, names)
     if isinstance(value, int | float):
-        return "number", parse.finite(float(value), "value")
+        return "number", _float(value, "value")
     if isinstance(value, str):
         return "text", parse.check_text(value, "value")
     if isinstance(value, Mapping) or (isinstance(value, list) and value and isinstance(value[0], Mapping)):
@@ -253,7 +253,7 @@ def _boxes(value: object, names: tuple[str, ...], options: ParquetOptions) -> It
         box = each.get("bbox")
         if not isinstance(box, list) or len(box) != 4:
             raise RejectedInputError("no_box", "has an object without a box of four numbers")
-        x, y, w, h = (parse.finite(float(side), "bbox") for side in box)
+        x, y, w, h = (_float(side, "bbox") for side in box)
         if options.box_format == "xyxy":
             w, h = w - x, h - y
         if w < 0 or h < 0:
@@ -263,10 +263,16 @@ def _boxes(value: object, names: tuple[str, ...], options: ParquetOptions) -> It
         yield Region(
             kind="box", label=None if kind is None else _name(kind, names), x=x, y=y, w=w, h=h,
             region_id=None if each.get("id") is None else str(each["id"]),
-            score=None if score is None else parse.finite(float(score), "score"),
+            score=None if score is None else _float(score, "score"),
             iscrowd=None if crowd is None else bool(crowd),
-            area=None if area is None else parse.finite(float(area), "area"),
+            area=None if area is None else _float(area, "area"),
         )  # fmt: skip
+
+
+def _float(value: object, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RejectedInputError("not_a_number", f"{what} must be numbers, found {value!a:.80}")
+    return parse.finite(float(value), what)
 
 
 def _rows(objects: object) -> list[Mapping[str, Any]]:

@@ -108,7 +108,8 @@ def side(image: Mapping[str, Any], key: str) -> int | None:
     value = image.get(key)
     if value is None:
         return None
-    if type(value) not in (int, float) or value != int(value) or not 0 <= value <= MAX_SIDE:
+    # Range first: 1e999 is read as inf, which is no int.
+    if type(value) not in (int, float) or not 0 <= value <= MAX_SIDE or value != int(value):
         raise RejectedInputError("bad_size", f"{key} must be a whole number of pixels, found {value!a:.80}")
     return int(value) or None
 

@@ -45,6 +45,9 @@ class _Reader:
     unread: set[str] = field(default_factory=set)
     unnamed: int = 0
     segments: int = 0
+    listed: dict[int, Record] = field(default_factory=dict)
+    named: dict[str, int] = field(default_factory=dict)
+    again: int = 0
 
     def items(self) -> Iterator[Item]:
         by_image: dict[int, list[Record]] = {}
@@ -53,8 +56,8 @@ class _Reader:
                 by_image.setdefault(integer_id(each, "image_id"), []).append(each)
             except RejectedInputError as error:
                 yield reject(f"{self.file.name}: annotation {number}", error.rule, error.reason, json.dumps(each))
-        for number, image in enumerate(self.document.images, start=1):
-            yield from self._of_image(image, number, by_image)
+        for image in self.document.images:
+            yield from self._of_image(image, by_image)
         for image_id, others in by_image.items():
             for record in others:
                 yield reject(
@@ -63,11 +66,16 @@ class _Reader:
                 )  # fmt: skip
         yield from self._notes()
 
-    def _of_image(self, image: Record, number: int, by_image: dict[int, list[Record]]) -> Iterator[Item]:
+    def _of_image(self, image: Record, by_image: dict[int, list[Record]]) -> Iterator[Item]:
         where = f"{self.file.name}: image {image.get('id')}"
         raw = None
         try:
-            records = by_image.pop(integer_id(image, "id"), None)
+            number = integer_id(image, "id")
+            if self.listed.get(number) == image:
+                self.again += 1
+                return
+            records = by_image.pop(number, None)
+            self._check_new(number, image, len(records or ()))
             if records is None and self.document.is_list and self.options.unlisted == "unknown":
                 self.unnamed += 1
                 return
@@ -80,6 +88,21 @@ class _Reader:
                 yield self._answer(image, records, where, raw)
         except RejectedInputError as error:
             yield reject(where, error.rule, error.reason, raw or json.dumps(image))
+
+    def _check_new(self, number: int, image: Record, annotations: int) -> None:
+        """Refuse a picture that is listed before: of two lists of what is in it neither corrects the other."""
+        name = image.get("file_name")
+        first = self.listed.get(number)
+        if first is not None:
+            reason = f"id {number} is that of {first.get('file_name')!a:.80} before; this entry is not read"
+            raise RejectedInputError("duplicate_image", reason)
+        self.listed[number] = image
+        if isinstance(name, str) and self.named.setdefault(name, number) != number:
+            reason = (
+                f"{name!a:.80} is image {self.named[name]} before; this entry and its {annotations} annotations are "
+                "not read: give each picture one id"
+            )
+            raise RejectedInputError("duplicate_image", reason)
 
     def _answer(self, image: Record, records: list[Record], where: str, raw: str | None) -> Answer:
         frame = Frame(side(image, "width"), side(image, "height"))
@@ -129,6 +152,8 @@ class _Reader:
         }  # fmt: skip
 
     def _notes(self) -> Iterator[Note]:
+        if self.again:
+            yield Note(self.file.name, "listed_again", f"{self.again:,} `images` are there again, word for word")
         if self.unnamed:
             text = (
                 f"{self.unnamed:,} pictures of the ground truth are in no result: whether the model saw them nobody "

@@ -98,7 +98,7 @@ def mask_of(segmentation: Mapping[str, Any]) -> tuple[rle.Runs, int, int]:
 def _part(flat: object) -> Points:
     if not isinstance(flat, list) or len(flat) % 2 or not set(map(type, flat)) <= _NUMBERS:
         raise RejectedInputError("bad_polygon", f"a polygon must be a list of x, y, x, y ..., found {flat!a:.80}")
-    return np.array(flat, np.float64).reshape(-1, 2)
+    return np.array(_finite(flat, "a polygon"), np.float64).reshape(-1, 2)
 
 
 def _keypoints(flat: object, category: Category) -> dict[str, Any]:
@@ -107,12 +107,13 @@ def _keypoints(flat: object, category: Category) -> dict[str, Any]:
     named = len(category.keypoints)
     if named and len(flat) != 3 * named:
         raise RejectedInputError("bad_keypoints", f"has {len(flat) // 3} keypoints, its category names {named}")
+    flat = _finite(flat, "keypoints")
     points = []
     for x, y, v in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
         if v not in (0, 1, 2):
             raise RejectedInputError("bad_keypoints", f"visibility of a keypoint must be 0, 1 or 2, found {v}")
         # Not labelled: it lies nowhere.
-        points.append({"x": float(x), "y": float(y), "v": int(v)} if v else {"x": 0.0, "y": 0.0, "v": 0})
+        points.append({"x": x, "y": y, "v": int(v)} if v else {"x": 0.0, "y": 0.0, "v": 0})
     shape: dict[str, Any] = {"kind": "keypoints", "points": tuple(points)}
     seen = [(point["x"], point["y"]) for point in points if point["v"]]
     if seen:
@@ -124,9 +125,17 @@ def _keypoints(flat: object, category: Category) -> dict[str, Any]:
 def _numbers(value: object, what: str, count: int) -> list[float]:
     if not isinstance(value, list) or len(value) != count or not set(map(type, value)) <= _NUMBERS:
         raise RejectedInputError("not_a_number", f"{what} must be {count} numbers, found {value!a:.80}")
-    found = [float(each) for each in value]
+    return _finite(value, what)
+
+
+def _finite(values: Sequence[int | float], what: str) -> list[float]:
+    try:
+        found = [float(each) for each in values]
+    except OverflowError:
+        # A whole number of more than 308 digits.
+        found = [math.inf]
     if not all(map(math.isfinite, found)):
-        raise RejectedInputError("not_finite", f"{what} must be finite, found {value!a:.80}")
+        raise RejectedInputError("not_finite", f"{what} must be finite, found {values!a:.80}")
     return found
 
 
