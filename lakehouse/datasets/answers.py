@@ -120,7 +120,7 @@ def heard_opinions(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins) -> 
     params: dict[str, object] = {
         "question": recipe.question,
         "value_kind": kind.value_kind,
-        "kinds": list(recipe.label.kinds),
+        "kinds": list(recipe.label.asked),
         "actors": list(recipe.label.actors),
         "known_at": recipe.as_of.known_at,
         "valid_at": recipe.as_of.valid_at,

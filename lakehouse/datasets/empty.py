@@ -23,6 +23,6 @@ def why_empty(lake: Lake, recipe: Recipe, exclusions: Relation) -> str:
     if any(row["reason"] in ("no_label", NO_ANSWER.name) for row in found):
         kinds = fetch(lake, ANSWERED, params={"question": recipe.question})
         answers = ", ".join(f"{row['answers']} by kind {row['kind']}" for row in kinds) or "none"
-        asked = ", ".join(recipe.label.actors or recipe.label.kinds)
+        asked = ", ".join(recipe.label.actors or recipe.label.asked)
         told += f" (the policy asks {asked}; answers to `{recipe.question}` there are: {answers})"
     return f"all were left out: {told}; loosen what stands behind the reason, or select others"

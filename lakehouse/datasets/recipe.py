@@ -237,16 +237,16 @@ def _check(recipe: Recipe, where: str) -> None:
         ("label.ties", label.ties, TIES),
         ("label.box_format", label.box_format, BOX_FORMATS),
         ("image.pixels", recipe.image.pixels, PIXELS),
-        *(("label.kinds", kind, ACTOR_KINDS) for kind in label.kinds),
+        *(("label.kinds", kind, ACTOR_KINDS) for kind in label.asked),
         ("split.on_join", recipe.split.on_join, ON_JOIN),
         ("split.on_conflict", recipe.split.on_conflict, ON_CONFLICT),
     ]
     for name, value, known in chosen:
         if value not in known:
             raise RecipeError(f"{where}: {name} = {value!r}{nearest(value, known)}")
-    if label.believe and (label.actors or label.kinds != Label().kinds):
+    if label.believe and (label.actors or label.kinds is not None):
         raise RecipeError(f"{where}: label.believe says who is heard; leave label.kinds and label.actors out")
-    if not (label.kinds or label.actors):
+    if not (label.asked or label.actors):
         raise RecipeError(f"{where}: label.kinds is empty and label.actors too: nobody would be asked")
     if recipe.label.quorum < 1 or not 0 <= recipe.label.min_share <= 1:
         raise RecipeError(f"{where}: label.quorum must be at least 1 and label.min_share within 0..1")

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+import lakehouse as lh
 from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.plan import split_ranges
@@ -580,3 +581,34 @@ def test_no_number_of_votes_makes_a_build_fail_or_turns_its_majority_round(lake)
     assert (kept["label"], round(kept["label_share"], 6)) == ("dog", 0.666667)
     assert dict(kept["label_votes"]) == {"cat": 2**63 - 1, "dog": 2**63 - 1}
     assert excluded(lake, receipt) == {"n1": "tie", "n2": "no_label"}
+
+
+@pytest.mark.parametrize("label", [{}, {"policy": "soft"}])
+def test_recording_a_consensus_adds_no_votes_beside_those_it_was_made_of(lake, label):
+    add_entities(lake, NAMES[:3])
+    add_opinions(lake, said("n0:ada=cat", "n0:bo=cat", "n0:cy=dog", "n1:ada=dog", "n2:ada=cat", "n2:bo=dog"))
+    asked = recipe(**ASKING, label=label)
+    before = build(lake, asked)
+    lh.consensus(lake, question="animal", method="majority", ties="lowest")
+    actor = fetch(lake, "select actor_id from silver.actors where kind = 'consensus'")[0]["actor_id"]
+    after = build(lake, asked)
+    assert after.details == before.details
+    assert after.rows_new == 0
+    votes = {name: dict(row["label_votes"]) for name, row in members(lake, after).items()}
+    assert votes["n0"] == {"cat": 2, "dog": 1}
+    for named in ({"kinds": ["consensus"]}, {"actors": [actor]}):
+        decided = members(lake, build(lake, recipe(**ASKING, label=named)))
+        assert {name: dict(row["label_votes"]) for name, row in decided.items()} == {
+            "n0": {"cat": 1}, "n1": {"dog": 1}, "n2": {"cat": 1}
+        }  # fmt: skip
+    both = members(lake, build(lake, recipe(**ASKING, label={"kinds": ["human", "consensus"]})))
+    assert dict(both["n0"]["label_votes"]) == {"cat": 3, "dog": 1}
+
+
+def test_a_recipe_that_names_the_people_keeps_its_id_beside_one_that_does_not(lake):
+    add_entities(lake, NAMES[:1])
+    add_opinions(lake, said("n0:ada=cat"))
+    named = recipe(**ASKING, label={"kinds": ["human", "pool", "import"]})
+    assert named.canonical()["label"] == {"kinds": ("human", "pool", "import")}
+    assert "label" not in recipe(**ASKING).canonical()
+    assert named.label.asked == recipe(**ASKING).label.asked == ("human", "pool", "import")

@@ -35,7 +35,7 @@ def test_a_name_is_enough(tmp_path):
     recipe = parsed('name = "a"', tmp_path)
     assert recipe == Recipe(name="a")
     assert recipe.select.sql == "select entity_id from entities"
-    assert "model" not in recipe.label.kinds
+    assert recipe.label.asked == ("human", "pool", "import")
     assert dict(recipe.split.ratios) == {"train": 0.8, "val": 0.1, "test": 0.1}
 
 
@@ -152,7 +152,7 @@ def test_the_canonical_form_leaves_out_what_equals_its_default():
     assert parse_recipe({"name": "a", "seed": 0}, where="x").canonical() == {"name": "a"}
     spelled_out = {
         "question": "", "select": {"sql": "select entity_id from entities", "params": {}},
-        "label": {"kinds": ["human", "pool", "import", "consensus"], "min_share": 0, "quorum": 1},
+        "label": {"min_share": 0, "quorum": 1},
         "strata": {"by": [], "cells": {}}, "split": {"ratios": {"train": 0.8, "val": 0.1, "test": 0.1}, "group": ""},
     }
     assert parse_recipe({"name": "a", **spelled_out}, where="x").canonical() == {"name": "a"}

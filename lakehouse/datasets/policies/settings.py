@@ -15,8 +15,9 @@ class Label:
             all other answers `single` (the last word of the only actor who answered) or `latest` (the last word of
             anybody); of `labels` and `bool` also `majority` (each label, or yes, that more than half of the votes are
             for), of numbers `mean` and `median`.
-        kinds: Kinds of actors that are asked; models are not, unless named.
-        actors: Only these actors; none means all of the kinds.
+        kinds: Kinds of actors that are asked; None: people (`PEOPLE`). Models, rules and a consensus are asked only
+            where they are named: what was made of people's answers would be counted beside them.
+        actors: Only these actors, of whatever kind; none means all of the kinds.
         quorum: Votes an entity needs, where there are votes.
         min_share: Share of the votes that the label needs, 0 to 1. Of `labels` and `bool` it takes the place of "more
             than half".
@@ -33,7 +34,7 @@ class Label:
     """
 
     policy: str = "majority"
-    kinds: tuple[str, ...] = ("human", "pool", "import", "consensus")
+    kinds: tuple[str, ...] | None = None
     actors: tuple[str, ...] = ()
     quorum: int = 1
     min_share: float = 0.0
@@ -42,5 +43,12 @@ class Label:
     box_format: str = "xyxy"
     believe: str = ""
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Kinds of actors that are asked."""
+        return PEOPLE if self.kinds is None else self.kinds
+
+
+PEOPLE = ("human", "pool", "import")
 
 BOX_FORMATS = ("xyxy", "xywh")
