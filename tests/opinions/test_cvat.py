@@ -202,4 +202,4 @@ def test_what_cvat_cannot_hold_is_told(tmp_path):
     lost = write("cvat", tmp_path / "out", said(
         Region(kind="box", x=0, y=0, w=1, h=1, score=0.5), Region(kind="interval", label="a", t_start=0, t_end=1),
         size=None))  # fmt: skip
-    assert lost == ["interval", "score", "t_end", "no_label", "size"]
+    assert lost == ["interval", "score", "t_start", "t_end", "no_label", "size"]

@@ -13,7 +13,7 @@ from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
 from lakehouse.opinions.geometry.polygon import corners_of
-from lakehouse.opinions.geometry.regions import box_of_region, mask_of_region, parts_of, points_of
+from lakehouse.opinions.geometry.regions import box_of_region, mask_bounds, mask_of_region, parts_of, points_of
 from lakehouse.opinions.reading.answer import Region
 
 KINDS = ("box", "polygon", "polyline", "point", "keypoints", "ellipse", "mask")
@@ -32,6 +32,10 @@ def lost_in_labelme(said: Said, _options: LabelMeWriting) -> Iterator[Loss]:
     yield from lost_fields(said, region=("angle", "part_sizes", "score", "area"))
     name = said.subject.name
     for each in said.regions:
+        if each.label is None:
+            yield "label", f"{name}: a {each.kind} has no label, and LabelMe no shape without; it is not written"
+        if each.kind == "mask" and not mask_bounds(each)[2]:
+            yield "empty_mask", f"{name}: a mask of {each.label} has no pixel set, and is not written"
         if each.kind == "ellipse" and not _is_circle(each):
             yield "ellipse", f"{name}: an ellipse is written as the box around it; LabelMe has circles"
         if each.kind == "keypoints" and any(point.get("v") != 2 for point in each.points or ()):
@@ -62,7 +66,7 @@ def write_labelme(said: Iterable[Said], place: Place, ontology: Ontology, _optio
 
 
 def _shapes(region: Region, ontology: Ontology, groups: Iterator[int]) -> Iterator[dict[str, object]]:
-    if region.kind not in KINDS:
+    if region.kind not in KINDS or region.label is None:
         return
     attrs = region.attrs or {}
     group: object = int(attrs["group_id"]) if attrs.get("group_id", "").isdecimal() else attrs.get("group_id")
@@ -92,7 +96,9 @@ def _outlines(region: Region) -> list[tuple[str, list[list[float]], dict[str, ob
     if region.kind in ("box", "ellipse"):
         return [("rectangle", [[x, y], [x + w, y + h]], {})]
     if region.kind == "mask":
-        return [("mask", [[x, y], [x + w - 1, y + h - 1]], {"mask": _png(region)})] if region.area else []
+        left, top, width, height = mask_bounds(region)
+        corners = [[float(left), float(top)], [left + width - 1.0, top + height - 1.0]]
+        return [("mask", corners, {"mask": _png(region)})] if width else []
     if region.kind in ("polygon", "polyline"):
         kind = "polygon" if region.kind == "polygon" else "linestrip"
         return [(kind, part.tolist(), {}) for part in parts_of(region)]
@@ -103,7 +109,7 @@ def _outlines(region: Region) -> list[tuple[str, list[list[float]], dict[str, ob
 def _png(region: Region) -> str:
     from PIL import Image
 
-    x, y, w, h = (int(each) for each in box_of_region(region))
+    x, y, w, h = mask_bounds(region)
     mask = mask_of_region(region, region.mask_h or 0, region.mask_w or 0)[y : y + h, x : x + w]
     data = io.BytesIO()
     Image.fromarray(mask).save(data, format="PNG")

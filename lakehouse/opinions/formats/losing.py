@@ -35,7 +35,9 @@ def lost_fields(said: Said, *, answer: Collection[str] = (), region: Collection[
     for each in said.regions:
         for name in OTHERS:
             value = getattr(each, name)
-            if name not in region and value not in (None, False) and not (name == "area" and _is_plain_area(each)):
+            # A score, a time or a frame of 0 says something.
+            says = value is not None and value is not False
+            if name not in region and says and not (name == "area" and _is_plain_area(each)):
                 yield name, f"{said.subject.name}: {name} = {value} of a {each.kind}"
 
 

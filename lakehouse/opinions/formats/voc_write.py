@@ -39,6 +39,15 @@ def lost_in_voc(said: Said, _options: VocWriting) -> Iterator[Loss]:
     """Yield what an XML file of Pascal VOC cannot say: all but upright boxes is lost, and scores with it."""
     yield from other_kinds(said, ("box",))
     yield from lost_fields(said, region=("region_id", "parent_region_id"))
+    whole, _ = _divided(said)
+    boxes = {each.region_id for each in said.regions if each.kind == "box"}
+    for each in whole:
+        if each.parent_region_id in boxes and each.parent_region_id is not None:
+            text = f"a box is part of {each.parent_region_id!a:.40}, which is no object here; written as one of its own"
+            yield "parent_region_id", f"{said.subject.name}: {text}"
+    for each in said.regions:
+        if each.kind == "box" and each.label is None:
+            yield "label", f"{said.subject.name}: a box has no label, and VOC no object without name; it is not written"
     if None in said.size:
         yield "size", f"{said.subject.name}: nobody has measured it, and <size> says 0"
 
@@ -58,13 +67,28 @@ def _lines(said: Said, ontology: Ontology, options: VocWriting) -> Iterator[str]
     yield f"\t<folder>{_text(folder)}</folder>\n\t<filename>{_text(name.name)}</filename>\n"
     yield f"\t<size>\n\t\t<width>{width or 0}</width>\n\t\t<height>{height or 0}</height>\n"
     yield f"\t\t<depth>{said.subject.channels or options.depth}</depth>\n\t</size>\n\t<segmented>0</segmented>\n"
-    boxes = [each for each in said.regions if each.kind == "box"]
-    ids = {each.region_id for each in boxes if each.region_id is not None}
-    parts = [each for each in boxes if each.parent_region_id in ids]
-    for each in boxes:
-        if each.parent_region_id not in ids:
-            yield from _object(each, "object", parts, ontology, options)
+    whole, parts = _divided(said)
+    for place, each in enumerate(whole):
+        yield from _object(each, "object", parts.get(place, ()), ontology, options)
     yield "</annotation>\n"
+
+
+def _divided(said: Said) -> tuple[list[Region], dict[int, list[Region]]]:
+    """Return the boxes that are objects, and place of one -> its parts; a part has none, so that one of a part, or of a
+    circle of boxes, is an object."""
+    boxes = [each for each in said.regions if each.kind == "box" and each.label is not None]
+    ids = {each.region_id for each in boxes if each.region_id is not None}
+    tops = {each.region_id for each in boxes if each.parent_region_id not in ids and each.region_id is not None}
+    whole = [each for each in boxes if each.parent_region_id not in tops]
+    places: dict[str, int] = {}
+    for place, each in enumerate(whole):
+        if each.region_id in tops:
+            places.setdefault(str(each.region_id), place)
+    parts: dict[int, list[Region]] = {}
+    for each in boxes:
+        if each.parent_region_id in tops:
+            parts.setdefault(places[str(each.parent_region_id)], []).append(each)
+    return whole, parts
 
 
 def _object(
@@ -86,10 +110,8 @@ def _object(
             for name, value in attributes.items()
         )
         yield f"{indent}\t<attributes>{stated}</attributes>\n"
-    if tag == "object":
-        for part in parts:
-            if part.parent_region_id == region.region_id:
-                yield from _object(part, "part", (), ontology, options)
+    for part in parts:
+        yield from _object(part, "part", (), ontology, options)
     yield f"{indent}</{tag}>\n"
 
 

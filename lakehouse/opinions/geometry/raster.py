@@ -70,7 +70,8 @@ def runs_of(parts: Sequence[Points], height: int, width: int) -> Runs:
     places, inside = places[last], depth[last] > 0
     changes = np.flatnonzero(np.diff(inside, prepend=False))
     at = places[changes]
-    return np.diff(at[at < size], prepend=0, append=size)
+    runs: Runs = np.diff(at[at < size], prepend=0, append=size)
+    return runs
 
 
 def _changes(points: Points, height: int, width: int) -> Grid:
@@ -94,7 +95,8 @@ def _crossings(u: Grid, v: Grid, height: int, width: int) -> Grid:
     inside = (np.floor(column) == column) & (column >= 0) & (column <= width - 1)
     row = (np.minimum(v[crossing], v[crossing - 1])[inside] + 0.5) / SCALE - 0.5
     row = np.ceil(np.clip(row, 0, height))
-    return (column[inside] * height + row).astype(np.int64)
+    places: Grid = (column[inside] * height + row).astype(np.int64)
+    return places
 
 
 def _within(points: Points, height: int, width: int) -> Points:
@@ -131,7 +133,8 @@ def _cut(points: Points, axis: int, limit: float, sign: int) -> Points:
         met = points + (ahead - points) * (here / (here - there))[:, None]
     met[:, axis] = limit
     both = np.stack([points, met], axis=1).reshape(-1, 2)
-    return both[np.stack([here >= 0, crosses], axis=1).ravel()]
+    kept: Points = both[np.stack([here >= 0, crosses], axis=1).ravel()]
+    return kept
 
 
 def _outline(points: Points) -> Iterator[tuple[Grid, Grid]]:

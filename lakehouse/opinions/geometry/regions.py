@@ -110,6 +110,16 @@ def box_of_region(region: Region) -> Bounds:
     return region.x or 0.0, region.y or 0.0, region.w or 0.0, region.h or 0.0
 
 
+def mask_bounds(region: Region) -> tuple[int, int, int, int]:
+    """Return x, y, w, h of the set pixels of a mask, px, as its runs have them, whatever it states; 0 x 0: none is set.
+
+    Raises:
+        RejectedInputError: bad_mask, if it is none of its frame.
+    """
+    height, width = region.mask_h or 0, region.mask_w or 0
+    return rle.bounds(runs_of_region(region, height, width), height)
+
+
 def runs_of_region(region: Region, height: int, width: int) -> Runs:
     """Return the mask that a region means, as runs: of a mask its own, of polygons and boxes what they fill.
 

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape, quoteattr
 from lakehouse.opinions.formats.cvat.shapes import OWN, USUAL
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
-from lakehouse.opinions.geometry.regions import box_of_region, mask_of_region, parts_of
+from lakehouse.opinions.geometry.regions import box_of_region, mask_bounds, mask_of_region, parts_of
 from lakehouse.opinions.reading.answer import Region
 
 KINDS = ("box", "polygon", "polyline", "point", "keypoints", "ellipse", "mask")
@@ -41,6 +41,8 @@ def lost_in_cvat(said: Said, _options: CvatWriting) -> Iterator[Loss]:
             yield "no_label", f"{name}: a {each.kind} without label, which every shape has"
         if is_video and each.frame_start is None:
             yield "no_frame", f"{name}: a {each.kind} of no frame is written at frame 0"
+        if each.kind == "mask" and not is_video and not mask_bounds(each)[2]:
+            yield "empty_mask", f"{name}: a mask of {each.label} has no pixel set, and is not written"
         if each.kind == "mask" and is_video:
             yield "mask", f"{name}: a mask of a video is not written"
     if None in said.size and not is_video:
@@ -181,8 +183,8 @@ def _outlines(region: Region, attrs: dict[str, str]) -> Iterator[tuple[str, Attr
             yield region.kind, {"points": _pairs(part.tolist())}, ""
     elif region.kind == "point":
         yield "points", {"points": _pairs([[x, y]])}, ""
-    elif region.kind == "mask" and region.area:
-        left, top, width, height = (int(each) for each in (x, y, w, h))
+    elif region.kind == "mask" and mask_bounds(region)[2]:
+        left, top, width, height = mask_bounds(region)
         inside = mask_of_region(region, region.mask_h or 0, region.mask_w or 0)[top : top + height, left : left + width]
         yield "mask", {"rle": _rows(inside.ravel().tolist()), "left": left, "top": top, "width": width,
                        "height": height}, ""  # fmt: skip
