@@ -105,3 +105,23 @@ def test_an_abstention_is_no_answer_and_labels_are_no_boxes(photos, tmp_path):
     lh.opinions(photos, labels)
     with pytest.raises(ConfigError, match="format voc holds regions, and the answers of question animal are label"):
         export(photos, tmp_path / "labels", question="animal")
+
+
+@pytest.mark.parametrize("format", ["voc", "coco", "labelstudio"])
+def test_an_answer_of_which_nothing_can_be_written_does_not_say_that_nothing_is_there(photos, tmp_path, format):
+    line = '{"kind": "interval", "label": "cell", "t_start": 1, "t_end": 2}'
+    points = '{"kind": "keypoints", "label": "cell", "points": [{"x": 1, "y": 1, "v": 2}]}'
+    strange = {"voc": points, "coco": line, "labelstudio": points}[format]
+    say(photos, tmp_path, "human:ada", strange)
+    with pytest.raises(ConfigError, match=f"format {format} can write none of the 1 answers: .*whole_answer"):
+        export(photos, tmp_path / "none", format=format)
+    assert not (tmp_path / "none").exists()
+    lines = f'{{"subject": "cat/1.jpg", "regions": [{strange}]}}\n{{"subject": "cat/2.jpg", "regions": []}}\n'
+    lines += f'{{"subject": "dog/3.jpg", "frame_w": 640, "frame_h": 480, "regions": [{CELL}, {strange}]}}\n'
+    lh.opinions(photos, jsonl_source(tmp_path / "more.jsonl", lines, question="cells", actor="human:ada"))
+    receipt = export(photos, tmp_path / "out", format=format)
+    assert receipt.counts == {"answers": 3, "exported": 2, "not_written": 1}
+    assert {note.rule: note.count for note in receipt.notes}["lost_whole_answer"] == 1
+    written = sorted((tmp_path / "out").rglob("*.xml")) if (tmp_path / "out").is_dir() else [tmp_path / "out"]
+    text = "".join(each.read_text() for each in written)
+    assert ("2.jpg" in text, "3.jpg" in text, "1.jpg" in text) == (True, True, False)

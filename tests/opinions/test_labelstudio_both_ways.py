@@ -142,7 +142,11 @@ def test_answers_from_elsewhere_say_the_same_there(tmp_path):
     assert write("labelstudio", tmp_path / "b.json", said(held[4], size=(3, 2))) == []
     assert regions("labelstudio", tmp_path / "b.json") == held[4:]
     several = Region(kind="polygon", label="a", points=held[2].points * 2, part_sizes=(3, 3), closed=True)
-    assert write("labelstudio", tmp_path / "c.json", said(several)) == ["several_parts"]
+    assert write("labelstudio", tmp_path / "c.json", said(several)) == ["part_sizes"]
+    assert [each.points for each in regions("labelstudio", tmp_path / "c.json")] == [held[2].points] * 2
+    strange = Region(kind="keypoints", label="a", points=held[2].points)
+    assert write("labelstudio", tmp_path / "e.json", said(held[0], strange)) == ["unknown_shape"]
+    assert regions("labelstudio", tmp_path / "e.json") == held[:1]
     assert write("labelstudio", tmp_path / "d.json", said(held[0], size=None)) == ["no_frame_size"]
 
 

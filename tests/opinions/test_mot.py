@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lakehouse.errors import ConfigError
 from lakehouse.opinions.reading.answer import Note, Region
 from tests.opinions.making import answers, items, rules
 from tests.opinions.writing import read, regions, said, write
@@ -74,3 +75,9 @@ def test_f20_frames_between_key_frames_are_worked_out(tmp_path):
     assert [(r.frame_start, r.x) for r in regions("mot", tmp_path / "out")] == [
         (0, 0), (1, 10), (2, 20), (3, 30), (4, 40), (5, 40)
     ]  # fmt: skip
+
+
+def test_a_track_of_millions_of_frames_is_refused_before_it_fills_the_memory(tmp_path):
+    endless = Region(kind="box", label="1", track_id="1", frame_start=0, frame_end=30_000_000, x=1, y=1, w=2, h=2)
+    with pytest.raises(ConfigError, match="would be 30,000,001 lines"):
+        write("mot", tmp_path / "out", said(endless, name="a.mp4"))

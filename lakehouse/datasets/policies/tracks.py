@@ -85,8 +85,11 @@ def frames_of(shapes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         label, track (number of the track, from 0), frame, x, y, w, h, and score if stated.
 
     Raises:
-        ValueError: If two shapes of a track hold in one frame.
+        ValueError: If two shapes of a track hold in one frame, or all of them in more than `MOST_FRAMES`.
     """
+    total = sum(shape["last"] - shape["first"] + 1 for shape in shapes)
+    if total > MOST_FRAMES:
+        raise ValueError(f"its tracks hold in {total:,} frames, at most {MOST_FRAMES:,}")
     tracks: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for shape in shapes:
         tracks[str(shape["track"])].append(shape)

@@ -65,14 +65,16 @@ def merged(answer: Answer, merges: Merges) -> tuple[Answer, str]:
 
 
 class Standing:
-    """Answers with the labels that stand for theirs; may be gone through as often as they."""
+    """Answers with the labels that stand for theirs, without those left out; may be gone through as often as they."""
 
-    def __init__(self, said: Iterable[Said], merges: Merges) -> None:
-        self._said, self._merges = said, merges
+    def __init__(self, said: Iterable[Said], merges: Merges, left_out: Callable[[Said], bool]) -> None:
+        self._said, self._merges, self._left_out = said, merges, left_out
 
     def __iter__(self) -> Iterator[Said]:
         for each in self._said:
-            yield Said(merged(each.answer, self._merges)[0], each.subject)
+            found = Said(merged(each.answer, self._merges)[0], each.subject)
+            if not self._left_out(found):
+                yield found
 
 
 def _listed(text: str, named: Callable[[str], str]) -> str:

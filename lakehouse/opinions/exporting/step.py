@@ -56,7 +56,8 @@ def export_opinions(
         held: Rows of silver.opinions that are exported in place of those that hold.
 
     Returns:
-        Receipt with counts answers = exported + those left out (`abstained`, `no_name`), files, bytes written, and
+        Receipt with counts answers = exported + those left out (`abstained`, `no_name`, `not_written`: the format can
+        say nothing of what they have), files, bytes written, and
         notes `lost_...`: what the format cannot hold, by rule, told before anything is written. `labels_merged` counts
         answers that go out with the label that another was merged into, as every format but JSON lines has it.
 
@@ -85,7 +86,8 @@ def export_opinions(
         merges = {} if writer.as_said else merges_of(lake, known_at)
         _tell_losses(chosen, merges, writer, checked, record, format=format, strict=strict)
         with NewPlace(Path(path)) as place:
-            writer.write(Standing(chosen.answers, merges), place, ontology_of(lake, question or "", known_at), checked)
+            answers = Standing(chosen.answers, merges, lambda said: writer.leaves_out(said, checked))
+            writer.write(answers, place, ontology_of(lake, question or "", known_at), checked)
             if place.finish():
                 record.bytes_written = place.bytes
             else:
@@ -116,6 +118,7 @@ def _tell_losses(
     chosen: Chosen, merges: Merges, writer: Writer, options: Any, record: StepRecord, *, format: str, strict: bool
 ) -> None:
     lost: dict[str, tuple[int, str]] = {}
+    omitted, examples = 0, ""
     for found in chosen.answers:
         answer, replaced = merged(found.answer, merges)
         said = Said(answer, found.subject)
@@ -126,11 +129,21 @@ def _tell_losses(
                 f"format {format} holds {' or '.join(writer.holds)}, and the answers of question "
                 f"{said.answer.question_id} are {said.answer.value_kind}"
             )
+        if writer.leaves_out(said, options):
+            omitted, examples = omitted + 1, examples or said.subject.name
         for rule, text in writer.losses(said, options):
             count, example = lost.get(rule, (0, text))
             lost[rule] = count + 1, example
+    if omitted:
+        text = f"{examples}: nothing of it can be written; it is left out, as it does not say that nothing is there"
+        lost["whole_answer"] = omitted, text
+        record.counts["exported"] -= omitted
+        record.counts["not_written"] = omitted
     if strict and lost:
         shown = "; ".join(f"{rule} ({count:,}): {example}" for rule, (count, example) in lost.items())
         raise ConfigError(f"format {format} cannot hold all of it, and nothing was written: {shown}")
+    if omitted == chosen.count:
+        shown = "; ".join(f"{rule} ({count:,}): {example}" for rule, (count, example) in lost.items())
+        raise ConfigError(f"format {format} can write none of the {chosen.count:,} answers: {shown}")
     for rule, (count, example) in lost.items():
         record.note(LOST + rule, example, count=count)

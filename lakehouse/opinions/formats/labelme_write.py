@@ -130,4 +130,9 @@ def _is_circle(region: Region) -> bool:
     return region.w == region.h
 
 
-LABELME_WRITER = Writer(LabelMeWriting, ("regions",), lost_in_labelme, write_labelme)
+def _writes(region: Region, _options: LabelMeWriting) -> bool:
+    is_empty = region.kind == "mask" and not mask_bounds(region)[2]
+    return region.kind in KINDS and region.label is not None and not is_empty
+
+
+LABELME_WRITER = Writer(LabelMeWriting, ("regions",), lost_in_labelme, write_labelme, writes=_writes)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -10,11 +11,14 @@ from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.writer import ClassNumbers, Ontology, Place, Said, Writer
 from lakehouse.opinions.geometry.regions import box_of_region
-from lakehouse.opinions.geometry.tracks import frames_of
+from lakehouse.opinions.geometry.tracks import shapes_of
 from lakehouse.opinions.reading.answer import Region
 
 IGNORED = {"conf": "0", "difficult": "1"}
 """What a box has that is not to be counted; `difficult` is what evaluation goes by."""
+
+MAX_LINES = 10_000_000
+"""Of one video, about 400 MB: 46 hours of one object at 60 frames a second, or an hour of 46."""
 
 HELD_ATTRS = (*IGNORED, "visibility", "interpolation", "world")
 
@@ -55,10 +59,16 @@ def lost_in_mot(said: Said, options: MotWriting) -> Iterator[Loss]:
 
 
 def write_mot(said: Iterable[Said], place: Place, ontology: Ontology, options: MotWriting) -> None:
-    """Write a folder for each video; boxes between stated frames are worked out, as MOT has one line a frame."""
+    """Write a folder for each video; boxes between stated frames are worked out, as MOT has one line a frame.
+
+    Raises:
+        ConfigError: If the tracks of a video are more lines than a file of MOT is for (`MAX_LINES`), or a label has no
+            number.
+    """
     for each in said:
         folder = PurePosixPath(each.subject.name).with_suffix("").as_posix()
-        place.write(f"{folder}/{options.what}/{options.what}.txt", "".join(_lines(each, ontology, options)).encode())
+        lines = (line.encode() for line in _lines(each, ontology, options))
+        place.write(f"{folder}/{options.what}/{options.what}.txt", lines)
         width, height = each.size
         if width is not None and height is not None:
             text = f"[Sequence]\nname={each.subject.name}\nimWidth={width}\nimHeight={height}\n"
@@ -68,8 +78,13 @@ def write_mot(said: Iterable[Said], place: Place, ontology: Ontology, options: M
 def _lines(said: Said, ontology: Ontology, options: MotWriting) -> Iterator[str]:
     boxes = [each for each in said.regions if each.kind == "box" and each.frame_start is not None]
     ids = _ids(boxes)
-    lines = []
-    for place, (frame, region) in enumerate(frames_of(boxes)):
+    total = sum((each.frame_end or each.frame_start or 0) - (each.frame_start or 0) + 1 for each in boxes)
+    if total > MAX_LINES:
+        raise ConfigError(
+            f"mot: the tracks of {said.subject.name} would be {total:,} lines, one for each box and frame, at most "
+            f"{MAX_LINES:,} are written; export cvat, which has the shapes alone"
+        )
+    for frame, track, _, region in heapq.merge(*_by_frame(boxes, ids), key=lambda each: each[:3]):
         x, y, w, h = box_of_region(region)
         where = f"{x + 1:.10g},{y + 1:.10g},{w:.10g},{h:.10g}"
         attrs = region.attrs or {}
@@ -80,9 +95,18 @@ def _lines(said: Said, ontology: Ontology, options: MotWriting) -> Iterator[str]
             counts = 0 if attrs.get("conf") == "0" or attrs.get("difficult") == "1" else 1
             label = region.label or "1"
             kind = label if label.isdecimal() else str(ClassNumbers(ontology.numbers)[label] + 1)
-            text = f"{frame + 1},{ids[region.track_id]},{where},{counts},{kind},{attrs.get('visibility', '-1')}\n"
-        lines.append((frame, ids[region.track_id], place, text))
-    yield from (text for *_, text in sorted(lines))
+            text = f"{frame + 1},{track},{where},{counts},{kind},{attrs.get('visibility', '-1')}\n"
+        yield text
+
+
+def _by_frame(boxes: list[Region], ids: Mapping[str | None, int]) -> list[Iterator[tuple[int, int, int, Region]]]:
+    """Return for each box (frame, number of its track, its place, the box there), frame after frame."""
+
+    def placed(place: int, track: int, shape: Iterator[tuple[int, Region]]) -> Iterator[tuple[int, int, int, Region]]:
+        return ((frame, track, place, held) for frame, held in shape)
+
+    found = zip(boxes, shapes_of(boxes), strict=True)
+    return [placed(place, ids[each.track_id], shape) for place, (each, shape) in enumerate(found)]
 
 
 def _ids(regions: Iterable[Region]) -> dict[str | None, int]:
@@ -104,4 +128,8 @@ def _number(region: Region) -> bool:
     return region.track_id is None or (region.track_id.isdecimal() and int(region.track_id) > 0)
 
 
-MOT_WRITER = Writer(MotWriting, ("regions",), lost_in_mot, write_mot)
+def _writes(region: Region, _options: MotWriting) -> bool:
+    return region.kind == "box" and region.frame_start is not None
+
+
+MOT_WRITER = Writer(MotWriting, ("regions",), lost_in_mot, write_mot, writes=_writes)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.writer import ClassNumbers, Ontology, Place, Said, Writer
+from lakehouse.opinions.reading.answer import Region
 
 MEDIA = {"image": "Image", "audio": "Audio", "video": "Video"}
 HOLDS = ("label", "labels", "number", "text", "bool", "regions")
@@ -161,4 +162,8 @@ def _list(feature: dict[str, object]) -> dict[str, object]:
     return {"feature": feature, "_type": "Sequence"}
 
 
-PARQUET_WRITER = Writer(ParquetWriting, HOLDS, lost_in_parquet, write_parquet, one_each=False)
+def _writes(region: Region, _options: ParquetWriting) -> bool:
+    return region.kind == "box"
+
+
+PARQUET_WRITER = Writer(ParquetWriting, HOLDS, lost_in_parquet, write_parquet, one_each=False, writes=_writes)

@@ -129,4 +129,8 @@ def _text(text: str) -> str:
     return escape(text)
 
 
-VOC_WRITER = Writer(VocWriting, ("regions",), lost_in_voc, write_voc)
+def _writes(region: Region, _options: VocWriting) -> bool:
+    return region.kind == "box" and region.label is not None
+
+
+VOC_WRITER = Writer(VocWriting, ("regions",), lost_in_voc, write_voc, writes=_writes)

@@ -129,6 +129,9 @@ class Writer:
         abstains: Whether it can say that somebody declined to answer; else such answers are left out and counted.
         several: Whether it holds answers to several questions side by side.
         beside: Kinds of values of which it holds several of one actor about one subject all the same, as captions.
+        left_out: Whether an answer that says something would be written as if it said that nothing is there: such an
+            answer is left out, and counted. None: where none of its regions is written (`writes`).
+        writes: Of one region, whether it is written at all. None: each is, or `left_out` says.
         as_said: Whether it keeps the very labels that were said; else those that stand for merged ones are written.
     """
 
@@ -141,3 +144,12 @@ class Writer:
     several: bool = False
     beside: tuple[str, ...] = ()
     as_said: bool = False
+    left_out: Callable[[Said, Any], bool] | None = None
+    writes: Callable[[Region, Any], bool] | None = None
+
+    def leaves_out(self, said: Said, options: Any) -> bool:
+        """Return whether an answer has regions of which none would be written: that would say that nothing is there."""
+        if self.left_out is not None:
+            return self.left_out(said, options)
+        regions = said.regions
+        return bool(regions) and self.writes is not None and not any(self.writes(each, options) for each in regions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lakehouse.opinions.reading.answer import Region
 
@@ -18,17 +18,25 @@ def frames_of(regions: Iterable[Region]) -> Iterator[tuple[int, Region]]:
     A region without `frame_start` is of no frame and yields nothing. Of one that moves, `frame_start` and `frame_end`
     of what is yielded are its frame, and what says that it moves is left out.
     """
-    found = [each for each in regions if each.frame_start is not None]
-    following = _following(found)
-    for place, each in enumerate(found):
-        start = each.frame_start or 0
-        end = start if each.frame_end is None else each.frame_end
-        to = following.get(place) if (each.attrs or {}).get("interpolation") == LINEAR else None
-        for frame in range(start, end + 1):
-            yield frame, _at(each, to, frame, start)
+    for shape in shapes_of([each for each in regions if each.frame_start is not None]):
+        yield from shape
 
 
-def _following(regions: list[Region]) -> dict[int, Region]:
+def shapes_of(regions: Sequence[Region]) -> list[Iterator[tuple[int, Region]]]:
+    """Return `frames_of` region by region, frame by frame as it is asked for; each has its `frame_start`."""
+    following = _following(regions)
+    return [_frames(each, following.get(place)) for place, each in enumerate(regions)]
+
+
+def _frames(region: Region, following: Region | None) -> Iterator[tuple[int, Region]]:
+    start = region.frame_start or 0
+    end = start if region.frame_end is None else region.frame_end
+    to = following if (region.attrs or {}).get("interpolation") == LINEAR else None
+    for frame in range(start, end + 1):
+        yield frame, _at(region, to, frame, start)
+
+
+def _following(regions: Sequence[Region]) -> dict[int, Region]:
     """Return place of a region -> the next shape of its track."""
     tracks: dict[str, list[int]] = {}
     for place, each in enumerate(regions):

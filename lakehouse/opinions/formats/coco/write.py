@@ -15,6 +15,7 @@ from lakehouse.opinions.formats.coco.document import read_document
 from lakehouse.opinions.formats.coco.write_panoptic import write_panoptic
 from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
+from lakehouse.opinions.reading.answer import Region
 
 TASKS = ("", "instances", "keypoints", "panoptic", "captions", "results")
 NOT_IN_RESULTS = ("iscrowd", "attributes")
@@ -137,4 +138,8 @@ def _listed(records: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-COCO_WRITER = Writer(CocoWriting, ("regions", "text"), lost_in_coco, write_coco, beside=("text",))
+def _writes(region: Region, options: CocoWriting) -> bool:
+    return region.label is not None and region.kind in (("mask", "polygon") if options.task == "panoptic" else HELD)
+
+
+COCO_WRITER = Writer(CocoWriting, ("regions", "text"), lost_in_coco, write_coco, beside=("text",), writes=_writes)

@@ -233,4 +233,10 @@ def _attributes(values: Attributes) -> str:
     return "".join(f" {name}={quoteattr(str(value))}" for name, value in values.items())
 
 
-CVAT_WRITER = Writer(CvatWriting, ("regions",), lost_in_cvat, write_cvat)
+def _writes(region: Region, _options: CvatWriting) -> bool:
+    if region.kind == "mask":
+        return region.frame_start is None and mask_bounds(region)[2] > 0
+    return region.kind in KINDS
+
+
+CVAT_WRITER = Writer(CvatWriting, ("regions",), lost_in_cvat, write_cvat, writes=_writes)

@@ -10,6 +10,7 @@ from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.formats.labelstudio import shapes
 from lakehouse.opinions.formats.labelstudio.spans import span_value
 from lakehouse.opinions.formats.writer import Ontology
+from lakehouse.opinions.geometry.regions import parts_of, polygon_fields
 from lakehouse.opinions.reading.answer import Region, Value
 
 Result = dict[str, object]
@@ -37,21 +38,37 @@ class Naming:
     ontology: Ontology
 
 
-def results_of(kind: str, value: Value, naming: Naming) -> list[Result]:
-    """Return the results that say a value.
+def results_of(kind: str, value: Value, naming: Naming) -> tuple[list[Result], list[RejectedInputError]]:
+    """Return the results that say a value, and why parts of it (one region, or a track) are in none.
 
-    Raises:
-        RejectedInputError: If Label Studio has no result for it.
+    A polygon of several parts is several polygons: one of Label Studio has one part.
     """
     if kind in ("regions", "spans"):
         regions = [each for each in (value if isinstance(value, tuple) else ()) if isinstance(each, Region)]
-        things = enumerate(_things(regions), start=1)
-        return [result for place, each in things for result in _region_results(each, place, naming)]
+        found: list[Result] = []
+        lost: list[RejectedInputError] = []
+        for place, each in enumerate(_things([one for region in regions for one in _single(region)]), start=1):
+            try:
+                found += _region_results(each, place, naming)
+            except RejectedInputError as error:
+                lost.append(error)
+        return found, lost
     if kind not in SCALARS:
-        raise RejectedInputError("unknown_value", f"Label Studio has no result for answers of kind {kind}")
+        return [], [RejectedInputError("unknown_value", f"Label Studio has no result for answers of kind {kind}")]
     of = SCALARS[kind]
     return [{"id": naming.control, "type": of, "from_name": naming.control, "to_name": naming.of,
-             "value": {"text" if of == "textarea" else of: _scalar(of, value, naming.ontology)}}]  # fmt: skip
+             "value": {"text" if of == "textarea" else of: _scalar(of, value, naming.ontology)}}], []  # fmt: skip
+
+
+def _single(region: Region) -> Iterator[Region]:
+    """Yield a region, of several parts each as one of its own."""
+    if region.kind not in ("polygon", "polyline") or len(region.part_sizes or ()) < 2:
+        yield region
+        return
+    for place, points in enumerate(parts_of(region), start=1):
+        fields = polygon_fields([points], closed=region.kind == "polygon")
+        named = None if region.region_id is None else f"{region.region_id}{'' if place == 1 else f'-{place}'}"
+        yield dataclasses.replace(region, **fields, area=None, region_id=named)
 
 
 def _scalar(of: str, value: Value, ontology: Ontology) -> object:

@@ -195,10 +195,8 @@ def _ellipse_value(region: Region, size: Size) -> dict[str, object]:
 
 
 def _polygon_value(region: Region, size: Size) -> dict[str, object]:
-    parts = parts_of(region)
-    if len(parts) > 1:
-        raise RejectedInputError("several_parts", "a polygon of Label Studio has one part")
-    return {"points": (parts[0] / size * 100).tolist(), "closed": region.closed is not False}
+    # Of several parts each is written as a region of its own: it comes here alone.
+    return {"points": (parts_of(region)[0] / size * 100).tolist(), "closed": region.closed is not False}
 
 
 def _point_value(region: Region, size: Size) -> dict[str, object]:

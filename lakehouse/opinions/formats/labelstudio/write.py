@@ -72,10 +72,19 @@ def lost_in_labelstudio(said: Said, options: LabelStudioWriting) -> Iterator[Los
     if not answer.actor_id.startswith(("human:", "model:")):
         yield "actor", f"{name}: {answer.actor_id} is written as a prediction of that name"
     if answer.op == "assert":
-        try:
-            results_of(answer.value_kind, _seen(said)[0], _naming(said, options, Ontology()))
-        except RejectedInputError as error:
+        for error in _results(said, options, Ontology())[1]:
             yield error.rule, f"{name}: {error.reason}; it is not written"
+    for each in said.regions:
+        if len(each.part_sizes or ()) > 1:
+            yield "part_sizes", f"{name}: parts of a {each.kind} become regions of their own"
+
+
+def says_nothing_there(said: Said, options: LabelStudioWriting) -> bool:
+    """Return whether an answer has something, and Label Studio would have nothing of it."""
+    if said.answer.op != "assert" or _as_it_came([said]) is not None:
+        return False
+    found, lost = _results(said, options, Ontology())
+    return bool(lost) and not found
 
 
 def write_labelstudio(
@@ -119,12 +128,8 @@ def _record(
     results: list[Result] = []
     for each in said:
         if each.answer.op == "assert":
-            naming = _naming(each, options, ontology)
-            try:
-                results += results_of(each.answer.value_kind, _seen(each)[0], naming)
-            except RejectedInputError:
-                # Told as a loss before anything was written.
-                continue
+            # What is not among them was told as a loss before anything was written.
+            results += _results(each, options, ontology)[0]
     number = (answer.source_key or "").rpartition(" ")[2]
     record: dict[str, object] = {"id": int(number)} if number.isdecimal() else {}
     record["result"] = results
@@ -205,6 +210,12 @@ def _seen(said: Said) -> tuple[Value, shapes.Size | None]:
     return tuple(turned_upright(each, width, height, orientation) for each in said.regions), (height, width)
 
 
+def _results(
+    said: Said, options: LabelStudioWriting, ontology: Ontology
+) -> tuple[list[Result], list[RejectedInputError]]:
+    return results_of(said.answer.value_kind, _seen(said)[0], _naming(said, options, ontology))
+
+
 def _naming(said: Said, options: LabelStudioWriting, ontology: Ontology) -> Naming:
     answer = said.answer
     return Naming(
@@ -274,5 +285,6 @@ def _raw(answer: Answer) -> dict[str, dict[str, object]]:
 
 
 LABELSTUDIO_WRITER = Writer(
-    LabelStudioWriting, HOLDS, lost_in_labelstudio, write_labelstudio, one_each=False, abstains=True, several=True
+    LabelStudioWriting, HOLDS, lost_in_labelstudio, write_labelstudio, one_each=False, abstains=True, several=True,
+    left_out=says_nothing_there,
 )

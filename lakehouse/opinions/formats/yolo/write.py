@@ -152,4 +152,8 @@ def _yaml(ontology: Ontology, numbers: dict[str, int], names: list[str], options
         yield f"kpt_names: {json.dumps(ontology.keypoints, ensure_ascii=False)}\n"
 
 
-YOLO_WRITER = Writer(YoloWriting, ("regions",), lost_in_yolo, write_yolo)
+def _writes(region: Region, options: YoloWriting) -> bool:
+    return region.kind == KIND[options.task] and region.label is not None
+
+
+YOLO_WRITER = Writer(YoloWriting, ("regions",), lost_in_yolo, write_yolo, writes=_writes)
