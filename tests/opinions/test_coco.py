@@ -283,4 +283,6 @@ def test_keys_that_are_not_read_are_noted_once(tmp_path):
 def test_what_came_from_coco_goes_back_to_voc_and_says_what_is_lost(photos, tmp_path):
     lh.opinions(photos, source(coco(tmp_path / "a.json", annotation(segmentation=[SQUARE]), annotation(2, 37777))))
     receipt = lh.export_opinions(photos, format="voc", path=tmp_path / "voc", question="things")
-    assert {note.rule: note.count for note in receipt.notes} == {"lost_polygon": 1, "lost_area": 1}
+    assert {note.rule: note.count for note in receipt.notes} == {
+        "lost_polygon": 1, "lost_area": 1, "lost_whole_answer": 1,
+    }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.writer import Ontology
 from lakehouse.opinions.geometry import rle
 from lakehouse.opinions.reading.answer import Region
@@ -53,6 +56,25 @@ def test_a_box_without_label_is_told_and_leaves_the_others_readable(tmp_path, na
     ontology = Ontology(labels=("cell",), numbers={"cell": 0})
     assert write(name, path, said(box(None), box()), ontology=ontology) == ["label"]
     assert [each.label for each in regions(name, path)] == ["cell"]
+
+
+def test_pictures_whose_names_meet_get_names_that_are_free(tmp_path):
+    names = ["x/b.png", "x_b.png", "y/b.png", "y_B.png"]
+    found = [labelled(name) for name in names]
+    assert write("imagefolder", tmp_path / "out", *found) == ["folder", "folder"]
+    read = {each.name: each.read_bytes().decode() for each in (tmp_path / "out/cat").iterdir()}
+    assert read == {"x_b-2.png": "x/b.png", "x_b.png": "x_b.png", "y_b-2.png": "y/b.png", "y_B.png": "y_B.png"}
+
+
+def labelled(name):
+    plain = said(name=name, size=None, value_kind="label", value="cat")
+    return dataclasses.replace(plain, subject=dataclasses.replace(plain.subject, content=name.encode))
+
+
+def test_a_list_of_classes_without_any_is_not_written(tmp_path):
+    with pytest.raises(ConfigError, match="yolo: the question has no labels"):
+        write("yolo", tmp_path / "out", said(), task="detect")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_score_or_a_frame_of_0_is_a_loss_as_any_other(tmp_path):

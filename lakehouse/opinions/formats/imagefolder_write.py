@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from lakehouse.errors import ConfigError
 from lakehouse.opinions.formats.losing import Loss, lost_fields
@@ -20,11 +21,12 @@ def lost_in_imagefolder(said: Said, _options: ImageFolderWriting) -> Iterator[Lo
     """Yield all that is said beside the label."""
     yield from lost_fields(said)
     if "/" in said.subject.name:
-        yield "folder", f"{said.subject.name}: the folder that it landed in"
+        yield "folder", f"{said.subject.name}: the folder that it landed in; read it back with --match name"
 
 
 def write_imagefolder(said: Iterable[Said], place: Place, _ontology: Ontology, _options: ImageFolderWriting) -> None:
-    """Write every picture as `label/name`; of several of one name each is called by its whole path.
+    """Write every picture as `label/name`; of several of one name each is called by its whole path, of those that are
+    still alike the later ones with a number.
 
     Raises:
         ConfigError: If a label cannot be the name of a folder, two labels differ in case alone (on many disks they
@@ -39,13 +41,24 @@ def write_imagefolder(said: Iterable[Said], place: Place, _ontology: Ontology, _
             alike = ", ".join(repr(each) for each in sorted(labels) if each.casefold() == label.casefold())
             raise ConfigError(f"imagefolder: labels {alike} are one folder on many disks; export csv or jsonl")
     names = Counter((str(each.answer.value), _last(each).casefold()) for each in said)
+    # Names that stand for one picture alone are taken: no path may become one of them.
+    taken = {key for key, count in names.items() if count == 1}
     for each in said:
         label, name = str(each.answer.value), _last(each)
         if names[label, name.casefold()] > 1:
-            name = each.subject.name.replace("/", "_")
+            name = _free(each.subject.name.replace("/", "_"), label, taken)
         if each.subject.content is None:
             raise ConfigError(f"imagefolder: the lake does not hold the bytes of {each.subject.name}; export csv")
         place.write(f"{label}/{name}", each.subject.content())
+
+
+def _free(name: str, label: str, taken: set[tuple[str, str]]) -> str:
+    path, number = PurePosixPath(name), 1
+    while (label, name.casefold()) in taken:
+        number += 1
+        name = f"{path.stem}-{number}{path.suffix}"
+    taken.add((label, name.casefold()))
+    return name
 
 
 def _last(said: Said) -> str:

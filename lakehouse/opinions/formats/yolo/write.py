@@ -67,9 +67,15 @@ def write_yolo(said: Iterable[Said], place: Place, ontology: Ontology, options: 
     Pictures that viewers turn by their EXIF orientation are written as they are shown.
 
     Raises:
-        ConfigError: If the size of a picture is not known: coordinates are shares of it.
+        ConfigError: If the size of a picture is not known: coordinates are shares of it; or the question has no labels:
+            nobody could read a class list without classes.
     """
     numbers = class_numbers(ontology)
+    if not numbers:
+        raise ConfigError(
+            "yolo: the question has no labels, and a file without classes cannot be read; add them with "
+            "`petrel labels add`, or export coco"
+        )
     names = one_name_each((_under_images(each.subject.name) for each in said), ".txt")
     for each in said:
         lines = "".join(f"{line}\n" for line in _lines(each, numbers, options))
