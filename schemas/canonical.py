@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
+from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def canonical_json(value: object) -> str:
             same text in NFC.
         TypeError: For a type that has no canonical form, or a key that is not text.
     """
-    return _ENCODER.encode(_plain(value))
+    return _text(value)
 
 
 def text_json(value: object) -> str:
@@ -83,46 +86,68 @@ def bucket(identity: str, seed: int) -> int:
     return int(digest[: BUCKET_BITS // 4], 16)
 
 
-def _plain(value: object) -> object:
-    # By type first, and leaves of lists and mappings where they stand: a polygon is some dozens of small mappings, and
-    # an import hashes them by the million.
+def _text(value: object) -> str:
+    # By type first, and text at once: a polygon is some dozens of small mappings, and an import hashes them by the
+    # million.
     kind = type(value)
     if kind is dict or kind is list or kind is tuple:
-        return _plain_mapping(value) if kind is dict else _plain_items(value)  # type: ignore[arg-type]
-    if value is None or isinstance(value, bool | int):
-        return value
+        return _object(value) if kind is dict else _array(value)  # type: ignore[arg-type]
+    if value is None:
+        return "null"
     if isinstance(value, str):
-        return value if value.isascii() else unicodedata.normalize("NFC", value)
+        return encode_basestring(value if value.isascii() else unicodedata.normalize("NFC", value))
     if isinstance(value, float):
         return _number(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
     if isinstance(value, Mapping):
-        return _plain_mapping(value)
+        return _object(value)
     if isinstance(value, list | tuple):
-        return _plain_items(value)
+        return _array(value)
     if isinstance(value, datetime):
-        return _instant(value)
+        return encode_basestring(_instant(value))
     if isinstance(value, bytes):
-        return value.hex()
+        return encode_basestring(value.hex())
     if isinstance(value, Decimal):
         return _number(float(value))
     raise TypeError(f"no canonical JSON for {type(value).__name__}: {value!r}")
 
 
-def _plain_mapping(value: Mapping[object, object]) -> dict[str, object]:
-    plain: dict[str, object] = {}
-    for key, item in value.items():
-        name = key if type(key) is str and key.isascii() else _key(key)
-        plain[name] = _number(item) if type(item) is float else None if item is None else _plain(item)
-    if len(plain) < len(value):
+def _object(value: Mapping[object, object]) -> str:
+    texts = {key if type(key) is str and key.isascii() else _key(key): _text(item) for key, item in value.items()}
+    if len(texts) < len(value):
         raise ValueError(f"two keys are the same text in NFC: {sorted(map(str, value))}")
-    return plain
+    return "{" + ",".join([f"{encode_basestring(key)}:{texts[key]}" for key in sorted(texts)]) + "}"
 
 
-def _plain_items(value: Iterable[object]) -> list[object]:
-    return [
-        _plain_mapping(item) if type(item) is dict else _number(item) if type(item) is float else _plain(item)
-        for item in value
-    ]
+def _array(items: Sequence[object]) -> str:
+    alike = _alike(items)
+    return "[" + (",".join(map(_text, items)) if alike is None else alike) + "]"
+
+
+def _alike(items: Sequence[object]) -> str | None:
+    """Return the texts of objects of the same two keys or more, as points are; None if they are anything else."""
+    first = items[0] if len(items) > 1 else None
+    if type(first) is not dict or len(first) < 2 or not all(type(key) is str and key.isascii() for key in first):
+        return None
+    if set(map(type, items)) != {dict} or set(map(len, items)) != {len(first)}:  # type: ignore[arg-type]
+        return None
+    keys = sorted(first)
+    try:
+        flat = list(chain.from_iterable(map(itemgetter(*keys), items)))
+    except KeyError:
+        return None
+    one = "{" + ",".join(encode_basestring(key).replace("%", "%%") + ":%s" for key in keys) + "}"
+    return ",".join([one] * len(items)) % tuple(_numbers(flat) if set(map(type, flat)) == {float} else map(_text, flat))
+
+
+def _numbers(values: Sequence[float]) -> list[str]:
+    total = sum(values)
+    if total - total != 0.0:  # one may have no JSON form
+        return list(map(_number, values))
+    return [_number(value) if value.is_integer() else value.__repr__() for value in values]
 
 
 def _key(key: object) -> str:
@@ -131,12 +156,12 @@ def _key(key: object) -> str:
     return unicodedata.normalize("NFC", key)
 
 
-def _number(value: float) -> object:
+def _number(value: float) -> str:
     if value.is_integer():
-        return int(value) if -(2**53) < value < 2**53 else value
+        return int.__repr__(int(value)) if -(2**53) < value < 2**53 else float.__repr__(value)
     if value - value != 0.0:  # NaN and the infinities alone
         raise ValueError(f"canonical JSON has finite numbers only, found {value}")
-    return value
+    return float.__repr__(value)
 
 
 def _instant(value: datetime) -> str:
