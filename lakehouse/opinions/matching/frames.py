@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import value_hash
 from lakehouse.opinions.matching.scaling import in_pixels
 from lakehouse.opinions.matching.turning import can_turn, turned_back
-from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
+from lakehouse.opinions.reading.answer import Answer, Frame, Region, packed, unpacked
 from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts, reject_row
 from lakehouse.opinions.reading.check import is_outside, noted
 from lakehouse.query import fetch, query
@@ -138,7 +137,7 @@ def _fitted(row: dict[str, object], root: Root, max_bytes: int) -> dict[str, obj
     is_picture = row["value_kind"] == "regions" and str(row["media_type"] or "").startswith("image/")
     if row["kind"] != "answer" or (match_note is None and row["value_kind"] != "regions"):
         return item
-    before = read_record(json.loads(str(row["answer_json"])))
+    before = unpacked(row["answer"])
     answer = before
     if match_note is not None:
         rule, _, text = str(match_note).partition(": ")
@@ -156,7 +155,7 @@ def _fitted(row: dict[str, object], root: Root, max_bytes: int) -> dict[str, obj
     notes = row["notes"] if isinstance(row["notes"], list) else []
     return item | {
         "value_hash": value_hash(answer),
-        "answer_json": json.dumps(answer_record(answer), ensure_ascii=False),
+        "answer": packed(answer),
         "notes": [*notes, *(note_texts(answer.notes) or ())],
     }
 

@@ -129,7 +129,7 @@ left join standing s on s.actor_id = f.actor_id and s.question_id = f.question_i
 """
 
 SETTLED = """
-select kind, location, rule, reason, raw, answer_json, subject_key, asked, notes, fitting, subject_id,
+select kind, location, rule, reason, raw, answer, subject_key, asked, notes, fitting, subject_id,
     candidates, identity, part, line, place, repeat_no, replaced, superseded, taken_back, value_hash, current_hash,
     op, actor_id, question_id, question_version, slot, event_time, about,
     coalesce(held_id, made_id) as opinion_id,
@@ -141,7 +141,7 @@ select kind, location, rule, reason, raw, answer_json, subject_key, asked, notes
     ) end as previous_id
 from known
 union all
-select kind, location, rule, reason, raw, answer_json, subject_key, asked, notes, null, null,
+select kind, location, rule, reason, raw, answer, subject_key, asked, notes, null, null,
     null, identity, part, line, null, null, null, null, null, value_hash, null,
     null, null, null, null, null, null, null, null, 'reject', null
 from items where kind = 'reject'

@@ -18,7 +18,7 @@ from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import source_opinion_id, value_hash
 from lakehouse.opinions.matching.subjects import asked_of, key_forms, key_kind
 from lakehouse.opinions.questions import QuestionKey, Rules
-from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Tally, answer_record
+from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Tally, packed
 from lakehouse.opinions.reading.check import checked, stated_labels
 from lakehouse.opinions.reading.label_text import MISSING
 from schemas.model import TIMESTAMP
@@ -39,7 +39,7 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "op": TEXT, "value_kind": TEXT, "labels": pa.list_(TEXT),
     "event_time": TIMESTAMP, "event_time_source": TEXT, "votes": pa.int64(),
     "value_hash": TEXT, "identity": TEXT, "source_key": TEXT,
-    "answer_json": TEXT,
+    "answer": pa.binary(),  # see `packed`
     "notes": pa.list_(TEXT),  # "rule: text", of kind note and of answers
 }
 ITEMS = pa.schema(list(ITEM_COLUMNS.items()))
@@ -120,7 +120,7 @@ def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str,
         "value_hash": value_hash(answer),
         "identity": identity,
         "source_key": answer.source_key,
-        "answer_json": json.dumps(answer_record(answer), ensure_ascii=False),
+        "answer": packed(answer),
         "notes": note_texts(answer.notes),
     }
 

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.actors import actor_from
@@ -22,6 +23,8 @@ MAX_VOTES = 10**9
 """Votes behind one answer: nine thousand million such answers still add up within 64 bits."""
 
 FUTURE = timedelta(hours=24)
+
+_XY = itemgetter("x", "y")
 
 
 def checked(
@@ -192,9 +195,8 @@ def _check_region(region: Region) -> None:
         number = getattr(region, name)
         if number is not None and number < 0:
             raise RejectedInputError("inverted_box", f"region's {name} is {number:g}, below 0")
-    for point in region.points or ():
-        if not all(math.isfinite(point[axis] or 0) for axis in ("x", "y")):
-            raise RejectedInputError("not_finite", "a point of a region is not finite")
+    if region.points and not all(math.isfinite(x or 0) and math.isfinite(y or 0) for x, y in map(_XY, region.points)):
+        raise RejectedInputError("not_finite", "a point of a region is not finite")
 
 
 def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:

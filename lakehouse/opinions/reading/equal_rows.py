@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ from lakehouse.errors import RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats.common import reject
 from lakehouse.opinions.ids import value_hash
-from lakehouse.opinions.reading.answer import answer_record, read_record
+from lakehouse.opinions.reading.answer import packed, unpacked
 from lakehouse.opinions.reading.answer_rows import ITEMS, reject_row
 from lakehouse.opinions.reading.check import check_votes
 from lakehouse.query import query
@@ -53,11 +52,10 @@ def recounted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(row: Mapping[str, object], votes: int) -> dict[str, object]:
-    answer = dataclasses.replace(read_record(json.loads(str(row["answer_json"]))), votes=votes)
+    answer = dataclasses.replace(unpacked(row["answer"]), votes=votes)
     try:
         check_votes(votes)
     except RejectedInputError as error:
         found = reject(str(row["location"]), error.rule, f"with its equals: {error.reason}", answer.raw_json)
         return reject_row(found) | {"part": row["part"], "line": row["line"]}
-    said = json.dumps(answer_record(answer), ensure_ascii=False)
-    return {**row, "votes": votes, "value_hash": value_hash(answer), "answer_json": said}
+    return {**row, "votes": votes, "value_hash": value_hash(answer), "answer": packed(answer)}

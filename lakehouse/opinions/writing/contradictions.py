@@ -7,14 +7,13 @@ slots `=cat` and `=dog`, so that both count; one that stands alone keeps its slo
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 
 import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.opinions.reading.answer import answer_record, read_record
+from lakehouse.opinions.reading.answer import packed, unpacked
 from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts
 from lakehouse.opinions.reading.check import noted
 from lakehouse.query import fetch, query
@@ -66,12 +65,12 @@ def _row(row: dict[str, object]) -> dict[str, object]:
     first, last = row.pop("first_key"), row.pop("last_key")
     if first is None:
         return row
-    before = read_record(json.loads(str(row["answer_json"])))
+    before = unpacked(row["answer"])
     notes = {"contradicting_labels": f"the same bytes are {first!r} and {last!r}: both labels stand, side by side"}
     answer = noted(dataclasses.replace(before, slot=f"{row['base_slot']}={before.value}"), notes)
     told = row["notes"] if isinstance(row["notes"], list) else []
     return row | {
         "slot": answer.slot,
-        "answer_json": json.dumps(answer_record(answer), ensure_ascii=False),
+        "answer": packed(answer),
         "notes": [*told, *(note_texts(notes) or ())],
     }

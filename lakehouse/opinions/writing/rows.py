@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.ids import content_opinion_id
-from lakehouse.opinions.reading.answer import Answer, Region, read_record
+from lakehouse.opinions.reading.answer import Answer, Region, unpacked, unpacked_record
 from lakehouse.opinions.reading.check import stated_labels
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
@@ -138,7 +138,9 @@ def _finished(row: Mapping[str, object], plan: RowPlan) -> tuple[Table, dict[str
         return PARKED_OPINIONS, _parked(row, plan)
     rule, reason = REASONS.get(str(row["fate"]), (str(row["rule"]), str(row["reason"])))
     location = str(row["location"])
-    raw = row["raw"] if row["raw"] is not None else row["answer_json"]
+    raw = row["raw"]
+    if raw is None and row["answer"] is not None:
+        raw = json.dumps(unpacked_record(row["answer"]), ensure_ascii=False)
     rejected = rejected_row(
         "opinions", f"{plan.source}/{location}", RejectedInputError(rule, reason),
         source=plan.source, location=location, raw=None if raw is None else str(raw),
@@ -150,7 +152,7 @@ def _opinion(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
     earlier = row["superseded"] if isinstance(row["superseded"], list) else []
     before = [] if row["previous_id"] is None else [str(row["previous_id"])]
     made = opinion_row(
-        read_record(json.loads(str(row["answer_json"]))),
+        unpacked(row["answer"]),
         subject_id=str(row["subject_id"]),
         opinion_id=str(row["opinion_id"]),
         supersedes=[*earlier, *before],
@@ -163,7 +165,7 @@ def _opinion(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
 
 def _parked(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
     waiting = {
-        "answer": json.loads(str(row["answer_json"])),
+        "answer": unpacked_record(row["answer"]),
         "identity": row["identity"],
         "repeat": plan.repeat,
     }
