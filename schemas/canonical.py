@@ -136,7 +136,7 @@ def _alike(items: Sequence[object]) -> str | None:
         return None
     keys = sorted(first)
     try:
-        flat = list(chain.from_iterable(map(itemgetter(*keys), items)))
+        flat = list(chain.from_iterable(map(itemgetter(*keys), items)))  # type: ignore[arg-type]
     except KeyError:
         return None
     one = "{" + ",".join(encode_basestring(key).replace("%", "%%") + ":%s" for key in keys) + "}"

@@ -212,7 +212,7 @@ def read_record(record: Mapping[str, object]) -> Answer:
 def packed(answer: Answer) -> bytes:
     """Return the answer as it goes from one task of an import to the next: the pickle of `answer_record`.
 
-    A polygon takes a fifth of the time that it takes as JSON. Such bytes stay among the working files of an import.
+    Numbers of polygons need not become text and back. Such bytes stay among the working files of an import.
     """
     return pickle.dumps(answer_record(answer), protocol=pickle.HIGHEST_PROTOCOL)
 
