@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from lakehouse.tables.read import digest_at, head
 from schemas.tables import ACTORS, BATCHES, LABEL_SETS, OPINIONS, PARKED_OPINIONS, QUESTIONS, REJECTED
 from tests.making import Clock, entity_id, small_lake
 from tests.opinions.conftest import SETTINGS
-from tests.opinions.making import counts, csv_source, jsonl_source, land
+from tests.opinions.making import counts, csv_source, jsonl_source, land, land_pictures
 
 WRITTEN = (ACTORS, QUESTIONS, LABEL_SETS, OPINIONS, PARKED_OPINIONS, REJECTED, BATCHES)
 
@@ -145,3 +146,60 @@ def test_both_engines_match_names_that_are_near_and_turn_boxes_alike(spark, land
         "elements_not_read": 9, "matched_by_case": 1, "matched_by_folder": 2,
         "matched_by_stem": 1, "matched_unquoted": 1, "several_boxes": 9, "turned_by_exif": 1,
     }
+
+
+def tell_tools(lake: Lake, folder: Path) -> list[object]:
+    """What COCO, Label Studio and YOLO say of the same pictures, and a list that names them by ids."""
+    land_pictures(lake, ["a.jpg", "b.jpg"])
+    folder.mkdir(exist_ok=True)
+    square = {"id": 1, "image_id": 7, "category_id": 90, "bbox": [1, 1, 4, 4], "iscrowd": 0, "area": 16,
+              "segmentation": [[1, 1, 5, 1, 5, 5, 1, 5]]}  # fmt: skip
+    (folder / "coco.json").write_text(json.dumps({
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 640, "height": 480}], "annotations": [square],
+        "categories": [{"id": 90, "name": "é", "supercategory": "x"}],
+    }))  # fmt: skip
+    box = {"x": 40.5, "y": 36.7, "width": 36.25, "height": 41.7, "rotation": 30, "rectanglelabels": ["cell"]}
+    drawn = {"id": "r1", "type": "rectanglelabels", "from_name": "box", "to_name": "image", "original_width": 640,
+             "original_height": 480, "image_rotation": 0, "value": box}  # fmt: skip
+    (folder / "studio.json").write_text(json.dumps([{
+        "id": 1, "data": {"image": "/data/upload/1/0123abcd-b.jpg"}, "predictions": [],
+        "annotations": [{"id": 2, "completed_by": 7, "result": [drawn], "was_cancelled": False,
+                         "created_at": "2026-11-29T05:34:28.846772Z", "updated_at": "2026-11-29T05:40:00Z"}],
+    }]))  # fmt: skip
+    (folder / "yolo" / "labels").mkdir(parents=True, exist_ok=True)
+    (folder / "yolo" / "data.yaml").write_text("nc: 2\nnames: [RBC, WBC]\n")
+    (folder / "yolo" / "labels" / "a.txt").write_text("1 0.585938 0.575000 0.362500 0.416667\n")
+    (folder / "drop").mkdir(exist_ok=True)
+    Image.new("L", (4, 3)).save(folder / "drop" / "c.png")
+    (folder / "drop" / "index.csv").write_text("path,id\nc.png,8\n")
+    land_drop(lake, Source(name="numbered", folder=str(folder / "drop"), drop="drop", sidecar="index.csv"))
+    entities(lake)
+    sources = [
+        csv_source(folder / "coco.json", format="coco", source="pictures", question="things"),
+        csv_source(folder / "studio.json", format="labelstudio", source="pictures", question="cells"),
+        csv_source(folder / "yolo", format="yolo", source="pictures", question="marks", match="stem",
+                   options={"task": "detect"}),
+        csv_source(folder / "ids.csv", "subject,label\n8,cat\n9,cat\n", match="id", source="numbered"),
+    ]  # fmt: skip
+    receipts = [import_opinions(lake, source) for source in sources]
+    return [(receipt.counts, receipt.notes, receipt.details) for receipt in receipts]
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_both_engines_take_files_of_tools_alike(spark, landed, tmp_path):
+    told, held = {}, {}
+    for engine in ("embedded", "spark"):
+        root = tmp_path / engine
+        shutil.copytree(landed, root)
+        with open_lake(
+            load_config(overrides=[f'lake.root="{root}"', *SETTINGS, "engine.driver_mb=0"], environ={}),
+            engine=engine, clock=Clock(),
+        ) as lake:
+            told[engine] = tell_tools(lake, tmp_path / "files")
+            held[engine] = contents(lake)
+    assert told["spark"] == told["embedded"]
+    assert held["spark"] == held["embedded"]
+    assert [each for each, *_ in told["embedded"]] == [
+        counts(read=1, new=1), counts(read=1, new=1), counts(read=1, new=1), counts(read=2, new=1, unmatched=1),
+    ]
