@@ -9,7 +9,9 @@ from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.reading.values import finite
 
 MAX_DEPTH = 64
-_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_TEXT = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A text, or one that nobody closes, to the end: not to be tried again from each of its quotes (quadratic time)."""
+
 _BRACKETS = re.compile(r"[\[{]|[\]}]")
 _HALF_PAIR = re.compile(r"[\ud800-\udfff]")
 
