@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from jobs.times import instant_of
-from lakehouse.agreement.measures.alpha import LEVELS
+from lakehouse.agreement.measures.levels import LEVELS
 from lakehouse.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.times import instant_of
-from lakehouse.consensus.methods.majority import TIES
-from lakehouse.consensus.registry import METHODS
-from lakehouse.consensus.settings import MATCHINGS, Settings
+from lakehouse.consensus.methods.words import MATCHINGS, METHODS, TIES
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
     from lakehouse.config import Config
+    from lakehouse.consensus.settings import Settings
     from lakehouse.lake import Lake
 
 MANY = ("kinds", "actors", "experts")
@@ -34,7 +33,7 @@ CHOICES = ("ties", "form", "matching")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    shown = "; ".join(f"{name}: {each.about}" for name, each in METHODS.items())
+    shown = "; ".join(f"{name}: {about}" for name, about in METHODS.items())
     parser.add_argument("--question", required=True, help="the question")
     parser.add_argument("--method", required=True, choices=tuple(METHODS), metavar="METHOD", help=shown)
     parser.add_argument("--kind", action="append", dest="kinds", metavar="KIND",
@@ -63,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Return the settings that the arguments state."""
+    from lakehouse.consensus.settings import Settings
+
     stated: dict[str, object] = {name: tuple(getattr(args, name) or ()) for name in MANY}
     stated |= {name: value for name in (*NUMBERS, *CHOICES) if (value := getattr(args, name)) is not None}
     return Settings(method=args.method, **stated)  # type: ignore[arg-type]
@@ -70,7 +71,9 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse settings that cannot be, before the lake is opened."""
-    settings_of(args).check_taken(METHODS[args.method].takes)
+    from lakehouse.consensus.registry import METHODS as TAKEN
+
+    settings_of(args).check_taken(TAKEN[args.method].takes)
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:

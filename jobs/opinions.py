@@ -49,8 +49,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of, pairs
 from lakehouse.errors import ConfigError
-from lakehouse.opinions.formats import formats
-from lakehouse.opinions.words import MATCHES, REPEATS
+from lakehouse.opinions.words import MATCHES, REPEATS, format_names
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ TEXTS = ("name", "format", "path", "question", "actor", "source", "match", "repe
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--format", choices=sorted(formats()), help="how the answers are written (default: guessed)")
+    parser.add_argument("--format", choices=format_names(), help="how the answers are written (default: guessed)")
     parser.add_argument("--path", metavar="PATH", help="file or folder with the annotations")
     parser.add_argument("--question", help="what is answered, for example species (default: the name of "
                         "the label column, if it tells)")

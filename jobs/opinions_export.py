@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from lakehouse.errors import ConfigError, RejectedInputError
-from lakehouse.opinions.exporting.step import writable
+from lakehouse.opinions.words import format_names
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
-    parser.add_argument("--format", choices=writable(), required=True, help="how they are written")
+    parser.add_argument("--format", choices=format_names(), required=True, help="how they are written")
     parser.add_argument("--to", metavar="PATH", required=True, help="new folder or file")
     parser.add_argument("--question", help="what is answered (default: all, of formats that hold several)")
     parser.add_argument("--actor", metavar="KIND:NAME", help="whose answers (default: everybody's)")

@@ -11,6 +11,11 @@ from lakehouse.errors import ConfigError
 T = TypeVar("T")
 
 
+def names_of(group: str) -> list[str]:
+    """Return the names of the entry points of a group, sorted; none of them is loaded."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
 def installed(group: str, kind: type[T]) -> Iterator[T]:
     """Yield what the entry points of a group name, by name.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from lakehouse.agreement.boxed import boxed_agreement
 from lakehouse.agreement.labelled import labelled_agreement, value_of
-from lakehouse.agreement.measures.alpha import LEVELS
+from lakehouse.agreement.measures.levels import LEVELS
 from lakehouse.agreement.report import Agreement
 from lakehouse.consensus.reading import Times, held_of
 from lakehouse.consensus.settings import PEOPLE

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lakehouse.consensus import labelling, quantities, shapes
 from lakehouse.consensus.decision import Inputs, Outcome
+from lakehouse.consensus.methods.words import METHODS as ABOUT
 from lakehouse.consensus.settings import PEOPLE, Settings
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
@@ -34,29 +35,29 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "majority": Method("the label with most votes", ("label", "bool"), ("ties", "margin"), labelling.majority),
-    "weighted": Method("votes weigh as their actors agree with the majority (Wawa)", ("label", "bool"),
+    "majority": Method(ABOUT["majority"], ("label", "bool"), ("ties", "margin"), labelling.majority),
+    "weighted": Method(ABOUT["weighted"], ("label", "bool"),
                        ("ties", "margin"), labelling.weighted),
-    "dawid-skene": Method("EM over a confusion matrix of each actor", ("label", "bool"), (*EM, "smoothing", "form"),
+    "dawid-skene": Method(ABOUT["dawid-skene"], ("label", "bool"), (*EM, "smoothing", "form"),
                           labelling.full_model),
-    "one-coin": Method("EM over one accuracy of each actor", ("label", "bool"), EM, labelling.coin_model),
-    "weak-supervision": Method("one-coin over rules, which may abstain", ("label", "bool"), EM, labelling.coin_model,
+    "one-coin": Method(ABOUT["one-coin"], ("label", "bool"), EM, labelling.coin_model),
+    "weak-supervision": Method(ABOUT["weak-supervision"], ("label", "bool"), EM, labelling.coin_model,
                                hears=("rule",)),
-    "mean": Method("mean of numbers", ("number",), (), quantities.mean),
-    "median": Method("median of numbers", ("number",), (), quantities.median),
-    "trimmed-mean": Method("mean of numbers without the ends", ("number",), ("trim",), quantities.trimmed_mean),
-    "circular-mean": Method("mean direction of angles", ("number",), ("period",), quantities.circular_mean),
-    "multi-label": Method("a vote on each of several labels", ("labels",), ("threshold",), quantities.multi_label),
-    "medoid": Method("the text nearest to all others", ("text",), (), quantities.medoid),
-    "borda": Method("one order by points for places", ("ranking",), (), quantities.borda),
-    "bradley-terry": Method("one order by strengths that explain who stands before whom", ("ranking",), (),
+    "mean": Method(ABOUT["mean"], ("number",), (), quantities.mean),
+    "median": Method(ABOUT["median"], ("number",), (), quantities.median),
+    "trimmed-mean": Method(ABOUT["trimmed-mean"], ("number",), ("trim",), quantities.trimmed_mean),
+    "circular-mean": Method(ABOUT["circular-mean"], ("number",), ("period",), quantities.circular_mean),
+    "multi-label": Method(ABOUT["multi-label"], ("labels",), ("threshold",), quantities.multi_label),
+    "medoid": Method(ABOUT["medoid"], ("text",), (), quantities.medoid),
+    "borda": Method(ABOUT["borda"], ("ranking",), (), quantities.borda),
+    "bradley-terry": Method(ABOUT["bradley-terry"], ("ranking",), (),
                             quantities.bradley_terry),
-    "boxes": Method("boxes matched by class and overlap, then averaged", ("regions",), ("min_iou", "matching"),
+    "boxes": Method(ABOUT["boxes"], ("regions",), ("min_iou", "matching"),
                     shapes.boxes),
-    "masks": Method("polygons and masks matched by class and overlap, then a vote at every pixel", ("regions",),
+    "masks": Method(ABOUT["masks"], ("regions",),
                     ("min_iou", "matching", "threshold"), shapes.masks),
-    "intervals": Method("a vote of each label at every instant", ("regions",), ("threshold",), shapes.intervals),
-    "spans": Method("a vote of each label at every character", ("spans",), ("threshold",), shapes.spans),
+    "intervals": Method(ABOUT["intervals"], ("regions",), ("threshold",), shapes.intervals),
+    "spans": Method(ABOUT["spans"], ("spans",), ("threshold",), shapes.spans),
 }  # fmt: skip
 """Name -> method."""
 

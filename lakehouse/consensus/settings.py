@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lakehouse.consensus.methods.majority import TIES
+from lakehouse.consensus.methods.words import MATCHINGS, TIES
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
 from lakehouse.opinions.actors import Actor
@@ -19,8 +19,6 @@ VERSION = 1
 PEOPLE = ("human", "import", "pool")
 WHO = ("kinds", "actors", "experts", "quorum")
 """What every method takes."""
-
-MATCHINGS = ("greedy", "hungarian")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

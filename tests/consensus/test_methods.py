@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lakehouse.consensus.methods import numbers, rankings
+from lakehouse.consensus import registry
+from lakehouse.consensus.methods import numbers, rankings, words
 from lakehouse.consensus.methods.assignment import assign
 from lakehouse.consensus.methods.boxes import fuse_boxes
 from lakehouse.consensus.methods.dawid_skene import dawid_skene
@@ -204,3 +205,7 @@ def test_the_text_nearest_to_all_is_taken() -> None:
     assert edit_distance("", "abc") == 3
     assert edit_distance("a😀b", "ab") == 1
     assert medoid(["the cat", "the cat", "teh cat", "dog"], [1, 1, 1, 1])[0] == "the cat"
+
+
+def test_the_help_names_the_methods_that_there_are():
+    assert list(words.METHODS) == list(registry.METHODS)

@@ -11,8 +11,9 @@ from jobs import opinions as job
 from lakehouse import plugins
 from lakehouse.errors import ConfigError
 from lakehouse.opinions import formats as registry
-from lakehouse.opinions.formats import formats
+from lakehouse.opinions.formats import BUILT_IN, formats
 from lakehouse.opinions.reading.guess_format import guess_format
+from lakehouse.opinions.words import FORMATS
 from lakehouse.query import fetch
 from tests.opinions.making import csv_source, land, said
 
@@ -22,8 +23,8 @@ def install(monkeypatch):
     """Return a function that pretends a package brings a format."""
 
     def pretend(**points: str) -> None:
-        found = [EntryPoint(name, value, registry.ENTRY_POINTS) for name, value in points.items()]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: found if group == registry.ENTRY_POINTS else [])
+        found = [EntryPoint(name, value, registry.FORMAT_PACKAGES) for name, value in points.items()]
+        monkeypatch.setattr(plugins, "entry_points", lambda group: found if group == registry.FORMAT_PACKAGES else [])
         formats.cache_clear()
 
     yield pretend
@@ -79,3 +80,7 @@ def test_the_command_offers_every_format(install):
     parser = argparse.ArgumentParser()
     job.add_arguments(parser)
     assert parser.parse_args(["--format", "points"]).format == "points"
+
+
+def test_the_help_names_the_formats_that_there_are_without_loading_them():
+    assert sorted(BUILT_IN) == list(FORMATS)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from lakehouse.agreement.measures.levels import LEVELS
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-LEVELS = ("nominal", "ordinal", "interval", "ratio")
 MAX_RATIO_VALUES = 5_000
 """Distinct values of which every pair is compared; the other levels have closed forms."""
 

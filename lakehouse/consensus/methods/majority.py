@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakehouse.consensus.methods.votes import Flags, Floats, Ints
+from lakehouse.consensus.methods.words import TIES
 
-TIES = ("lowest", "highest", "shared", "abstain")
 UNDECIDED = -1
 
 REASONS = ("", "quorum", "tie", "margin")

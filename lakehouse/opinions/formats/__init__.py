@@ -33,10 +33,9 @@ from lakehouse.opinions.formats.textgrid import TEXTGRID
 from lakehouse.opinions.formats.voc import VOC
 from lakehouse.opinions.formats.yolo import YOLO
 from lakehouse.opinions.reading.answer import Item
+from lakehouse.opinions.words import FORMAT_PACKAGES
 from lakehouse.plugins import named
 from lakehouse.typed import fill
-
-ENTRY_POINTS = "petrel.formats"
 
 BUILT_IN: Mapping[str, Format] = {
     "imagefolder": IMAGEFOLDER,
@@ -65,7 +64,7 @@ def formats() -> Mapping[str, Format]:
     """
     found = dict(BUILT_IN)
     endings = {ending: name for name, each in found.items() for ending in each.endings if each.sniff is None}
-    for name, each in named(ENTRY_POINTS, Format):
+    for name, each in named(FORMAT_PACKAGES, Format):
         if name in found:
             raise ConfigError(f"two formats are called `{name}`; rename one, or uninstall its package")
         for ending in each.endings if each.sniff is None else ():
