@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from lakehouse.opinions.ids import content_opinion_id, source_opinion_id, value_hash
-from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
+from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, packed, read_record, unpacked
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LABEL = Answer(actor_id="human:ann", question_id="animal", subject_key="1.jpg", value="cat")
@@ -96,3 +96,21 @@ def test_an_answer_without_an_id_in_its_source_has_no_source_id():
 @pytest.mark.parametrize("answer", [LABEL, BOXES, PROBS, dataclasses.replace(LABEL, event_time=NOON, votes=3)])
 def test_an_answer_survives_being_parked(answer):
     assert read_record(answer_record(answer)) == answer
+
+
+POINT_LISTS = [
+    ({"x": 1.5, "y": 2.0}, {"x": 3.0, "y": -0.0}),
+    ({"x": 1.0, "y": 2.0, "v": 2}, {"x": 0.0, "y": 0.0, "v": 0}),
+    ({"x": 1.0, "y": 2.0, "v": None}, {"x": 1.0, "y": 2.0}),
+    (),
+    None,
+]
+
+
+@pytest.mark.parametrize("points", POINT_LISTS)
+def test_answers_go_from_task_to_task_as_they_are(points):
+    answer = Answer(actor_id="human:a", question_id="q", subject_key="s", value_kind="regions",
+                    value=(Region("polygon", label="ö\u2028", points=points), Region("box", x=0.1, y=1e-300)))  # fmt: skip
+    assert unpacked(packed(answer)) == answer
+
+    assert isinstance(packed(answer), str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -209,24 +209,43 @@ def read_record(record: Mapping[str, object]) -> Answer:
     return Answer(**values)  # type: ignore[arg-type]
 
 
-def packed(answer: Answer) -> bytes:
-    """Return the answer as it goes from one task of an import to the next: the pickle of `answer_record`.
+def packed(answer: Answer) -> str:
+    """Return the answer as it goes from one task of an import to the next: `answer_record` as JSON.
 
-    Numbers of polygons need not become text and back. Such bytes stay among the working files of an import.
+    Points of a region stand in it by axis where all of them state the same axes: a polygon takes half of the time that
+    a list of points takes.
     """
-    return pickle.dumps(answer_record(answer), protocol=pickle.HIGHEST_PROTOCOL)
+    record = answer_record(answer)
+    if isinstance(value := record.get("value"), list):
+        record["value"] = [_by_axis(each) if isinstance(each, dict) else each for each in value]
+    return json.dumps(record, ensure_ascii=False)
 
 
 def unpacked_record(data: object) -> dict[str, object]:
     """Return the record of an answer that `packed` made."""
-    assert isinstance(data, bytes)
-    record: dict[str, object] = pickle.loads(data)
+    record: dict[str, object] = json.loads(str(data))
+    if isinstance(value := record.get("value"), list):
+        record["value"] = [_by_point(each) if isinstance(each, dict) else each for each in value]
     return record
 
 
 def unpacked(data: object) -> Answer:
     """Return the answer that `packed` made."""
     return read_record(unpacked_record(data))
+
+
+def _by_axis(region: dict[str, object]) -> dict[str, object]:
+    points = region.get("points")
+    if not isinstance(points, list | tuple) or not points or any(each.keys() != points[0].keys() for each in points):
+        return region
+    return region | {"points": {axis: [each[axis] for each in points] for axis in points[0]}}
+
+
+def _by_point(region: dict[str, object]) -> dict[str, object]:
+    axes = region.get("points")
+    if not isinstance(axes, dict):
+        return region
+    return region | {"points": [dict(zip(axes, each, strict=True)) for each in zip(*axes.values(), strict=True)]}
 
 
 def _plain(value: object) -> object:

@@ -39,7 +39,7 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "op": TEXT, "value_kind": TEXT, "labels": pa.list_(TEXT),
     "event_time": TIMESTAMP, "event_time_source": TEXT, "votes": pa.int64(),
     "value_hash": TEXT, "identity": TEXT, "source_key": TEXT,
-    "answer": pa.binary(),  # see `packed`
+    "answer": TEXT,  # see `packed`
     "notes": pa.list_(TEXT),  # "rule: text", of kind note and of answers
 }
 ITEMS = pa.schema(list(ITEM_COLUMNS.items()))
