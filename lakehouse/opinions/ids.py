@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lakehouse.opinions.reading.answer import Answer, Region
+from lakehouse.opinions.reading.canonical_region import canonical_region
 from schemas.canonical import canonical_json, content_id
 
 
@@ -71,7 +72,7 @@ def content_opinion_id(answer: Answer, *, subject_id: str, hashed: str, ordinal:
 def _value(answer: Answer) -> object:
     if answer.value_kind in ("regions", "spans") and isinstance(answer.value, tuple):
         return sorted(
-            canonical_json(region.record()) for region in answer.value if isinstance(region, Region)
+            canonical_json(canonical_region(region)) for region in answer.value if isinstance(region, Region)
         )
     if answer.value_kind == "labels" and isinstance(answer.value, tuple):
         return sorted(str(label) for label in answer.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import re
@@ -45,6 +46,8 @@ ANSWERS = """
 select opinion_id, actor_id, question_id, question_version, subject_id, subject_kind, slot from silver.opinions
 where op <> 'retract' and opinion_id like $prefix limit 2
 """
+
+TAKEN_BACK = "select count(*) as n from silver.opinions where op = 'retract' and target_opinion_id = $target"
 
 OPINION = re.compile(rf"[0-9a-f]{{{SHORTEST_ID},32}}")
 
@@ -92,7 +95,15 @@ def retract_opinions(lake: Lake, opinion_ids: Sequence[str], *, reason: str) -> 
         IngestError: If an id is that of no answer, or of several.
     """
     rows = [_taken_back(lake, each, reason) for each in dict.fromkeys(opinion_ids)]
-    return record_opinions(lake, rows, source="retracted")
+    # What is taken back stays so, by whatever retraction and for whatever reason.
+    news = [
+        row for row in rows if not fetch(lake, TAKEN_BACK, params={"target": str(row["target_opinion_id"])})[0]["n"]
+    ]
+    receipt = record_opinions(lake, news, source="retracted")
+    before = len(rows) - len(news)
+    return dataclasses.replace(
+        receipt, counts={name: n + before * (name in ("read", "same")) for name, n in receipt.counts.items()}
+    )
 
 
 def _taken_back(lake: Lake, wanted: str, reason: str) -> dict[str, object]:

@@ -109,8 +109,17 @@ POINT_LISTS = [
 
 @pytest.mark.parametrize("points", POINT_LISTS)
 def test_answers_go_from_task_to_task_as_they_are(points):
-    answer = Answer(actor_id="human:a", question_id="q", subject_key="s", value_kind="regions",
-                    value=(Region("polygon", label="ö\u2028", points=points), Region("box", x=0.1, y=1e-300)))  # fmt: skip
+    value = (Region("polygon", label="ö\u2028", points=points), Region("box", x=0.1, y=1e-300))
+    answer = Answer(actor_id="human:a", question_id="q", subject_key="s", value_kind="regions", value=value)
     assert unpacked(packed(answer)) == answer
-
     assert isinstance(packed(answer), str)
+
+
+def test_null_fields_of_points_are_no_content():
+    def of(**changes):
+        return value_hash(dataclasses.replace(BOXES, value=(Region(**changes),)))
+
+    points = ({"x": 1.5, "y": 2.0}, {"x": 9.0, "y": 1.0}, {"x": 9.0, "y": 9.0})
+    bare = of(kind="polygon", points=points, closed=True)
+    assert bare == "a0fcbba2eabbb5febd542d106cad7c42"
+    assert of(kind="polygon", points=tuple({**each, "v": None} for each in points), closed=True) == bare

@@ -39,7 +39,7 @@ class CsvOptions(CommonOptions):
     Attributes:
         columns: Role -> column name. Roles: subject and label (needed), actor, question, votes, time,
             confidence, slot, op, target (of a retraction), reason, id and version (of the source system).
-            With votes the slot is the label, unless it is stated: the counts of a pool stand side by side.
+            With votes and no column of slots the slot is the label: the counts of a pool stand side by side.
         value_kind: What the label column holds: label, labels, number, text or bool; with a separator or the
             layout multihot it is labels.
         separator: Between the labels of kind labels; "" is "|".
@@ -233,8 +233,10 @@ class _RowReader:
         )
 
     def _pool_slot(self, value: Value) -> str:
-        # Counts of one pool: each label is an answer of its own and must not replace the others.
-        return value if "votes" in self._place and isinstance(value, str) else ""
+        # Counts of one pool: each label is an answer of its own and must not replace the others. A column of slots
+        # tells itself which stand beside which, where it is empty too.
+        pooled = "votes" in self._place and "slot" not in self._place
+        return value if pooled and isinstance(value, str) else ""
 
     def _hot_value(self, record: Record) -> Value:
         cells = {parse.label_id(name): record.cells[place] for name, place in self._classes.items()}

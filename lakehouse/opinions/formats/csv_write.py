@@ -13,6 +13,9 @@ from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
 from lakehouse.opinions.reading.answer import Answer
 
 COLUMNS = ("subject", "label", "actor", "question", "slot", "op", "votes", "time", "confidence", "reason")
+RECOGNISED = frozenset(COLUMNS) - {"votes"}
+"""By these columns a file of ours is known; `votes` is left out where every answer has one."""
+
 HOLDS = ("label", "labels", "number", "text", "bool")
 LOST = ("probs", "value_ref", "supersedes")
 
@@ -46,7 +49,9 @@ def lost_in_csv(said: Said, _options: CsvWriting) -> Iterator[Loss]:
 
 
 def write_csv(said: Iterable[Said], place: Place, _ontology: Ontology, options: CsvWriting) -> None:
-    """Write one row for each answer, UTF-8; read it back with `--column actor=actor` and so on for each column.
+    """Write one row for each answer, UTF-8; votes only where some answer has several.
+
+    `petrel opinions import` knows its columns by their names; elsewhere `--column actor=actor` and so on name them.
 
     Raises:
         ConfigError: If a label has the separator in it.
@@ -55,15 +60,17 @@ def write_csv(said: Iterable[Said], place: Place, _ontology: Ontology, options: 
 
 
 def _rows(said: Iterable[Said], options: CsvWriting) -> Iterator[bytes]:
-    yield _line(COLUMNS, options)
+    counted = any(each.answer.votes != 1 for each in said)
+    yield _line([name for name in COLUMNS if counted or name != "votes"], options)
     for each in said:
         answer = each.answer
         time = answer.event_time if answer.event_time_source == "source" else None
         yield _line(
             (
                 each.subject.entity_id if options.ids else each.subject.name, _cell(answer, options), answer.actor_id,
-                answer.question_id, answer.slot, answer.op, str(answer.votes), time.isoformat() if time else "",
-                "" if answer.confidence is None else repr(answer.confidence), answer.reason or "",
+                answer.question_id, answer.slot, answer.op, *([str(answer.votes)] if counted else []),
+                time.isoformat() if time else "", "" if answer.confidence is None else repr(answer.confidence),
+                answer.reason or "",
             ),
             options,
         )  # fmt: skip
@@ -89,8 +96,9 @@ def _cell(answer: Answer, options: CsvWriting) -> str:
 
 def _line(cells: Iterable[str], options: CsvWriting) -> bytes:
     text = io.StringIO()
-    csv.writer(text, delimiter=options.delimiter, lineterminator="\n").writerow(list(cells))
-    return text.getvalue().encode()
+    # Characters of the line end are quoted: a lone \r must be, though our lines end in \n.
+    csv.writer(text, delimiter=options.delimiter, lineterminator="\r\n").writerow(list(cells))
+    return text.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 CSV_WRITER = Writer(CsvWriting, HOLDS, lost_in_csv, write_csv, one_each=False, abstains=True)

@@ -17,6 +17,7 @@ from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.csv_hot import is_share, layout_of
+from lakehouse.opinions.formats.csv_write import COLUMNS, RECOGNISED
 from lakehouse.opinions.formats.sample import Sample, sample_csv, sample_jsonl
 from lakehouse.opinions.matching.names import match_subjects
 from lakehouse.opinions.matching.subjects import SubjectRule
@@ -156,7 +157,9 @@ def _guess_columns(path: Path, found: dict[str, object], flags: list[str], match
             flags.append(f"--option layout={layout}")
     if "label" not in columns and not found.get("layout") and not (sample.has_value and "label" not in rest):
         columns["label"] = _label(path, sample, rest)
-    if found["format"] == "csv" and not found.get("layout"):
+    if found["format"] == "csv" and RECOGNISED <= set(sample.names) <= set(COLUMNS):
+        _take_ours(sample, columns, found, flags)
+    elif found["format"] == "csv" and not found.get("layout"):
         _guess_who_and_how_many(path, sample, columns, found, flags)
     # A column called subject or label is read by its name.
     news = {role: name for role, name in columns.items() if before.get(role) != name and (role, name) not in BY_NAME}
@@ -164,6 +167,20 @@ def _guess_columns(path: Path, found: dict[str, object], flags: list[str], match
     if news or before:
         found["columns"] = {name: of for name, of in columns.items() if name in before or (name, of) not in BY_NAME}
     return columns.get("label", "")
+
+
+def _take_ours(sample: Sample, columns: dict[str, str], found: dict[str, object], flags: list[str]) -> None:
+    """Fill in the columns of a file that `petrel opinions export` wrote; who and what are stated go before them."""
+    asked = list(dict.fromkeys(cell for cells in sample.cells(["question"]) for cell in cells if cell))
+    left = {"actor"} & set(found)
+    if "question" in found and found["question"] not in asked:
+        left.add("question")
+    elif "question" not in found and len(asked) == 1:
+        found["question"] = asked[0]
+        flags.append(f"--question {asked[0]}")
+    for name in sample.names:
+        if name not in left and name not in columns.values():
+            columns.setdefault(name, name)
 
 
 def _guess_who_and_how_many(
