@@ -104,7 +104,7 @@ def _judged(policy: Policy, *, question: bool, known_at: bool, valid_at: bool) -
     sure = " or ".join(
         f"(s.step = {number} and {_sure(step)})" for number, step in enumerate(policy.steps, start=1)
     )
-    return f"""standing as (
+    return f"""opined as (
     {current_opinions_sql(known_at=known_at, valid_at=valid_at)}
 ), merged as (
     {merged_labels_sql(known_at=known_at)}
@@ -121,7 +121,7 @@ def _judged(policy: Policy, *, question: bool, known_at: bool, valid_at: bool) -
             when o.value_kind in ('regions', 'spans') and {_case("s.step", by_step["united"])} then ''
             when o.value_kind in ('regions', 'spans', 'embedding') then o.opinion_id
         end as k_text
-    from standing o join steps s on s.actor_id = o.actor_id
+    from opined o join steps s on s.actor_id = o.actor_id
     left join merged m
         on m.question_id = o.question_id and m.question_version = o.question_version and m.label_id = o.label
     where o.op = 'assert'{asked} and ({sure})

@@ -18,7 +18,8 @@ from tests.making import Clock, add_entities, add_opinions, opinion
 def test_both_engines_make_equal_opinions(spark: object, tmp_path: Path) -> None:
     found = {}
     for engine in ("embedded", "spark"):
-        config = load_config(overrides=[f'lake.root="{tmp_path / engine}"', "engine.workers=1"], environ={})
+        settings = [f'lake.root="{tmp_path / engine}"', "engine.workers=1", "engine.driver_mb=0"]
+        config = load_config(overrides=settings, environ={})
         with open_lake(config, engine=engine, clock=Clock(), create=True) as lake:
             add_entities(lake, ["a", "b", "c"])
             said = [("a", "ann", "cat"), ("a", "bob", "cat"), ("a", "cyd", "dog"), ("b", "ann", "dog"),

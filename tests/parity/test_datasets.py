@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse.comparing.diff import diff_datasets
 from lakehouse.datasets.answers import heard_opinions, kind_asked, tally
 from lakehouse.datasets.build import build
 from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.policies.embedding import embedding_ref
+from lakehouse.datasets.preview import plan_dataset
 from lakehouse.datasets.recipe import parse_recipe
 from lakehouse.datasets.version import pin
 from lakehouse.lake import Lake
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.query import fetch
-from tests.making import add_entities, add_opinions, entity_id, opinion
+from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion
 from tests.parity.world import opened
 
 RECIPE = parse_recipe(
@@ -104,3 +106,32 @@ def test_every_kind_of_answer_is_the_same_on_both_engines(tmp_path: Path) -> Non
             ]
             assert found[0] == found[1], (question, policy, task)
             assert [row["problem"] for row in found[0]] == [None], (question, policy, task)
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark")
+def test_plans_and_differences_are_the_same_on_both_engines(tmp_path: Path) -> None:
+    wanted = parse_recipe({
+        "name": "zoo", "question": "animal", "split": {"ratios": {"train": 0.5, "test": 0.5}},
+        "strata": {"by": ["label"], "max": 3, "cells": {"é": 2}},
+    }, where="zoo.toml")  # fmt: skip
+    root, names = tmp_path / "lake", [f"n{number}" for number in range(9)]
+    with opened(root, "embedded") as lake:
+        add_entities(lake, names)
+        add_dimension(lake, "brightness", {name: place / 3 for place, name in enumerate(names)})
+        add_opinions(lake, [opinion(name, "human:ann", "éb"[place % 2]) for place, name in enumerate(names[:7])])
+        old = build(lake, wanted).details["dataset_id"]
+        add_opinions(lake, [opinion(name, "human:bo", "b", votes=2) for name in names[:3]])
+        new = build(lake, wanted).details["dataset_id"]
+        add_opinions(lake, [opinion(names[8], "human:bo", "é")])
+    found = []
+    for engine in ("embedded", "spark"):
+        with opened(root, engine) as lake:
+            found.append((plan_dataset(lake, wanted), diff_datasets(lake, old, new)))
+    (plan, diff), (plan_there, diff_there) = found
+    assert plan_there == plan
+    assert diff_there.members.to_pylist() == diff.members.to_pylist()
+    assert list(diff_there.parts()) == list(diff.parts())
+    assert (diff_there.old, diff_there.new, diff_there.counts) == (diff.old, diff.new, diff.counts)
+    assert not plan.is_built
+    assert sum(diff.counts.values()) > 0
