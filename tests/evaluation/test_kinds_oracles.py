@@ -15,7 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from sklearn import metrics as sk
 
-from lakehouse.datasets.policies.assignment import assigned
+from lakehouse.consensus.methods.assignment import assign
 from lakehouse.datasets.policies.box_scores import score_boxes, weigh_boxes
 from lakehouse.datasets.policies.detection import BANDS
 from lakehouse.datasets.policies.keypoint_scores import score_keypoints
@@ -226,7 +226,7 @@ def test_rankings_and_pairs_are_as_scipy_has_them(seed):
     assert spearman(order) == pytest.approx(scipy.stats.spearmanr(np.arange(len(order)), order).statistic)
     worth = dice.random(tuple(dice.integers(1, 7, 2))).round(1)
     best = worth[scipy.optimize.linear_sum_assignment(worth, maximize=True)].sum()
-    found = assigned(worth)
+    found = assign(worth)
     assert len(found) == min(worth.shape)
     assert sum(worth[pair] for pair in found) == pytest.approx(best)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from lakehouse.datasets.policies.box_samples import SAMPLE_NAMES, box_samples
 from lakehouse.datasets.policies.box_scores import MEASURES, score_boxes, weigh_boxes
-from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of, in_form_asked
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 
@@ -50,16 +48,6 @@ def read(regions: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     return [box_of(region) for region in regions]
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its boxes."""
-    return f"{settings.policy} boxes of `{question}`"
-
-
-def bind(kind: AnswerKind, asked: Asked) -> AnswerKind:
-    """Return the kind with samples in the recipe's form of boxes."""
-    return replace(kind, samples=functools.partial(box_samples, form=asked.settings.box_format))
-
-
 BOXES = AnswerKind(
     value_kind="regions",
     task="boxes",
@@ -71,7 +59,7 @@ BOXES = AnswerKind(
     hears=("event_time", "labels", "regions"),
     tally=newest_sql("regions", labelled=True),
     decide=decide,
-    because=because,
+    because=because_of("boxes"),
     classes=SAID,
     has_cell=True,
     samples=box_samples,
@@ -80,5 +68,5 @@ BOXES = AnswerKind(
     score=score_boxes,
     weigh=weigh_boxes,
     measures=MEASURES,
-    bind=bind,
+    bind=in_form_asked(box_samples),
 )

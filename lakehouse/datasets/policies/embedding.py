@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from lakehouse.datasets.policies.hits import Ints, mean_of
-from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored, because_of
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.errors import ConfigError
@@ -148,11 +148,6 @@ def weigh(rows: Sequence[Scored]) -> Callable[[Ints], Iterator[Score]]:
     )
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its vector."""
-    return f"{settings.policy} embedding of `{question}`"
-
-
 EMBEDDING = AnswerKind(
     value_kind="embedding",
     policies=NEWEST,
@@ -160,7 +155,7 @@ EMBEDDING = AnswerKind(
     hears=("event_time", "value_ref"),
     tally=newest_sql("value_ref"),
     decide=decide,
-    because=because,
+    because=because_of("embedding"),
     samples=samples,
     sample_names=("embedding",),
     read=read,

@@ -16,7 +16,7 @@ from lakehouse.datasets.policies.box_samples import PX, boxes_field, corners, si
 from lakehouse.datasets.policies.boxes import stated_of
 from lakehouse.datasets.policies.columns import labels_of, names_of, npy_field, one_each
 from lakehouse.datasets.policies.keypoint_scores import MEASURES, score_keypoints, weigh_keypoints
-from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Asked, Decision
+from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Asked, Decision, because_of
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field, Geometry
@@ -114,11 +114,6 @@ def _points(objects: Sequence[Mapping[str, Any]], *, num_points: int) -> npt.NDA
         else np.zeros((0, num_points, 3))
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its keypoints."""
-    return f"{settings.policy} keypoints of `{question}`"
-
-
 def bind(kind: AnswerKind, asked: Asked) -> AnswerKind:
     """Return the kind with the question's names of keypoints and the recipe's form of boxes."""
     names = tuple(asked.constraints.get("keypoints", ()))
@@ -141,7 +136,7 @@ KEYPOINTS = AnswerKind(
     hears=("event_time", "labels", "regions"),
     tally=newest_sql("regions", labelled=True),
     decide=decide,
-    because=because,
+    because=because_of("keypoints"),
     reasons=(NO_ANSWER,),
     classes=SAID,
     has_cell=True,

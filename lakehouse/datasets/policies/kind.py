@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -251,3 +252,25 @@ class AnswerKind:
                 )
         if self.version < 0:
             raise ConfigError(f"kind of answer {self.name}: versions count from 1, found {self.version}")
+
+
+def because_of(what: str) -> Callable[[Label, str], str]:
+    """Return a kind's `because` that tells the policy alone: `single boxes of `cells``."""
+    return functools.partial(_because, what=what)
+
+
+def _because(settings: Label, question: str, *, what: str) -> str:
+    return f"{settings.policy} {what} of `{question}`"
+
+
+def in_form_asked(
+    samples: Callable[..., Iterable[tuple[Field, pa.Array]]],
+) -> Callable[[AnswerKind, Asked], AnswerKind]:
+    """Return a `bind` that gives `samples` the recipe's form of boxes as its argument `form`."""
+    return functools.partial(_in_form_asked, samples=samples)
+
+
+def _in_form_asked(
+    kind: AnswerKind, asked: Asked, *, samples: Callable[..., Iterable[tuple[Field, pa.Array]]]
+) -> AnswerKind:
+    return replace(kind, samples=functools.partial(samples, form=asked.settings.box_format))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lakehouse.datasets.policies.box_samples import PX
 from lakehouse.datasets.policies.boxes import stated_of
 from lakehouse.datasets.policies.columns import labels_of, names_of, one_each
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of
 from lakehouse.datasets.policies.mask_scores import MEASURES, score_masks, weigh_masks
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
@@ -124,11 +124,6 @@ def samples(members: pa.Table, classes: Sequence[str]) -> Iterator[tuple[Field, 
     yield from one_each("mask", answers, objects="masks")
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its masks."""
-    return f"{settings.policy} masks of `{question}`"
-
-
 MASKS = AnswerKind(
     value_kind="regions",
     task="masks",
@@ -138,7 +133,7 @@ MASKS = AnswerKind(
     hears=("event_time", "labels", "regions", "frame_w", "frame_h"),
     tally=newest_sql("regions", "frame_w", "frame_h", labelled=True),
     decide=decide,
-    because=because,
+    because=because_of("masks"),
     classes=SAID,
     has_cell=True,
     samples=samples,

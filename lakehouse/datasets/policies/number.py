@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.policies import votes
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of
 from lakehouse.datasets.policies.newest import NEWEST, unsettled
 from lakehouse.datasets.policies.number_scores import MEASURES, weigh_numbers
 from lakehouse.datasets.policies.settings import Label
@@ -60,11 +60,6 @@ def refuse(settings: Label) -> str | None:
     return votes.refuse(settings, counting=AVERAGES, shares=False)
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its number."""
-    return f"{settings.policy} number of `{question}`"
-
-
 NUMBER = AnswerKind(
     value_kind="number",
     policies=(*AVERAGES, *NEWEST),
@@ -72,7 +67,7 @@ NUMBER = AnswerKind(
     hears=("event_time", "number", "votes"),
     tally=votes.votes_sql("number", said=EACH_NUMBER),
     decide=decide,
-    because=because,
+    because=because_of("number"),
     refuse=refuse,
     samples=samples,
     sample_names=("number",),

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lakehouse.datasets.policies.box_samples import PX
 from lakehouse.datasets.policies.boxes import stated_of
 from lakehouse.datasets.policies.columns import labels_of, names_of, npy_field, one_each
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of
 from lakehouse.datasets.policies.mask_scores import MEASURES, score_polygons, weigh_polygons
 from lakehouse.datasets.policies.masks import parts_of
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
@@ -88,11 +88,6 @@ def _points(objects: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.float64]:
     return np.array(flat, dtype=np.float64).reshape(-1, 2)
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its polygons."""
-    return f"{settings.policy} polygons of `{question}`"
-
-
 POLYGONS = AnswerKind(
     value_kind="regions",
     task="polygons",
@@ -102,7 +97,7 @@ POLYGONS = AnswerKind(
     hears=("event_time", "labels", "regions"),
     tally=newest_sql("regions", labelled=True),
     decide=decide,
-    because=because,
+    because=because_of("polygons"),
     classes=SAID,
     has_cell=True,
     samples=samples,

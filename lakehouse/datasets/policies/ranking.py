@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.datasets.policies.hits import Ints, mean_of
-from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored, because_of
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field
@@ -81,11 +81,6 @@ def spearman(order: Ints) -> float:
     return float(1 - 6 * (off**2).sum() / (number * (number**2 - 1)))
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its ranking."""
-    return f"{settings.policy} ranking of `{question}`"
-
-
 RANKING = AnswerKind(
     value_kind="ranking",
     policies=NEWEST,
@@ -93,7 +88,7 @@ RANKING = AnswerKind(
     hears=("event_time", "ranking"),
     tally=newest_sql("ranking"),
     decide=decide,
-    because=because,
+    because=because_of("ranking"),
     samples=samples,
     sample_names=("ranking",),
     weigh=weigh,

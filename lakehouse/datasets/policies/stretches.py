@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from lakehouse.datasets.policies.columns import labels_of, names_of, npy_field, one_each
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.policies.stretch_scores import MEASURES, weigh_stretches
@@ -79,11 +79,6 @@ def samples(members: pa.Table, classes: Sequence[str], *, one: str) -> Iterator[
     yield from one_each(one, answers, objects=field.objects)
 
 
-def because(settings: Label, question: str, *, one: str) -> str:
-    """Return why a member has its stretches."""
-    return f"{settings.policy} {one}s of `{question}`"
-
-
 def _kind(one: str, value_kind: str) -> AnswerKind:
     return AnswerKind(
         value_kind=value_kind,
@@ -94,7 +89,7 @@ def _kind(one: str, value_kind: str) -> AnswerKind:
         hears=("event_time", "labels", "regions"),
         tally=newest_sql("regions", labelled=True),
         decide=functools.partial(decide, one=one),
-        because=functools.partial(because, one=one),
+        because=because_of(f"{one}s"),
         classes=SAID,
         has_cell=True,
         samples=functools.partial(samples, one=one),

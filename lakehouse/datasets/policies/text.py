@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.datasets.policies.kind import AnswerKind, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of
 from lakehouse.datasets.policies.newest import NEWEST, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.policies.text_scores import MEASURES, weigh_texts
@@ -29,11 +29,6 @@ def samples(members: pa.Table, _classes: Sequence[str]) -> Iterator[tuple[Field,
     yield Field(name, pa.string(), doc="Text by the recipe's policy."), pa.array(values, pa.string())
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its text."""
-    return f"{settings.policy} text of `{question}`"
-
-
 TEXT = AnswerKind(
     value_kind="text",
     policies=NEWEST,
@@ -41,7 +36,7 @@ TEXT = AnswerKind(
     hears=("event_time", "text"),
     tally=newest_sql("text"),
     decide=decide,
-    because=because,
+    because=because_of("text"),
     samples=samples,
     sample_names=("text", "answer_text"),
     weigh=weigh_texts,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lakehouse.datasets.policies.assignment import assigned
+from lakehouse.consensus.methods.assignment import assign
 from lakehouse.datasets.policies.box_scores import overlaps_of
 from lakehouse.datasets.policies.hits import Ints, by_class, shares_of
 from lakehouse.datasets.policies.kind import BY_CLASS, Measure, Score, Scored
@@ -118,7 +118,7 @@ def _video(truth: Sequence[Box], said: Sequence[Box]) -> _Video:
         right = np.zeros((max(one for one, _ in together) + 1, max(other for _, other in together) + 1))
         for (one, other), number in together.items():
             right[one, other] = number
-        video.followed = round(sum(right[pair] for pair in assigned(right)))
+        video.followed = round(sum(right[pair] for pair in assign(right)))
     return video
 
 
@@ -143,4 +143,4 @@ def _pairs(
     for row, column in kept:
         free[row, :] = free[:, column] = 0
     free[free < OVERLAP] = 0
-    return kept + [pair for pair in assigned(free) if free[pair] > 0]
+    return kept + [pair for pair in assign(free) if free[pair] > 0]

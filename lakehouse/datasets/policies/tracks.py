@@ -11,14 +11,13 @@ import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.datasets.policies.box_samples import FORMS, corners, sides
 from lakehouse.datasets.policies.columns import labels_of, npy_field
-from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, because_of, in_form_asked
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.policies.track_scores import MEASURES, weigh_tracks
@@ -136,16 +135,6 @@ def samples(
     yield labels_of("track", answers, classes, objects="tracks")
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its tracks."""
-    return f"{settings.policy} tracks of `{question}`"
-
-
-def bind(kind: AnswerKind, asked: Asked) -> AnswerKind:
-    """Return the kind with samples in the recipe's form of boxes."""
-    return replace(kind, samples=functools.partial(samples, form=asked.settings.box_format))
-
-
 TRACKS = AnswerKind(
     value_kind="regions",
     task="tracks",
@@ -154,7 +143,7 @@ TRACKS = AnswerKind(
     hears=("event_time", "labels", "regions"),
     tally=newest_sql("regions", labelled=True),
     decide=decide,
-    because=because,
+    because=because_of("tracks"),
     classes=SAID,
     has_cell=True,
     samples=samples,
@@ -162,5 +151,5 @@ TRACKS = AnswerKind(
     read=read,
     weigh=functools.partial(weigh_tracks, frames_of=frames_of),
     measures=MEASURES,
-    bind=bind,
+    bind=in_form_asked(samples),
 )

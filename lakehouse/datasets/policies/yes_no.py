@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.policies import votes
-from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored
+from lakehouse.datasets.policies.kind import AnswerKind, Decision, Measure, Score, Scored, because_of
 from lakehouse.datasets.policies.newest import NEWEST, unsettled
 from lakehouse.datasets.policies.settings import Label
 from loaders.format.fields import Field
@@ -62,11 +62,6 @@ def score(rows: Sequence[Scored]) -> Iterator[Score]:
     yield Score("yes_f1", None, 2 * hits / (said + wanted) if said + wanted else None, wanted)
 
 
-def because(settings: Label, question: str) -> str:
-    """Return why a member has its answer."""
-    return f"{settings.policy} answer of `{question}`"
-
-
 BOOL = AnswerKind(
     value_kind="bool",
     policies=("majority", *NEWEST),
@@ -74,7 +69,7 @@ BOOL = AnswerKind(
     hears=("event_time", "number", "votes"),
     tally=votes.votes_sql("number", said=EACH_ANSWER),
     decide=decide,
-    because=because,
+    because=because_of("answer"),
     refuse=votes.refuse,
     has_cell=True,
     samples=samples,

@@ -8,6 +8,7 @@ from pathlib import Path
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.reading.strict_json import clean_texts, strict_loads
 from lakehouse.opinions.reading.values import finite
+from lakehouse.opinions.reading.whole import whole_text
 
 MAX_BYTES = 1 << 30
 
@@ -20,18 +21,7 @@ def read_json(file: Path) -> object:
     Raises:
         RejectedInputError: With rule unreadable, too_long (above 1 GiB), not_utf8 or one of `strict_loads`.
     """
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise RejectedInputError("too_long", f"has more than {MAX_BYTES:,} bytes, which is all that is read")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RejectedInputError("not_utf8", f"is not UTF-8 at byte {error.start}") from error
-    found = strict_loads(text)
+    found = strict_loads(whole_text(file, most=MAX_BYTES, advice=", which is all that is read"))
     clean_texts(found)
     return found
 

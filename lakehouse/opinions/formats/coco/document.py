@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.opinions.reading.strict_json import big_loads
+from lakehouse.opinions.reading.whole import whole_text
 
 MAX_BYTES = 2 << 30
 MAX_SIDE = 2**31 - 1
@@ -71,7 +72,7 @@ def read_document(file: Path) -> Document:
         IngestError: If it cannot be read, or is no COCO.
     """
     try:
-        found = big_loads(_text(file))
+        found = big_loads(whole_text(file, most=MAX_BYTES, advice="; divide it by pictures"))
         if isinstance(found, list):
             return Document(annotations=_records(found, "results"), is_list=True)
         if not isinstance(found, dict):
@@ -112,20 +113,6 @@ def side(image: Mapping[str, Any], key: str) -> int | None:
     if type(value) not in (int, float) or not 0 <= value <= MAX_SIDE or value != int(value):
         raise RejectedInputError("bad_size", f"{key} must be a whole number of pixels, found {value!a:.80}")
     return int(value) or None
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise RejectedInputError("too_long", f"has more than {MAX_BYTES:,} bytes; divide it by pictures")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RejectedInputError("not_utf8", f"is not UTF-8 at byte {error.start}") from error
 
 
 def _records(value: object, what: str) -> list[Record]:

@@ -16,6 +16,7 @@ from lakehouse.opinions.formats.yolo.lines import region_of
 from lakehouse.opinions.formats.yolo.options import KIND, YoloOptions
 from lakehouse.opinions.questions import Stated
 from lakehouse.opinions.reading.answer import Answer, Frame, Item
+from lakehouse.opinions.reading.whole import whole_text
 
 NAME = "yolo"
 LABELS, IMAGES = "labels", "images"
@@ -71,7 +72,7 @@ def read_yolo(path: Path, part: str, options: YoloOptions) -> Iterator[Item]:
     where = (part or path.name).encode("utf-8", "backslashreplace").decode()
     text = None
     try:
-        text = _text(file)
+        text = whole_text(file, most=MAX_BYTES)
         classes = classes_of(path, options)
         lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
         regions = tuple(region_of(line, number, classes, options.task) for number, line in lines)
@@ -116,17 +117,3 @@ def _pictures(folder: str, _changed: int) -> dict[str, str]:
             stem = name.rpartition(".")[0]
             found[stem] = "" if stem in found else name
     return found
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise RejectedInputError("too_long", f"has more than {MAX_BYTES:,} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RejectedInputError("not_utf8", f"is not UTF-8 at byte {error.start}") from error
