@@ -1,0 +1,1 @@
+"""Looking at a lake in a browser: a server on this machine alone, and folders of static files."""

@@ -1,0 +1,160 @@
+"""Small pictures of entities and what must be known to draw upon them: made on demand, kept by the content's hash."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lakehouse.config import Config
+from lakehouse.derived.identity import CLIP
+from lakehouse.errors import PetrelError, one_line
+from lakehouse.media.kinds.registry import judges_of
+from lakehouse.media.plain_views import ArrayView
+from lakehouse.media.previews import as_png, preview_audio, waveform
+from lakehouse.media.view import AudioView, ImageView
+from lakehouse.viewing.places import Place, Places
+from loaders.decoding.pictures import decode_native
+
+THUMBNAIL_PX = 256
+"""Longer side of a small picture."""
+SHARP_PX = 96
+"""Pictures no larger than this are kept losslessly: every pixel counts."""
+LARGEST_BYTES = 256 << 20
+"""Files beyond are not read for a small picture."""
+AT_ONCE = 4
+"""Pictures that are decoded at the same time: what they take in memory is bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is shown of an entity in a grid.
+
+    Attributes:
+        kind: image, audio, video, array, text, or "" for bytes that nothing here shows.
+        media_type: What the bytes are.
+        size_bytes: How many.
+        width: Of the stored picture, px, before any EXIF rotation; 0 of all else.
+        height: Likewise.
+        orientation: EXIF orientation, 1 to 8; 1 where none is stated.
+        seconds: Length of sound; None of all else.
+        text: How a text begins; "" of all else.
+        problem: Why there is nothing to see; "" where there is something.
+        picture_type: Media type of the small picture; "" without one.
+    """
+
+    kind: str
+    media_type: str
+    size_bytes: int
+    width: int = 0
+    height: int = 0
+    orientation: int = 1
+    seconds: float | None = None
+    text: str = ""
+    problem: str = ""
+    picture_type: str = ""
+
+
+class Previews:
+    """Makes and keeps previews in a folder, which goes when the lake is closed.
+
+    Args:
+        config: Of the lake: what counts as hostile.
+        places: Where bytes are.
+        folder: Where they are kept.
+    """
+
+    def __init__(self, config: Config, places: Places, folder: Path) -> None:
+        self._judges, self._places, self._folder = judges_of(config), places, folder
+        self._slots = threading.BoundedSemaphore(AT_ONCE)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def of(self, entity_id: str) -> tuple[Preview, bytes]:
+        """Return the preview of an entity and its small picture, PNG or JPEG; b"" without one.
+
+        What cannot be shown is a preview with a problem.
+
+        Raises:
+            EntityNotFoundError: If there is no such entity.
+        """
+        place = self._places.of(entity_id)
+        kept = self._folder / entity_id
+        try:
+            facts, _, picture = kept.read_bytes().partition(b"\n")
+            return Preview(**json.loads(facts)), picture
+        except FileNotFoundError:
+            pass
+        with self._slots:
+            preview, picture = self._make(place)
+        beside = kept.with_suffix(f".{threading.get_ident()}")
+        beside.write_bytes(json.dumps(asdict(preview)).encode() + b"\n" + picture)
+        os.replace(beside, kept)
+        return preview, picture
+
+    def _make(self, place: Place) -> tuple[Preview, bytes]:
+        kind = self._judges.of_type(place.media_type)
+        name = "" if kind is None else kind.name
+        blank = Preview(kind=name, media_type=place.media_type, size_bytes=place.size_bytes)
+        if place.size_bytes > LARGEST_BYTES:
+            return _with(blank, problem=f"{place.size_bytes:,} bytes: too large for a small picture"), b""
+        try:
+            data = self._places.read(place)
+            if kind is None or kind.preview is None:
+                return blank, b""
+            view = self._judges.view(data, place.media_type)
+            if isinstance(view, ImageView):
+                facts = view.facts
+                small, of = _small(view.picture, lossless=max(facts.width_px, facts.height_px) <= SHARP_PX)
+                sides = {"width": facts.width_px, "height": facts.height_px, "orientation": facts.exif_orientation or 1}
+                return _with(blank, picture_type=of, **sides), small
+            if isinstance(view, ArrayView) and place.operation == CLIP:
+                shown = as_png(Image.fromarray(view.array[0]))
+            elif kind.preview is preview_audio and isinstance(view, AudioView):
+                shown = waveform(view)
+            else:
+                shown = kind.preview(data, place.media_type, self._judges.limits[kind.name])
+        except (PetrelError, OSError) as error:
+            return _with(blank, problem=one_line(error, limit=160)), b""
+        if not shown.startswith(b"\x89PNG"):
+            return _with(blank, text=shown.decode(errors="replace")), b""
+        seconds = view.facts.duration_ms / 1000 if isinstance(view, AudioView) else None
+        with Image.open(io.BytesIO(shown)) as picture:
+            width, height = picture.size
+        return _with(blank, picture_type="image/png", width=width, height=height, seconds=seconds), shown
+
+
+def full_picture(data: bytes, config: Config) -> bytes:
+    """Return the first frame of a picture as a PNG with all its pixels, as they are stored: for what no browser shows.
+
+    Raises:
+        DecodeError: If it is damaged, or has more pixels than the limit.
+    """
+    pixels = decode_native(data, max_pixels=config.images.max_pixels)
+    if pixels.dtype != np.uint8:
+        numbers = np.nan_to_num(pixels.astype(np.float64))
+        low, high = float(numbers.min()), float(numbers.max())
+        pixels = ((numbers - low) / ((high - low) or 1.0) * 255).astype(np.uint8)
+    place = io.BytesIO()
+    # One channel has no axis in Pillow; a picture of one pixel keeps both of its own.
+    Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels).save(
+        place, "PNG", compress_level=1
+    )
+    return place.getvalue()
+
+
+def _small(picture: Image.Image, *, lossless: bool) -> tuple[bytes, str]:
+    small = picture.convert("RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BOX)
+    place = io.BytesIO()
+    small.save(place, "PNG", compress_level=1) if lossless else small.save(place, "JPEG", quality=82)
+    return place.getvalue(), "image/png" if lossless else "image/jpeg"
+
+
+def _with(preview: Preview, **changes: object) -> Preview:
+    return Preview(**asdict(preview) | changes)

@@ -1,0 +1,98 @@
+"""What a person looks at: rows of one question in SQL, asked once through the gate and held while one looks."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import pyarrow as pa
+
+from lakehouse.errors import ConfigError
+from lakehouse.lake import Lake
+from lakehouse.sql.contained import open_query
+from lakehouse.sql.held_rows import HeldRows, kind_of
+
+MOST_HELD = 4
+"""Answers that are kept: the one looked at, and those that the back button leads to."""
+MEMORY_MB = 2048
+"""Of each of them at most."""
+LONGEST_SQL = 100_000
+
+EVERYTHING = "select * from entities_wide"
+"""What is shown without a question: columns in which nothing stands are left out."""
+TECHNICAL = ("object_uri", "parameters_json", "row_hash", "first_version", "operation", "storage")
+
+
+class Selections:
+    """Answers to questions, the newest few of them. Several threads may ask; equal questions wait for one answer.
+
+    Args:
+        lake: The lake that is asked.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._guard = threading.Lock()
+        self._asking: dict[tuple[str, str], threading.Lock] = {}
+        self._held: OrderedDict[tuple[str, str], HeldRows] = OrderedDict()
+        self._written = 0
+
+    def of(self, text: str, order: str = "") -> HeldRows:
+        """Return the rows of a question.
+
+        Args:
+            text: One SELECT that gives a column `entity_id`; "": everything.
+            order: Expression over its columns, as after `order by`; "": as the rows come.
+
+        Raises:
+            ConfigError: If it gives no column `entity_id`, or another than of text.
+            QueryRefusedError: If the gate refuses it.
+            QueryFailedError: If it cannot be run, or takes more than a query may.
+        """
+        if len(text) + len(order) > LONGEST_SQL:
+            raise ConfigError(f"a question of {len(text) + len(order):,} characters: expected {LONGEST_SQL:,} at most")
+        key = (text.strip(), order.strip())
+        with self._guard:
+            asking = self._asking.setdefault(key, threading.Lock())
+        with asking:
+            with self._guard:
+                if key in self._held:
+                    self._held.move_to_end(key)
+                    return self._held[key]
+                written = self._written
+            try:
+                rows = self._ask(*key)
+            finally:
+                with self._guard:
+                    self._asking.pop(key, None)
+            with self._guard:
+                if written == self._written:  # else these rows were asked for before the last answer was written
+                    self._held[key] = rows
+                while len(self._held) > MOST_HELD:
+                    # Not closed here: another thread may be reading it, and the last one frees it.
+                    self._held.popitem(last=False)
+            return rows
+
+    def forget(self) -> None:
+        """Ask anew from now on: something was written."""
+        with self._guard:
+            self._held.clear()
+            self._written += 1
+
+    def _ask(self, text: str, order: str) -> HeldRows:
+        asked = text.rstrip("; \n") or EVERYTHING
+        if order:
+            asked = f"select * from (\n{asked}\n) order by {order}\n"
+        limits, engine = self._lake.config.sql, self._lake.config.engine
+        with open_query(self._lake.home, asked, limits=limits, engine=engine) as answer:
+            if "entity_id" not in answer.schema.names:
+                given = ", ".join(answer.schema.names)
+                raise ConfigError(f"the question gives no column entity_id, which says what to show; it gives {given}")
+            found = answer.schema.field("entity_id").type
+            if kind_of(found) != "text":
+                raise ConfigError(f"column entity_id of the question holds {found}, expected the ids of entities, text")
+            names = list(answer.schema.names)
+            if not text:
+                names = [name for name in names if name not in TECHNICAL]
+            schema = pa.schema([answer.schema.field(name) for name in names])
+            return HeldRows(schema, (batch.select(names) for batch in answer), memory_mb=MEMORY_MB)

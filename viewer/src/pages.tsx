@@ -1,0 +1,156 @@
+// Datasets, evaluations, differences, rejects, quality. Whatever can be looked at closer leads to the grid.
+
+import { useEffect, useState } from "preact/hooks";
+import { to } from "./address";
+import type { Row } from "./model";
+import type { Source } from "./source";
+import { Table } from "./table";
+
+interface Props { source: Source; args: URLSearchParams }
+
+function usePage<T = Row>(source: Source, name: string, asked: Row = {}): T | Error | null {
+  const [found, set] = useState<T | Error | null>(null);
+  const key = JSON.stringify([name, asked]);
+  useEffect(() => {
+    let here = true;
+    set(null);
+    source.page<T>(name, asked).then((page) => here && set(page), (error) => here && set(error));
+    return () => { here = false; };
+  }, [key]);
+  return found;
+}
+
+function waiting(found: unknown) {
+  if (found instanceof Error) return <main><p class="error" role="alert">{found.message}</p></main>;
+  return <main><p class="quiet">…</p></main>;
+}
+
+export function Datasets({ source }: Props) {
+  const rows = usePage<Row[]>(source, "datasets");
+  if (!rows || rows instanceof Error) return waiting(rows);
+  const columns = ["name", "owner", "members", "bytes", "versions", "built_at", "age_days", "published", "exports"];
+  return <main><h1>Datasets</h1><Table rows={rows} columns={columns} link={(row) => to("dataset", { name: row.name })} /></main>;
+}
+
+export function Dataset({ source, args }: Props) {
+  const card = usePage(source, "dataset", { name: args.get("name") ?? "" });
+  if (!card || card instanceof Error) return waiting(card);
+  const labels = Object.entries(card.labels as Record<string, Record<string, number>>);
+  const splits = Object.keys(card.splits);
+  return (
+    <main>
+      <h1>{card.name}</h1>
+      <p class="line"><a href={to("grid", { sql: card.sql })}>look at its {card.members.toLocaleString("en")} members</a>
+        <a href={to("grid", { sql: card.left_out_sql })}>at what was left out</a>
+        <span class="quiet">{card.dataset_id}, built {card.built_at}</span></p>
+      <h2>Splits</h2><Bars values={card.splits} link={(name) => to("grid", { sql: card.sql, filters: JSON.stringify({ split: { values: [name] } }) })} />
+      {labels.length > 0 && <><h2>Labels</h2>
+        <Table rows={labels.map(([label, counts]) => ({ label, ...Object.fromEntries(splits.map((split) => [split, counts[split] ?? 0])) }))}
+          link={(row) => to("grid", { sql: card.sql, filters: JSON.stringify({ label: { values: [row.label] } }) })} /></>}
+      {card.strata.length > 1 && <><h2>Strata</h2><Table rows={card.strata} /></>}
+      {card.short.length > 0 && <><h2>Short of what was wanted</h2><Table rows={card.short} /></>}
+      <h2>Left out</h2><Table rows={card.left_out} link={(row) => to("grid", { sql: card.left_out_sql, filters: JSON.stringify({ reason: { values: [row.reason] } }) })} />
+      <h2>Versions</h2>
+      <Table rows={card.versions} link={(row) => row.dataset_id === card.dataset_id ? null : to("diff", { old: row.dataset_id, new: card.dataset_id })} />
+      <p class="quiet">another version leads to what differs between it and this one</p>
+      <h2>Media</h2><Table rows={card.media} /><h2>Licences</h2><Table rows={card.licences} />
+      <h2>Load it</h2><pre>{card.load.join("\n")}</pre>
+      <h2>Recipe</h2><pre>{JSON.stringify(card.recipe, null, 2)}</pre>
+    </main>
+  );
+}
+
+export function Evaluations({ source }: Props) {
+  const rows = usePage<Row[]>(source, "evaluations");
+  if (!rows || rows instanceof Error) return waiting(rows);
+  return <main><h1>Evaluations</h1><Table rows={rows.map((row) => ({ ...row, verdict: row.failed ? "failed" : row.passed ? "passed" : "no gate" }))}
+    link={(row) => to("evaluation", { id: row.evaluation_id })} /></main>;
+}
+
+export function Evaluation({ source, args }: Props) {
+  const found = usePage(source, "evaluation", { id: args.get("id") ?? "" });
+  if (!found || found instanceof Error) return waiting(found);
+  const overall = (found.metrics as Row[]).filter((row) => !row.slice), slices = (found.metrics as Row[]).filter((row) => row.slice);
+  return (
+    <main>
+      <h1>{found.actor_id} on {found.question_id}</h1>
+      <p class="line"><a href={to("dataset", { name: found.dataset_id })}>dataset {found.dataset_id.slice(0, 12)}</a>
+        {found.worst_sql && <a href={to("grid", { sql: found.worst_sql })}>what it got wrong, the surest first</a>}
+        <span class={found.failed ? "error" : "quiet"}>{found.failed ? `${found.failed} gates failed` : found.passed ? `${found.passed} gates passed` : "no gates"}</span></p>
+      {found.confusion.length > 0 && <><h2>Who was taken for what</h2><Confusion cells={found.confusion} /><p class="quiet">by the answers that hold now; a cell leads to its samples</p></>}
+      <h2>Metrics</h2><Table rows={overall} />
+      {slices.length > 0 && <><h2>Slices, the worst first</h2><Table rows={[...slices].sort((one, other) => (one.value ?? 2) - (other.value ?? 2))} /></>}
+    </main>
+  );
+}
+
+function Confusion({ cells }: { cells: Row[] }) {
+  const truths = [...new Set(cells.map((cell) => cell.truth as string))].sort();
+  const said = [...new Set([...truths, ...cells.map((cell) => cell.said as string | null)])].sort((one, other) => (one === null ? 1 : other === null ? -1 : one < other ? -1 : 1));
+  const sums = new Map(truths.map((truth) => [truth, cells.filter((cell) => cell.truth === truth).reduce((sum, cell) => sum + cell.members, 0)]));
+  return (
+    <div class="wide">
+      <table class="confusion">
+        <caption class="hidden">label by answer</caption>
+        <thead><tr><th scope="col">label</th>{said.map((name) => <th key={String(name)} scope="col">{name ?? "(nothing)"}</th>)}</tr></thead>
+        <tbody>
+          {truths.map((truth) => (
+            <tr key={truth}><th scope="row">{truth}</th>
+              {said.map((name) => {
+                const cell = cells.find((each) => each.truth === truth && each.said === name);
+                const share = cell ? cell.members / sums.get(truth)! : 0;
+                return <td key={String(name)} class={truth === name ? "right" : "wrong"}>
+                  {cell && <a href={to("grid", { sql: cell.sql })} style={{ "--share": share.toFixed(3) }} aria-label={`${truth} taken for ${name ?? "nothing"}: ${cell.members}`}>{cell.members}</a>}
+                </td>;
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+export function Diff({ source, args }: Props) {
+  const found = usePage(source, "diff", { old: args.get("old") ?? "", new: args.get("new") ?? "" });
+  if (!found || found instanceof Error) return waiting(found);
+  const ids = (change: string) => (found.members as Row[]).filter((row) => row.change === change).map((row) => `'${row.entity_id}'`);
+  return (
+    <main>
+      <h1>{found.old.dataset_id.slice(0, 12)} to {found.new.dataset_id.slice(0, 12)}</h1>
+      <p class="line">{["in", "out", "kept"].map((change) => ids(change).length > 0 && (
+        <a key={change} href={to("grid", { sql: `select distinct entity_id from gold.dataset_members where entity_id in (${ids(change).join(", ")})` })}>
+          {{ in: "what came in", out: "what went out", kept: "what changed" }[change]} ({ids(change).length}{found.more ? " of the first" : ""})</a>))}</p>
+      <h2>Counts</h2><Bars values={found.counts} />
+      {(found.parts as [string, Row[]][]).filter(([, rows]) => rows.length).map(([name, rows]) => <section key={name}><h2>{name}</h2><Table rows={rows} /></section>)}
+      <h2>Members</h2><Table rows={found.members} link={(row) => to("entity", { id: row.entity_id })} />
+      {found.more > 0 && <p class="quiet">and {found.more.toLocaleString("en")} more</p>}
+    </main>
+  );
+}
+
+export function Rejected({ source }: Props) {
+  const rows = usePage<Row[]>(source, "rejected");
+  if (!rows || rows instanceof Error) return waiting(rows);
+  const rules: Record<string, number> = {};
+  for (const row of rows) rules[row.rule] = (rules[row.rule] ?? 0) + 1;
+  return <main><h1>Rejected</h1><Bars values={rules} /><Table rows={rows} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw"]} /></main>;
+}
+
+export function Quality({ source }: Props) {
+  const rows = usePage<Row[]>(source, "quality");
+  if (!rows || rows instanceof Error) return waiting(rows);
+  return <main><h1>Quality</h1><Table rows={rows} columns={["suite", "expectation", "passed", "observed", "rows", "failing_rows", "problem", "allowed_because", "checked_at"]} /></main>;
+}
+
+export function Bars({ values, link }: { values: Record<string, number>; link?: (name: string) => string }) {
+  const most = Math.max(1, ...Object.values(values));
+  return (
+    <ul class="values page">
+      {Object.entries(values).map(([name, value]) => {
+        const line = <><span class="fill" style={{ width: `${(value / most) * 100}%` }} /><span class="name">{name.replaceAll("_", " ")}</span><span class="count">{value.toLocaleString("en")}</span></>;
+        return <li key={name}>{link ? <a href={link(name)}>{line}</a> : <span class="row">{line}</span>}</li>;
+      })}
+    </ul>
+  );
+}

@@ -1,0 +1,34 @@
+// Rows as a table; everything from data is text.
+
+import type { Row } from "./model";
+
+const shown = (value: unknown): string => {
+  if (value == null) return "";
+  if (typeof value === "number") return Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(5)));
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+};
+
+export function Table({ rows, columns, link, head }:
+  { rows: Row[]; columns?: string[]; head?: string; link?: (row: Row) => string | null }) {
+  if (!rows.length) return <p class="quiet">none</p>;
+  const names = (columns ?? [...new Set(rows.flatMap((row) => Object.keys(row)))])
+    .filter((name) => rows.some((row) => row[name] != null && row[name] !== "" && !(Array.isArray(row[name]) && !row[name].length)));
+  return (
+    <div class="wide">
+      <table>
+        {head && <caption>{head}</caption>}
+        <thead><tr>{names.map((name) => <th key={name} scope="col" class={typeof rows[0][name] === "number" ? "n" : ""}>{name.replaceAll("_", " ")}</th>)}</tr></thead>
+        <tbody>
+          {rows.map((row, key) => (
+            <tr key={key}>
+              {names.map((name, place) => {
+                const address = place === 0 ? link?.(row) : null;
+                return <td key={name} class={typeof row[name] === "number" ? "n" : ""}>{address ? <a href={address}>{shown(row[name])}</a> : shown(row[name])}</td>;
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
