@@ -1,0 +1,1 @@
+"""Comparing commits of a whole lake and putting branches together: rows that differ, conflicts, merge, revert."""
