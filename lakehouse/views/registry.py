@@ -7,8 +7,10 @@ from functools import lru_cache
 
 import pyarrow as pa
 
+from lakehouse.views.objects import VIEWS as OBJECT_VIEWS
 from lakehouse.views.ontology import VIEWS as LABEL_VIEWS
 from lakehouse.views.opinions import VIEWS as OPINION_VIEWS
+from lakehouse.views.served import VIEWS as SERVED_VIEWS
 from lakehouse.views.wide import named_columns
 from schemas.model import TIMESTAMP
 from schemas.tables import DIMENSIONS, TABLES
@@ -22,12 +24,27 @@ MEMBERS = """
 select d.name, m.* from gold.dataset_members m join gold.datasets d on d.dataset_id = m.dataset_id
 """
 
-# Columns by name: `select *` with a window filter would show its helper column in Spark.
+MEMBER_ENTITIES = """
+select dataset_id, entity_id as member_id, unnest(coalesce(parent_ids, [entity_id])) as entity_id
+from gold.dataset_members
+"""
+
+_MEASURED = ", ".join(DIMENSIONS.column_names)
+
+# What one version of one extractor measured is there once, and needs no order.
 CURRENT_DIMENSIONS = f"""
-select {", ".join(DIMENSIONS.column_names)} from silver.dimensions
-qualify row_number() over (
-    partition by entity_id, dimension order by extractor_version desc, extractor
-) = 1
+with several as (
+    select dimension from silver.dimensions group by dimension
+    having min(extractor) <> max(extractor) or min(extractor_version) <> max(extractor_version)
+), ranked as (
+    select {_MEASURED}, row_number() over (
+        partition by entity_id, dimension order by extractor_version desc, extractor
+    ) as place
+    from silver.dimensions semi join several using (dimension)
+)
+select {_MEASURED} from silver.dimensions anti join several using (dimension)
+union all
+select {_MEASURED} from ranked where place = 1
 """
 
 KIND_OF_TYPE: Mapping[pa.DataType, str] = {
@@ -43,9 +60,10 @@ DOCS: Mapping[str, str] = {
     "current_dimensions": "The newest measurement of every (entity, dimension).",
     "datasets": "One row per dataset version.",
     "members": "One row per entity of a dataset version, with the dataset's name.",
+    "member_entities": "One row per member of a dataset version and entity that it is, or is made of.",
 }
 
-OTHERS = {**OPINION_VIEWS, **LABEL_VIEWS}
+OTHERS = {**OPINION_VIEWS, **LABEL_VIEWS, **SERVED_VIEWS, **OBJECT_VIEWS}
 
 VIEW_NAMES = (*DOCS, *OTHERS)
 """Every view."""
@@ -55,6 +73,7 @@ _TEXTS: Mapping[str, str] = {
     "current_dimensions": CURRENT_DIMENSIONS,
     "datasets": DATASETS,
     "members": MEMBERS,
+    "member_entities": MEMBER_ENTITIES,
 } | {name: view.sql for name, view in OTHERS.items()}
 """All but entities_wide: its columns are the dimensions of all extractors, and what measures takes long to import."""
 

@@ -1,0 +1,1 @@
+"""Marts: aggregates for people, one SQL file each, kept up to date by computing only what new rows touch."""
