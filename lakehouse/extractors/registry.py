@@ -12,11 +12,22 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from lakehouse.errors import ConfigError
+from lakehouse.extractors.array_values import ARRAY_VALUES
 from lakehouse.extractors.audio_header import AUDIO_HEADER
 from lakehouse.extractors.audio_signal import AUDIO_SIGNAL
+from lakehouse.extractors.audio_spectrum import AUDIO_SPECTRUM
+from lakehouse.extractors.dicom_header import DICOM_HEADER
 from lakehouse.extractors.extractor import Dimension, Extractor
 from lakehouse.extractors.image_header import IMAGE_HEADER
+from lakehouse.extractors.image_likeness import IMAGE_LIKENESS
+from lakehouse.extractors.image_noise import IMAGE_NOISE
 from lakehouse.extractors.image_pixels import IMAGE_PIXELS
+from lakehouse.extractors.points_header import POINTS_HEADER
+from lakehouse.extractors.text_likeness import TEXT_LIKENESS
+from lakehouse.extractors.text_statistics import TEXT_STATISTICS
+from lakehouse.extractors.video_content import VIDEO_CONTENT
+from lakehouse.extractors.video_cut import VIDEO_CUT
+from lakehouse.extractors.video_header import VIDEO_HEADER
 from lakehouse.names import nearest
 from lakehouse.plugins import installed
 
@@ -74,4 +85,9 @@ def check_distinct(chosen: Iterable[Extractor]) -> tuple[Extractor, ...]:
 
 @lru_cache(maxsize=1)
 def _registered() -> tuple[Extractor, ...]:
-    return check_distinct((IMAGE_HEADER, IMAGE_PIXELS, AUDIO_HEADER, AUDIO_SIGNAL, *installed(ENTRY_POINTS, Extractor)))
+    own = (
+        IMAGE_HEADER, IMAGE_PIXELS, IMAGE_LIKENESS, IMAGE_NOISE, AUDIO_HEADER, AUDIO_SIGNAL, AUDIO_SPECTRUM,
+        VIDEO_HEADER, VIDEO_CONTENT, VIDEO_CUT, ARRAY_VALUES, POINTS_HEADER, DICOM_HEADER, TEXT_STATISTICS,
+        TEXT_LIKENESS,
+    )  # fmt: skip
+    return check_distinct((*own, *installed(ENTRY_POINTS, Extractor)))

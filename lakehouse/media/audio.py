@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.media.limits import DEFAULT_AUDIO_LIMITS, AudioLimits
-from lakehouse.media.signature import checked_type
+from lakehouse.media.signature import type_among
 from lakehouse.media.sniff import Data
 from loaders.decoding.verdict import RECORDING_VERDICT_VERSION, DecodeError, Recording, read_recording
 from loaders.errors import FormatError
@@ -31,7 +31,7 @@ from loaders.errors import FormatError
 PROBE_VERSION = RECORDING_VERDICT_VERSION
 """Raised when the same file would be judged otherwise: what an older probe rejected is looked at again."""
 
-RECORDINGS = ("audio/wav", "audio/flac", "audio/ogg")
+RECORDINGS = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "audio/aiff")
 """The media types that are decoded."""
 
 NEEDS_LIBRARY = "needs_library"
@@ -52,7 +52,7 @@ class AudioFacts:
         frames: Samples of each channel.
         duration_ms: frames / sample_rate_hz, in whole milliseconds, halves to even.
         subtype: libsndfile's name of the coding: PCM_16, FLOAT, VORBIS ...
-        bits: Bits of one stored sample; None where the coding has no fixed number (Vorbis, Opus, ADPCM).
+        bits: Bits of one stored sample; None where the coding has no fixed number (Vorbis, Opus, MP3, ADPCM).
         is_whole_numbers: Whether samples are stored as whole numbers (PCM), whose largest value is 1 - 2**(1 - bits).
         captured_at: None: no recording says so.
         pixel_type: None: it has no pixels.
@@ -111,10 +111,9 @@ def read_audio(
 
 
 def _check_type(data: Data, name: str, limits: AudioLimits) -> str:
-    found = checked_type(data, name=name, max_bytes=limits.max_bytes)
-    if found not in RECORDINGS:
-        raise RejectedInputError("undecodable", f"{found} is no recording that is decoded here")
-    return found
+    return type_among(
+        data, name=name, max_bytes=limits.max_bytes, types=RECORDINGS, what="recording that is decoded here"
+    )
 
 
 def _check_size(found: Recording, limits: AudioLimits) -> None:

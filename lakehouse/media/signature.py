@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lakehouse.errors import RejectedInputError
 from lakehouse.media.sniff import Data, claimed, is_start_of, sniff
 
-TEXTS = ("text/plain", "application/json")
-"""One may be taken for the other."""
+KIN = (
+    frozenset(("text/plain", "text/html", "text/xml", "application/json")),
+    frozenset(("video/mp4", "video/quicktime")),
+    frozenset(("video/x-matroska", "video/webm")),
+)
+"""Media types of which one may bear the name of another: programs write either under both endings."""
 
 
 def checked_type(data: Data, *, name: str, max_bytes: int) -> str:
@@ -24,6 +30,18 @@ def checked_type(data: Data, *, name: str, max_bytes: int) -> str:
         raise RejectedInputError("truncated", f"ends after {len(data):,} bytes, inside the signature of {expected}")
     if found is None:
         raise RejectedInputError("unknown_type", "the first bytes are of no media type we know")
-    if expected is not None and expected != found and not (expected in TEXTS and found in TEXTS):
+    if expected is not None and expected != found and not any({expected, found} <= kin for kin in KIN):
         raise RejectedInputError("extension_mismatch", f"the extension claims {expected}, the bytes are {found}")
+    return found
+
+
+def type_among(data: Data, *, name: str, max_bytes: int, types: Collection[str], what: str) -> str:
+    """Return the media type that the first bytes show, which is one of `types`.
+
+    Raises:
+        RejectedInputError: As `checked_type`, or undecodable: it is no `what`.
+    """
+    found = checked_type(data, name=name, max_bytes=max_bytes)
+    if found not in types:
+        raise RejectedInputError("undecodable", f"{found} is no {what}")
     return found

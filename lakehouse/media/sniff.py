@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import importlib.util
 import mmap
 import re
 from collections.abc import Collection
@@ -9,6 +11,8 @@ from typing import TypeAlias
 
 Data: TypeAlias = bytes | mmap.mmap
 """A whole file, in memory or mapped."""
+
+NPZ = "application/x-npz"
 
 HEAD_BYTES = 4096
 """How much is looked at to tell text from anything else."""
@@ -22,7 +26,7 @@ PICTURES = {
     "image/tiff": "TIFF",
     "image/x-portable-anymap": "PPM",
     "image/avif": "AVIF",
-}
+} | ({"image/heic": "HEIF"} if importlib.util.find_spec("pillow_heif") else {})
 """The image types that are decoded, and the name that the reader has for their format."""
 _PICTURE_TYPES = {name: media_type for media_type, name in PICTURES.items()}
 
@@ -41,7 +45,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"fLaC", "audio/flac"),
     (b"OggS", "audio/ogg"),
     (b"ID3", "audio/mpeg"),
-    (b"\x1aE\xdf\xa3", "video/x-matroska"),
     (b"FLV\x01", "video/x-flv"),
     (b"\0\0\x01\xba", "video/mpeg"),
     (b"\0\0\x01\xb3", "video/mpeg"),
@@ -57,13 +60,24 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "application/x-hdf5"),
     (b"\x7fELF", "application/x-executable"),
     (b"SQLite format 3\0", "application/vnd.sqlite3"),
+    (b"LASF", "application/x-pointcloud.las"),
 )
+_POINTS = (
+    (re.compile(rb"ply\r?\n(comment[^\n]*\n|obj_info[^\n]*\n)*format "), "application/x-pointcloud.ply"),
+    (re.compile(rb"(#[^\n]*\n)*VERSION [.0-9]+\r?\nFIELDS "), "application/x-pointcloud.pcd"),
+)
+_DICOM_AT = 128
+"""Bytes before the mark of a DICOM file (PS3.10, 7.1)."""
 
-_RIFF = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
+_RIFF = {b"WAVE": "audio/wav"}
+_VIDEO_TYPES = {
+    "mp4": "video/mp4", "mov": "video/quicktime", "matroska": "video/x-matroska", "webm": "video/webm",
+    "avi": "video/x-msvideo",
+}  # fmt: skip
 _FORM = {b"AIFF": "audio/aiff", b"AIFC": "audio/aiff"}
 _BRANDS = {
     b"heic": "image/heic", b"heix": "image/heic", b"hevc": "image/heic", b"mif1": "image/heic", b"msf1": "image/heic",
-    b"M4A ": "audio/mp4", b"M4B ": "audio/mp4", b"qt  ": "video/quicktime",
+    b"M4A ": "audio/mp4", b"M4B ": "audio/mp4",
 }
 _HTML = re.compile(rb"<(!doctype html|html|head|body)\b", re.IGNORECASE)
 _XML = re.compile(rb"<(\?xml|svg)\b", re.IGNORECASE)
@@ -94,7 +108,8 @@ _EXTENSIONS = {
     "video/mp4": "mp4 m4v",
     "video/quicktime": "mov",
     "video/x-msvideo": "avi",
-    "video/x-matroska": "mkv webm",
+    "video/x-matroska": "mkv",
+    "video/webm": "webm",
     "video/mpeg": "mpg mpeg",
     "video/x-flv": "flv",
     "text/html": "html htm",
@@ -106,6 +121,11 @@ _EXTENSIONS = {
     "application/gzip": "gz tgz",
     "application/vnd.apache.parquet": "parquet",
     "application/x-npy": "npy",
+    "application/x-npz": "npz",
+    "application/dicom": "dcm dicom",
+    "application/x-pointcloud.ply": "ply",
+    "application/x-pointcloud.pcd": "pcd",
+    "application/x-pointcloud.las": "las laz",
 }
 _CLAIMS = {extension: media for media, extensions in _EXTENSIONS.items() for extension in extensions.split()}
 
@@ -121,7 +141,7 @@ def sniff(data: Data) -> str | None:
     Only the container is named: that the rest fits is for the decoder to say.
     """
     # Here, for what only asks what names claim does not need the decoders.
-    from loaders.decoding.verdict import format_of
+    from loaders.decoding.verdict import container_of, format_of
 
     head = bytes(data[:HEAD_BYTES])
     picture = format_of(head)
@@ -129,8 +149,16 @@ def sniff(data: Data) -> str | None:
         return _PICTURE_TYPES[picture]
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
+            return NPZ if media_type == "application/zip" and _holds_array(head) else media_type
+    if head[_DICOM_AT : _DICOM_AT + 4] == b"DICM":
+        return "application/dicom"
+    for pattern, media_type in _POINTS:
+        if pattern.match(head):
             return media_type
-    return _boxed(head) or _text(head)
+    found = _boxed(head)
+    if found is None and (container := container_of(head)) is not None:
+        return _VIDEO_TYPES[container]
+    return found or _text(head)
 
 
 def claimed(name: str) -> str | None:
@@ -165,16 +193,23 @@ def _boxed(head: bytes) -> str | None:
     if head.startswith(b"FORM"):
         return _FORM.get(kind)
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(kind, "video/mp4")
-    if head[4:8] in (b"moov", b"mdat"):
-        return "video/quicktime"
+        return _BRANDS.get(kind)
     # An MPEG audio frame has eleven set bits, a layer and a bit rate that are not reserved.
     if len(head) > 2 and head[0] == 0xFF and head[1] in (0xFB, 0xFA, 0xF3, 0xF2) and head[2] >> 4 not in (0, 15):
         return "audio/mpeg"
     return None
 
 
+def _holds_array(head: bytes) -> bool:
+    """Whether the first file in a zip file is an array of numpy's."""
+    return head[30 : 30 + int.from_bytes(head[26:28], "little")].endswith(b".npy")
+
+
 def _text(head: bytes) -> str | None:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        # Half a character at the end of the head is not judged.
+        whole = head[: len(head) // 2 * 2]
+        return "text/plain" if not whole.decode("utf-16", errors="ignore").isspace() and len(whole) > 2 else None
     body = head.removeprefix(b"\xef\xbb\xbf")
     if not body or _NOT_TEXT.search(body):
         return None

@@ -9,7 +9,7 @@ import pytest
 
 import lakehouse as lh
 from lakehouse import plugins
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConfigError
 from lakehouse.media.kinds import registry
 from lakehouse.media.kinds.audio import AUDIO
@@ -40,7 +40,7 @@ def test_an_installed_package_adds_a_kind_that_goes_the_whole_way(lake, tmp_path
     put(drop, "a.toy", b"TOY1abc.")
     put(drop, "b", b"TOY1defg.")
     put(drop, "cut.toy", b"TOY1de")
-    put(drop, "notes.note", b"of no kind")
+    put(drop, "notes.note", b"\0 of no kind")
     lh.land(lake, source(drop))
     assert lh.entities(lake).counts == {"seen": 4, "stored": 3, "duplicate": 0, "rejected": 1}
     assert fetch(lake, "select rule, judged_by from silver.rejected") == [
@@ -61,7 +61,7 @@ def test_a_dataset_holds_one_kind_and_pictures_come_first(lake, tmp_path):
     drop = tmp_path / "drop"
     put(drop, "a.png", png(1))
     put(drop, "b.wav", WAV)
-    put(drop, "notes.note", b"of no kind")
+    put(drop, "notes.note", b"\0 of no kind")
     lh.land(lake, source(drop))
     assert lh.entities(lake).counts["stored"] == 3
 

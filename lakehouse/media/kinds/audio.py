@@ -1,4 +1,4 @@
-"""Recordings: plain WAV without any extra; other WAV, FLAC and Ogg where soundfile is installed."""
+"""Recordings: plain WAV without any extra; other WAV, FLAC, Ogg, MP3 and AIFF where soundfile is installed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lakehouse.config import Config
 from lakehouse.media.audio import NEEDS_LIBRARY, PROBE_VERSION, RECORDINGS, probe_audio
 from lakehouse.media.kinds.kind import MediaKind
 from lakehouse.media.limits import AudioLimits
+from lakehouse.media.previews import preview_audio
 from lakehouse.media.sniff import claimed_among, sniff_among
 from lakehouse.media.view import AudioView, EntityView
 from loaders.format.fields import Field
@@ -39,4 +40,5 @@ AUDIO = MediaKind(
     ),
     limited={"too_large": "max_bytes", "too_long": "max_duration_s", "too_many_channels": "max_channels"},
     circumstances=(NEEDS_LIBRARY,),
+    preview=preview_audio,
 )

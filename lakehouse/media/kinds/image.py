@@ -10,6 +10,7 @@ from lakehouse.config import Config
 from lakehouse.media.image import PROBE_VERSION, probe_image
 from lakehouse.media.kinds.kind import MediaKind
 from lakehouse.media.limits import ImageLimits
+from lakehouse.media.previews import preview_image
 from lakehouse.media.sniff import PICTURES, claimed_among, sniff_among
 from lakehouse.media.view import EntityView, ImageView
 from loaders.format.fields import Field
@@ -44,4 +45,5 @@ IMAGE = MediaKind(
     ),
     limited={"too_large": "max_bytes", "too_many_pixels": "max_pixels", "too_many_frames": "max_frames"},
     judge="probe",
+    preview=preview_image,
 )

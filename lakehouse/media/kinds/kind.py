@@ -61,7 +61,7 @@ class MediaKind:
 
     Attributes:
         name: snake_case, for example audio.
-        prefix: Beginning of its media types and of no other kind's, for example `audio/`.
+        prefix: Beginning of its media types and of no other kind's, for example `audio/`, or one media type alone.
         sniff: From the first 4,096 bytes, or all of a shorter file, to a media type that begins with `prefix`; None
             for bytes of another kind.
         claims: From a file name to the media type of this kind that its extension stands for, or None. A file that is
@@ -98,7 +98,7 @@ class MediaKind:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"media kind {self.name!r}: a name is a-z, 0-9 and _, from a letter on, at most 63 long")
-        if not self.prefix.endswith("/") or UNKNOWN.startswith(self.prefix):
+        if "/" not in self.prefix or UNKNOWN.startswith(self.prefix):
             raise ConfigError(f"media kind {self.name}: prefix {self.prefix!r}: give one such as `audio/`")
         if self.version < 1:
             raise ConfigError(f"media kind {self.name}: versions count from 1, found {self.version}")

@@ -8,9 +8,14 @@ from functools import lru_cache
 
 from lakehouse.config import Config
 from lakehouse.errors import ConfigError
+from lakehouse.media.kinds.array import ARRAY
 from lakehouse.media.kinds.audio import AUDIO
+from lakehouse.media.kinds.dicom import DICOM
 from lakehouse.media.kinds.image import IMAGE
 from lakehouse.media.kinds.kind import Limits, MediaKind
+from lakehouse.media.kinds.points import POINTS
+from lakehouse.media.kinds.text import TEXT
+from lakehouse.media.kinds.video import VIDEO
 from lakehouse.media.sniff import HEAD_BYTES, Data
 from lakehouse.media.view import EntityView
 from lakehouse.plugins import installed
@@ -20,18 +25,25 @@ ENTRY_POINTS = "petrel.media_kinds"
 BUILT_IN = (
     IMAGE,
     AUDIO,
+    VIDEO,
+    ARRAY,
+    POINTS,
+    DICOM,
 )
-"""In the order in which they are asked."""
+"""In the order in which they are asked, before those of packages."""
+
+LAST = (TEXT,)
+"""Asked after those of packages: much that has a kind of its own looks like text."""
 
 
 @lru_cache(maxsize=1)
 def media_kinds() -> tuple[MediaKind, ...]:
-    """Return the kinds of media, built-in ones first, then those of installed packages by name.
+    """Return the kinds of media: built-in ones, those of installed packages by name, and text.
 
     Raises:
         ConfigError: If an entry point cannot be loaded, or two kinds clash.
     """
-    return check_distinct((*BUILT_IN, *installed(ENTRY_POINTS, MediaKind)))
+    return check_distinct((*BUILT_IN, *installed(ENTRY_POINTS, MediaKind), *LAST))
 
 
 def check_distinct(kinds: Iterable[MediaKind]) -> tuple[MediaKind, ...]:

@@ -1,0 +1,1 @@
+"""Deriving: entities that are made of others by transforms, each with its parent, operation and parameters."""
