@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.engines import Relation
-from lakehouse.erasures import erased_entities
+from lakehouse.erasures import erased_entities, expired_entities
 from lakehouse.errors import DamagedObjectError, IngestError, RejectedInputError
 from lakehouse.home import Root
 from lakehouse.lake import Lake
@@ -24,7 +24,7 @@ from lakehouse.query import count_rows, fetch, query
 from lakehouse.steps.between_erasures import between_erasures
 from lakehouse.steps.outputs import insert_outputs, tagged_batch, union_batch, union_schema
 from lakehouse.steps.receipts import Receipt
-from lakehouse.steps.rejects import rejected_row
+from lakehouse.steps.rejects import RULES, rejected_row
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.finish import finish_batch, finish_row
 from lakehouse.tables.read import head
@@ -33,17 +33,21 @@ from schemas.model import TIMESTAMP
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, REJECTED, Table
 
 ROWS_PER_TASK = 128
-OUTPUTS = union_schema(ENTITIES, ENTITY_SOURCES, REJECTED)
+OBSERVED = "observed_at"
+OUTPUTS = union_schema(ENTITIES, ENTITY_SOURCES, REJECTED).append(pa.field(OBSERVED, TIMESTAMP))
+FIRST_SEEN = {ENTITIES.name: f"{OBSERVED}, landed_id"}
+"""An entity is described as by its first observation, however many are looked at together: so silver is what bronze
+gives, whenever it is made."""
 
 TODO = """
 select b.landed_id, b.source, b.drop_name, b.uri, b.path, b.name, b.size_bytes, b.status, b.sha256,
-    b.object_uri, b.captured_at, b.origin, b.group_keys, b.rule, b.reason
+    b.object_uri, b.captured_at, b.origin, b.group_keys, b.rule, b.reason, b.landed_at
 from bronze.landed_files b left join (
     select landed_id from silver.entity_sources
     union all
     select subject as landed_id from silver.rejected
     where step = 'entities' and judged_by in ($land, {judges})
-        and not (rule = 'unsupported_media' and judged_by = $judge_0)
+        and not (rule = 'unsupported_media' and judged_by = $judge_0) and not $again
 ) settled on settled.landed_id = b.landed_id
 where settled.landed_id is null
 """
@@ -51,9 +55,9 @@ where settled.landed_id is null
 circumstances that may have passed leave a rejection that does not count. `unsupported_media` is how what was no picture
 was once rejected: it is an entity now."""
 
-RULES = """
-select rule, count(*) as n, min(location) as example, min_by(reason, location) as reason
-from outputs where target_table = 'silver.rejected' group by rule order by rule
+RETRIED = """
+select t.landed_id from todo t
+where exists (select 1 from silver.rejected r where r.step = 'entities' and r.subject = t.landed_id)
 """
 
 UNKNOWN_FILES = """
@@ -62,11 +66,11 @@ from outputs e join outputs s on s.entity_id = e.entity_id and s.target_table = 
 where e.target_table = 'silver.entities' and e.media_type = $unknown
 """
 
-_CIRCUMSTANCES = ("changed_after_landing", "unreadable_now", "damaged_object")
+CIRCUMSTANCES = ("changed_after_landing", "unreadable_now", "damaged_object")
 """Rules that are no fault of the bytes."""
 
 
-def entities(lake: Lake) -> Receipt:
+def entities(lake: Lake, *, retry_rejected: bool = False) -> Receipt:
     """Turn every new observation of bronze into an entity, a further source of one, or a rejection.
 
     What a file is, its kind of media says (`lakehouse.media.kinds`). One of no kind is an entity too: its bytes, of
@@ -75,8 +79,14 @@ def entities(lake: Lake) -> Receipt:
     What was rejected is looked at again by a probe of another version, under other limits, and each time if it was no
     fault of the bytes.
 
+    Args:
+        lake: The lake.
+        retry_rejected: Look again at everything that was rejected and is no entity: after an upgrade of a library that
+            reads what it could not.
+
     Returns:
-        Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities. Its notes tell by rule
+        Receipt with counts seen = stored + duplicate + rejected; `stored` counts new entities, and `retried`, where
+        that was asked, those of `seen` that were rejected before. Its notes tell by rule
         what was rejected, and what was taken as bytes of no kind.
 
     Raises:
@@ -86,36 +96,45 @@ def entities(lake: Lake) -> Receipt:
         LANDED_FILES.name: head(lake.home, LANDED_FILES),
         "media": judges_of(lake.config).facts,
     }
-    with step(lake, "entities", inputs=inputs) as record:
+    with step(lake, "entities", inputs=None if retry_rejected else inputs) as record:
         if not record.unchanged:
-            _find_entities(lake, record)
+            _find_entities(lake, record, retry_rejected=retry_rejected)
     return record.finished()
 
 
-def _find_entities(lake: Lake, record: StepRecord) -> None:
+def _find_entities(lake: Lake, record: StepRecord, *, retry_rejected: bool) -> None:
     judges = judges_of(lake.config)
-    params = {"land": "land", **_numbered(judges)}
-    names = ", ".join(f"${name}" for name in params if name != "land")
+    numbered = _numbered(judges)
+    params = {"land": "land", "again": retry_rejected, **numbered}
+    names = ", ".join(f"${name}" for name in numbered)
     erased = erased_entities(lake.home)
+    before = {REJECTED.name: head(lake.home, REJECTED)}
     todo = lake.engine.stage(query(lake, TODO.format(judges=names), params=params))
     outputs = lake.engine.map_batches(
         todo,
-        functools.partial(probe_batches, root=lake.home, judges=judges, now=lake.clock()),
+        functools.partial(
+            probe_batches, root=lake.home, judges=judges, now=lake.clock(), expired=expired_entities(lake.home)
+        ),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,
         label="entities",
     )
     with between_erasures(lake, lambda: _ids(lake, outputs), erased):
-        written = insert_outputs(lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities")
+        written = insert_outputs(
+            lake, outputs, (ENTITIES, ENTITY_SOURCES, REJECTED), step="entities", first_by=FIRST_SEEN
+        )
     new = written[ENTITIES.name].rows_new
     # Offered, not new: another process may have come first with the same observations.
     linked, rejected = (written[table.name].rows_offered for table in (ENTITY_SOURCES, REJECTED))
     seen = count_rows(lake, todo)
+    retried = count_rows(lake, query(lake, RETRIED, inputs={"todo": todo}, pins=before)) if retry_rejected else 0
     record.writes.extend(written.values())
     record.counts = {"seen": seen, "stored": new, "duplicate": linked - new, "rejected": rejected}
+    if retry_rejected:
+        record.counts["retried"] = retried
     balance("entities", "observations", {"linked": linked, "rejected": rejected}, seen)
     record.counts_again = dict.fromkeys(record.counts, 0)
-    circumstances = {*_CIRCUMSTANCES, *(rule for kind in judges.kinds for rule in kind.circumstances)}
+    circumstances = {*CIRCUMSTANCES, *(rule for kind in judges.kinds for rule in kind.circumstances)}
     for row in fetch(lake, RULES, inputs={"outputs": outputs}) if rejected else ():
         everything = "nothing could be taken; " if rejected == seen and row["n"] == seen else ""
         record.note(row["rule"], f"{everything}{row['reason']} ({row['example']})", count=row["n"])
@@ -150,7 +169,8 @@ class _Unknown:
 
 
 def probe_batches(
-    batches: Iterator[pa.RecordBatch], *, root: Root, judges: Judges, now: datetime
+    batches: Iterator[pa.RecordBatch], *, root: Root, judges: Judges, now: datetime,
+    expired: frozenset[str] = frozenset(),
 ) -> Iterator[pa.RecordBatch]:
     """Look into the bytes of every observation and yield rows for the three tables.
 
@@ -159,13 +179,14 @@ def probe_batches(
         root: The lake.
         judges: Kinds of media and their limits.
         now: Value of the clock columns.
+        expired: SHA-256 of bytes that expired.
     """
     for batch in batches:
         known: list[Facts] = []
         rejected: list[tuple[Table, dict[str, object]]] = []
         places: list[int] = []  # of the observations that facts are known of
         many = at_once(root, batch["object_uri"].drop_null().to_pylist())
-        look = functools.partial(_facts_or_rejection, root=root, judges=judges)
+        look = functools.partial(_facts_or_rejection, root=root, judges=judges, expired=expired)
         for place, found in enumerate(ahead(look, batch.to_pylist(), at_once=many)):
             if isinstance(found, dict):
                 rejected.append((REJECTED, finish_row(found, REJECTED, now)))
@@ -173,7 +194,9 @@ def probe_batches(
                 known.append(found)
                 places.append(place)
         taken = batch.take(pa.array(places, pa.int64()))
-        yield tagged_batch(finish_batch(_entities_of(taken, known), ENTITIES, now), ENTITIES, OUTPUTS)
+        observed = {OBSERVED: taken["landed_at"], "landed_id": taken["landed_id"]}
+        found = finish_batch(_entities_of(taken, known), ENTITIES, now)
+        yield tagged_batch(found, ENTITIES, OUTPUTS, beside=observed)
         yield tagged_batch(finish_batch(_sources_of(taken), ENTITY_SOURCES, now), ENTITY_SOURCES, OUTPUTS)
         yield union_batch(rejected, OUTPUTS)
 
@@ -192,12 +215,16 @@ def _bytes_of(seen: dict[str, object], root: Root, *, most: int | None = None) -
         raise RejectedInputError("unreadable_now", reason) from error
 
 
-def _facts_or_rejection(seen: dict[str, object], root: Root, judges: Judges) -> Facts | dict[str, object]:
+def _facts_or_rejection(
+    seen: dict[str, object], root: Root, judges: Judges, expired: frozenset[str]
+) -> Facts | dict[str, object]:
     """Return what is known of the bytes of an observation, or a row of silver.rejected to be finished."""
     kind: MediaKind | None = None
     try:
         if seen["rule"] is not None:
             raise RejectedInputError(str(seen["rule"]), str(seen["reason"]))
+        if seen["sha256"] in expired:
+            raise RejectedInputError("expired", "its bytes expired before it was looked at")
         size, name = int(str(seen["size_bytes"])), str(seen["name"])
         least = min(limits.max_bytes for limits in judges.limits.values())
         # What every kind takes is read once; of what may be too large for one the first bytes tell which it is.
@@ -216,7 +243,7 @@ def _facts_or_rejection(seen: dict[str, object], root: Root, judges: Judges) -> 
         judged_by: str | None = "land"
         if seen["rule"] is None:
             judge = kind or judges.kinds[0]
-            judged_by = None if error.rule in _CIRCUMSTANCES else judges.judged_by(judge, error.rule)
+            judged_by = None if error.rule in CIRCUMSTANCES else judges.judged_by(judge, error.rule)
         return rejected_row("entities", str(seen["landed_id"]), error, source=str(seen["source"]),
                             location=str(seen["uri"]), judged_by=judged_by)
 

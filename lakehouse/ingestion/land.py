@@ -6,36 +6,40 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
-from lakehouse.engines import Relation
-from lakehouse.erasures import erased_entities
-from lakehouse.home import store_of
-from lakehouse.ingestion.delivery import list_source
-from lakehouse.ingestion.healing import (
+from lakehouse.errors import ConfigError
+from lakehouse.ingestion.containers.land import CONTAINERS_PER_COMMIT, count_gone_containers, land_containers
+from lakehouse.ingestion.database.land import land_database
+from lakehouse.ingestion.landed import keep_stored, store_plan
+from lakehouse.ingestion.retention.keeper import Keeper, keeper_of
+from lakehouse.ingestion.sources.delivery import list_source
+from lakehouse.ingestion.sources.forms import CAPTURE, CONTAINERS, DATABASE, FILES, ITEMS, MANIFEST, ManifestOptions
+from lakehouse.ingestion.sources.guess_layout import guess_layout
+from lakehouse.ingestion.sources.layout import check_layout
+from lakehouse.ingestion.sources.listing import Listed
+from lakehouse.ingestion.sources.manifest import has_header, list_manifest, manifest_columns
+from lakehouse.ingestion.sources.patterns import LeftOut
+from lakehouse.ingestion.sources.remarks import count_gone, note_left_out, note_sources
+from lakehouse.ingestion.sources.sidecar import Sidecars, Stated
+from lakehouse.ingestion.sources.source import Source
+from lakehouse.ingestion.storing.healing import (
     Healing,
-    count_healed,
     keep_objects,
     objects_whole,
     start_healing,
     to_read_again,
 )
-from lakehouse.ingestion.listing import Listed
-from lakehouse.ingestion.patterns import LeftOut
-from lakehouse.ingestion.pending import StorePlan
-from lakehouse.ingestion.remarks import count_gone, note_left_out, note_sources
-from lakehouse.ingestion.sidecar import Sidecars
-from lakehouse.ingestion.source import Source
-from lakehouse.ingestion.store import LISTED_SCHEMA, STORED_SCHEMA, store_batches
+from lakehouse.ingestion.storing.store import LISTED_SCHEMA, STORED_SCHEMA, store_batches
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.registry import judges_of
 from lakehouse.progress import progress
-from lakehouse.query import fetch, query
-from lakehouse.steps.between_erasures import between_erasures
+from lakehouse.query import count_rows, query
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
-from lakehouse.tables.insert import insert, insert_rows
+from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import head
 from schemas.canonical import content_id
 from schemas.tables import LANDED_FILES, RAW_RECORDS
@@ -54,38 +58,27 @@ where l.rule is not null or not exists (
       and b.mtime_at is not distinct from l.mtime_at and (b.etag is null or l.etag is null or b.etag = l.etag)
       and b.status = $status
       and b.licence is not distinct from $licence and b.campaign is not distinct from $campaign
+      and b.consent is not distinct from $consent and b.cadence is not distinct from $cadence
       and b.origin = $origin and b.captured_at is not distinct from l.captured_at
       and b.sidecar_json is not distinct from l.sidecar_json
       and cardinality(b.group_keys) = cardinality(l.group_keys) {same_groups}
-) {or_again}
+) {and_not_dropped} {or_again}
 """
 """Files that were not seen before with this size, time, version tag and description; refused ones are tried again."""
 
 OR_AGAIN = "or exists (select 1 from again a where a.uri = l.uri)"
 """And those whose objects are damaged."""
 
+AND_NOT_DROPPED = """and not exists (
+    select 1 from bronze.keep_decisions k
+    where k.source = $source and k.drop_name = $drop and k.uri = l.uri and k.size_bytes = l.size_bytes
+      and k.mtime_at is not distinct from l.mtime_at and (k.etag is null or l.etag is null or k.etag = l.etag)
+      and k.sidecar_json is not distinct from l.sidecar_json and k.policy_json = $policy and k.verdict = 'dropped'
+)"""
+"""Nor those that this policy dropped before."""
+
 SAME_GROUP = "and b.group_keys[$group_{0}] is not distinct from l.group_keys[$group_{0}]"
 """Key by key: Spark does not compare maps."""
-
-OUTCOME = """
-select count(*) as seen,
-    count(*) filter (where status <> 'refused') as kept,
-    count(*) filter (where status = 'refused') as refused,
-    count(distinct sha256) as distinct_bytes,
-    cast(coalesce(sum(new_bytes), 0) as bigint) as new_bytes
-from stored
-"""
-
-ALREADY = """
-select count(distinct s.sha256) as known from stored s
-where exists (select 1 from bronze.landed_files b where b.sha256 = s.sha256 and b.status = s.status)
-"""
-
-
-REFUSED = """
-select rule, count(*) as files, min(concat(path, ': ', reason)) as example
-from stored where status = 'refused' group by rule order by rule
-"""
 
 
 def land(lake: Lake, source: Source) -> Receipt:
@@ -102,15 +95,23 @@ def land(lake: Lake, source: Source) -> Receipt:
         source: What to land.
 
     Returns:
-        Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes. `gone`
+        Receipt with counts seen = stored + duplicate + refused + unchanged; `stored` counts new distinct bytes. Where
+        the source has a keep policy, `dropped` is one more part of the sum, and unchanged has what it dropped before.
+        `gone`
         is there where files that were landed from this folder are in it no more; the lake keeps what it has of them.
         `healed` is there where objects were damaged or missing and were written anew.
-        Refused files, by rule, and what looks like a mistake are noted.
+        Refused files, by rule, and what looks like a mistake are noted; details say what a folder looks like and what
+        to run next, which is a guess and decides nothing.
 
     Raises:
         IngestError: If the folder or its sidecar cannot be read.
         ConfigError: If the folder has files and no `include` pattern matches one.
     """
+    if source.form in (CAPTURE, ITEMS):
+        verb = "capture(lake, source)" if source.form == CAPTURE else "land_items(lake, source, items)"
+        raise ConfigError(f"source {source.name}: form = {source.form} is landed by {verb}")
+    if source.form == DATABASE:
+        return land_database(lake, source)
     sidecars = Sidecars(source, lake.home.stores)
     left_out = LeftOut()
     seen, files, kept = _fingerprint(lake, source, sidecars, left_out)
@@ -124,45 +125,91 @@ def land(lake: Lake, source: Source) -> Receipt:
         note_left_out(source, left_out, record, seen=seen)
         record.unchanged = record.unchanged and objects_whole(lake, source, files)
         if not record.unchanged:
-            described = _described(list_source(source, lake.home), sidecars) if kept is None else iter(kept)
-            _land_all(lake, source, sidecars, described, record, files)
+            rows = _listing(lake, source, sidecars) if kept is None else iter(kept)
+            _land_all(lake, source, sidecars, rows, record, files)
+            if source.form == FILES and source.is_local and (guess := guess_layout(source)):
+                record.details |= {"looks_like": guess[0], "next": guess[1]}
     return record.finished()
 
 
 def _land_all(
-    lake: Lake, source: Source, sidecars: Sidecars, described: Iterator[dict[str, object]], record: StepRecord,
+    lake: Lake, source: Source, sidecars: Sidecars, files: Iterator[dict[str, object]], record: StepRecord,
     fingerprint: str,
 ) -> None:
     healing = start_healing(lake, source, fingerprint, before=head(lake.home, LANDED_FILES))
-    here = note_sources(lake, source, record)
-    _keep_sidecars(lake, source, sidecars, record)
+    here = _known(lake, source, record)
+    keep_sidecars(lake, source, sidecars, record)
     counts = record.counts = dict.fromkeys(COUNTS, 0)
     uris: list[pa.Table] = []
-    while rows := list(itertools.islice(described, lake.config.land.files_per_commit)):
+    holds_files = source.form in CONTAINERS
+    at_once = CONTAINERS_PER_COMMIT if holds_files else lake.config.land.files_per_commit
+    while rows := list(itertools.islice(files, at_once)):
         listed = pa.Table.from_pylist(rows, schema=LISTED_SCHEMA)
-        uris += [listed.select(["uri"])] if here else []
-        _land_chunk(lake, source, listed, record, healing, known=here > 0)
+        uris += [listed.select(["uri"])] if here or holds_files else []
+        if holds_files:
+            land_containers(lake, source, listed, record, healing)
+        else:
+            land_chunk(lake, source, sidecars, listed, record, healing, known=here > 0)
     balance("land", "files seen", {key: counts[key] for key in counts if key != "seen"}, counts["seen"])
-    gone = count_gone(lake, source, uris, record) if here else {}
+    gone = _gone(lake, source, uris, record) if (here or holds_files) and source.form != MANIFEST else {}
     counts |= gone
-    record.counts_again = dict.fromkeys(COUNTS, 0) | {"seen": counts["seen"], "unchanged": counts["seen"]} | gone
+    # What is refused in a container that was read to its end is refused for good.
+    refused = counts["refused"] if holds_files else 0
+    record.counts_again = dict.fromkeys(COUNTS, 0) | gone | {
+        "seen": counts["seen"], "unchanged": counts["seen"] - refused, "refused": refused
+    }  # fmt: skip
     if healing.healed:
         counts["healed"] = healing.healed
     # Refused files are tried again: a permission may have been given, which no listing shows.
-    record.complete = counts["refused"] == 0
+    record.complete &= holds_files or counts["refused"] == 0
     keep_objects(lake, healing)
 
 
-def _land_chunk(
-    lake: Lake, source: Source, listed: pa.Table, record: StepRecord, healing: Healing, *, known: bool
+def _known(lake: Lake, source: Source, record: StepRecord) -> int:
+    """Return whether files of this source are in the lake already; check and note what looks like a mistake."""
+    if source.form != MANIFEST:
+        return note_sources(lake, source, record)
+    options: ManifestOptions = source.chosen_options
+    required = frozenset({*filter(None, (options.uri, options.sha256, options.size, source.captured_at)),
+                          *source.group_keys.values()})  # fmt: skip
+    found = manifest_columns(source, lake.home)
+    if found:
+        kept = found if has_header(source) else {name: "" for name in found if name in required}
+        check_layout(lake, source, kept, record, origin=source.address, required=required)
+    return 1
+
+
+def _gone(lake: Lake, source: Source, uris: Sequence[pa.Table], record: StepRecord) -> dict[str, int]:
+    if source.form in CONTAINERS:
+        return count_gone_containers(lake, source, uris, record)
+    return count_gone(lake, source, uris, record)
+
+
+def land_chunk(
+    lake: Lake, source: Source, sidecars: Sidecars, listed: pa.Table, record: StepRecord, healing: Healing, *,
+    known: bool,
 ) -> None:
+    """Land one portion of listed files in one commit, and add to the counts of the record.
+
+    Args:
+        lake: The lake.
+        source: Where they are.
+        sidecars: What it says of them.
+        listed: Columns of `LISTED_SCHEMA`.
+        record: Of the running step; its counts have the names of `COUNTS`.
+        healing: Of this run.
+        known: Whether objects of files that are as they were are looked at, to be healed.
+    """
     params = {
         "source": source.name,
         "drop": source.drop,
         "status": "stored" if source.mode == "copy" else "linked",
         "licence": source.licence or None,
         "campaign": source.campaign or None,
+        "consent": source.consent or None,
+        "cadence": source.cadence or None,
         "origin": source.origin,
+        **({} if source.keep is None else {"policy": source.keep.text}),
         **{f"group_{number}": name for number, name in enumerate(source.group_keys)},
     }
     same_groups = " ".join(SAME_GROUP.format(number) for number in range(len(source.group_keys)))
@@ -170,9 +217,12 @@ def _land_chunk(
     again = to_read_again(lake, healing, inputs["listed"]) if known and source.mode == "copy" else {}
     if again:
         inputs["again"] = lake.engine.from_arrow(pa.table({"uri": pa.array(again, pa.string())}))
-    text = CHANGED.format(same_groups=same_groups, or_again=OR_AGAIN if again else "")
+    text = CHANGED.format(
+        same_groups=same_groups, or_again=OR_AGAIN if again else "",
+        and_not_dropped="" if source.keep is None else AND_NOT_DROPPED,
+    )
     changed = query(lake, text, inputs=inputs, params=params)
-    plan = _plan(lake, source)
+    plan = store_plan(lake, source, _keeper(lake, source, sidecars))
     stored = lake.engine.map_batches(
         changed,
         functools.partial(store_batches, plan=plan),
@@ -181,29 +231,13 @@ def _land_chunk(
         label=f"land {source.name}",
         reads_here=source.is_local,
     )
-    outcome = fetch(lake, OUTCOME, inputs={"stored": stored})[0]
-    if outcome["refused"]:
-        for row in fetch(lake, REFUSED, inputs={"stored": stored}):
-            record.note(row["rule"], row["example"], count=row["files"])
-    already = fetch(lake, ALREADY, inputs={"stored": stored})[0]["known"]
-    new = outcome["distinct_bytes"] - already
-    count_healed(lake, healing, stored, again, record, known=already)
-    hashes = functools.partial(_hashes, lake, stored)
-    with between_erasures(lake, hashes, plan.erased):
-        record.writes.append(insert(lake, LANDED_FILES, stored, step="land"))
-    record.bytes_written += outcome["new_bytes"]
+    keep_stored(lake, stored, plan, record, healing, again=again)
     record.counts["seen"] += listed.num_rows
-    record.counts["stored"] += new
-    record.counts["duplicate"] += outcome["kept"] - new
-    record.counts["refused"] += outcome["refused"]
-    record.counts["unchanged"] += listed.num_rows - outcome["seen"]
+    record.counts["unchanged"] += listed.num_rows - count_rows(lake, stored)
 
 
-def _hashes(lake: Lake, stored: Relation) -> list[str]:
-    return [row["sha256"] for row in fetch(lake, "select distinct sha256 from stored", inputs={"stored": stored})]
-
-
-def _keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+def keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepRecord) -> None:
+    """Keep the records of a sidecar as they came."""
     if not sidecars.records:
         return
     rows = [
@@ -220,28 +254,13 @@ def _keep_sidecars(lake: Lake, source: Source, sidecars: Sidecars, record: StepR
     record.writes.append(insert_rows(lake, RAW_RECORDS, rows, step="land"))
 
 
-def _plan(lake: Lake, source: Source) -> StorePlan:
-    return StorePlan(
-        root=lake.home,
-        scratch=str(lake.scratch),
-        source=source.name,
-        drop=source.drop,
-        mode=source.mode,
-        licence=source.licence,
-        campaign=source.campaign,
-        origin=source.origin,
-        max_bytes=lake.config.land.max_file_bytes,
-        now=lake.clock(),
-        allowed_roots=source.allowed_roots,
-        erased=erased_entities(lake.home),
-        at_once=_at_once(lake, source),
-    )
-
-
-def _at_once(lake: Lake, source: Source) -> int:
-    if not source.is_local:
-        return store_of(source.address, lake.home.stores).parallel
-    return 1 if lake.home.is_local else lake.home.store.parallel
+def _keeper(lake: Lake, source: Source, sidecars: Sidecars) -> Keeper | None:
+    if source.keep is None:
+        return None
+    return keeper_of(
+        source.keep, judges_of(lake.config), sidecar_columns=sidecars.columns,
+        has_sidecar=bool(source.sidecar) or source.form == MANIFEST, where=f"source {source.name}",
+    )  # fmt: skip
 
 
 def _fingerprint(
@@ -251,7 +270,7 @@ def _fingerprint(
     digest, seen = hashlib.sha256(), 0
     kept: list[dict[str, object]] = []
     with progress(f"list {source.name}", total=None, unit="files") as advance:
-        for row in _described(list_source(source, lake.home, left_out=left_out), sidecars):
+        for row in _listing(lake, source, sidecars, left_out):
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
             seen += 1
             if seen <= KEPT_FILES:
@@ -261,9 +280,23 @@ def _fingerprint(
     return seen, digest.hexdigest(), kept if seen <= KEPT_FILES else None
 
 
-def _described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:
+def _listing(
+    lake: Lake, source: Source, sidecars: Sidecars, left_out: LeftOut | None = None
+) -> Iterator[dict[str, object]]:
+    if source.form != MANIFEST:
+        yield from described(list_source(source, lake.home, left_out=left_out), sidecars)
+        return
+    for named in list_manifest(source, lake.home):
+        yield _row(named.listed, named.said) | {"stated_sha256": named.sha256}
+
+
+def described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:
+    """Yield a row of `LISTED_SCHEMA` for each file: what the listing and the sidecars tell of it."""
     for listed in files:
-        stated = sidecars.of(listed.path)
-        yield {name: getattr(listed, name) for name in LISTED_FIELDS} | {
-            "sidecar_json": stated.text, "captured_at": stated.captured_at, "group_keys": stated.group_keys
-        }
+        yield _row(listed, sidecars.of(listed.path))
+
+
+def _row(listed: Listed, said: Stated) -> dict[str, object]:
+    return {name: getattr(listed, name) for name in LISTED_FIELDS} | {
+        "sidecar_json": said.text, "captured_at": said.captured_at, "group_keys": said.group_keys
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
 

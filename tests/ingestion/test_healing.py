@@ -10,9 +10,9 @@ import pytest
 
 from lakehouse.damage import marked_damaged
 from lakehouse.dimensions.step import dimensions as measure_dimensions
-from lakehouse.ingestion import store
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
+from lakehouse.ingestion.storing import store
 from lakehouse.objects import object_uri
 from lakehouse.query import fetch
 from loaders.stores.local import LocalFiles
@@ -107,11 +107,11 @@ def test_what_a_reader_found_damaged_is_healed_by_landing_the_same_folder_again(
     healed = land(lake, source(drop, include=("*.png",)))
     measured = measure_dimensions(lake)
 
-    assert (met.counts["rejected"], notes(met)) == (2, {"unreadable": 2})
+    assert (met.counts["rejected"], notes(met)) == (4, {"unreadable": 4})
     assert "land the same files again" in met.notes[0].example
     assert healed.counts["healed"] == 1
     assert stored_objects(lake) == whole
-    assert (measured.counts["measured"], measured.counts["rejected"]) == (2, 0)
+    assert (measured.counts["measured"], measured.counts["rejected"]) == (4, 0)
     assert marked_damaged(lake.root) == frozenset()
     assert land(lake, source(drop, include=("*.png",))).counts["unchanged"] == 2
 

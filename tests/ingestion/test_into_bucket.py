@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from lakehouse.config import Config, EngineConfig, LakeConfig, StoreConfig
-from lakehouse.ingestion import store
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
+from lakehouse.ingestion.storing import store
 from lakehouse.objects import object_uri
 from lakehouse.opening import open_lake
 from tests.buckets.faults import Fault

@@ -10,10 +10,10 @@ import pytest
 
 from lakehouse.errors import IngestError
 from lakehouse.ingestion import land as land_step
-from lakehouse.ingestion import store
-from lakehouse.ingestion.delivery import list_source
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.pending import writing
+from lakehouse.ingestion.sources.delivery import list_source
+from lakehouse.ingestion.storing import store
+from lakehouse.ingestion.storing.pending import writing
 from lakehouse.objects import objects_of
 from lakehouse.query import fetch
 from tests.ingestion.files import landed, png, put, source, stored_objects
@@ -166,14 +166,14 @@ def test_a_fifo_that_takes_the_place_of_a_listed_file_is_refused_without_waiting
 @pytest.mark.parametrize("size", [10, store.CHUNK_BYTES + 10])
 def test_a_file_that_changes_while_it_is_read_is_refused_and_no_mixture_is_kept(lake, tmp_path, monkeypatch, size):
     path = put(tmp_path / "drop", "a.bin", b"a" * size)
-    check = store._check_unchanged
+    check = store.check_unchanged
 
     def grow(source_, before, read):
         with open(path, "ab") as file:
             file.write(b"b")
         return check(source_, before, read)
 
-    monkeypatch.setattr(store, "_check_unchanged", grow)
+    monkeypatch.setattr(store, "check_unchanged", grow)
     assert land(lake, source(tmp_path / "drop")).counts == ZERO | {"seen": 1, "refused": 1}
     assert landed(lake) == [{"path": "a.bin", "status": "refused", "rule": "changed_while_reading"}]
     assert stored_objects(lake) == {}
@@ -182,14 +182,14 @@ def test_a_file_that_changes_while_it_is_read_is_refused_and_no_mixture_is_kept(
 
 def test_a_file_that_changes_once_is_read_once_more(lake, tmp_path, monkeypatch):
     path = put(tmp_path / "drop", "a.bin", b"old")
-    check, changed = store._check_unchanged, []
+    check, changed = store.check_unchanged, []
 
     def grow_once(source_, before, read):
         if not changed:
             changed.append(path.write_bytes(b"new and longer"))
         return check(source_, before, read)
 
-    monkeypatch.setattr(store, "_check_unchanged", grow_once)
+    monkeypatch.setattr(store, "check_unchanged", grow_once)
     land(lake, source(tmp_path / "drop"))
     assert stored_objects(lake) == {sha(b"new and longer"): b"new and longer"}
 

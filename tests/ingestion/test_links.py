@@ -10,10 +10,10 @@ import pytest
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.listing import list_folder
-from lakehouse.ingestion.pending import StorePlan
-from lakehouse.ingestion.source import source_from
-from lakehouse.ingestion.store import LISTED_SCHEMA, store_batches
+from lakehouse.ingestion.sources.listing import list_folder
+from lakehouse.ingestion.sources.source import source_from
+from lakehouse.ingestion.storing.pending import StorePlan
+from lakehouse.ingestion.storing.store import LISTED_SCHEMA, store_batches
 from tests.ingestion.files import landed, png, put, source
 from tests.making import START
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.listing import list_folder, plain_path
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.listing import list_folder, plain_path
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.objects import uri_path
 
 

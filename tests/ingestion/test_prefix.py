@@ -11,11 +11,12 @@ from lakehouse.audit.verify import verify
 from lakehouse.config import Config, EngineConfig, LakeConfig, LandConfig, StoreConfig
 from lakehouse.dimensions.step import dimensions
 from lakehouse.errors import ConfigError, IngestError
-from lakehouse.ingestion import held, prefix, remote
-from lakehouse.ingestion.delivery import check_source, list_source
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources import prefix
+from lakehouse.ingestion.sources.delivery import check_source, list_source
+from lakehouse.ingestion.sources.source import Source
+from lakehouse.ingestion.storing import held, remote
 from lakehouse.objects import read_entity
 from lakehouse.opening import open_lake
 from lakehouse.query import fetch
@@ -233,7 +234,7 @@ def test_an_object_that_changes_after_the_listing_is_read_as_it_is_now(lake, buc
         fill(bucket, {"a.bin": new})
         return listed(*args, **options)
 
-    monkeypatch.setattr("lakehouse.ingestion.store.store_object", changing)
+    monkeypatch.setattr("lakehouse.ingestion.storing.store.store_object", changing)
     with open_lake(lake.config) as lake:
         assert land(lake, source(bucket, mode=mode)).counts == ZERO | {"seen": 1, "stored": 1}
         (row,) = landed(lake, "size_bytes, sha256, etag, object_uri")
@@ -367,7 +368,7 @@ def test_a_link_that_leads_nowhere_is_reported_and_one_that_changed_names_both_h
         read_entity(local.home, f"{rows['0.png']['object_uri']}#{rows['0.png']['sha256']}")
     with pytest.raises(IngestError, match=f"SHA-256 is {sha(png(9))}, expected {sha(png(1))}; a linked"):
         read_entity(local.home, f"{rows['1.png']['object_uri']}#{rows['1.png']['sha256']}")
-    assert dimensions(local).counts == {"entities": 3, "seen": 6, "measured": 2, "rejected": 4}
+    assert dimensions(local).counts == {"entities": 3, "seen": 12, "measured": 4, "rejected": 8}
     reasons = " ".join(row["reason"] for row in fetch(local, "select reason from silver.rejected"))
     assert sha(png(9)) in reasons
     found = {damage.what: damage.message for damage in verify(local, deep=True) if damage.kind == "linked"}

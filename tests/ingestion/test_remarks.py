@@ -25,7 +25,7 @@ def test_patterns_that_match_nothing_are_an_error_with_examples_of_what_there_is
     with pytest.raises(ConfigError, match=r"none of the 4 files .* include = \['\*.jpeg'\].*for example: 0.png, 1.png"):
         land(lake, source(drop, include=("*.jpeg",)))
     with pytest.raises(ConfigError, match=r"exclude = \['\*.csv', .*for example: 0.png"):
-        land(lake, source(drop, include=("*.csv",)))
+        land(lake, source(drop, include=("labels*",)))
     assert landed(lake) == []
 
 
@@ -44,7 +44,9 @@ def test_a_folder_without_files_is_noted(lake, tmp_path):
     assert notes(receipt) == {"nothing_to_land": (1, f"{tmp_path / 'empty'}: it is empty")}
     put(tmp_path / "empty", "README.md", b"# photos")
     _, told = notes(land(lake, source(tmp_path / "empty")))["nothing_to_land"]
-    assert told.endswith("exclude leaves out all 1, for example README.md")
+    assert told.endswith(
+        "exclude leaves out all 1, for example README.md; name the ending in include to land such files"
+    )
 
 
 def test_files_that_are_gone_from_the_folder_are_counted_and_nothing_is_deleted(lake, drop):

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.sidecar import Sidecars, Stated
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.sidecar import Sidecars, Stated
+from lakehouse.ingestion.sources.source import Source
 
 
 def sidecars(folder, text: str | bytes, name: str = "meta.csv", **options) -> Sidecars:
@@ -85,7 +85,7 @@ def test_a_record_per_file_lies_beside_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["100%.png", "tab\t.png", "ü %41.png"])
 def test_a_file_with_an_odd_name_is_found_by_its_own_name(tmp_path, name):
-    from lakehouse.ingestion.listing import plain_path
+    from lakehouse.ingestion.sources.listing import plain_path
 
     text = json.dumps([{"path": name, "who": "ada"}])
     assert values(sidecars(tmp_path, text, "m.json").of(plain_path(name.encode())))["who"] == "ada"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import ConfigError
-from lakehouse.ingestion.source import Source, source_from
+from lakehouse.ingestion.sources.source import Source, source_from
 from lakehouse.typed import read_toml
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from lakehouse.config import StoreConfig
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.home import Home, is_one_bucket
-from lakehouse.ingestion.listing import Listed, plain_path
-from lakehouse.ingestion.patterns import LeftOut, Wanted
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.listing import Listed, plain_path
+from lakehouse.ingestion.sources.patterns import LeftOut, Wanted
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.objects import in_bucket
 from lakehouse.place import MARKER
 from loaders.errors import FormatError, LoaderError, StorageError

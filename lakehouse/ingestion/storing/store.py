@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import os
-import stat
 from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.ingestion.held import CHUNK_BYTES
-from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, pending_of, writing
-from lakehouse.ingestion.prefix import etag_of
-from lakehouse.ingestion.remote import store_object
-from lakehouse.objects import below, object_uri, uri_path
+from lakehouse.ingestion.sources.prefix import etag_of
+from lakehouse.ingestion.storing.held import CHUNK_BYTES
+from lakehouse.ingestion.storing.pending import (
+    Outcome,
+    Pending,
+    Read,
+    StorePlan,
+    Told,
+    judged,
+    pending_of,
+    wants_bytes,
+    writing,
+)
+from lakehouse.ingestion.storing.regular import check_unchanged, opened
+from lakehouse.ingestion.storing.remote import store_object
+from lakehouse.objects import object_uri
 from lakehouse.tables.finish import finish_batch
 from loaders.stores.ahead import ahead
 from loaders.stores.files import read_open
@@ -38,16 +47,24 @@ LISTED_SCHEMA = pa.schema(
         pa.field("sidecar_json", pa.string()),
         pa.field("captured_at", TIMESTAMP),
         pa.field("group_keys", pa.map_(pa.string(), pa.string())),
+        pa.field("container_uri", pa.string()),
+        pa.field("stated_sha256", pa.string()),
     ]
 )
-"""One listed file and what its sidecar says."""
+"""One listed file and what is said about it: by its sidecar, by a manifest that names the hash of its bytes."""
 
-_TOLD = ("uri", "size_bytes", "etag", "rule", "reason")
+_TOLD = ("uri", "name", "size_bytes", "etag", "sidecar_json", "rule", "reason", "stated_sha256")
 
-STORED_SCHEMA = LANDED_FILES.arrow_schema.append(pa.field("new_bytes", pa.int64(), nullable=False)).append(
-    pa.field("is_written", pa.bool_(), nullable=False)
-)
-"""Rows of bronze.landed_files, the bytes that this row added to the object store, and whether it wrote an object."""
+STORED_SCHEMA = pa.schema([
+    *LANDED_FILES.arrow_schema,
+    pa.field("new_bytes", pa.int64(), nullable=False),
+    pa.field("is_written", pa.bool_(), nullable=False),
+    pa.field("kept_by", pa.string()),
+    pa.field("is_sampled", pa.bool_()),
+    pa.field("why", pa.string()),
+])
+"""Rows of bronze.landed_files, the bytes that this row added to the object store, whether it wrote an object, and what
+the keep policy says of it, NULL where there is none. Status `dropped` is for bronze.keep_decisions alone."""
 
 
 def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iterator[pa.RecordBatch]:
@@ -68,7 +85,7 @@ def store_batches(batches: Iterator[pa.RecordBatch], *, plan: StorePlan) -> Iter
         finally:
             for left in pending.staged.values():
                 left.close()
-        yield _rows(batch, outcomes, plan)
+        yield landed_rows(batch, outcomes, plan)
 
 
 def _stored(batch: pa.RecordBatch, plan: StorePlan, pending: Pending) -> list[Outcome]:
@@ -76,32 +93,47 @@ def _stored(batch: pa.RecordBatch, plan: StorePlan, pending: Pending) -> list[Ou
     return list(ahead(functools.partial(_store, plan=plan, pending=pending), listed, at_once=plan.at_once))
 
 
-def _store(told: tuple[str, int, str | None, str | None, str | None], plan: StorePlan, pending: Pending) -> Outcome:
-    uri, size, etag, rule, reason = told
+def _store(
+    listed: tuple[str, str, int, str | None, str | None, str | None, str | None, str | None], plan: StorePlan,
+    pending: Pending,
+) -> Outcome:
+    *fields, rule, reason, stated = listed
     if rule is not None:
         return Outcome(rule=rule, reason=reason)
-    if not uri.startswith("file:"):
-        return store_object(uri, size, etag, plan, pending)
+    told = Told(*fields)  # type: ignore[arg-type]
+    if not told.uri.startswith("file:"):
+        return _checked(store_object(told, plan, pending), stated)
     try:
-        return Outcome(*_read_once_more_if_changed(uri, plan, pending))
+        return _checked(_read_once_more_if_changed(told, plan, pending).outcome(), stated)
     except RejectedInputError as error:
         return Outcome(rule=error.rule, reason=error.reason)
 
 
-def _rows(listed: pa.RecordBatch, outcomes: Sequence[Outcome], plan: StorePlan) -> pa.RecordBatch:
+def _checked(outcome: Outcome, stated: str | None) -> Outcome:
+    if stated is None or outcome.sha256 in (None, stated):
+        return outcome
+    # What was written is an object that nothing points at: `petrel maintain` removes it.
+    return Outcome(rule="checksum_mismatch", reason=f"its SHA-256 is {outcome.sha256}, expected {stated}")
+
+
+def landed_rows(listed: pa.RecordBatch, outcomes: Sequence[Outcome], plan: StorePlan) -> pa.RecordBatch:
     """Return the rows of bronze.landed_files, column by column: one by one they cost more than the files' bytes."""
     copied = plan.mode == "copy"
     sha256s = [each.sha256 for each in outcomes]
     sha256, rule = pa.array(sha256s, pa.string()), pa.array([each.rule for each in outcomes], pa.string())
-    kept = sha256.is_valid()
+    decisions = [each.decision for each in outcomes]
+    dropped = pa.array([each is not None and not each.is_kept for each in decisions], pa.bool_())
+    kept = pc.and_(sha256.is_valid(), pc.invert(dropped))
     if copied:
-        object_uris = pa.array([each and object_uri(each) for each in sha256s], pa.string())
+        object_uris = pc.if_else(kept, pa.array([each and object_uri(each) for each in sha256s], pa.string()),
+                                 pa.scalar(None, pa.string()))
     else:
         object_uris = pc.if_else(kept, listed["uri"], pa.scalar(None, pa.string()))
     columns = {name: listed[name] for name in LISTED_SCHEMA.names} | _as_they_were_read(listed, outcomes)
     # What a refused file looked like is not content: the next try must give the same row.
     stated = [*(columns[name] for name in ("sidecar_json", "captured_at", "group_keys")),
               plan.licence, plan.campaign, plan.origin]  # fmt: skip
+    stated += [plan.consent, plan.cadence] if plan.consent or plan.cadence else []  # ids are older than these
     # Files have no version tag, and had ids before objects were landed.
     tagged = ("etag",) if columns["etag"].null_count < listed.num_rows else ()
     seen = [columns[name] for name in ("uri", "size_bytes", "mtime_at", *tagged)]
@@ -114,7 +146,7 @@ def _rows(listed: pa.RecordBatch, outcomes: Sequence[Outcome], plan: StorePlan) 
         "landed_id": content_ids(identity),
         "source": same(plan.source),
         "drop_name": same(plan.drop),
-        "status": pc.if_else(kept, "stored" if copied else "linked", "refused"),
+        "status": pc.if_else(kept, "stored" if copied else "linked", pc.if_else(dropped, "dropped", "refused")),
         "sha256": sha256,
         "object_uri": object_uris,
         "rule": rule,
@@ -122,10 +154,18 @@ def _rows(listed: pa.RecordBatch, outcomes: Sequence[Outcome], plan: StorePlan) 
         "licence": same(plan.licence or None),
         "campaign": same(plan.campaign or None),
         "origin": same(plan.origin),
+        "consent": same(plan.consent or None),
+        "cadence": same(plan.cadence or None),
     }
     rows = finish_batch(pa.RecordBatch.from_pydict(columns), LANDED_FILES, plan.now)
     written = pa.array([each.written for each in outcomes], pa.int64())
-    return pa.RecordBatch.from_arrays([*rows.columns, written.fill_null(0), written.is_valid()], schema=STORED_SCHEMA)
+    judgement = (
+        pa.array([each and each.rule for each in decisions], pa.string()),
+        pa.array([each and each.is_sampled for each in decisions], pa.bool_()),
+        pa.array([each and each.reason for each in decisions], pa.string()),
+    )
+    columns_beside = [written.fill_null(0), written.is_valid(), *judgement]
+    return pa.RecordBatch.from_arrays([*rows.columns, *columns_beside], schema=STORED_SCHEMA)
 
 
 def _as_they_were_read(listed: pa.RecordBatch, outcomes: Sequence[Outcome]) -> dict[str, pa.Array]:
@@ -144,65 +184,34 @@ def _as_they_were_read(listed: pa.RecordBatch, outcomes: Sequence[Outcome]) -> d
     }  # fmt: skip
 
 
-def _read_once_more_if_changed(
-    uri: str, plan: StorePlan, pending: Pending
-) -> tuple[str, int | None]:
+def _read_once_more_if_changed(told: Told, plan: StorePlan, pending: Pending) -> Read:
     try:
-        return _read(uri, plan, pending)
+        return _read(told, plan, pending)
     except RejectedInputError as error:
         if error.rule != "changed_while_reading":
             raise
-        return _read(uri, plan, pending)
+        return _read(told, plan, pending)
 
 
-def _read(uri: str, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
-    """Return the SHA-256 of a file, and how many bytes are written for it; None if none need be."""
-    try:
-        # Never through a link, unless links are followed, and never waiting on a FIFO that took the file's place.
-        nofollow = 0 if plan.allowed_roots else os.O_NOFOLLOW
-        source = os.open(uri_path(uri), os.O_RDONLY | nofollow | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        rule = "symlink" if error.errno == errno.ELOOP else "unreadable"
-        raise RejectedInputError(rule, f"cannot be opened: {error.strerror}") from error
-    try:
-        if plan.allowed_roots:
-            _check_place(source, plan.allowed_roots)
-        before = os.fstat(source)
-        if not stat.S_ISREG(before.st_mode):
-            raise RejectedInputError("not_a_regular_file", "only regular files are read")
+def _read(told: Told, plan: StorePlan, pending: Pending) -> Read:
+    with opened(told.uri, plan.allowed_roots) as (source, before):
         if before.st_size > plan.max_bytes:
             raise RejectedInputError("too_large", f"{before.st_size} bytes, limit {plan.max_bytes}")
-        if plan.mode == "copy" and before.st_size <= CHUNK_BYTES:
-            return _copy_small(source, before, plan, pending)
-        return _copy_large(source, before, plan, pending)
-    except OSError as error:
-        # Writing fails with an error of its own: only the file can be at fault here.
-        raise RejectedInputError("unreadable", f"reading failed: {error.strerror}") from error
-    finally:
-        os.close(source)
+        if (plan.mode == "copy" and before.st_size <= CHUNK_BYTES) or wants_bytes(plan, before.st_size):
+            return _copy_small(source, before, told, plan, pending)
+        return _copy_large(source, before, told, plan, pending)
 
 
-def _check_place(source: int, allowed_roots: tuple[bytes, ...]) -> None:
-    # What was opened, not what the listing saw: a link may have been turned round in between.
-    real = os.readlink(f"/proc/self/fd/{source}".encode())
-    if not any(below(real, root) for root in allowed_roots):
-        where = os.fsdecode(real)
-        raise RejectedInputError("symlink", f"leads to {where!r}, outside the folders that links may lead into")
-
-
-def _copy_small(
-    source: int, before: os.stat_result, plan: StorePlan, pending: Pending
-) -> tuple[str, int | None]:
+def _copy_small(source: int, before: os.stat_result, told: Told, plan: StorePlan, pending: Pending) -> Read:
     data = read_open(source, before.st_size)
-    _check_unchanged(source, before, len(data))
+    check_unchanged(source, before, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
-    check_not_erased(sha256, plan)
-    return sha256, len(data) if pending.keep(object_uri(sha256), sha256, data) else None
+    read = judged(told, plan, sha256, data)
+    is_written = plan.mode == "copy" and not read.is_dropped and pending.keep(object_uri(sha256), sha256, data)
+    return read._replace(written=len(data) if is_written else None)
 
 
-def _copy_large(
-    source: int, before: os.stat_result, plan: StorePlan, pending: Pending
-) -> tuple[str, int | None]:
+def _copy_large(source: int, before: os.stat_result, told: Told, plan: StorePlan, pending: Pending) -> Read:
     digest, size = hashlib.sha256(), 0
     staged = pending.stage() if plan.mode == "copy" else None
     try:
@@ -212,22 +221,14 @@ def _copy_large(
             if staged is not None:
                 with writing():
                     staged.write(chunk)
-        _check_unchanged(source, before, size)
+        check_unchanged(source, before, size)
         sha256 = digest.hexdigest()
-        check_not_erased(sha256, plan)
-        if staged is None:
-            return sha256, None
+        read = judged(told, plan, sha256, None)
+        if staged is None or read.is_dropped:
+            return read
         whole, staged = staged, None
-        return sha256, size if pending.keep_staged(object_uri(sha256), size, sha256, whole) else None
+        is_written = pending.keep_staged(object_uri(sha256), size, sha256, whole)
+        return read._replace(written=size if is_written else None)
     finally:
         if staged is not None:
             staged.discard()
-
-
-def _check_unchanged(source: int, before: os.stat_result, size: int) -> None:
-    after = os.fstat(source)
-    same = (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-    if not same or size != before.st_size:
-        raise RejectedInputError(
-            "changed_while_reading", f"{before.st_size} bytes when opened, {size} read; land it when it is at rest"
-        )

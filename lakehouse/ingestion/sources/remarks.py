@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from lakehouse.errors import ConfigError
-from lakehouse.ingestion.delivery import still_there
-from lakehouse.ingestion.patterns import LeftOut
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.delivery import still_there
+from lakehouse.ingestion.sources.patterns import LeftOut
+from lakehouse.ingestion.sources.source import RECORD_FILES, Source
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
 from lakehouse.steps.step import StepRecord
@@ -26,7 +26,7 @@ from bronze.landed_files group by source order by source
 
 NOT_LISTED = """
 select b.uri, min(b.path) as path from bronze.landed_files b
-where b.source = $source and b.status <> 'refused' and substr(b.uri, 1, {length}) = $prefix
+where b.source = $source and b.status <> 'refused' and b.container_uri is null and substr(b.uri, 1, {length}) = $prefix
   and not exists (select 1 from listed l where l.uri = b.uri)
 group by b.uri order by b.uri
 """
@@ -42,10 +42,13 @@ def note_left_out(source: Source, left_out: LeftOut, record: StepRecord, *, seen
     if source.include and not seen and left_out.files:
         raise ConfigError(
             f"source {source.name}: none of the {left_out.files:,} files below {source.folder} is wanted by include = "
-            f"{list(source.include)} and exclude = {list(source.exclude)}; there are, for example: {examples}"
+            f"{list(source.include)} and exclude = {list(source.left_out)}; there are, for example: {examples}"
         )
     if not seen:
-        why = f"exclude leaves out all {left_out.files:,}, for example {examples}" if left_out.files else "it is empty"
+        why = "it is empty"
+        if left_out.files:
+            why = f"exclude leaves out all {left_out.files:,}, for example {examples}"
+            why += "; name the ending in include to land such files" if source.exclude == RECORD_FILES else ""
         record.note("nothing_to_land", f"{source.folder}: {why}")
     elif left_out.unmatched:
         record.note(

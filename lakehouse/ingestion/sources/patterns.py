@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lakehouse.ingestion.source import PER_FILE, Source
+from lakehouse.ingestion.sources.source import PER_FILE, Source
 
 EXAMPLES = 3
 
@@ -36,7 +36,7 @@ class Wanted:
         left_out.unmatched[:] = source.include
         self._one_by_one = [(pattern, _matcher([pattern])) for pattern in source.include]
         self._include = _matcher(source.include)
-        self._exclude = _matcher(source.exclude)
+        self._exclude = _matcher(source.left_out)
         self._sidecar = os.path.normpath(source.sidecar) if source.sidecar else ""
         self._per_file = source.sidecar == PER_FILE
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import Root, home_of
-from lakehouse.ingestion.held import is_held
+from lakehouse.ingestion.retention.keeper import Decision, Keeper
+from lakehouse.ingestion.storing.held import is_held
 from lakehouse.objects import objects_of
 from loaders.errors import LoaderError
 from loaders.stores.staged import Staged
@@ -37,6 +38,9 @@ class StorePlan:
         allowed_roots: Real paths that links may lead into; empty where links are not followed.
         erased: SHA-256 of bytes that were erased for privacy.
         at_once: Files that a task reads and writes at once; 1 where source and lake are folders.
+        keeper: Decides what is kept; None: everything.
+        consent: What people agreed to, "" if not stated.
+        cadence: How often the source delivers, "" if not stated.
     """
 
     root: Root
@@ -52,12 +56,15 @@ class StorePlan:
     allowed_roots: tuple[bytes, ...] = ()
     erased: frozenset[str] = frozenset()
     at_once: int = 1
+    keeper: Keeper | None = None
+    consent: str = ""
+    cadence: str = ""
 
 
 class Outcome(NamedTuple):
     """What became of a file: its SHA-256 and the bytes written for it, None if none need be; or why it is refused.
 
-    `now` is what was read, where an object is no longer what was listed.
+    `now` is what was read, where an object is no longer what was listed; `decision` what the keep policy says.
     """
 
     sha256: str | None = None
@@ -65,6 +72,43 @@ class Outcome(NamedTuple):
     rule: str | None = None
     reason: str | None = None
     now: Stat | None = None
+    decision: Decision | None = None
+
+
+class Read(NamedTuple):
+    """What was read: its SHA-256, the bytes written for it, None if none need be, and whether it is kept."""
+
+    sha256: str
+    written: int | None = None
+    decision: Decision | None = None
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether the keep policy is not for it."""
+        return self.decision is not None and not self.decision.is_kept
+
+    def outcome(self, now: Stat | None = None) -> Outcome:
+        """Return it as what became of the file."""
+        return Outcome(self.sha256, self.written, now=now, decision=self.decision)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A file as its listing and its sidecar tell of it.
+
+    Attributes:
+        uri: As listed.
+        name: Last part of its path.
+        size: Bytes.
+        etag: Version tag; None for a file.
+        sidecar_json: What its sidecar says; None if nothing.
+    """
+
+    uri: str
+    name: str
+    size: int
+    etag: str | None = None
+    sidecar_json: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +197,19 @@ def pending_of(plan: StorePlan) -> Pending:
 def check_not_erased(sha256: str, plan: StorePlan) -> None:
     """Refuse bytes that were erased, however they come."""
     if sha256 in plan.erased:
-        raise RejectedInputError("erased", "these bytes were erased from the lake, and are not taken in again")
+        raise RejectedInputError("erased", "these bytes were erased or expired, and are not taken in again")
+
+
+def wants_bytes(plan: StorePlan, size: int) -> bool:
+    """Say whether a file has to be in memory as a whole, to be measured for the keep policy."""
+    return plan.keeper is not None and plan.keeper.wants_bytes(size)
+
+
+def judged(told: Told, plan: StorePlan, sha256: str, data: bytes | None) -> Read:
+    """Return what was read, before anything of it is written: refused if it was erased, with the policy's decision."""
+    check_not_erased(sha256, plan)
+    decision = None if plan.keeper is None else plan.keeper.decide(sha256, told.name, told.sidecar_json, data)
+    return Read(sha256, decision=decision)
 
 
 @contextmanager

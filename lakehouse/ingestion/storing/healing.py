@@ -10,10 +10,11 @@ import pyarrow as pa
 
 from lakehouse.damage import marked_damaged, unmark
 from lakehouse.engines import Relation
+from lakehouse.erasures import expired_entities
 from lakehouse.errors import IngestError
 from lakehouse.files import write_whole
-from lakehouse.ingestion.held import not_whole
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
+from lakehouse.ingestion.storing.held import not_whole
 from lakehouse.lake import Lake
 from lakehouse.objects import HEAL, object_uri
 from lakehouse.query import fetch, query
@@ -73,7 +74,8 @@ def objects_whole(lake: Lake, source: Source, fingerprint: str) -> bool:
         with _place(lake, source).open(encoding="ascii") as lines:
             if next(lines, "").strip() != fingerprint:
                 return False
-            known = ((sha256, int(size)) for sha256, size in map(str.split, lines))
+            gone = expired_entities(lake.home)
+            known = ((sha256, int(size)) for sha256, size in map(str.split, lines) if sha256 not in gone)
             return not not_whole(lake.home, known, marked_damaged(lake.home))
     except StorageError as error:
         raise IngestError(f"cannot look at the objects of the lake {lake.home}: {error}") from error
@@ -87,16 +89,25 @@ def start_healing(lake: Lake, source: Source, fingerprint: str, *, before: int) 
     return Healing(source, fingerprint, before, marked_damaged(lake.home))
 
 
-def to_read_again(lake: Lake, healing: Healing, listed: Relation) -> Mapping[str, str]:
-    """Return the files, URI -> SHA-256, that are as they were landed and whose objects are not."""
-    source = healing.source
-    params = {"source": source.name, "drop": source.drop}
-    known = lake.engine.arrow(query(lake, KNOWN, inputs={"listed": listed}, params=params))
+def to_read_again(
+    lake: Lake, healing: Healing, listed: Relation, *, text: str = KNOWN, params: Mapping[str, object] | None = None
+) -> Mapping[str, str]:
+    """Return the files, URI -> SHA-256, that are as they were landed and whose objects are not.
+
+    Args:
+        lake: The lake.
+        healing: Of this run.
+        listed: The files.
+        text: Selects uri, sha256 and size_bytes of the objects of those that are as they were.
+        params: Of `text`; None: source and drop.
+    """
+    said = params or {"source": healing.source.name, "drop": healing.source.drop}
+    known = lake.engine.arrow(query(lake, text, inputs={"listed": listed}, params=said))
     healing.objects.append(known.select(["sha256", "size_bytes"]))
+    gone = expired_entities(lake.home)
     hashes = known["sha256"].to_pylist()
-    damaged = not_whole(
-        lake.home, zip(hashes, known["size_bytes"].to_pylist(), strict=True), healing.marked
-    )
+    expected = zip(hashes, known["size_bytes"].to_pylist(), strict=True)
+    damaged = not_whole(lake.home, (each for each in expected if each[0] not in gone), healing.marked)
     if not damaged:
         return {}
     return {uri: sha256 for uri, sha256 in zip(known["uri"].to_pylist(), hashes, strict=True) if sha256 in damaged}

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from lakehouse.config import StoreConfig
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.source import PER_FILE, Source
+from lakehouse.ingestion.sources.source import PER_FILE, Source
 from lakehouse.names import nearest
 from lakehouse.objects import file_uri, in_bucket
 from loaders.errors import LoaderError
@@ -58,6 +58,11 @@ class Sidecars:
                 self._add(self._key(record), record)
             self._check_columns()
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the one sidecar file; empty where each file has a record of its own, or there is none."""
+        return tuple(sorted({name for record in self.records for name in record.values}))
+
     def of(self, path: str) -> Stated:
         """Return what is stated about the file at a relative path.
 
@@ -71,7 +76,9 @@ class Sidecars:
         else:
             keys = (own, own.rpartition("/")[2], path, path.rpartition("/")[2])
             record = next((self._by_key[key] for key in keys if key in self._by_key), None)
-        return Stated() if record is None else self._stated(record)
+        if record is None:
+            return Stated()
+        return stated(self._source, record.values, record.text, where=f"{record.origin}:{record.ordinal}")
 
     def _add(self, key: str, record: SidecarRecord) -> None:
         first = self._by_key.setdefault(key, record)
@@ -82,7 +89,7 @@ class Sidecars:
             )
 
     def _check_columns(self) -> None:
-        known = {name for record in self.records for name in record.values}
+        known = self.columns
         for column in (*self._source.group_keys.values(), self._source.captured_at):
             if self.records and column and column not in known:
                 # A group key that is misspelt would let groups leak from train to test without a word.
@@ -129,25 +136,30 @@ class Sidecars:
         except LoaderError as error:
             raise IngestError(f"sidecar {url} cannot be read: {error}") from error
 
-    def _stated(self, record: SidecarRecord) -> Stated:
-        groups = {}
-        for name, column in self._source.group_keys.items():
-            value = record.values.get(column)
-            if value not in (None, ""):
-                groups[name] = str(value)
-        return Stated(record.text, self._captured_at(record), tuple(sorted(groups.items())))
 
-    def _captured_at(self, record: SidecarRecord) -> datetime | None:
-        value = record.values.get(self._source.captured_at) if self._source.captured_at else None
-        if value in (None, ""):
-            return None
-        try:
-            moment = datetime.fromisoformat(str(value))
-            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise IngestError(
-                f"{record.origin}:{record.ordinal}: {self._source.captured_at} = {value!r} is not an ISO 8601 time"
-            ) from error
+def stated(source: Source, values: Mapping[str, object], text: str, *, where: str) -> Stated:
+    """Return what a record says of its file, by the columns that the source names.
+
+    Raises:
+        IngestError: If the time of capture cannot be read.
+    """
+    groups = {}
+    for name, column in source.group_keys.items():
+        value = values.get(column)
+        if value not in (None, ""):
+            groups[name] = str(value)
+    return Stated(text, _captured_at(source, values, where), tuple(sorted(groups.items())))
+
+
+def _captured_at(source: Source, values: Mapping[str, object], where: str) -> datetime | None:
+    value = values.get(source.captured_at) if source.captured_at else None
+    if value in (None, ""):
+        return None
+    try:
+        moment = datetime.fromisoformat(str(value))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise IngestError(f"{where}: {source.captured_at} = {value!r} is not an ISO 8601 time") from error
 
 
 @dataclass(frozen=True, slots=True)

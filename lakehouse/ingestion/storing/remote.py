@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import home_of, is_one_bucket
-from lakehouse.ingestion.held import CHUNK_BYTES, is_held
-from lakehouse.ingestion.pending import Outcome, Pending, StorePlan, check_not_erased, writing
-from lakehouse.ingestion.prefix import etag_of
+from lakehouse.ingestion.sources.prefix import etag_of
+from lakehouse.ingestion.storing.held import CHUNK_BYTES, is_held
+from lakehouse.ingestion.storing.pending import Outcome, Pending, Read, StorePlan, Told, judged, wants_bytes, writing
 from lakehouse.objects import in_bucket, object_uri, placed
 from loaders.errors import CorruptionError, DeadlineError, ForbiddenError, StorageError
 from loaders.stores.storage import Stat, Storage
@@ -26,7 +26,7 @@ class _Object:
     """One version of an object."""
 
     storage: Storage
-    uri: str
+    told: Told
     name: str
     size: int
     etag: str | None
@@ -36,15 +36,13 @@ class _Object:
             raise _changed(f"{self.size} bytes of etag {self.etag} before, {now.size} of etag {etag_of(now)} now")
 
 
-def store_object(uri: str, size: int, etag: str | None, plan: StorePlan, pending: Pending) -> Outcome:
+def store_object(told: Told, plan: StorePlan, pending: Pending) -> Outcome:
     """Read an object of a bucket; what the lake does not hold is written or copied.
 
     One that is no longer what was listed is read once more as it is now.
 
     Args:
-        uri: As listed.
-        size: Bytes, as listed.
-        etag: As listed.
+        told: As listed.
         plan: What to do.
         pending: Takes what is written.
 
@@ -52,15 +50,14 @@ def store_object(uri: str, size: int, etag: str | None, plan: StorePlan, pending
         IngestError: If the bucket does not answer, or the lake cannot be written to: no fault of the object.
     """
     try:
-        storage, name = placed(plan.root, uri)
+        storage, name = placed(plan.root, told.uri)
         try:
-            return Outcome(*_store(_Object(storage, uri, name, size, etag), plan, pending))
+            return _store(_Object(storage, told, name, told.size, told.etag), plan, pending).outcome()
         except RejectedInputError as error:
             if error.rule != "changed_while_reading":
                 raise
             now = storage.stat(name)
-            written = _store(_Object(storage, uri, name, now.size, etag_of(now)), plan, pending)
-            return Outcome(*written, now=now)
+            return _store(_Object(storage, told, name, now.size, etag_of(now)), plan, pending).outcome(now)
     except RejectedInputError as error:
         return Outcome(rule=error.rule, reason=error.reason)
     except FileNotFoundError:
@@ -68,29 +65,29 @@ def store_object(uri: str, size: int, etag: str | None, plan: StorePlan, pending
     except ForbiddenError:
         return Outcome(rule="unreadable", reason="cannot be read: the bucket denies it to these keys")
     except (StorageError, DeadlineError) as error:
-        raise IngestError(f"cannot read {uri}: {error}; what was committed stays, run again") from error
+        raise IngestError(f"cannot read {told.uri}: {error}; what was committed stays, run again") from error
 
 
-def _store(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
-    """Return the SHA-256, and how many bytes are written; None if none need be."""
+def _store(found: _Object, plan: StorePlan, pending: Pending) -> Read:
     if found.size > plan.max_bytes:
         raise RejectedInputError("too_large", f"{found.size} bytes, limit {plan.max_bytes}")
-    return (_store_small if found.size <= CHUNK_BYTES else _store_large)(found, plan, pending)
+    small = found.size <= CHUNK_BYTES or wants_bytes(plan, found.size)
+    return (_store_small if small else _store_large)(found, plan, pending)
 
 
-def _store_small(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
+def _store_small(found: _Object, plan: StorePlan, pending: Pending) -> Read:
     data, told = found.storage.read_told(found.name)
     found.check_same(told, len(data))
     sha256 = hashlib.sha256(data).hexdigest()
-    check_not_erased(sha256, plan)
+    read = judged(found.told, plan, sha256, data)
     name = object_uri(sha256)
-    is_written = plan.mode == "copy" and pending.keep(name, sha256, data)
-    return sha256, len(data) if is_written else None
+    is_written = plan.mode == "copy" and not read.is_dropped and pending.keep(name, sha256, data)
+    return read._replace(written=len(data) if is_written else None)
 
 
-def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str, int | None]:
+def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> Read:
     digest = hashlib.sha256()
-    copied = plan.mode == "copy" and found.size <= COPIED_BYTES and _is_beside(plan, found.uri)
+    copied = plan.mode == "copy" and found.size <= COPIED_BYTES and _is_beside(plan, found.told.uri)
     staged = pending.stage() if plan.mode == "copy" and not copied else None
     try:
         for start in range(0, found.size, READ_BYTES):
@@ -105,14 +102,16 @@ def _store_large(found: _Object, plan: StorePlan, pending: Pending) -> tuple[str
         # Ranges are not bound to a version: it must be the same after the last as before the first.
         found.check_same(found.storage.stat(found.name))
         sha256 = digest.hexdigest()
-        check_not_erased(sha256, plan)
+        read = judged(found.told, plan, sha256, None)
+        if read.is_dropped:
+            return read
         name = object_uri(sha256)
         if staged is not None:
             whole, staged = staged, None
             is_written = pending.keep_staged(name, found.size, sha256, whole)
         else:
             is_written = copied and _copy(found, name, sha256, plan, pending)
-        return sha256, found.size if is_written else None
+        return read._replace(written=found.size if is_written else None)
     finally:
         if staged is not None:
             staged.discard()

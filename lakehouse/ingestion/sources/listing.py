@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakehouse.errors import IngestError
-from lakehouse.ingestion.patterns import LeftOut, Wanted
-from lakehouse.ingestion.source import Source, check_folder
-from lakehouse.objects import below, file_uri
+from lakehouse.ingestion.sources.patterns import LeftOut, Wanted
+from lakehouse.ingestion.sources.source import Source, check_folder
+from lakehouse.objects import absolute_file_uri, below
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAFE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
@@ -71,6 +71,8 @@ def plain_path(relative: bytes) -> str:
         text = relative.decode("utf-8")
     except UnicodeDecodeError:
         return urllib.parse.quote_from_bytes(relative, safe=SAFE)
+    if text.isprintable() and "%" not in text:
+        return text  # no character of the kinds below: of most names one look at the whole is enough
     return "".join(
         urllib.parse.quote(c, safe="") if c == "%" or unicodedata.category(c) in ("Cc", "Cs") else c for c in text
     )
@@ -166,16 +168,16 @@ class _Walk:
             kind = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}.get(stat.S_IFMT(found.st_mode), "a device")
             return self._refused(entry, "not_a_regular_file", f"{kind}; only regular files are read")
         return Listed(
-            uri=file_uri(entry.path),
+            uri=absolute_file_uri(entry.path),
             path=plain_path(self._relative(entry)),
             name=_display(entry.path),
             size_bytes=found.st_size,
-            mtime_at=_instant(found.st_mtime_ns),
+            mtime_at=instant(found.st_mtime_ns),
         )
 
     def _refused(self, entry: os.DirEntry[bytes], rule: str, reason: str) -> Listed:
         return Listed(
-            uri=file_uri(entry.path),
+            uri=absolute_file_uri(entry.path),
             path=plain_path(self._relative(entry)),
             name=_display(entry.path),
             size_bytes=0,
@@ -194,7 +196,8 @@ def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
         return sorted((each for each in found if not each.name.startswith(b".")), key=lambda entry: entry.name)
 
 
-def _instant(nanoseconds: int) -> datetime | None:
+def instant(nanoseconds: int) -> datetime | None:
+    """Return a time of a file as bronze keeps it; None out of the range of years."""
     try:
         return EPOCH + timedelta(microseconds=nanoseconds // 1000)
     except OverflowError:

@@ -1,0 +1,1 @@
+"""Tables of SQLite and PostgreSQL as a source, read from where the last run ended."""

@@ -1,0 +1,1 @@
+"""What of a source is worth keeping, and the ledger of what was not."""

@@ -1,0 +1,1 @@
+"""What a source says of itself and of its files, in whatever form they come."""
