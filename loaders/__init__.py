@@ -75,8 +75,11 @@ if TYPE_CHECKING:
     from loaders.mixing.mix import MixedReader, mix
     from loaders.options import ReadOptions, Shard, Shuffle
     from loaders.ordering.sequences import Sequence
+    from loaders.ordering.weights import Weights
     from loaders.publishing.damage import damages
-    from loaders.publishing.planning import TASK_SCHEMA, DatasetPlan, Layout, PartTask, plan_dataset
+    from loaders.publishing.keeping import KeptPart, read_parts
+    from loaders.publishing.part_task import TASK_SCHEMA, PartTask
+    from loaders.publishing.planning import DatasetPlan, Layout, plan_dataset
     from loaders.publishing.publish import Published, find_published, publish
     from loaders.publishing.tasks import RECEIPT_SCHEMA, receipts_of, run_task, run_task_batches
     from loaders.publishing.verification import Verified, verify
@@ -86,6 +89,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "decoding.values": ("Batch",),
+    "decoding.arrays": ("FixedArray",),
+    "decoding.texts": ("Utf8Bytes",),
+    "decoding.clips": ("VideoClip", "VideoFrames"),
     "decoding.decoders": ("CenterCrop", "RandomResizedCrop"),
     "decoding.placement": ("Placement", "stored_boxes", "stored_points"),
     "decoding.resizing": ("Letterbox", "Resize", "ResizeShorter"),
@@ -98,11 +104,14 @@ _HOME = {
     "options": ("ReadOptions", "Shard", "Shuffle"),
     "format.parts": ("plan_parts",),
     "publishing.damage": ("damages",),
-    "publishing.planning": ("TASK_SCHEMA", "DatasetPlan", "Layout", "PartTask", "plan_dataset"),
+    "publishing.keeping": ("KeptPart", "read_parts"),
+    "publishing.part_task": ("TASK_SCHEMA", "PartTask"),
+    "publishing.planning": ("DatasetPlan", "Layout", "plan_dataset"),
     "publishing.publish": ("Published", "find_published", "publish"),
     "reader": ("Reader", "make_reader"),
     "engine.samples": ("per_sample",),
     "ordering.sequences": ("Sequence",),
+    "ordering.weights": ("Weights",),
     "engine.stats": ("ReaderStats",),
     "stores.storage": ("StorageOptions",),
     "publishing.tasks": ("RECEIPT_SCHEMA", "receipts_of", "run_task", "run_task_batches"),
@@ -123,8 +132,10 @@ __all__ = [
     "DeadlineError",
     "DecodeError",
     "Field",
+    "FixedArray",
     "FormatError",
     "Geometry",
+    "KeptPart",
     "Layout",
     "Letterbox",
     "LoaderError",
@@ -148,7 +159,11 @@ __all__ = [
     "StorageError",
     "StorageOptions",
     "TransformError",
+    "Utf8Bytes",
     "Verified",
+    "VideoClip",
+    "VideoFrames",
+    "Weights",
     "WorkerDiedError",
     "damages",
     "field_from_json",
@@ -161,6 +176,7 @@ __all__ = [
     "publish",
     "read_dataset",
     "read_manifest",
+    "read_parts",
     "receipts_of",
     "run_task",
     "run_task_batches",

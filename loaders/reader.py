@@ -28,9 +28,10 @@ from loaders.errors import (
 )
 from loaders.format.fields import Field
 from loaders.options import ReadOptions, Shard, Shuffle
-from loaders.ordering.order import check_shape, default_lanes
+from loaders.ordering.order import CONTRACT, check_shape, default_lanes
 from loaders.ordering.sequences import Sequence as SampleSequence
 from loaders.ordering.state import State, check_same_run, parse_state
+from loaders.ordering.weights import DRAWS_CONTRACT, Weights
 from loaders.workers.shell import ReaderShell
 from loaders.workers.threads import wait_done, within
 
@@ -54,14 +55,17 @@ def make_reader(
     shuffle: Shuffle | None = None,
     shard: Shard | None = None,
     epochs: int | None = 1,
+    splits: Sequence[str] | None = None,
     filter: object = None,
     sequence: SampleSequence | None = None,
+    weights: str | Weights | None = None,
     options: ReadOptions | None = None,
 ) -> Reader:
     """Read a published split as batches.
 
     Args:
-        path_or_url: One split of a dataset, `datasets/<name>/<version id>/train`, here or in an object store.
+        path_or_url: One split of a dataset, `datasets/<name>/<version id>/train`, here or in an object store; with
+            `splits` the folder of the version.
         batch_size: Samples of each batch of this rank.
         columns: Names of the columns to read, None for all.
         transform: Called with each batch where it is made, several at once; returns the batch to deliver.
@@ -72,11 +76,15 @@ def make_reader(
         shard: Which of several ranks this is; None reads everything.
         epochs: Epochs in one pass of `for batch in reader`; the next pass goes on with the following epoch. None
             never ends.
+        splits: Read several splits of a version as one, e.g. ["train", "val"]. `batch["_split"]`, int64 (N,), is then
+            the number of the split of each sample, in `Reader.splits`.
         filter: Read only the rows that match, e.g. `[("width", ">=", 640), ("label", "in", ["cat", "dog"])]`; see
             `loaders.ordering.filters`. Settled when the reader opens; row groups whose statistics exclude it are not
             read.
         sequence: Several rows make a sample, e.g. `Sequence(length=5, by="clip", order="frame")`; each column then has
             an axis for them after that of the batch.
+        weights: Draw samples with replacement, each as often as its weight says, instead of each once in an epoch:
+            the name of a column of numbers, or `Weights(column, draws=...)`. Needs a shuffle.
         options: How to read; changes no order.
 
     Returns:
@@ -91,8 +99,8 @@ def make_reader(
 
     def opened() -> Reading:
         return open_reading(
-            path_or_url, columns=columns, decoders=decoders or {}, filter=filter, sequence=sequence, options=options,
-            transform=transform, shard=shard,
+            path_or_url, columns=columns, decoders=decoders or {}, splits=splits, filter=filter, sequence=sequence,
+            weights=weights, options=options, transform=transform, shard=shard,
         )  # fmt: skip
 
     reading = within(options.deadline_s, f"opening {path_or_url}", opened)
@@ -262,6 +270,12 @@ class Reader(ReaderShell[Batch]):
         return self._reading.split.manifest.classes
 
     @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that are read; `_split` counts in them where `splits` were given."""
+        joined = self._reading.joined
+        return (self._reading.split.manifest.split,) if joined is None else joined.names
+
+    @property
     def epoch(self) -> int:
         """Epoch of the next batch, counted from 0."""
         return self._epoch
@@ -273,8 +287,8 @@ class Reader(ReaderShell[Batch]):
 
     @property
     def rows(self) -> int:
-        """Samples of an epoch, of all ranks: rows of the split that the filter leaves, or sequences."""
-        return self._reading.selection.samples
+        """Samples of an epoch, of all ranks: rows of the split that the filter leaves, or sequences, or draws."""
+        return self._reading.epochs.samples
 
     @property
     def sample_rows(self) -> int:
@@ -307,17 +321,31 @@ class Reader(ReaderShell[Batch]):
         total, window = batch_size * world, shuffle.window if shuffle else 1
         lanes = shuffle.lanes if shuffle else world
         if lanes is None:
-            fitting = _WINDOW_BUDGET_BYTES // (2 * window * max((1, *self._reading.split.bytes_by_group)))
-            lanes = default_lanes(world=world, global_batch=total, limit=min(_MOST_LANES, fitting))
+            lanes = default_lanes(world=world, global_batch=total, limit=self._fitting_lanes(window))
         seed = shuffle.seed if shuffle else None
-        return State(self._reading.selection.fingerprint, seed, 0, 0, lanes, window, total, self._options.tail)
+        contract = self._reading.epochs.contract if shuffle else CONTRACT
+        return State(
+            self._reading.epochs.fingerprint, seed, 0, 0, lanes, window, total, self._options.tail, contract
+        )  # fmt: skip
+
+    def _fitting_lanes(self, window: int) -> int:
+        """Return the most lanes whose open windows fit the budget, at most 32; 0 if not even one does."""
+        reading = self._reading
+        if not reading.epochs.fewest:
+            return _MOST_LANES
+        largest = max((1, *reading.split.bytes_by_group))
+        fits = (
+            lanes
+            for lanes in range(_MOST_LANES, 0, -1)
+            if reading.epochs.open_groups(lanes=lanes, window=window, deep=2) * largest <= _WINDOW_BUDGET_BYTES
+        )
+        return next(fits, 0)
 
     def _sizes(self) -> Sizes:
         reading = self._reading
         return sizes_of(
-            reading.split, reading.columns, reading.selection.samples_by_group, reading.selection.length, self._start,
-            self._shard.world, self._options, reading.decoders, has_transform=reading.transform is not None,
-            objects=reading.objects,
+            reading.split, reading.columns, reading.epochs, reading.selection.length, self._start, self._shard.world,
+            self._options, reading.decoders, has_transform=reading.transform is not None, objects=reading.objects,
         )  # fmt: skip
 
     def _set_position(self, epoch: int, step: int) -> None:
@@ -436,5 +464,7 @@ def _check_arguments(reading: Reading, batch_size: int, shuffle: Shuffle | None,
         raise FormatError("tail='ragged' is for one rank: ranks would take different numbers of steps; use pad")
     if options.tail == "pad" and IS_PAD in {field.name for field in reading.split.fields}:
         raise FormatError(f"a column is named {IS_PAD}, like the mask of padding; read with tail='drop'")
+    if reading.epochs.contract == DRAWS_CONTRACT and shuffle is None:
+        raise FormatError("weights need a shuffle: draws come from its seed; give shuffle=Shuffle(seed=...)")
     if options.sample_seeds and shuffle is None:
         raise FormatError("sample_seeds needs a shuffle: its seed is what they come from")

@@ -31,8 +31,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 from loaders.axes import Array, Octets
 from loaders.decoding.values import Batch
 from loaders.errors import FormatError
+from loaders.format.fields import Field
 from loaders.options import Shard
-from loaders.reader import Reader
 from loaders.tensors.conversion import Conversion, Joined, Nulls, Ragged
 from loaders.tensors.detection import Dressing
 from loaders.tensors.detection import Targets as Targets
@@ -43,8 +43,32 @@ Tensors: TypeAlias = "dict[str, Any]"
 
 _Event: TypeAlias = Any  # torch.cuda.Event, whose methods have no types
 
+
+class Source(Protocol):
+    """What is asked of a reader: `loaders.Reader` is one, and what `lake.stream` gives."""
+
+    def __next__(self) -> Batch: ...
+    def __len__(self) -> int: ...
+    def close(self) -> None: ...
+    def state_dict(self) -> dict[str, object]: ...
+    def load_state_dict(self, state: Mapping[str, object]) -> None: ...
+    def set_epoch(self, epoch: int) -> None: ...
+
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def sample_rows(self) -> int: ...
+
+    @property
+    def steps_per_epoch(self) -> int: ...
+
+
 def tensors(
-    reader: Reader,
+    reader: Source,
     *,
     channels_first: Sequence[str] = (),
     device: torch.device | str | None = None,
@@ -108,7 +132,7 @@ class TensorReader(IterableDataset[Tensors]):
     """
 
     def __init__(
-        self, reader: Reader, convert: Callable[[Batch], Tensors], copies: _Copies, *, looks_ahead: bool,
+        self, reader: Source, convert: Callable[[Batch], Tensors], copies: _Copies, *, looks_ahead: bool,
         finish: Callable[[Tensors], Tensors],
     ) -> None:  # fmt: skip
         self.reader = reader

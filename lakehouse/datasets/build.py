@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
-from lakehouse.datasets.answers import kind_asked
-from lakehouse.datasets.counts import check_batches, check_members, lost_members
-from lakehouse.datasets.empty import why_empty
+from lakehouse.datasets.choosing.allocation import allotment_of, told
+from lakehouse.datasets.choosing.empty import why_empty
+from lakehouse.datasets.choosing.members import check_quotas, choose
 from lakehouse.datasets.following import (
     Read,
     check_selection,
-    check_strata,
     considered_by,
     pinned,
     read_inputs,
     split_counts,
 )
-from lakehouse.datasets.moves import check_moves
-from lakehouse.datasets.plan import check_strata_columns, choose
-from lakehouse.datasets.policies.kind import AnswerKind
-from lakehouse.datasets.recipe import Recipe
-from lakehouse.datasets.remarks import remark
-from lakehouse.datasets.version import contracts
+from lakehouse.datasets.hearing.answers import kind_asked
+from lakehouse.datasets.placing.fixed import fixed_versions
+from lakehouse.datasets.placing.moves import check_moves
+from lakehouse.datasets.placing.remarks import remark
+from lakehouse.datasets.plan import check_strata_columns
+from lakehouse.datasets.recipes.recipe import Recipe
+from lakehouse.datasets.sampling.varied import varied
+from lakehouse.datasets.versions.counts import check_batches, check_members, lost_members
+from lakehouse.datasets.versions.version import contracts
+from lakehouse.derived.identity import VARIANT
 from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
+from lakehouse.quality.verdicts import check_quality
 from lakehouse.query import Pins, count_rows, fetch
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.digest import relation_digest
-from lakehouse.tables.finish import finish_batch
+from lakehouse.tables.finish import finished
 from lakehouse.tables.insert import insert, insert_rows
 from lakehouse.tables.read import pin_heads
 from schemas.canonical import canonical_json, text_json
-from schemas.tables import BY_NAME, DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS, Table
+from schemas.tables import DATASET_EXCLUSIONS, DATASET_MEMBERS, DATASETS, OPINIONS
 
-ROWS_PER_TASK = 20_000
 WRITTEN = (DATASET_MEMBERS, DATASET_EXCLUSIONS, DATASETS)
 
 
-def build(lake: Lake, recipe: Recipe) -> Receipt:
+def build(lake: Lake, recipe: Recipe, *, pins: Pins | None = None, allow_failed: str = "") -> Receipt:
     """Follow a recipe over the tables as they are now and record the dataset version.
 
     The version id is a hash of recipe, content and contracts: an unchanged lake gives the version that is
@@ -54,36 +53,44 @@ def build(lake: Lake, recipe: Recipe) -> Receipt:
     Args:
         lake: The lake.
         recipe: From `load_recipe`.
+        pins: Versions of all tables that it reads, and of silver.batches, to follow it over in place of the newest.
+        allow_failed: Why failed quality suites about what it reads stop nothing; recorded with their results.
 
     Returns:
-        Receipt with counts considered = members + excluded, members by split, and details dataset_id,
+        Receipt with counts considered (+ variants) = members + excluded, members by split, and details dataset_id,
         members_digest and, where any are, excluded_because (by reason).
 
     Raises:
         RecipeError: If the selection gives no `entity_id`, or columns that cannot be fields, nothing is selected,
             nobody ever asked the question, a label has no number in its label set, no entity has the group key of the
-            split, something is in two official splits, official splits are the classes, nobody becomes a member, a
-            stratum is short, or members of the version before would change their split.
+            split, no near-duplicates can be looked for, something is in two official or fixed splits, official splits
+            are the classes, nobody becomes a member, a stratum is short, or members of the version before would change
+            their split.
         QueryRefusedError: If the selection is not one read-only query.
+        CheckFailedError: If a quality suite about what it reads failed, and nobody allowed it.
         TableError: If a file of a table that is read or written is missing or damaged.
     """
     check_selection(recipe)
     check_strata_columns(recipe)
-    batches, pins = pinned(lake, recipe)
+    batches, pins = pinned(lake, recipe, pins)
     # Also where nothing has changed: what is reported stands there.
     pin_heads(lake, [table.name for table in WRITTEN])
-    kind = kind_asked(lake, recipe, pins)
-    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": contracts(recipe, kind)}
+    asked = contracts(recipe, kind_asked(lake, recipe, pins))
+    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": asked}
+    if recipe.split.fixed:
+        # A name may stand for another version than the last time.
+        inputs["fixed"] = dict(fixed_versions(lake, recipe))
     with step(lake, "build", inputs=inputs, reads=pins) as record:
+        check_quality(lake, pins, record, allow_failed=allow_failed)
         if not record.unchanged:
             if OPINIONS.name in pins:
                 check_batches(lake, {**pins, **batches})
-            _build(lake, recipe, kind, pins, record)
+            _build(lake, recipe, pins, record)
     return record.finished()
 
 
-def _build(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, record: StepRecord) -> None:
-    read = read_inputs(lake, recipe, kind, pins)
+def _build(lake: Lake, recipe: Recipe, pins: Pins, record: StepRecord) -> None:
+    read = read_inputs(lake, recipe, pins)
     record.details = {"dataset": recipe.name, "dataset_id": read.dataset_id}
     known = _known(lake, read.dataset_id)
     lost = None if known is None else lost_members(lake, read.dataset_id)
@@ -97,8 +104,10 @@ def _build(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, reco
         record.note("lost_members_mended", lost)
     if known is None:
         raise RuntimeError(f"dataset {read.dataset_id} was written and cannot be read back; please report this")
+    variants = _variants(lake, read.dataset_id) if recipe.variants.copies else 0
     record.counts = {
-        "considered": known["members"] + known["excluded"],
+        "considered": known["members"] + known["excluded"] - variants,
+        **({"variants": variants} if variants else {}),
         "members": known["members"],
         "excluded": known["excluded"],
         **{split: count for split, count in json.loads(known["splits_json"]).items() if count},
@@ -106,24 +115,29 @@ def _build(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, reco
     if known["excluded"]:
         record.details["excluded_because"] = _reasons(lake, read.dataset_id)
     record.details["members_digest"] = str(known["members_digest"])
+    short = [allotment_of(cell) for cell in json.loads(known["cells_json"] or "[]") if cell["short"]]
+    if short:
+        record.details["short_cells"] = told(short)
 
 
-def _write(
-    lake: Lake, read: Read, fields: Mapping[str, str], considered: Relation, record: StepRecord
-) -> None:
+def _write(lake: Lake, read: Read, fields: Mapping[str, str], considered: Relation, record: StepRecord) -> None:
     recipe = read.recipe
-    members, exclusions = choose(lake, recipe, read.kind, considered, read.dataset_id)
-    members = _hashed(lake, members, DATASET_MEMBERS)
-    exclusions = _hashed(lake, exclusions, DATASET_EXCLUSIONS)
-    check_strata(lake, recipe, members, considered)
+    chosen = choose(lake, recipe, read.answers, considered, read.dataset_id, read.classes, record)
+    check_quotas(recipe, chosen.short)
+    both = varied(
+        lake, recipe, read.answers, chosen.members, chosen.exclusions, read.dataset_id, record, read.inputs.pins
+    )
+    members = finished(lake, both.members, DATASET_MEMBERS, label=f"build {DATASET_MEMBERS.name}")
+    exclusions = finished(lake, both.exclusions, DATASET_EXCLUSIONS, label=f"build {DATASET_EXCLUSIONS.name}")
     if count_rows(lake, members) == 0:
         raise RecipeError(f"recipe {recipe.name}: no entity becomes a member: {why_empty(lake, recipe, exclusions)}")
-    remark(lake, recipe, members, record)
-    check_moves(lake, recipe, members, read.groups, read.inputs.pins, record)
+    originals = chosen.members if both.made else members
+    remark(lake, recipe, originals, record)
+    check_moves(lake, recipe, originals, read.groups, read.inputs.pins, record)
     digest = relation_digest(lake.engine, members)
     kept = insert(lake, DATASET_MEMBERS, members, step="build")
     left = insert(lake, DATASET_EXCLUSIONS, exclusions, step="build")
-    total = count_rows(lake, considered)
+    total = count_rows(lake, considered) + both.made
     balance("build", "entities considered", {"members": kept.rows_offered, "excluded": left.rows_offered}, total)
     row = {
         "dataset_id": read.dataset_id,
@@ -138,32 +152,21 @@ def _write(
         "splits_json": canonical_json(split_counts(lake, recipe, members)),
         "members_digest": str(digest),
         "pins_json": canonical_json(read.inputs.pins),
+        "cells_json": text_json([cell.to_plain() for cell in chosen.cells]) if recipe.strata.by else None,
+        "built_by": lake.config.lake.author or None,
     }
     record.writes += [kept, left, insert_rows(lake, DATASETS, [row], step="build")]
 
 
-def _hashed(lake: Lake, rows: Relation, table: Table) -> Relation:
-    return lake.engine.map_batches(
-        rows,
-        functools.partial(hash_batches, table_name=table.name, now=lake.clock()),
-        table.arrow_schema,
-        rows_per_task=ROWS_PER_TASK,
-        label=f"build {table.name}",
-    )
-
-
-def hash_batches(
-    batches: Iterator[pa.RecordBatch], *, table_name: str, now: datetime
-) -> Iterator[pa.RecordBatch]:
-    """Complete rows that SQL made: clock columns and `row_hash`, which is only ever made in Python."""
-    for batch in batches:
-        yield finish_batch(batch, BY_NAME[table_name], now)
-
-
 def _known(lake: Lake, dataset_id: str) -> dict[str, Any] | None:
-    text = "select members, excluded, splits_json, members_digest from gold.datasets where dataset_id = $id"
+    text = "select members, excluded, splits_json, members_digest, cells_json from gold.datasets where dataset_id = $id"
     rows = fetch(lake, text, params={"id": dataset_id})
     return rows[0] if rows else None
+
+
+def _variants(lake: Lake, dataset_id: str) -> int:
+    text = "select count(*) as n from gold.dataset_members where dataset_id = $id and operation = $variant"
+    return int(fetch(lake, text, params={"id": dataset_id, "variant": VARIANT})[0]["n"])
 
 
 def _reasons(lake: Lake, dataset_id: str) -> str:

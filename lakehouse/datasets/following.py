@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from lakehouse.datasets.answers import heard_opinions, tally
-from lakehouse.datasets.classes import classes_of
-from lakehouse.datasets.groups import LeakGroups, leak_groups
-from lakehouse.datasets.official import Official, assigned, official_splits, without_column
-from lakehouse.datasets.own_fields import own_fields, with_values
+from lakehouse.datasets.hearing.answers import heard_opinions, kind_asked, tally
+from lakehouse.datasets.hearing.classes import classes_of
+from lakehouse.datasets.likeness.duplicates import NearDuplicates, near_duplicates, one_of_each, tell
+from lakehouse.datasets.placing.fixed import Fixed, fixed_splits
+from lakehouse.datasets.placing.groups import LeakGroups, leak_groups
+from lakehouse.datasets.placing.official import Official, assigned, official_splits, without_column
+from lakehouse.datasets.placing.placed import placed
 from lakehouse.datasets.plan import consider
 from lakehouse.datasets.policies.kind import AnswerKind
-from lakehouse.datasets.recipe import Recipe
-from lakehouse.datasets.version import Inputs, inputs_of, pin
+from lakehouse.datasets.recipes.recipe import Recipe
+from lakehouse.datasets.recipes.sections.select import ALL
+from lakehouse.datasets.sampling.sampled import kind_of_samples, sampled_by
+from lakehouse.datasets.sampling.varied import check_varied
+from lakehouse.datasets.selecting.changed import Held, held_by_changes, within
+from lakehouse.datasets.selecting.filters import check_filters, models_heard, models_said
+from lakehouse.datasets.selecting.narrowing import check_columns, narrowed
+from lakehouse.datasets.selecting.own_fields import check_names, own_fields, with_values
+from lakehouse.datasets.versions.noted import NotedInputs, note_inputs, noted_inputs
+from lakehouse.datasets.versions.reads import tables_read
+from lakehouse.datasets.versions.version import Inputs, inputs_of, pin
 from lakehouse.engines import Relation
 from lakehouse.errors import QueryFailedError, QueryRefusedError, RecipeError
-from lakehouse.lake import Lake
-from lakehouse.query import Pins, fetch
+from lakehouse.lake import Lake, scans
+from lakehouse.query import Pins, count_rows, fetch, query
 from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
 from lakehouse.steps.step import StepRecord
-from lakehouse.tables.read import pin_heads
+from lakehouse.strangers import strangers
+from lakehouse.tables.read import pin_heads, whole
 from lakehouse.views.registry import view_texts
-from schemas.tables import BATCHES, BY_NAME
+from schemas.tables import BATCHES, BY_NAME, DERIVATIONS
 
-STRANGE = """
-select count(*) as n, min(p.entity_id) as example from picked p
-where not exists (select 1 from silver.entities e where e.entity_id = p.entity_id)
-"""
+NOTHING = pa.table({"entity_id": pa.array([], pa.string())})
+
+OF_TIME = ("intervals", "tracks")
+"""Kinds of answers that say when something is."""
+
+EVERYTHING = "select entity_id, cast(null as varchar) as fields_json from silver.entities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +53,17 @@ class Read:
 
     Attributes:
         recipe: The recipe.
-        kind: Kind of the answers; None if it asks no question.
+        kind: Kind of the answers that are heard; None if it asks no question.
         inputs: Pins, digests and contracts.
         heard: Actors and opinions that the policy hears; None if it asks no question.
         classes: Labels by their class numbers.
         groups: Leak groups; None without any.
         official: Splits that the data states; None without any.
+        near: Near-duplicates; None if none are looked for.
+        fixed: Members of other versions whose split is fixed; None without any.
         dataset_id: Id of the version.
+        held: What the changes of a virtual dataset come to; None without any.
+        models: What the models of `select.hard` said; None without any.
     """
 
     recipe: Recipe
@@ -54,64 +73,150 @@ class Read:
     classes: tuple[str, ...]
     groups: LeakGroups | None
     official: Official | None
+    near: NearDuplicates | None
+    fixed: Fixed | None
     dataset_id: str
+    held: Held | None = None
+    models: Relation | None = None
+
+    @property
+    def answers(self) -> AnswerKind | None:
+        """Kind of the answers that samples have; None if they have none."""
+        return kind_of_samples(self.recipe.samples, self.kind)
 
 
-def pinned(lake: Lake, recipe: Recipe) -> tuple[Pins, Pins]:
-    """Return the head of silver.batches, and then those of what a recipe reads: an import writes them the other way."""
-    batches = pin_heads(lake, [BATCHES.name])
-    return batches, pin(lake, recipe)
+def pinned(lake: Lake, recipe: Recipe, pins: Pins | None = None) -> tuple[Pins, Pins]:
+    """Return the version of silver.batches, and those of what a recipe reads: the newest, or those of `pins`.
+
+    Batches come first: an import writes them the other way.
+
+    Raises:
+        VersionUnavailableError: If a version of `pins` is gone.
+        TableError: If a file is missing or damaged.
+    """
+    if pins is None:
+        batches = pin_heads(lake, [BATCHES.name])
+        return batches, pin(lake, recipe)
+    names = tables_read(recipe) | ({DERIVATIONS.name} & pins.keys())
+    stated = {name: whole(lake, BY_NAME[name], pins[name]) for name in (BATCHES.name, *sorted(names))}
+    return {BATCHES.name: stated.pop(BATCHES.name)}, stated
 
 
-def read_inputs(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins) -> Read:
+def version_id(lake: Lake, recipe: Recipe, pins: Pins) -> str:
+    """Return the id of the version that a recipe gives at these pins; no row is read where it is noted.
+
+    Raises:
+        RecipeError: As `lakehouse.datasets.build.build`.
+    """
+    noted = noted_inputs(lake, recipe, kind_asked(lake, recipe, pins), pins)
+    return read_inputs(lake, recipe, pins).dataset_id if noted is None else noted.dataset_id
+
+
+def read_inputs(lake: Lake, recipe: Recipe, pins: Pins) -> Read:
     """Return what a recipe reads at these pins; no entity is looked at.
 
     Raises:
         RecipeError: As `lakehouse.datasets.build.build`.
     """
+    with scans(lake) as scanned:
+        kind = kind_asked(lake, recipe, pins)
+        noted = noted_inputs(lake, recipe, kind, pins)
+        read = _read_inputs(lake, recipe, kind, pins, noted)
+        if noted is None:
+            note_inputs(lake, recipe, kind, NotedInputs(read.inputs, read.classes, read.dataset_id), scanned)
+    return read
+
+
+def _read_inputs(
+    lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins, noted: NotedInputs | None
+) -> Read:
     heard = None if kind is None else heard_opinions(lake, recipe, kind, pins)
-    groups = leak_groups(lake, recipe, pins)
+    near = near_duplicates(lake, recipe, pins)
+    groups = leak_groups(lake, recipe, near, pins)
+    fixed = fixed_splits(lake, recipe)
     official = official_splits(lake, recipe, pins)
-    classes = () if kind is None or heard is None else classes_of(lake, recipe, kind, pins, heard[1])
-    inputs = inputs_of(lake, recipe, pins, kind=kind, heard=heard, classes=classes, groups=groups, official=official)
-    return Read(recipe, kind, inputs, heard, classes, groups, official, inputs.version_id(recipe))
+    if noted is not None:
+        classes = noted.classes
+    else:
+        classes = () if kind is None or heard is None else classes_of(lake, recipe, kind, pins, heard[1])
+    check_filters(recipe, kind, classes)
+    _check_cut(recipe, kind)
+    check_varied(recipe, kind_of_samples(recipe.samples, kind), classes)
+    models = models_heard(lake, recipe, pins)
+    held = held_by_changes(lake, recipe, pins)
+    inputs = noted.inputs if noted is not None else inputs_of(
+        lake, recipe, pins, kind=kind, heard=heard, classes=classes, groups=groups, official=official, held=held,
+        near=near, fixed=fixed, models=models,
+    )  # fmt: skip
+    found = inputs.version_id(recipe)
+    return Read(recipe, kind, inputs, heard, classes, groups, official, near, fixed, found, held, models)
 
 
-def considered_by(lake: Lake, read: Read, record: StepRecord) -> tuple[Relation, dict[str, str]]:
-    """Return every selected entity with its answer, stratum, group and, if it is out, the reason; and own fields.
+def _check_cut(recipe: Recipe, kind: AnswerKind | None) -> None:
+    if recipe.audio.max_seconds is not None and kind is not None and kind.name in OF_TIME:
+        raise RecipeError(
+            f"recipe {recipe.name}: audio.max_seconds cuts recordings, and answers of kind {kind.name} are of times in "
+            "them, which nothing moves; leave it out"
+        )
+
+
+def considered_by(
+    lake: Lake, read: Read, record: StepRecord, *, counting: bool = False
+) -> tuple[Relation, dict[str, str]]:
+    """Return every selected entity with its answer, stratum, group, split and reason if it is out; and own fields.
 
     Args:
         lake: The lake.
         read: From `read_inputs`.
         record: Gets notes about names of official splits that nothing has.
+        counting: Leave out what only members keep.
 
     Raises:
         RecipeError: As `lakehouse.datasets.build.build`.
     """
     recipe, pins = read.recipe, read.inputs.pins
     votes = None if read.kind is None or read.heard is None else tally(lake, recipe, read.kind, read.heard[1])
-    selection = _selection(lake, recipe, pins)
-    picked, fields = _picked(lake, recipe, without_column(recipe, selection), read.kind, pins)
-    official = read.official
-    considered = consider(
+    selection = NOTHING
+    fields: dict[str, str] = {}
+    if recipe.select.sql == ALL and not (recipe.select.params or recipe.split.official or recipe.split.time):
+        # What nobody wrote needs no process of its own: a million ids took it 3 s of processor.
+        picked = _everything(lake, recipe, pins)
+    else:
+        selection = _selection(lake, recipe, pins)
+        picked, fields = _picked(lake, recipe, without_column(recipe, selection), read.answers, pins)
+    check_names(f"recipe {recipe.name}: fields", recipe.fields.named, read.answers, fields)
+    picked = within(lake, recipe, picked, read.held)
+    picked = narrowed(lake, recipe, picked, pins, record)
+    stated: Relation | None
+    if read.official is not None:
+        stated = assigned(lake, recipe, read.official, selection, read.groups, pins, record)
+    else:
+        stated = placed(lake, recipe, read.fixed, picked, selection, read.groups, pins)
+    if read.near is not None:
+        tell(lake, recipe, read.near, picked, pins, record)
+    considering = functools.partial(
+        consider,
         lake,
-        recipe,
-        picked,
-        kind=read.kind,
-        tally=votes,
         groups=None if read.groups is None else read.groups.rows,
-        official=None if official is None else assigned(lake, recipe, official, selection, read.groups, pins, record),
+        official=stated,
+        models=None if read.models is None else models_said(lake, recipe, read.models, pins),
         pins=pins,
     )
-    return considered, fields
+    sampled = sampled_by(lake, recipe, picked, votes, pins, kind=read.kind, own=fields, considering=considering)
+    considered = considering(
+        recipe, sampled.rows, kind=read.answers, tally=sampled.tally, derived=sampled.derived, counting=counting
+    )
+    return one_of_each(lake, recipe, read.near, considered, pins), fields
 
 
 def check_selection(recipe: Recipe) -> None:
-    """Refuse a selection that is not one query that only reads.
+    """Refuse a selection that is not one query that only reads, or has conditions that no column can meet.
 
     Raises:
         QueryRefusedError: If it is not.
+        RecipeError: If a condition is on a column that does not exist, or that holds values of another type.
     """
+    check_columns(recipe)
     try:
         check_query(recipe.select.sql, known={*BY_NAME, *view_texts()})
     except QueryRefusedError as error:
@@ -121,9 +226,7 @@ def check_selection(recipe: Recipe) -> None:
 def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     # People's SQL runs in DuckDB whichever engine does the rest: Spark SQL can start programs and read secrets.
     try:
-        found = user_query(
-            lake.home, recipe.select.sql, params=recipe.select.params, pins=pins, limits=lake.config.sql
-        )
+        found = user_query(lake.home, recipe.select.sql, params=recipe.select.params, pins=pins, limits=lake.config.sql)
     except QueryFailedError as error:
         raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error
     if found.column_names.count("entity_id") > 1:
@@ -135,6 +238,17 @@ def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     return found
 
 
+def _everything(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
+    found = lake.engine.stage(query(lake, EVERYTHING, pins=pins))
+    if count_rows(lake, found) == 0:
+        raise RecipeError(_nothing(recipe))
+    return found
+
+
+def _nothing(recipe: Recipe) -> str:
+    return f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why"
+
+
 def _picked(
     lake: Lake, recipe: Recipe, selection: pa.Table, kind: AnswerKind | None, pins: Pins
 ) -> tuple[Relation, dict[str, str]]:
@@ -142,42 +256,15 @@ def _picked(
     fields = own_fields(where, selection, kind)
     ids = with_values(where, selection, fields)
     if ids.num_rows == 0:
-        raise RecipeError(f"recipe {recipe.name}: select.sql selects no entity; run it with `petrel sql` to see why")
+        raise RecipeError(_nothing(recipe))
     picked = lake.engine.from_arrow(ids)
-    strange = fetch(lake, STRANGE, inputs={"picked": picked}, pins=pins)[0]
-    if strange["n"]:
+    strange, example = strangers(lake, picked, pins)
+    if strange:
         raise RecipeError(
-            f"recipe {recipe.name}: {strange['n']} of {ids.num_rows} ids that select.sql returns, for example "
-            f"{strange['example']!r}, are no entities of this lake; join with entities"
+            f"recipe {recipe.name}: {strange} of {ids.num_rows} ids that select.sql returns, for example "
+            f"{example!r}, are no entities of this lake; join with entities"
         )
     return picked, fields
-
-
-def check_strata(lake: Lake, recipe: Recipe, members: Relation, considered: Relation) -> None:
-    """Refuse strata with fewer members than the recipe asks for.
-
-    Raises:
-        RecipeError: If any is short; the message names them.
-    """
-    if not recipe.strata.min:
-        return
-    text = """
-        select c.stratum, count(m.entity_id) as n from (select distinct stratum from considered
-        where stratum is not null) c left join members m on m.stratum = c.stratum group by c.stratum
-    """
-    counts = dict.fromkeys(recipe.strata.cells, 0)
-    counts |= {
-        row["stratum"]: row["n"] for row in fetch(lake, text, inputs={"members": members, "considered": considered})
-    }
-    # A cell whose own maximum is lower was meant to be small.
-    least = {cell: min(recipe.strata.min, recipe.strata.cells.get(cell, recipe.strata.min)) for cell in counts}
-    short = [cell for cell in sorted(counts) if counts[cell] < least[cell]]
-    if short:
-        shown = ", ".join(f"{cell} has {counts[cell]}" for cell in short[:10])
-        raise RecipeError(
-            f"recipe {recipe.name}: strata below strata.min = {recipe.strata.min}: {shown}; "
-            "lower the minimum, select more, or give the cell a maximum of 0"
-        )
 
 
 def split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int]:
@@ -186,4 +273,4 @@ def split_counts(lake: Lake, recipe: Recipe, members: Relation) -> dict[str, int
     found = {row["split"]: row["n"] for row in fetch(lake, text, inputs={"members": members})}
     if recipe.split.official:
         return dict(sorted(found.items()))
-    return {split: found.get(split, 0) for split in recipe.split.ratios}
+    return {split: found.get(split, 0) for split in dict.fromkeys([*recipe.split.shares, *sorted(recipe.split.fixed)])}

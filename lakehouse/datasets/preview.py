@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakehouse.datasets.answers import kind_asked
-from lakehouse.datasets.counts import check_batches
-from lakehouse.datasets.following import check_selection, check_strata, considered_by, pinned, read_inputs, split_counts
-from lakehouse.datasets.moves import check_moves
-from lakehouse.datasets.plan import check_strata_columns, choose
-from lakehouse.datasets.recipe import Recipe
-from lakehouse.datasets.remarks import remark
+from lakehouse.datasets.choosing.filling import filled
+from lakehouse.datasets.choosing.members import check_quotas, choose
+from lakehouse.datasets.estimating import stored_bytes
+from lakehouse.datasets.following import check_selection, considered_by, pinned, read_inputs
+from lakehouse.datasets.placing.moves import check_moves
+from lakehouse.datasets.placing.remarks import remark
+from lakehouse.datasets.plan import check_strata_columns
+from lakehouse.datasets.recipes.recipe import Recipe
+from lakehouse.datasets.sampling.varied import Varied, varied
+from lakehouse.datasets.versions.counts import check_batches
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
@@ -27,26 +30,14 @@ select reason, count(*) as entities, min(detail) as example from exclusions
 group by reason order by entities desc, reason
 """
 
-SPLITS = """
-select m.split, count(*) as members, count(distinct m.group_id) as groups, sum(e.size_bytes) as bytes
-from members m join silver.entities e on e.entity_id = m.entity_id group by m.split order by m.split
-"""
-
-LABELS = """
-select label, split, count(*) as members from members where label is not null
-group by label, split order by label, split
-"""
-
 CELLS = """
-select c.stratum, count(*) filter (where c.reason is null) as available, count(m.entity_id) as taken
-from considered c left join members m on m.entity_id = c.entity_id
-where c.stratum is not null group by c.stratum order by c.stratum
+select split, label, count(*) as members, cast(sum(size_bytes) as bigint) as bytes from members
+group by split, label order by label, split
 """
 
-FILLERS = """
-select stratum, reason, count(*) as entities from considered where stratum is not null and reason is not null
-group by stratum, reason order by stratum, entities desc, reason
-"""
+LABELLED = ("label", "split", "members")
+
+GROUPS = "select split, count(distinct group_id) as groups from members group by split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +50,13 @@ class DatasetPlan:
         is_built: Whether this version is there already.
         considered: Entities that the selection gives.
         members: Those that would be in.
-        splits: split, members, groups, bytes (of their objects) by split.
+        splits: split, members, groups, bytes (of their objects; of crops and variants an estimate) by split; where the
+            recipe states what is stored also stored_bytes, an estimate.
         excluded: reason, entities, example.
         labels: label, split, members.
-        cells: Of strata: stratum, wanted (None: no limit), least, available, taken, short (members that are lacking to
-            what is wanted) and fillers: reason -> entities of the cell that are out for it, and might fill the gap.
+        cells: Of strata: what each cell gets, and what would fill its gap; see
+            `lakehouse.datasets.choosing.filling.filled`.
+        variants: Members that are variants of others.
         problems: Why the build would stop.
         notes: What the build would note.
     """
@@ -77,6 +70,7 @@ class DatasetPlan:
     excluded: list[dict[str, Any]]
     labels: list[dict[str, Any]]
     cells: list[dict[str, Any]]
+    variants: int = 0
     problems: list[str] = field(default_factory=list)
     notes: tuple[Noted, ...] = ()
 
@@ -97,59 +91,68 @@ def plan_dataset(lake: Lake, recipe: Recipe) -> DatasetPlan:
     check_selection(recipe)
     check_strata_columns(recipe)
     batches, pins = pinned(lake, recipe)
-    kind = kind_asked(lake, recipe, pins)
     if OPINIONS.name in pins:
         check_batches(lake, {**pins, **batches})
-    read = read_inputs(lake, recipe, kind, pins)
+    read = read_inputs(lake, recipe, pins)
     record = StepRecord()
-    considered, _ = considered_by(lake, read, record)
-    chosen = choose(lake, recipe, kind, considered, read.dataset_id)
-    members, exclusions = (lake.engine.stage(each) for each in chosen)
-    inputs = {"members": members, "exclusions": exclusions, "considered": considered}
+    considered, _ = considered_by(lake, read, record, counting=True)
+    chosen = choose(lake, recipe, read.answers, considered, read.dataset_id, read.classes, record, counting=True)
+    problems: list[str] = []
+    try:
+        both = varied(
+            lake, recipe, read.answers, chosen.members, chosen.exclusions, read.dataset_id, record, pins, counting=True
+        )
+    except RecipeError as error:
+        problems, both = [str(error)], Varied(chosen.members, chosen.exclusions)
+    members = both.members
+    # These are counted, and no more: to keep a row of each would take longer than all the rest.
+    inputs = {"members": members, "exclusions": both.exclusions, "considered": considered}
 
     def rows(text: str) -> list[dict[str, Any]]:
         return fetch(lake, text, inputs={name: each for name, each in inputs.items() if name in text}, pins=pins)
 
-    count = sum(split_counts(lake, recipe, members).values())
+    cells = rows(CELLS)
+    count = sum(row["members"] for row in cells)
+    # Without leak groups each is one of its own.
+    groups = None if read.groups is None else {row["split"]: row["groups"] for row in rows(GROUPS)}
     excluded = rows(EXCLUDED)
-    problems = [] if count else [f"recipe {recipe.name}: no entity becomes a member"]
+    problems += [] if count else [f"recipe {recipe.name}: no entity becomes a member"]
     checks: list[Callable[[], None]] = [
-        lambda: check_strata(lake, recipe, members, considered),
-        lambda: remark(lake, recipe, members, record),
-        lambda: check_moves(lake, recipe, members, read.groups, pins, record),
+        lambda: check_quotas(recipe, chosen.short),
+        lambda: remark(lake, recipe, chosen.members, record),
+        lambda: check_moves(lake, recipe, chosen.members, read.groups, pins, record),
     ]
     problems += [problem for check in (checks if count else []) if (problem := _problem(check))]
+    stored = stored_bytes(lake, recipe, members, pins, record) if count else None
     return DatasetPlan(
         name=recipe.name,
         dataset_id=read.dataset_id,
         is_built=bool(fetch(lake, KNOWN, params={"id": read.dataset_id})),
-        considered=count + sum(row["entities"] for row in excluded),
+        considered=count + sum(row["entities"] for row in excluded) - both.made,
         members=count,
-        splits=rows(SPLITS),
+        variants=both.made,
+        splits=_splits(cells, groups, stored),
         excluded=excluded,
-        labels=rows(LABELS),
-        cells=_cells(recipe, rows(CELLS), rows(FILLERS)) if recipe.strata.by else [],
+        labels=[{name: row[name] for name in LABELLED} for row in cells if row["label"] is not None],
+        cells=filled(lake, recipe, chosen.cells, considered),
         problems=problems,
         notes=tuple(record.notes.values()),
     )
 
 
-def _cells(recipe: Recipe, found: list[dict[str, Any]], fillers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    strata, out = recipe.strata, dict[str, dict[str, int]]()
-    for row in fillers:
-        out.setdefault(row["stratum"], {})[row["reason"]] = row["entities"]
-    counts: Mapping[str, dict[str, Any]] = {row["stratum"]: row for row in found}
-    cells = []
-    for stratum in sorted({*counts, *strata.cells}):
-        row = counts.get(stratum, {"available": 0, "taken": 0})
-        wanted = strata.cells.get(stratum, strata.max or None)
-        least = strata.min if wanted is None else min(strata.min, wanted)
-        short = max(0, (least if wanted is None else wanted) - row["taken"])
-        cells.append({
-            "stratum": stratum, "wanted": wanted, "least": least, "available": row["available"], "taken": row["taken"],
-            "short": short, "fillers": out.get(stratum, {}) if short else {},
-        })  # fmt: skip
-    return cells
+def _splits(
+    cells: Sequence[Mapping[str, Any]], groups: Mapping[str, int] | None, stored: Mapping[str, int] | None
+) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in cells:
+        split = found.setdefault(row["split"], {"split": row["split"], "members": 0, "groups": 0, "bytes": 0})
+        split["members"] += row["members"]
+        split["bytes"] += row["bytes"] or 0
+    for name, split in found.items():
+        split["groups"] = split["members"] if groups is None else groups[name]
+        if stored is not None:
+            split["stored_bytes"] = stored[name]
+    return [found[name] for name in sorted(found)]
 
 
 def _problem(check: Callable[[], None]) -> str:

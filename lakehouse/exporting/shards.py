@@ -2,75 +2,86 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import tarfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakehouse.datasets.own_fields import read_values
+from lakehouse.datasets.selecting.own_fields import read_values
+from lakehouse.exporting.cutting import cut
 from lakehouse.exporting.names import file_of
 from lakehouse.exporting.rows import Row
-from lakehouse.exporting.target import Target
 from lakehouse.exporting.writing import Job, with_bytes
+from lakehouse.target import Target
 from loaders.format.fields import TYPES
 from schemas.canonical import text_json
 
 WITHOUT_SPLIT = "data"
-MOST_ROWS = 100_000
-"""Of a shard; who and what they are is in memory while it is written."""
-
 GROUP_BYTES, GROUP_ROWS = 8 << 20, 10_000
 """A row group of Parquet ends there; its bytes are in memory."""
 
-Shard = tuple[str, list[Row]]
 Write = Callable[[Job, Path, list[Row]], None]
+Groups = Callable[[list[tuple[Row, bytes]]], pa.Table]
+
+
+class Written(NamedTuple):
+    """One shard: its split, name, rows and bytes."""
+
+    split: str | None
+    name: str
+    rows: int
+    size_bytes: int
 
 
 def write_tars(job: Job, rows: Iterable[Row], target: Target) -> None:
     """Write tar files in which each sample is its bytes and a JSON file of the same key, as WebDataset reads them."""
-    _write_shards(job, rows, target, ".tar", _write_tar)
+    write_shards(job, rows, target, functools.partial(_name, ending=".tar"), _write_tar)
 
 
 def write_parquet(job: Job, rows: Iterable[Row], target: Target) -> None:
     """Write Parquet files with a column `content` of the bytes."""
-    _write_shards(job, rows, target, ".parquet", _write_parquet)
+    write_shards(job, rows, target, functools.partial(_name, ending=".parquet"), _write_parquet)
 
 
-def _write_shards(job: Job, rows: Iterable[Row], target: Target, ending: str, write: Write) -> None:
-    for name, shard in _cut(rows, job.shard_bytes):
+def write_shards(
+    job: Job, rows: Iterable[Row], target: Target, name: Callable[[str | None, int], str], write: Write
+) -> list[Written]:
+    """Write rows in shards that are not there yet; return all of them.
+
+    Args:
+        job: What is exported.
+        rows: Its rows, in order.
+        target: Where they go.
+        name: From split and number in it, from 0, to the name of a file.
+        write: Writes one file.
+    """
+    found = []
+    for split, number, shard in cut(rows, job.shard_bytes):
+        called = name(split, number)
         # What is there was written whole, and from the same rows: they are part of the export's id.
-        if target.has(name + ending):
+        if target.has(called):
             job.advance(len(shard))
+            found.append(Written(split, called, len(shard), target.had[called]))
             continue
-        path = job.scratch / f"{uuid.uuid4().hex}{ending}"
+        path = job.scratch / f"{uuid.uuid4().hex}.shard"
         try:
             write(job, path, shard)
-            target.put(name + ending, path)
+            target.put(called, path)
+            found.append(Written(split, called, len(shard), path.stat().st_size))
         finally:
             path.unlink(missing_ok=True)
+    return found
 
 
-def _cut(rows: Iterable[Row], most_bytes: int) -> Iterator[Shard]:
-    shard: list[Row] = []
-    size = number = 0
-    for row in rows:
-        is_other = bool(shard) and row.split != shard[0].split
-        if shard and (is_other or size + row.size_bytes > most_bytes or len(shard) == MOST_ROWS):
-            yield _named(shard, number), shard
-            shard, size, number = [], 0, 0 if is_other else number + 1
-        shard.append(row)
-        size += row.size_bytes
-    if shard:
-        yield _named(shard, number), shard
-
-
-def _named(shard: list[Row], number: int) -> str:
-    return f"{shard[0].split or WITHOUT_SPLIT}-{number:05}"
+def _name(split: str | None, number: int, *, ending: str) -> str:
+    return f"{split or WITHOUT_SPLIT}-{number:05}{ending}"
 
 
 def _write_tar(job: Job, path: Path, shard: list[Row]) -> None:
@@ -86,6 +97,11 @@ def _write_tar(job: Job, path: Path, shard: list[Row]) -> None:
 
 def _write_parquet(job: Job, path: Path, shard: list[Row]) -> None:
     schema = _schema(job)
+    write_groups(job, path, shard, schema, functools.partial(_table, job, schema=schema))
+
+
+def write_groups(job: Job, path: Path, shard: list[Row], schema: pa.Schema, table: Groups) -> None:
+    """Write one Parquet file, a row group in memory at a time."""
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True
     ) as writer:
@@ -93,11 +109,11 @@ def _write_parquet(job: Job, path: Path, shard: list[Row]) -> None:
         size = 0
         for row, data in with_bytes(job, shard):
             if group and (size + len(data) > GROUP_BYTES or len(group) == GROUP_ROWS):
-                writer.write_table(_table(job, group, schema))
+                writer.write_table(table(group))
                 group, size = [], 0
             group.append((row, data))
             size += len(data)
-        writer.write_table(_table(job, group, schema))
+        writer.write_table(table(group))
 
 
 def _schema(job: Job) -> pa.Schema:

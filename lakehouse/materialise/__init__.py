@@ -5,24 +5,6 @@ published. The package is called like its command: `lakehouse.materialise(lake, 
 `lakehouse.materialise.step.materialise`.
 """
 
-from __future__ import annotations
+from lakehouse.calling import called
 
-import sys
-from types import ModuleType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lakehouse.lake import Lake
-    from lakehouse.steps.receipts import Receipt
-
-
-class _Command(ModuleType):
-    # As in lakehouse.dimensions: the function and the package have one name.
-    def __call__(self, lake: Lake, dataset: str) -> Receipt:
-        """See `lakehouse.materialise.step.materialise`."""
-        from lakehouse.materialise.step import materialise
-
-        return materialise(lake, dataset)
-
-
-sys.modules[__name__].__class__ = _Command
+called(__name__, "lakehouse.materialise.step")

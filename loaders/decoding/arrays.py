@@ -12,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +20,8 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from loaders.axes import Array, DType, Ints, Octets
-from loaders.errors import DecodeError
+from loaders.errors import DecodeError, FormatError
+from loaders.format.fields import ARRAY_DTYPES
 
 T = TypeVar("T")
 Raw = bytes | memoryview
@@ -72,7 +74,7 @@ def _parsed_header(header: bytes) -> tuple[DType, bool, tuple[int, ...]]:
     if not is_whole or _NPY_ENTRY.sub("", text).translate(_NPY_REST):
         raise DecodeError(f"a .npy file with the header {text[:200].strip()!r}; numbers of one type are expected")
     if "O" in found["descr"][0]:
-        raise DecodeError("Object arrays are pickles, which are never loaded")
+        raise DecodeError("Object arrays are pickles, which are never loaded", rule="pickle")
     try:
         dtype = np.dtype(found["descr"][0])
         shape = tuple(int(axis) for axis in found["shape"][2].split(",") if axis.strip())
@@ -99,7 +101,8 @@ def npy_values(raw: Raw, header: Header) -> Array:
     dtype, is_fortran, shape, start = header
     count = math.prod(shape)
     if count * dtype.itemsize > len(raw) - start:
-        raise DecodeError(f"cut off: {shape} values of {dtype} do not fit into {len(raw) - start:,} bytes")
+        text = f"cut off: {shape} values of {dtype} do not fit into {len(raw) - start:,} bytes"
+        raise DecodeError(text, rule="truncated")
     try:
         array = np.frombuffer(raw[start:], dtype=dtype, count=count)
         return array.reshape(shape, order="F" if is_fortran else "C").copy(order="K")
@@ -121,6 +124,61 @@ def npz_bytes(raw: memoryview) -> int:
     end = len(raw) - _ZIP_END.size
     at = _ZIP_END.unpack_from(raw, end)[6] if end >= 0 else len(raw)
     return int(_ZIP_ENTRY.unpack_from(raw, at)[4]) if at + _ZIP_ENTRY.size <= len(raw) else 0
+
+
+def read_any(raw: Raw) -> Array:
+    """Return the array of a `.npy` file, or of a `.npz` file that holds one under any name, in this machine's order of
+    bytes.
+
+    Raises:
+        DecodeError: If it is no such file, is damaged or cut off (`truncated`), has more bytes or arrays than one
+            (`several_arrays`), holds a pickle (`pickle`), or holds what is no number (`unsupported_dtype`).
+    """
+    view = memoryview(raw)
+    content = memoryview(_member(view, name=None)) if bytes(view[:2]) == b"PK" else view
+    header = npy_header(content)
+    dtype, _, shape, start = header
+    native = dtype.newbyteorder("=")
+    if native.name not in ARRAY_DTYPES:
+        text = f"an array of {dtype}; one of {', '.join(ARRAY_DTYPES)} is expected"
+        raise DecodeError(text, rule="unsupported_dtype")
+    size = math.prod(shape) * dtype.itemsize
+    if size > MAX_ARRAY_BYTES:
+        raise DecodeError(f"an array of {size:,} bytes, limit {MAX_ARRAY_BYTES:,}", rule="too_large")
+    if size < len(content) - start:
+        more = len(content) - start - size
+        raise DecodeError(f"{more:,} bytes stand behind the array, another array perhaps", rule="several_arrays")
+    return npy_values(content, header).astype(native, copy=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedArray:
+    """Arrays of one shape as one array: for columns of codec `array`, whose values may have any.
+
+    Attributes:
+        shape: Of each of them.
+        dtype: Of each of them; integers and booleans may become larger ones, and floats, where no value changes.
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType
+    codec: str = field(init=False, default="array")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        if self.dtype.name not in ARRAY_DTYPES or any(type(axis) is not int or axis < 1 for axis in self.shape):
+            raise FormatError(f"a shape of positive integers and a dtype of numbers, found {self.shape}, {self.dtype}")
+
+    def into(self, raw: memoryview, out: Array, *, seed: int, max_pixels: int) -> None:
+        """Copy the array of `raw` into `out`. `seed` and `max_pixels` have no say.
+
+        Raises:
+            DecodeError: If it cannot be read, has another shape, or a dtype of more values.
+        """
+        found = read_any(raw)
+        if found.shape != self.shape or not np.can_cast(found.dtype, self.dtype):
+            raise DecodeError(f"expected {self.dtype} {self.shape}, found {found.dtype} {found.shape}")
+        out[...] = found
 
 
 def dense_npy(values: pa.Array) -> Array | list[Array]:
@@ -199,18 +257,19 @@ def _of_equal_headers(block: Octets) -> Array | None:
     return np.ascontiguousarray(block[:, start : start + size]).view(dtype).reshape(len(block), *shape)
 
 
-def _member(raw: memoryview) -> Raw:
-    """Return the bytes of `arr.npy` in a zip file that holds nothing else."""
+def _member(raw: memoryview, *, name: bytes | None = b"arr.npy") -> Raw:
+    """Return the bytes of the one file that a zip file holds; None: whatever its name."""
     end = len(raw) - _ZIP_END.size
     if end < 0 or bytes(raw[end : end + 4]) != b"PK\x05\x06":
-        raise DecodeError("no .npz file")
+        raise DecodeError("no .npz file, or one that is cut off", rule="truncated")
     *_, entries, _, at, _ = _ZIP_END.unpack_from(raw, end)
     if entries != 1 or at + _ZIP_ENTRY.size > end or bytes(raw[at : at + 4]) != b"PK\x01\x02":
-        raise DecodeError(f"a .npz file with {entries} entries; one, 'arr', is expected")
+        wanted = "one" if name is None else "one, 'arr',"
+        raise DecodeError(f"a .npz file with {entries} entries; {wanted} is expected", rule="several_arrays")
     _, method, crc, packed, size, length, local = _ZIP_ENTRY.unpack_from(raw, at)
-    name = bytes(raw[at + _ZIP_ENTRY.size : at + _ZIP_ENTRY.size + length])
-    if name != b"arr.npy":
-        raise DecodeError(f"a .npz file with the entry {name[:100]!r}; 'arr.npy' is expected")
+    found = bytes(raw[at + _ZIP_ENTRY.size : at + _ZIP_ENTRY.size + length])
+    if found != name and (name is not None or not found.endswith(b".npy")):
+        raise DecodeError(f"a .npz file with the entry {found[:100]!r}; 'arr.npy' is expected")
     if local + _ZIP_FILE.size > at or size > MAX_ARRAY_BYTES:
         raise DecodeError(f"a damaged .npz file, or one of more than {MAX_ARRAY_BYTES:,} bytes")
     magic, length, extra = _ZIP_FILE.unpack_from(raw, local)

@@ -1,4 +1,4 @@
-"""Encoded recordings into samples: plain WAV by ourselves; other WAV, FLAC and Ogg (Vorbis, Opus) by libsndfile."""
+"""Encoded recordings into samples: plain WAV by ourselves; other WAV, FLAC, Ogg, MP3 and AIFF by libsndfile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loaders.format.fields import Field
 MAX_SAMPLES = 30_000_000
 """Frames x channels: 31 minutes at 16 kHz, one channel; 120 MB."""
 
-_FORMATS = ("WAV", "WAVEX", "FLAC", "OGG")
+_FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "AIFF")
 _LAST_PAGE = 4
 """Flag of the page that ends an Ogg stream."""
 
@@ -25,7 +25,7 @@ class Recording(NamedTuple):
     """What a recording is, by its header."""
 
     format: str
-    """libsndfile's name of the container: WAV, WAVEX, FLAC or OGG."""
+    """libsndfile's name of the container: WAV, WAVEX, FLAC, OGG, MP3 or AIFF."""
     subtype: str
     """libsndfile's name of the coding: PCM_16, FLOAT, VORBIS ..."""
     rate: int
@@ -85,6 +85,28 @@ def read_recording(
     return found, samples
 
 
+def recording_facts(raw: bytes | memoryview) -> Recording:
+    """Return what a recording is, by its header; no sample is decoded.
+
+    Args:
+        raw: All of its bytes; of a plain WAV those of its header are enough.
+
+    Raises:
+        DecodeError: If it is no recording.
+        FormatError: If soundfile is not installed and it is no plain WAV.
+    """
+    data = bytes(raw)
+    wav = plain_wav(data)
+    if wav is not None:
+        return Recording("WAV", wav.subtype, wav.rate, wav.channels, wav.frames)
+    soundfile = _soundfile()
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            return Recording(file.format, file.subtype, file.samplerate, file.channels, file.frames)
+    except soundfile.SoundFileError as error:
+        raise DecodeError(f"no recording, or a damaged one: {error}") from error
+
+
 def _check(found: Recording, shape: tuple[int | None, ...] | None, max_samples: int, *, is_cut: bool) -> None:
     if found.frames * found.channels > max_samples:
         seconds = found.frames / found.rate
@@ -107,8 +129,10 @@ def _is_cut(data: bytes, kind: str) -> bool:
         last = data.rfind(b"OggS")
         lengths = data[last + 27 : last + 27 + data[last + 26]] if last + 26 < len(data) else b""
         return not lengths or not data[last + 5] & _LAST_PAGE or last + 27 + len(lengths) + sum(lengths) > len(data)
-    if kind == "FLAC":
-        return False  # its header counts the frames
+    if kind in ("FLAC", "MP3"):
+        return False  # their headers count the frames; an MP3 without such a header is as long as it is
+    if kind == "AIFF":
+        return len(data) < 8 + int.from_bytes(data[4:8], "big")
     at = 12
     while at + 8 <= len(data):
         size = int.from_bytes(data[at + 4 : at + 8], "little")

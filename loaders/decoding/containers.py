@@ -6,6 +6,7 @@ its checksums. Whoever hands a file to Pillow asks here first, so that a cut fil
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import struct
 from typing import NamedTuple
@@ -32,6 +33,9 @@ _BMP_HEADERS = frozenset((12, 16, 40, 52, 56, 64, 108, 124))
 # Raw rasters, and the plain ones where a number follows, so that no text is taken for one.
 _PORTABLE = re.compile(rb"P(?:[456f][ \t\r\n#]|[123]\s+(?:#[^\n]*\n\s*)*\d)")
 _AV1_BRANDS, _MIXED_BRANDS = (b"avif", b"avis"), (b"mif1", b"msf1")
+_HEVC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_READS_HEIC = importlib.util.find_spec("pillow_heif") is not None
+"""Without the library a HEIC is no picture that is read: the lake takes it as bytes of no kind."""
 _FOR_PIXELS = frozenset((b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"acTL", b"fcTL", b"fdAT"))
 _PNG_START = 33
 """Bytes of its signature and header."""
@@ -66,12 +70,14 @@ def format_of(raw: Raw) -> str | None:
     if head[4:8] == b"ftyp":
         others = head[16 : int.from_bytes(head[:4], "big")]
         is_mixed = head[8:12] in _MIXED_BRANDS and any(brand in others for brand in _AV1_BRANDS)
-        return "AVIF" if head[8:12] in _AV1_BRANDS or is_mixed else None
+        if head[8:12] in _AV1_BRANDS or is_mixed:
+            return "AVIF"
+        return "HEIF" if _READS_HEIC and head[8:12] in (*_HEVC_BRANDS, *_MIXED_BRANDS) else None
     return "PPM" if _PORTABLE.match(head) else None
 
 
 def check_container(raw: Raw, name: str) -> None:
-    """Check that a PNG, WebP, TIFF or AVIF is whole; others are left to who decodes them, GIF to `gif_layout`.
+    """Check that a PNG, WebP, TIFF, AVIF or HEIC is whole; others are left to who decodes them, GIF to `gif_layout`.
 
     Raises:
         DecodeError: truncated, or undecodable.
@@ -84,7 +90,7 @@ def check_container(raw: Raw, name: str) -> None:
             raise _truncated(raw, f"where the RIFF header states {stated:,}")
     elif name == "TIFF":
         _check_tiff(raw)
-    elif name == "AVIF":
+    elif name in ("AVIF", "HEIF"):
         _check_boxes(raw)
 
 
@@ -191,6 +197,12 @@ def av1_depth(raw: Raw) -> int:
     return depth
 
 
+def hevc_depth(raw: Raw) -> int:
+    """Return the bits of a sample of a HEIC, the most of its pictures (ISO/IEC 14496-15, 8.3.3.1.2)."""
+    found = re.finditer(rb"hvcC\x01.{16}(..)", bytes(raw)[: 1 << 20], re.DOTALL)
+    return max((8 + (byte & 7) for each in found for byte in each[1]), default=8)
+
+
 def _check_tiff(raw: Raw) -> None:
     """Check that the strips or tiles of each page lie inside the file."""
     order = "<" if raw[:1] == b"I" else ">"
@@ -234,7 +246,7 @@ def _unpacked(raw: Raw, form: str, at: int) -> tuple[int, ...]:
 
 
 def _check_boxes(raw: Raw) -> None:
-    """Check that the boxes of an AVIF lie inside the file."""
+    """Check that the boxes of an AVIF or HEIC lie inside the file."""
     at = 0
     while at + 8 <= len(raw):
         size = int.from_bytes(raw[at : at + 4], "big")

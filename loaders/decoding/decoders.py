@@ -38,7 +38,8 @@ FLIP_COUNTER = 4 * _TRIES
 class Decoder(Protocol):
     """Makes one array of a fixed shape of each encoded value.
 
-    Instances are shared by threads and pickled for processes; `into` must depend on its arguments alone.
+    Instances are shared by threads and pickled for processes; `into` must depend on its arguments alone. One for
+    columns of another codec than `image` says so by an attribute `codec`, as `VideoClip` does.
     """
 
     @property

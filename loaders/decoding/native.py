@@ -8,7 +8,7 @@
 | TIFF, grey | int8, uint16, int16, uint32, int32 or float32 (H, W) |
 | TIFF of 16 bits in colour or with alpha: `tiff_colour` | uint16 (H, W, 3) or (H, W, 4) |
 
-What is deeper and not in this list (AVIF of 10 and 12 bits, doubles, colour in floats) is refused rather than
+What is deeper and not in this list (AVIF and HEIC of 10 and 12 bits, doubles, colour in floats) is refused rather than
 reduced.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import ImageFile, TiffImagePlugin
 
 from loaders.axes import Array, DType
-from loaders.decoding.containers import Raw, av1_depth, format_of
+from loaders.decoding.containers import Raw, av1_depth, format_of, hevc_depth
 from loaders.decoding.opening import check_pixels, open_picture, pillow_errors
 from loaders.decoding.png import deep_png_header, read_deep_png
 from loaders.decoding.tiff_colour import as_colour, as_grey, is_colour
@@ -53,10 +53,10 @@ class Raster(NamedTuple):
 
 
 def is_deep(raw: Raw, name: str) -> bool:
-    """Return whether a PNG, PPM or AVIF is deeper than 8 bits; of a TIFF, `stored_dtype` knows.
+    """Return whether a PNG, PPM, AVIF or HEIC is deeper than 8 bits; of a TIFF, `stored_dtype` knows.
 
     Raises:
-        DecodeError: unsupported_depth, of an AVIF.
+        DecodeError: unsupported_depth, of an AVIF or HEIC.
     """
     if name == "PNG":
         return bytes(raw[12:16]) == b"IHDR" and len(raw) > 24 and raw[24] == 16
@@ -65,6 +65,8 @@ def is_deep(raw: Raw, name: str) -> bool:
         return raster is not None and raster.most > 255
     if name == "AVIF" and (bits := av1_depth(raw)) > 8:
         raise _unsupported(f"an AVIF of {bits} bits, which Pillow would cut to 8")
+    if name == "HEIF" and (bits := hevc_depth(raw)) > 8:
+        raise _unsupported(f"a HEIC of {bits} bits, which Pillow would cut to 8")
     return False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # Named one by one: each registers itself, and no decoder outside this list is ever reached. Others start programs.
@@ -24,10 +24,6 @@ from PIL import (
 
 from loaders.decoding.containers import Raw, check_container, format_of, gif_layout, slim_png, webp_canvas
 from loaders.errors import DecodeError
-
-MAX_PIXELS = 64_000_000
-"""Width times height beyond which a picture is refused unless one asks for more: about 256 MB to decode one. The lake
-and the reader have the same default, so that what one takes the other does not refuse."""
 
 UNLIMITED = 1 << 62
 """For `max_pixels`, where nothing is decoded."""
@@ -65,9 +61,18 @@ def open_picture(raw: Raw, *, max_pixels: int, is_whole: bool = True) -> ImageFi
             check_container(raw, name)
         file = slim_png(raw) if name == "PNG" else raw
         # Not `Image.open`, which would ask each decoder whether the file is its own.
-        image: ImageFile.ImageFile = Image.OPEN[name][0](io.BytesIO(file), "")
+        image = _decoder_of(name)(io.BytesIO(file), "")
         check_pixels(image.width, image.height, max_pixels)
         return image
+
+
+def _decoder_of(name: str) -> Callable[[io.BytesIO, str], ImageFile.ImageFile]:
+    if name != "HEIF":
+        return Image.OPEN[name][0]
+    # Where one is met: libheif is 20 MB, and an extra.
+    from pillow_heif import HeifImageFile
+
+    return HeifImageFile
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -100,7 +105,7 @@ def pillow_errors() -> Iterator[None]:
     except UnidentifiedImageError as error:  # its text holds an address, another one in each run
         raise DecodeError("no picture, or a damaged one: Pillow finds no valid header") from error
     except Exception as error:  # on hostile bytes, decoders of formats raise whatever they run into
-        text = str(error) or type(error).__name__
+        text = str(error).strip() or type(error).__name__
         is_cut = isinstance(error, EOFError) or any(sign in text.lower() for sign in _CUT)
         rule = "truncated" if is_cut else "undecodable"
         raise DecodeError(f"no picture, or a damaged one: {text}", rule=rule) from error

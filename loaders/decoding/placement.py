@@ -6,6 +6,7 @@ reaches from 0 to W, and resizing to W' multiplies x by W' / W.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +130,57 @@ def whole(height: int, width: int, canvas: tuple[int, int], *, orientation: int 
     upright = turned_size(height, width, orientation)
     window = (0.0, 0.0, float(upright[1]), float(upright[0]))
     return Placement(height, width, window, Box(0, 0, *canvas), canvas, orientation)
+
+
+def placed_by(
+    affine: Floats, height: int, width: int, canvas: tuple[int, int], *, orientation: int = 1
+) -> Placement | None:
+    """Return the placement that an affine map along the axes means: mirrors, quarter turns, scales, crops, borders.
+
+    Args:
+        affine: float64 (2, 3): from (x, y, 1) of the upright picture to (x, y) of the drawn one, continuous px.
+        height: Of the picture as it is stored, px.
+        width: Of the picture as it is stored, px.
+        canvas: Height and width of the drawn picture, px.
+        orientation: EXIF's, by which the stored picture is made upright.
+
+    Returns:
+        The placement; it is `mirrored` where the map is, and not where only EXIF's turn is. None: nothing of the
+        picture is seen.
+
+    Raises:
+        ValueError: If the map turns by another angle, shears or has no inverse.
+    """
+    turn = _matrix(height, width, orientation)
+    total = np.vstack([affine, [0.0, 0.0, 1.0]]) @ turn
+    mirrored = bool(np.linalg.det(affine[:, :2]) < 0)
+    if mirrored:
+        total[0] = np.array([0.0, 0.0, canvas[1]]) - total[0]
+    for turned_by in range(1, 9):
+        after = total @ np.linalg.inv(_matrix(height, width, turned_by))
+        across, down = after[0, 0], after[1, 1]
+        if min(across, down) > 0 and max(abs(after[0, 1]), abs(after[1, 0])) < 1e-9 * max(across, down):
+            rows, columns = turned_size(height, width, turned_by)
+            left, left_px, wide, wide_px = _seen(after[0, 2], across, columns, canvas[1])
+            top, top_px, high, high_px = _seen(after[1, 2], down, rows, canvas[0])
+            if wide_px <= 0 or high_px <= 0:
+                return None
+            place = Box(top_px, left_px, high_px, wide_px)
+            return Placement(height, width, (left, top, wide, high), place, canvas, turned_by, mirrored)
+    raise ValueError(f"an affine map that is not along the axes: {affine.tolist()}")
+
+
+def _seen(start: float, scale: float, length: int, limit: int) -> tuple[float, int, float, int]:
+    """Return along one axis start of the window and of its place, length of the window and of its place."""
+    first = max(0, math.floor(round(start, 6)))
+    last = min(limit, math.ceil(round(start + scale * length, 6)))
+    return round((first - start) / scale, 9), first, round((last - first) / scale, 9), last - first
+
+
+def _matrix(height: int, width: int, orientation: int) -> Floats:
+    """Return EXIF's turn as float64 (3, 3)."""
+    x, y = turned_points(np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, 1.0]), height, width, orientation)
+    return np.array([[x[1] - x[0], x[2] - x[0], x[0]], [y[1] - y[0], y[2] - y[0], y[0]], [0.0, 0.0, 1.0]])
 
 
 def turned_size(height: int, width: int, orientation: int) -> tuple[int, int]:

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from loaders.axes import Array, DType, Mask
-from loaders.decoding.arrays import npy_header, npy_values
+from loaders.decoding.arrays import npy_header, npy_values, read_any
 from loaders.decoding.arrow import numbers, validity
+from loaders.decoding.texts import decode_text
 from loaders.errors import DecodeError
-from loaders.format.fields import Field, is_number_list, numpy_dtype
+from loaders.format.fields import ENCODED, Field, is_number_list, numpy_dtype
 
 Batch = dict[str, Any]
 """{column: numpy array of shape (rows, ...), or a list where shapes vary or values are text}."""
@@ -22,7 +23,7 @@ _CHANNELS = {2: 1, 3: 3, 4: 4}
 
 def dense_shape(field: Field) -> tuple[int, ...] | None:
     """Return the shape of one value if all of them fit into one array, else None: the column is a list."""
-    if field.codec in ("native_image", "npy", "audio", "coco_rle"):
+    if field.codec in ENCODED - {"image"}:
         return None
     if field.codec == "raw" and not is_number_list(field.type):
         return () if numpy_dtype(field.type) is not None else None
@@ -31,7 +32,7 @@ def dense_shape(field: Field) -> tuple[int, ...] | None:
 
 def dense_dtype(field: Field) -> DType | None:
     """Return the element type in which a column is delivered, None for a list of Python values."""
-    if field.codec in ("image", "coco_rle"):
+    if field.codec in ("image", "video", "coco_rle"):
         return np.dtype("uint8")
     if field.dtype is not None:
         return np.dtype(field.dtype)
@@ -67,9 +68,9 @@ def fill_dense(out: Array, values: pa.Array, field: Field) -> None:
         out[rows] = numbers(values)
 
 
-def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | bytes:
+def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | bytes | str:
     """Decode one value of a column whose shapes vary: a picture, a `.npy` file, a recording,
-    masks, or bytes as they are.
+    a video, a text, masks, or bytes as they are.
 
     Raises:
         DecodeError: If it is not what the field declares.
@@ -91,6 +92,16 @@ def decode_blob(raw: memoryview, field: Field, *, max_pixels: int) -> Array | by
         from loaders.decoding.audio import decode_audio
 
         return decode_audio(raw, field)
+    if field.codec == "array":
+        return read_any(raw)
+    if field.codec == "text":
+        return decode_text(raw)
+    if field.codec == "video":
+        from loaders.decoding.video import decode_video
+
+        frames = decode_video(raw, max_pixels=max_pixels)
+        check_axes(field.shape, frames.shape)
+        return frames
     if field.codec == "coco_rle":
         from loaders.decoding.masks import decode_masks
 
@@ -116,14 +127,28 @@ def check_size(wanted: tuple[int | None, ...], found: tuple[int, int]) -> None:
         raise DecodeError(f"expected shape {wanted}, found height {found[0]} and width {found[1]}")
 
 
+def check_axes(wanted: tuple[int | None, ...] | None, found: tuple[int, ...]) -> None:
+    """Compare the declared shape of a value with that of what was decoded.
+
+    Raises:
+        DecodeError: If they differ.
+    """
+    if wanted is not None and (
+        len(wanted) != len(found) or any(a not in (None, b) for a, b in zip(wanted, found, strict=True))
+    ):
+        raise DecodeError(f"expected shape {wanted}, found {found}")
+
+
 def blank(field: Field) -> object:
     """Return what stands for a value of a list column that could not be read."""
     if field.codec in ("image", "native_image"):
         shape = field.shape or (1, 1, 3)
         return np.zeros([1 if axis is None else axis for axis in shape], dtype=np.uint8)
-    if field.codec == "coco_rle":
+    if field.codec in ("video", "coco_rle"):
         return np.zeros([0 if axis is None else axis for axis in field.shape or (0, 0, 0)], dtype=np.uint8)
-    if field.codec in ("npy", "audio"):
+    if field.codec == "text":
+        return ""
+    if field.codec in ("npy", "audio", "array"):
         return np.zeros([0 if axis is None else axis for axis in field.shape or (0,)], dtype=field.dtype or "float32")
     if is_number_list(field.type):
         return np.zeros(0, dtype=dense_dtype(field))
@@ -149,11 +174,7 @@ def _npy(raw: memoryview, field: Field) -> Array:
     dtype, _, found, _ = header
     if dtype != np.dtype(field.dtype):
         raise DecodeError(f"expected dtype {field.dtype}, found {dtype}")
-    shape = field.shape
-    if shape is not None and (
-        len(shape) != len(found) or any(a not in (None, b) for a, b in zip(shape, found, strict=True))
-    ):
-        raise DecodeError(f"expected shape {shape}, found {found}")
+    check_axes(field.shape, found)
     return npy_values(raw, header)
 
 

@@ -8,7 +8,8 @@ a JPEG, a missing end mark of a GIF, a second picture behind the first, text in 
 Pixels of 8 bits and fewer are those of Pillow's `convert("RGB")`, alpha and palette included; deeper ones are read as
 `loaders.decoding.native` says, or refused.
 
-A recording is judged by `read_recording`: it is decoded whole, as the reader does it.
+A recording is judged by `read_recording`: it is decoded whole, as the reader does it. Of a video all packets are read,
+and the beginning and the end are decoded.
 
 This module, and no other of the decoders, is what the lake imports.
 """
@@ -17,33 +18,66 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loaders.decoding.arrays import MAX_ARRAY_BYTES, npy_header, read_any
 from loaders.decoding.audio import MAX_SAMPLES, Recording, read_recording
+from loaders.decoding.clips import frames_at
 from loaders.decoding.containers import Raw, format_of, gif_layout
-from loaders.decoding.opening import MAX_PIXELS, open_picture, pillow_errors
+from loaders.decoding.limits import MAX_PIXELS, MAX_VIDEO_BYTES, MAX_VIDEO_FRAMES
+from loaders.decoding.opening import open_picture, pillow_errors
 from loaders.decoding.pictures import check_picture, picture_size
+from loaders.decoding.texts import decode_text, text_coding
+from loaders.decoding.video import Video, decoder_of, open_video
+from loaders.decoding.video_header import VideoHeader, video_header
+from loaders.decoding.video_layout import container_of
 from loaders.errors import DecodeError
 
 VERDICT_VERSION = 2
 """Raised when a picture gets another verdict than before: what an older version refused is looked at again."""
 
-RECORDING_VERDICT_VERSION = 1
+RECORDING_VERDICT_VERSION = 2
 """The same of recordings."""
 
+VIDEO_VERDICT_VERSION = 1
+"""The same of videos."""
+
+ARRAY_VERDICT_VERSION = 1
+"""The same of arrays."""
+
+TEXT_VERDICT_VERSION = 1
+"""The same of texts."""
+
 __all__ = [
+    "ARRAY_VERDICT_VERSION",
+    "MAX_ARRAY_BYTES",
     "MAX_PIXELS",
     "MAX_SAMPLES",
+    "MAX_VIDEO_BYTES",
+    "MAX_VIDEO_FRAMES",
     "RECORDING_VERDICT_VERSION",
+    "TEXT_VERDICT_VERSION",
     "VERDICT_VERSION",
+    "VIDEO_VERDICT_VERSION",
     "DecodeError",
     "Recording",
     "Verdict",
+    "Video",
+    "VideoHeader",
+    "container_of",
+    "decode_text",
+    "decoder_of",
     "format_of",
+    "frames_at",
     "gif_layout",
     "judge",
+    "npy_header",
     "open_picture",
+    "open_video",
     "picture_size",
     "pillow_errors",
+    "read_any",
     "read_recording",
+    "text_coding",
+    "video_header",
 ]
 
 

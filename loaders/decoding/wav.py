@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,20 @@ def wav_samples(data: bytes, wav: Wav) -> npt.NDArray[np.float32]:
     # values: (frames x channels,), a frame's channels beside one another.
     samples: npt.NDArray[np.float32] = values.reshape(wav.frames, wav.channels)
     return samples
+
+
+def write_wav(values: npt.NDArray[np.int16], rate: int) -> bytes:
+    """Return a WAV of 16 bits: a header of 44 bytes, and the samples.
+
+    Args:
+        values: int16 (frames, channels).
+        rate: Hz.
+    """
+    frames, channels = values.shape
+    size = frames * channels * 2
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, _PCM, channels, rate,
+                       rate * channels * 2, channels * 2, 16, b"data", size)  # fmt: skip
+    return head + values.astype("<i2", copy=False).tobytes()
 
 
 def _form(head: bytes) -> tuple[int, int, str, int] | None:

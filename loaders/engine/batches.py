@@ -30,6 +30,8 @@ from loaders.reading.pages import PageError, as_bytes
 
 IS_PAD = "is_pad"
 SAMPLE_SEED = "_sample_seed"
+SPLIT = "_split"
+"""Which of the splits that are read a sample is of: its number in `Reader.splits`."""
 
 Transform = Callable[[Batch], Batch]
 
@@ -308,6 +310,9 @@ class Assembler:
         if self._gives_seeds and job.seeds is not None:
             seeds = job.seeds[begin:end]
             batch[SAMPLE_SEED] = seeds if keep is None else seeds[keep]
+        if job.splits is not None:
+            splits = job.splits[begin:end].copy()
+            batch[SPLIT] = splits if keep is None else splits[keep]
         if options.tail == "pad":
             batch[IS_PAD] = np.zeros(end - begin, dtype=bool) if pad is None else pad[begin:end].copy()
         return batch

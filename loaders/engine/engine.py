@@ -26,6 +26,7 @@ from loaders.engine.stats import Stats
 from loaders.engine.tuning import choose
 from loaders.errors import CorruptionError, DecodeError, PlacedError
 from loaders.options import ReadOptions, Shard, usable_cores
+from loaders.ordering.epochs import Epochs, EpochSamples
 from loaders.ordering.order import EpochOrder, sample_seeds
 from loaders.ordering.schedule import RankRows, Stretch
 from loaders.ordering.selection import Selection
@@ -54,28 +55,40 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedSplits:
+    """Several splits that are read as one: their names, and int64 (row groups,): which of them each row group is of."""
+
+    names: tuple[str, ...]
+    by_group: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a reader reads, and how; the same for all its epochs.
 
     Attributes:
         split: Where the rows lie.
         selection: Which of them.
+        epochs: Which of those an epoch has.
         columns: How each column is held.
         decoders: {column: what its values go through}.
         options: How to read.
         transform: The caller's function.
         shard: Which rank this is.
         objects: What becomes of objects that lie in pictures.
+        joined: The splits, where several are read and batches say which one a sample is of.
     """
 
     split: SplitFiles
     selection: Selection
+    epochs: Epochs
     columns: tuple[ReadColumn, ...]
     decoders: Mapping[str, AnyDecoder]
     options: ReadOptions
     transform: Transform | None
     shard: Shard
     objects: Objects = field(default_factory=Objects)
+    joined: JoinedSplits | None = None
 
     @property
     def gives_seeds(self) -> bool:
@@ -90,10 +103,7 @@ class Engine:
         self.reading, self._state, self._sizes, self._stats = reading, state, sizes, stats
         options = reading.options
         is_inline = options.pool == "inline"
-        self._groups = np.flatnonzero(np.asarray(reading.selection.samples_by_group)).astype(np.int64)
-        self._samples = tuple(count for count in reading.selection.samples_by_group if count)
-        self._chosen = _ChosenRows(reading.selection)
-        self._epoch: tuple[int, RankRows] | None = None
+        self._epoch: _Epoch | None = None
         self._ahead: dict[tuple[int, int, int], Hold] = {}
         self._broken: dict[int, CorruptionError] = {}
         self._direct: dict[tuple[int, str], Array | None] = {}
@@ -134,15 +144,15 @@ class Engine:
 
     def submit(self, epoch: int, first: int, last: int) -> Future[list[Delivery]]:
         """Have the batches [first, last) of an epoch made."""
-        rows = self._rows_of(epoch)
+        within = self._within(epoch)
         hold = None
         if self._is_held and not self._residents.has_everything:
-            hold = self._residents.hold(self._groups[sorted(rows.needs(first, last))].tolist())
-            self._read_ahead(epoch, rows, last)
+            hold = self._residents.hold(within.samples.groups[sorted(within.rows.needs(first, last))].tolist())
+            self._read_ahead(within, last)
         what = f"making batch {first} of epoch {epoch}" if last == first + 1 else (
             f"making batches {first} to {last - 1} of epoch {epoch}"
         )  # fmt: skip
-        future = self.decoding_pool.submit(what, self._make, epoch, rows, first, last, hold)
+        future = self.decoding_pool.submit(what, self._make, within, first, last, hold)
         if hold is not None:
             future.add_done_callback(lambda _: hold.release())  # whether it was done, failed, or never ran
         return future
@@ -172,22 +182,22 @@ class Engine:
         self.decoding_pool.close(patience_s=patience_s)
         self.reading_pool.close(patience_s=patience_s)
 
-    def _make(self, epoch: int, rows: RankRows, first: int, last: int, hold: Hold | None) -> list[Delivery]:
+    def _make(self, within: _Epoch, first: int, last: int, hold: Hold | None) -> list[Delivery]:
         for loaded in hold.loaded if hold is not None else ():
             result_or_closed(loaded, self.decoding_pool.closed)  # first of all: the manifest only claims what is there
-        stretch = rows.stretch(first, last, fill=self.reading.options.tail == "pad")
-        plan = self._plan(epoch, first, stretch)
+        stretch = within.rows.stretch(first, last, fill=self.reading.options.tail == "pad")
+        plan = self._plan(within, first, stretch)
         made = self._assemble(plan.job)
         self._stats.add(decode_s=made.decode_s, transform_s=made.transform_s, cpu_s=made.cpu_s)
         if self.reading.objects.groups:
             self._stats.add(objects=made.objects, objects_dropped=made.objects_dropped)
         return self._deliveries(plan, made)
 
-    def _plan(self, epoch: int, step: int, stretch: Stretch) -> _Plan:
+    def _plan(self, within: _Epoch, step: int, stretch: Stretch) -> _Plan:
         """Turn samples into rows of the arena; call it once their row groups are there."""
-        reading, split = self.reading, self.reading.split
-        groups = self._groups[stretch.groups]  # (samples,)
-        rows = self._chosen.rows(groups, stretch.samples)  # (samples, length)
+        reading = self.reading
+        groups = within.samples.groups[stretch.groups]  # (samples,)
+        rows = within.samples.rows(groups, stretch.samples)  # (samples, length)
         length = reading.selection.length
         index = (self._residents.base[groups][:, None] + rows).reshape(-1)  # (samples * length,)
         flat_groups = groups if length == 1 else np.repeat(groups, length)  # (samples * length,)
@@ -202,10 +212,12 @@ class Engine:
             pad = broken if pad is None else pad | broken
         seeds = None
         if reading.decoders or reading.gives_seeds:
-            seeds = sample_seeds(self._state.fingerprint, self._state.seed, epoch, split.starts[groups] + rows[:, 0])
+            numbers = within.samples.seed_numbers(groups, stretch.samples, rows)
+            seeds = sample_seeds(self._state.fingerprint, self._state.seed, within.number, numbers)
         texts = [column for column in reading.columns if column.kind == "other"]
         others = {column.name: self._values(column, flat_groups, index) for column in texts}
-        job = Job(epoch, step, stretch.ends, index, length, pad, seeds, direct, others)
+        splits = None if reading.joined is None else reading.joined.by_group[groups]
+        job = Job(within.number, step, stretch.ends, index, length, pad, seeds, direct, others, splits)
         return _Plan(job, groups, rows, stretch.filler, broken)
 
     def _deliveries(self, plan: _Plan, made: Made) -> list[Delivery]:
@@ -245,24 +257,28 @@ class Engine:
             column=failure.column,
         )
 
-    def _rows_of(self, epoch: int) -> RankRows:
-        if self._epoch is None or self._epoch[0] != epoch:
+    def _within(self, epoch: int) -> _Epoch:
+        if self._epoch is None or self._epoch.number != epoch:
             state, shard = self._state, self.reading.shard
-            order = EpochOrder(self._samples, state.fingerprint, state.seed, epoch, state.lanes, state.window)
+            samples = self.reading.epochs.epoch(state.seed, epoch)
+            order = EpochOrder(
+                samples.counts, state.fingerprint, state.seed, epoch, state.lanes, state.window, samples.strata
+            )
             each = state.lanes // shard.world
             lanes = range(shard.rank * each, (shard.rank + 1) * each)
-            self._epoch = epoch, RankRows(
+            rows = RankRows(
                 order, lanes=lanes, rows_per_lane=state.global_batch // state.lanes,
                 margin=(self._sizes.chunks + 1) * self._sizes.steps,
-            )
-        return self._epoch[1]
+            )  # fmt: skip
+            self._epoch = _Epoch(epoch, samples, rows)
+        return self._epoch
 
-    def _read_ahead(self, epoch: int, rows: RankRows, step: int) -> None:
+    def _read_ahead(self, within: _Epoch, step: int) -> None:
         """Hold the windows that the next batch needs, and let go of those that it does not."""
-        wanted = {(epoch, *name): needs for name, needs in rows.ahead(step)}
+        wanted = {(within.number, *name): needs for name, needs in within.rows.ahead(step)}
         for name, needs in wanted.items():
             if name not in self._ahead:
-                self._ahead[name] = self._residents.hold(self._groups[list(needs)].tolist())
+                self._ahead[name] = self._residents.hold(within.samples.groups[list(needs)].tolist())
         for name in [name for name in self._ahead if name not in wanted]:
             self._ahead.pop(name).release()
 
@@ -323,6 +339,15 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
+class _Epoch:
+    """An epoch under way: its number, its samples, and those of this rank."""
+
+    number: int
+    samples: EpochSamples
+    rows: RankRows
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """A job, and what its failures are named by: row group and rows of each sample, filler, broken row groups."""
 
@@ -331,25 +356,3 @@ class _Plan:
     rows: Ints  # (samples, length)
     filler: Mask | None  # (samples,)
     broken: Mask | None  # (samples,)
-
-
-class _ChosenRows:
-    """From samples to rows: of row groups of which everything is read they are the same."""
-
-    def __init__(self, selection: Selection) -> None:
-        self._length = selection.length
-        self._is_all = selection.length == 1 and not selection.chosen
-        if not self._is_all:
-            counts = np.asarray(selection.samples_by_group, dtype=np.int64)
-            self._starts = np.cumsum(counts) - counts
-            parts = [selection.rows(group) for group in range(len(counts)) if counts[group]]
-            self._rows = np.concatenate(parts).astype(np.int64)
-
-    def rows(self, groups: Ints, samples: Ints) -> Ints:
-        """Return the rows within their row groups: (samples, length); `groups` and `samples` are (samples,)."""
-        if self._is_all:
-            return samples[:, None]
-        rows: Ints = self._rows[self._starts[groups] + samples]
-        return rows
-
-

@@ -23,6 +23,7 @@ class Job:
         seeds: uint64 (n,), None where nothing is random.
         direct: {direct column: [(file, first byte, CRC-32) of each row]}.
         others: {text, list or map column: values of each row}.
+        splits: int64 (n,): which split each sample is of; None where one split is read.
     """
 
     epoch: int
@@ -34,6 +35,7 @@ class Job:
     seeds: Seeds | None = None
     direct: Mapping[str, list[tuple[str, int, int]]] = field(default_factory=dict)
     others: Mapping[str, list[object]] = field(default_factory=dict)
+    splits: Ints | None = None
 
     @property
     def rows(self) -> int:

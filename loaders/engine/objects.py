@@ -1,9 +1,8 @@
 """The objects of a sample as one: boxes, labels and masks move with the picture, leave it together, are padded alike.
 
 Columns that state the same `objects` are one group. Where a decoder changes the picture of a group, its values are
-moved by what the decoder did; an object is dropped from all of the group's columns if any of its boxes, polygons and
-masks keeps less than `min_visible` of its area, or nothing of it; of objects that have points alone, their labelled
-points count. `<group>_dropped` says how many, for each sample.
+moved by what the decoder did, and objects are dropped as `loaders.decoding.groups` says; `<group>_dropped` says how
+many, for each sample.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from loaders.axes import Array, DType, Ints
-from loaders.decoding import moving
 from loaders.decoding.decoders import AnyDecoder
+from loaders.decoding.groups import group_name, settled
 from loaders.decoding.placement import Placement
 from loaders.decoding.values import dense_dtype
 from loaders.errors import DecodeError, FormatError
@@ -127,7 +126,9 @@ class Objects:
                 if placement is None:  # the picture failed, and the sample with it
                     continue
             try:
-                before, after = _settled(group, row, lists, placement, self.min_visible)
+                before, after = settled(
+                    group.name, group.shapes, group.entries, row, lists, placement, self.min_visible
+                )
                 if group.picture is not None:
                     dense[group.dropped][row] = before - after
                     moved[row] += before
@@ -151,12 +152,12 @@ def objects_of(
     Raises:
         FormatError: If columns of objects are read without what says where they are, or cannot be padded.
     """
-    names = dict.fromkeys(name for field in read if (name := _group_name(field)) is not None)
+    names = dict.fromkeys(name for field in read if (name := group_name(field)) is not None)
     if unknown := sorted(set(options.pad_to) - {*names}):
         raise FormatError(f"pad_to names {unknown}; the columns that are read are of the objects {sorted(names)}")
     groups: list[Group] = []
     for name in names:
-        members = [field for field in read if _group_name(field) == name]
+        members = [field for field in read if group_name(field) == name]
         shapes = tuple(field for field in members if field.geometry is not None)
         counts = {field.geometry.parts for field in shapes if field.geometry is not None}
         entries = tuple(field for field in members if field.geometry is None and field.name not in counts)
@@ -182,13 +183,9 @@ def affine_of(picture: str) -> str:
     return f"{picture}_affine"
 
 
-def _group_name(field: Field) -> str | None:
-    return field.objects or (field.name if field.geometry is not None else None)
-
-
 def _picture_of(name: str, stated: Sequence[Field], decoders: Mapping[str, AnyDecoder]) -> str | None:
     """Return the picture in which the objects of a group lie, None if no decoder changes it."""
-    pictures = {field.geometry.of for field in stated if _group_name(field) == name and field.geometry is not None}
+    pictures = {field.geometry.of for field in stated if group_name(field) == name and field.geometry is not None}
     if len(pictures) > 1 and pictures & decoders.keys():
         raise FormatError(f"the objects {name!r} lie in several pictures, {sorted(pictures)}; no decoder can move them")
     return next((each for each in pictures if each in decoders), None)
@@ -237,90 +234,8 @@ def _outputs(group: Group, decoders: Mapping[str, AnyDecoder]) -> Iterator[Outpu
         yield field.name, "values", (group.size, *fixed), dtype
 
 
-def _has_area(field: Field) -> bool:
-    return field.geometry is not None and field.geometry.kind not in ("keypoints", "points")
-
-
 def _filler(field: Field) -> float:
     return NO_CLASS if field.classes is not None else 0
-
-
-def _settled(
-    group: Group, row: int, lists: Mapping[str, list[Any]], placement: Placement | None, min_visible: float
-) -> tuple[int, int]:
-    """Move the shapes of a row, and drop what is not seen; return how many objects there were, and are."""
-    moved: dict[str, Any] = {}
-    counts: dict[str, int] = {}
-    keep: Array | None = None
-    deciding = [field.name for field in group.shapes if _has_area(field)] or [field.name for field in group.shapes]
-    for field in group.shapes:
-        value, shares, counts[field.name] = _moved(field, row, lists, placement)
-        moved[field.name] = value
-        if shares is not None and field.name in deciding:
-            seen = (shares > 0) & (shares >= min_visible)
-            if keep is not None and len(keep) != len(seen):
-                break
-            keep = seen if keep is None else keep & seen
-    for field in group.entries:
-        if lists[field.name][row] is not None:
-            counts[field.name] = len(lists[field.name][row])
-    if len({*counts.values()}) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise DecodeError(f"columns of the objects {group.name!r} have different numbers of entries: {told}")
-    total = next(iter(counts.values()), 0)
-    if placement is None or keep is None:
-        return total, total
-    is_whole = bool(keep.all())
-    for field in group.shapes:
-        _put(field, moved[field.name], None if is_whole else keep, row, lists)
-    if not is_whole:
-        for field in group.entries:
-            lists[field.name][row] = _chosen(lists[field.name][row], keep)
-    return total, int(np.count_nonzero(keep))
-
-
-def _moved(
-    field: Field, row: int, lists: Mapping[str, list[Any]], placement: Placement | None
-) -> tuple[Any, Array | None, int]:
-    """Return the moved value of a column, the share of each object that is seen, and how many there are."""
-    geometry, value = field.geometry, lists[field.name][row]
-    assert geometry is not None
-    if geometry.kind == "polygons":
-        sizes, parts = (np.asarray(lists[str(name)][row]) for name in (geometry.sizes, geometry.parts))
-        outlines = moving.Polygons(value, sizes, parts)
-        if placement is None:
-            return outlines, None, len(parts)
-        outlines, shares = moving.polygons(outlines, placement)
-        return outlines, shares, len(parts)
-    if placement is None:
-        return value, None, len(value)
-    if geometry.kind == "masks":
-        found = moving.masks(value, placement)
-    elif geometry.kind == "keypoints":
-        found = moving.keypoints(value, placement, geometry.flip_pairs)
-    elif geometry.kind == "points":
-        found = moving.points(value, placement)
-    else:
-        found = moving.boxes(value, placement, kind=geometry.kind)
-    return found.values, found.shares, len(found.values)
-
-
-def _put(field: Field, value: Any, keep: Array | None, row: int, lists: Mapping[str, list[Any]]) -> None:
-    if isinstance(value, moving.Polygons):
-        geometry = field.geometry
-        assert geometry is not None
-        value = value if keep is None else value.chosen(keep)
-        lists[str(geometry.sizes)][row], lists[str(geometry.parts)][row] = value.sizes, value.parts
-        value = value.points
-    elif keep is not None:
-        value = value[keep]
-    lists[field.name][row] = value
-
-
-def _chosen(values: Any, keep: Array) -> Any:
-    if values is None or isinstance(values, np.ndarray):
-        return None if values is None else values[keep]
-    return [value for value, stays in zip(values, keep.tolist(), strict=True) if stays]
 
 
 def _pad(

@@ -7,18 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from loaders.decoding.decoders import AnyDecoder
 from loaders.decoding.values import Batch, dense_shape
-from loaders.engine.engine import Reading
+from loaders.engine.engine import JoinedSplits, Reading
 from loaders.engine.objects import objects_of
 from loaders.errors import CorruptionError, ForbiddenError, FormatError
 from loaders.format.fields import Field
 from loaders.format.manifest import DATASET, UNFINISHED, read_dataset
 from loaders.options import ReadOptions, Shard
 from loaders.ordering.bounds import Bounds, bounds_of
+from loaders.ordering.epochs import ByWeight, Epochs, Once
 from loaders.ordering.selection import Selection, select
 from loaders.ordering.sequences import Sequence as SampleSequence
+from loaders.ordering.weights import Weights, read_draws
 from loaders.reading.expansion import EXPANSION, FREE_BYTES
+from loaders.reading.joined import joined_manifest
 from loaders.reading.layout import ReadColumn, columns_of
 from loaders.reading.loading import direct_pages
 from loaders.reading.source import SplitFiles
@@ -31,8 +36,10 @@ def open_reading(
     *,
     columns: Sequence[str] | None,
     decoders: Mapping[str, AnyDecoder],
+    splits: Sequence[str] | None,
     filter: object,
     sequence: SampleSequence | None,
+    weights: str | Weights | None,
     options: ReadOptions,
     transform: Callable[[Batch], Batch] | None,
     shard: Shard,
@@ -43,18 +50,21 @@ def open_reading(
         FormatError: If it is no published split, or the arguments do not fit it.
         CorruptionError: If a file is missing or cut.
     """
+    joined, numbers = (None, None) if splits is None else joined_manifest(path_or_url, splits, options.storage)
     files = open_files(path_or_url, options.storage)
     try:
-        split = SplitFiles(files, columns=columns)
-        if _is_marked(files):
+        split = SplitFiles(files, columns=columns, manifest=joined)
+        if joined is None and _is_marked(files):
             _check_published(path_or_url, split, options)
         _check_decoders(decoders, split.fields)
         objects = objects_of(split.manifest.fields, split.fields, decoders, options)
         selection = _selected(split, filter, sequence, options)
+        epochs = _epochs(split, selection, weights, options)
         columns_held = columns_of(split.fields, files.is_local, decoders)
         _check_sizes(columns_held, split, options)
         held = tuple(_settled(split, column) for column in columns_held)
-        return Reading(split, selection, held, dict(decoders), options, transform, shard, objects)
+        joint = None if splits is None else JoinedSplits(tuple(splits), np.asarray(numbers, dtype=np.int64))
+        return Reading(split, selection, epochs, held, dict(decoders), options, transform, shard, objects, joint)
     except BaseException:
         files.close()
         raise
@@ -103,6 +113,18 @@ def _selected(split: SplitFiles, filter: object, sequence: SampleSequence | None
         )  # fmt: skip
 
 
+def _epochs(split: SplitFiles, selection: Selection, weights: str | Weights | None, options: ReadOptions) -> Epochs:
+    strata = split.manifest.stratum_by_group
+    if weights is None:
+        return Once(selection, strata, split.starts)
+    weights = Weights(weights) if isinstance(weights, str) else weights
+    if not isinstance(weights, Weights):
+        raise FormatError(f"weights must be the name of a column, Weights(...) or None, found {weights!r}")
+    with ThreadPoolExecutor(options.read_threads) as pool:
+        draws = read_draws(weights, split.manifest.fields, selection, read_columns=split.read_group, spread=pool.map)
+    return ByWeight(selection, draws, strata)
+
+
 def _settled(split: SplitFiles, column: ReadColumn) -> ReadColumn:
     """Read rows straight from the file only if they were written one to a page."""
     if not column.is_direct:
@@ -132,7 +154,10 @@ def _check_sizes(columns: Sequence[ReadColumn], split: SplitFiles, options: Read
 
 def _check_decoders(decoders: Mapping[str, AnyDecoder], fields: Sequence[Field]) -> None:
     codecs = {field.name: field.codec for field in fields}
-    for name in decoders:
-        if codecs.get(name) != "image":
+    for name, decoder in decoders.items():
+        wanted = getattr(decoder, "codec", "image")
+        if codecs.get(name) != wanted:
             found = f"codec {codecs[name]}" if name in codecs else "no column that is read"
-            raise FormatError(f"decoders names {name!r}, which is {found}; a decoder is for columns of pictures")
+            raise FormatError(
+                f"decoders names {name!r}, which is {found}; {type(decoder).__name__} is for columns of codec {wanted}"
+            )

@@ -179,7 +179,7 @@ class _Watch:
 
 def _told(job: Job, texts: Mapping[str, Field]) -> tuple[dict[str, Json], bytes]:
     """Return a job as JSON and bytes: its arrays, then text, lists and maps as an Arrow stream."""
-    arrays = {"index": job.index, "pad": job.pad, "seeds": job.seeds}
+    arrays = {"index": job.index, "pad": job.pad, "seeds": job.seeds, "splits": job.splits}
     parts = [np.ascontiguousarray(array).tobytes() for array in arrays.values() if array is not None]
     told = {
         "epoch": job.epoch,
@@ -221,7 +221,7 @@ def _job(told: dict[str, Json], payload: bytes, fields: Mapping[str, Field]) -> 
     direct = {name: [tuple(place) for place in places] for name, places in told["direct"].items()}
     return Job(
         told["epoch"], told["step"], tuple(told["ends"]), arrays["index"], told["length"], arrays.get("pad"),
-        arrays.get("seeds"), direct, others,
+        arrays.get("seeds"), direct, others, arrays.get("splits"),
     )  # fmt: skip
 
 

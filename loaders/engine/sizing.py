@@ -10,9 +10,11 @@ from itertools import accumulate
 from typing import cast
 
 from loaders.decoding.decoders import AnyDecoder, VaryingDecoder
+from loaders.decoding.limits import MAX_VIDEO_BYTES
 from loaders.engine.objects import Objects
 from loaders.engine.outputs import delivered, output_parts, outputs_of
 from loaders.options import ReadOptions
+from loaders.ordering.epochs import Epochs
 from loaders.ordering.state import State
 from loaders.reading.arena import ArenaShape
 from loaders.reading.layout import ReadColumn
@@ -42,7 +44,8 @@ class Sizes:
         room_bytes: The same with what a transform in another process may make of them.
         chunks: Goes that are in the making, or made and not yet delivered.
         listed_bytes: What values that come as lists take in one go, at an estimate.
-        unpacked_bytes: Text, lists and maps that are held, and what is unpacked at once by the reading threads.
+        unpacked_bytes: Text, lists and maps that are held, what is unpacked at once by the reading threads, and the
+            draws of two epochs.
     """
 
     arena: ArenaShape
@@ -61,8 +64,7 @@ class Sizes:
 
 
 def sizes_of(
-    split: SplitFiles, columns: Sequence[ReadColumn], samples_by_group: Sequence[int], length: int, state: State,
-    world: int,
+    split: SplitFiles, columns: Sequence[ReadColumn], epochs: Epochs, length: int, state: State, world: int,
     options: ReadOptions, decoders: Mapping[str, AnyDecoder], *, has_transform: bool,
     objects: Objects | None = None,
 ) -> Sizes:  # fmt: skip
@@ -77,10 +79,10 @@ def sizes_of(
         steps = 1
     chunks = 1 if options.pool == "inline" else max(-(-options.prefetch // steps), options.threads + 1)
     ahead = (chunks + 1) * steps * size
-    counts = sorted(samples for samples in samples_by_group if samples)
+    counts = sorted(epochs.fewest)
     # Whole row groups that lie in the samples in the making: one small one, as at the end of a file, is only one.
     whole = bisect_right(list(accumulate(counts)), lanes * ahead)
-    groups = 4 * lanes * state.window + whole
+    groups = epochs.open_groups(lanes=lanes, window=state.window, deep=4) + whole if counts else 0
     arena = ArenaShape(
         columns=tuple(columns),
         slots=max(1, min(groups, len(counts))),
@@ -95,7 +97,7 @@ def sizes_of(
         unpacked += arena.slots * max(split.bytes_by_group)  # with blobs, their place has room for all columns
     output = _bytes(columns, decoders, objects, rows * steps, length)
     room = output * TRANSFORM_ROOM if options.pool == "processes" and has_transform else output
-    return Sizes(arena, steps, output, room, chunks, listed, unpacked)
+    return Sizes(arena, steps, output, room, chunks, listed, unpacked + epochs.bytes)
 
 
 def _bytes(
@@ -108,10 +110,13 @@ def _bytes(
 def _value_bytes(column: ReadColumn, decoders: Mapping[str, AnyDecoder]) -> int:
     """Bytes of one value that comes in a list.
 
-    A picture of unknown size counts as one megapixel, the masks of one as three of them, other values as 1 KiB.
+    A picture of unknown size counts as one megapixel, the masks of one as three of them, a video as much as may be
+    decoded of one, other values as 1 KiB.
     """
     if delivered(column, decoders)[0] is not None:
         return 0
     if column.name in decoders:
         return cast("VaryingDecoder", decoders[column.name]).most_bytes
+    if column.field.codec == "video":
+        return MAX_VIDEO_BYTES
     return 3 << 20 if column.field.codec in ("image", "native_image", "coco_rle") else 1 << 10

@@ -15,10 +15,16 @@ from loaders.format.geometry import Geometry as Geometry
 from loaders.format.geometry import geometry_from_json
 from schemas.canonical import canonical_json, sha256_text
 
-CODECS = ("raw", "image", "native_image", "ndarray", "npy", "audio", "coco_rle")
+CODECS = (
+    "raw", "image", "native_image", "ndarray", "npy", "audio", "video", "array", "text", "coco_rle",
+)  # fmt: skip
 """raw: the Arrow value itself. image: an encoded picture, read as 8 bits. native_image: one of any depth. ndarray:
 C-order little-endian elements of a fixed shape. npy: a `.npy` file, for arrays whose shape varies. audio: an encoded
-recording. coco_rle: masks of the objects in a picture, as run lengths."""
+recording. video: an encoded video. array: a `.npy` or `.npz` file of any dtype and shape. text: a file in UTF-8 or
+UTF-16. coco_rle: masks of the objects in a picture, as run lengths."""
+
+ENCODED = frozenset(CODECS) - {"raw", "ndarray"}
+"""Codecs whose values are decoded one by one."""
 
 _SCALARS: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -53,7 +59,7 @@ class Field:
         codec: How the stored value is read, one of `CODECS`.
         shape: Shape of one decoded value. None in a place: that axis varies. None as a whole: nothing is known
             (a raw scalar has no shape). (H, W) or (H, W, C) for images; (frames, channels) for audio, or (frames,)
-            where each recording has one channel.
+            where each recording has one channel; (frames, H, W, 3) for videos.
         dtype: Element type of `ndarray` and `npy` values, one of `ARRAY_DTYPES`; None for other codecs.
         nullable: Whether a value may be missing; a null is never read as zero.
         doc: What the value means, with its unit and range.
@@ -214,6 +220,10 @@ def _shape_problem(field: Field) -> str | None:
         return f"pictures as they are stored have no shape in common, found {shape}; use None"
     if field.codec == "audio" and len(shape) not in (1, 2):
         return f"audio is (frames,) or (frames, channels), found {shape}"
+    if field.codec in ("array", "text"):
+        return f"each value of codec {field.codec} has a shape of its own, found {shape}; use None"
+    if field.codec == "video" and not (len(shape) == 4 and shape[3] == 3):
+        return f"a video is (frames, H, W, 3), found {shape}"
     if field.codec == "raw" and not (is_number_list(field.type) and len(shape) == 1):
         return "a raw value has a shape, (n,), only if it is a list of numbers"
     return None

@@ -22,8 +22,12 @@ from schemas.digest import Digest, parse_digest
 
 FORMAT_NAME = "petrel-dataset"
 FORMAT_VERSION = 1
+STRATA_VERSION = 2
+"""Of the manifest of a split with several strata, whose order a reader of before does not know."""
 MANIFEST = "_manifest.json"
 DATASET = "_dataset.json"
+CARDS = ("_card.html", "_card.md")
+"""What people read about the version, written on request after it is published; no part of it."""
 COMMON_METADATA = "_common_metadata"
 UNFINISHED = "_unfinished"
 """In a split folder of a bucket while its version is being published: `_dataset.json` alone says whether it counts."""
@@ -131,6 +135,8 @@ class Manifest:
         writer: Versions that wrote it; no part of the content.
         order_by: Column of the sequences that stand together, and the one they are ordered by; () without
             sequences. Their effect is in the parts already.
+        strata: Parts of each stratum, in order: those that were written together, rows in one random order; () where
+            all parts were.
     """
 
     split: str
@@ -141,11 +147,28 @@ class Manifest:
     lineage: Mapping[str, object] = field(default_factory=dict)
     writer: Mapping[str, object] = field(default_factory=dict)
     order_by: tuple[str, ...] = ()
+    strata: tuple[int, ...] = ()
 
     @property
     def rows(self) -> int:
         """Rows of all parts together."""
         return sum(part.rows for part in self.parts)
+
+    @property
+    def format_version(self) -> int:
+        """Version of the format that can say all of this."""
+        return STRATA_VERSION if self.strata else FORMAT_VERSION
+
+    @property
+    def all_strata(self) -> tuple[int, ...]:
+        """Parts of each stratum, in order, also of a single one."""
+        return self.strata or (len(self.parts),)
+
+    @property
+    def stratum_by_group(self) -> tuple[int, ...]:
+        """Number of the stratum of every row group, parts in order."""
+        strata = (at for at, count in enumerate(self.all_strata) for _ in range(count))
+        return tuple(at for at, part in zip(strata, self.parts, strict=True) for _ in part.row_groups)
 
     @property
     def digest(self) -> Digest:
@@ -176,7 +199,8 @@ class Manifest:
         Free of Parquet and of library versions: written again from the same rows it is the same.
         """
         layout = [[part.rows_sha256, list(part.row_groups)] for part in self.parts]
-        return sha256_text(canonical_json([FORMAT_NAME, FORMAT_VERSION, schema_id(self.fields), layout]))
+        strata = [list(self.strata)] if self.strata else []
+        return sha256_text(canonical_json([FORMAT_NAME, self.format_version, schema_id(self.fields), layout, *strata]))
 
     @property
     def sha256(self) -> str:
@@ -188,12 +212,13 @@ class Manifest:
         return _dump(
             {
                 "format": FORMAT_NAME,
-                "format_version": FORMAT_VERSION,
+                "format_version": self.format_version,
                 "split": self.split,
                 "dataset_id": self.dataset_id,
                 "rows": self.rows,
                 "seed": self.seed,
                 **({"order_by": list(self.order_by)} if self.order_by else {}),
+                **({"strata": list(self.strata)} if self.strata else {}),
                 "content_digest": str(self.digest),
                 "fingerprint": self.fingerprint,
                 "schema": {"id": schema_id(self.fields), "fields": [entry.to_json() for entry in self.fields]},
@@ -277,9 +302,10 @@ def read_manifest(folder: str | Path | Files) -> Manifest:
 
 def _checked_manifest(files: Files) -> Manifest:
     path = f"{files.root}/{MANIFEST}"
-    record = _load(files, MANIFEST)
+    record = _load(files, MANIFEST, newest=STRATA_VERSION)
     if record is None:
         raise FormatError(_what_is(files))
+    has_strata = record.get("format_version") == STRATA_VERSION
     schema = _Record(record.get("schema"), f"schema in {path}")
     fields = schema.get("fields")
     if not isinstance(fields, list):
@@ -293,7 +319,10 @@ def _checked_manifest(files: Files) -> Manifest:
         lineage=record.object("lineage"),
         writer=record.object("writer"),
         order_by=record.texts("order_by"),
+        strata=record.counts("strata") if has_strata else (),
     )
+    if has_strata and (len(manifest.strata) < 2 or 0 in manifest.strata or sum(manifest.strata) != len(manifest.parts)):
+        raise FormatError(f"{path}: strata {list(manifest.strata)} do not add up to {len(manifest.parts)} parts")
     names = [part.name for part in manifest.parts]
     if len(set(names)) != len(names):
         raise FormatError(f"{path}: a part is listed twice")
@@ -342,7 +371,10 @@ def _what_is(files: Files) -> str:
         return f"{root} is a Delta table, not a published dataset; build a dataset from it and run materialise"
     if _has(files, DATASET):
         splits = ", ".join(f"{root}/{name}" for name in sorted(_checked_dataset(files).splits))
-        return f"{root} holds a whole dataset version; give make_reader one of its splits: {splits}"
+        return (
+            f"{root} holds a whole dataset version; give make_reader one of its splits: {splits}, or several "
+            "of them by splits=[...]"
+        )
     if _has(files, UNFINISHED):
         return f"{root} is no published dataset: it is being published, or its publisher was killed: publish it again"
     if _has(files, COMMON_METADATA):
@@ -373,7 +405,7 @@ def _opened(folder: str | Path | Files) -> Iterator[Files]:
         files.close()
 
 
-def _load(files: Files, name: str) -> _Record | None:
+def _load(files: Files, name: str, *, newest: int = FORMAT_VERSION) -> _Record | None:
     """Read one of our JSON files, None if there is none."""
     path = f"{files.root}/{name}"
     try:
@@ -391,9 +423,9 @@ def _load(files: Files, name: str) -> _Record | None:
         raise FormatError(f"{path} is not readable: {error}; publish the dataset again") from error
     if record.get("format") != FORMAT_NAME:
         raise FormatError(f"{path}: expected format {FORMAT_NAME!r}, found {record.get('format')!r}")
-    if record.get("format_version") != FORMAT_VERSION:
+    if record.get("format_version") not in range(FORMAT_VERSION, newest + 1):
         raise FormatError(
-            f"{path}: format version {record.get('format_version')!r}, this reader knows {FORMAT_VERSION}; "
+            f"{path}: format version {record.get('format_version')!r}, this reader knows {newest}; "
             "read it with the Petrel that wrote it, or publish the dataset again"
         )
     return record

@@ -1,4 +1,4 @@
-"""The order of samples ("lanes", version 1): a pure function, specified with golden values in ORDER.md.
+"""The order of samples ("lanes", versions 1 and 2): a pure function, specified with golden values in ORDER.md.
 
 Legend: N rows, C lanes, w row groups in a window, t a place in the order of an epoch.
 """
@@ -6,6 +6,7 @@ Legend: N rows, C lanes, w row groups in a window, t a place in the order of an 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,9 +15,13 @@ import numpy.typing as npt
 
 from loaders.axes import Ints, Seeds
 from loaders.errors import FormatError
+from loaders.ordering.strata import Strata
 
 CONTRACT = "petrel-lanes-1"
 """Name of these rules; another order is another name."""
+
+STRATA_CONTRACT = "petrel-lanes-2"
+"""Name of the rules for row groups of several strata."""
 
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
@@ -101,6 +106,7 @@ class EpochOrder:
         epoch: Counted from 0; each has its own order.
         lanes: C.
         window: w.
+        strata: Stratum of each row group, numbered from 0; () for a single one. Without a seed they are as one.
     """
 
     rows_by_group: tuple[int, ...]
@@ -109,6 +115,7 @@ class EpochOrder:
     epoch: int
     lanes: int
     window: int
+    strata: tuple[int, ...] = ()
 
     @cached_property
     def rows(self) -> int:
@@ -116,16 +123,26 @@ class EpochOrder:
         return sum(self.rows_by_group)
 
     @cached_property
-    def _groups(self) -> Ints:
-        count = len(self.rows_by_group)
-        if self.seed is None:
-            return np.arange(count)
-        return permutation(stream_key(self.fingerprint, self.seed, self.epoch, "groups"), count)
+    def _strata(self) -> Strata:
+        return Strata(self.rows_by_group, () if self.seed is None else self.strata)
 
     @cached_property
-    def _ends(self) -> Ints:
-        """Place in the row sequence at which each permuted row group ends."""
-        return np.cumsum(np.asarray(self.rows_by_group, dtype=np.int64)[self._groups])
+    def _groups(self) -> tuple[Ints, ...]:
+        """Row groups of each stratum, in the order of the epoch."""
+        if self.seed is None:
+            return (np.arange(len(self.rows_by_group)),)
+        found = []
+        for stratum, groups in enumerate(self._strata.groups):
+            name = ("groups", stratum) if self.strata else ("groups",)
+            order = permutation(stream_key(self.fingerprint, self.seed, self.epoch, *name), len(groups))
+            found.append(np.asarray(groups, dtype=np.int64)[order])
+        return tuple(found)
+
+    @cached_property
+    def _ends(self) -> tuple[Ints, ...]:
+        """Place among the rows of its stratum at which each permuted row group ends."""
+        rows = np.asarray(self.rows_by_group, dtype=np.int64)
+        return tuple(np.cumsum(rows[groups]) for groups in self._groups)
 
     def lane_rows(self, lane: int) -> int:
         """Return the number of rows of a lane: the first N mod C lanes have one more than the others."""
@@ -135,24 +152,37 @@ class EpochOrder:
         """Return the windows of a lane, in order; they cover its rows once."""
         begin = lane * (self.rows // self.lanes) + min(lane, self.rows % self.lanes)
         end = begin + self.lane_rows(lane)
-        if begin == end:
-            return []
-        first = int(np.searchsorted(self._ends, begin, side="right"))
-        last = int(np.searchsorted(self._ends, end, side="left"))
         found: list[Window] = []
-        for at in range(first, last + 1, self.window):
-            pieces = tuple(self._piece(place, begin, end) for place in range(at, min(at + self.window, last + 1)))
-            start = found[-1].start + found[-1].rows if found else 0
-            rows = sum(stop - begins for _, begins, stop in pieces)
-            found.append(Window(lane, len(found), start, rows, pieces))
+        at = begin
+        for stop in self._cuts(begin, end):
+            places = zip(self._strata.before(at), self._strata.before(stop), strict=True)
+            pieces = tuple(piece for stratum, (a, b) in enumerate(places) for piece in self._pieces(stratum, a, b))
+            found.append(Window(lane, len(found), at - begin, stop - at, pieces))
+            at = stop
         return found
 
-    def _piece(self, place: int, begin: int, end: int) -> tuple[int, int, int]:
-        """Return the part of a permuted row group that lies in [begin, end) of the row sequence."""
-        group = int(self._groups[place])
-        group_end = int(self._ends[place])
-        group_begin = group_end - self.rows_by_group[group]
-        return group, max(begin, group_begin) - group_begin, min(end, group_end) - group_begin
+    def _cuts(self, begin: int, end: int) -> list[int]:
+        """Return where the windows of the lane [begin, end) end: behind each w-th piece of the stratum of the pace."""
+        if begin == end:
+            return []
+        pace = self._strata.pace
+        ends, first_row, last_row = self._ends[pace], self._strata.before(begin)[pace], self._strata.before(end)[pace]
+        first = int(np.searchsorted(ends, first_row, side="right"))
+        last = int(np.searchsorted(ends, last_row, side="left"))
+        whole = [int(ends[at]) for at in range(first + self.window - 1, last, self.window)]
+        return [*(self._strata.place_of(pace, rows, range(begin, end)) for rows in whole), end]
+
+    def _pieces(self, stratum: int, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """Yield the parts of permuted row groups that are the rows [begin, end) of a stratum."""
+        if begin == end:
+            return
+        groups, ends = self._groups[stratum], self._ends[stratum]
+        first = int(np.searchsorted(ends, begin, side="right"))
+        last = int(np.searchsorted(ends, end, side="left"))
+        for at in range(first, last + 1):
+            group, group_end = int(groups[at]), int(ends[at])
+            group_begin = group_end - self.rows_by_group[group]
+            yield group, max(begin, group_begin) - group_begin, min(end, group_end) - group_begin
 
     def within(self, window: Window) -> Ints:
         """Return the order of the rows of a window: indices into its rows as they are read."""

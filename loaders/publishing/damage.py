@@ -7,7 +7,16 @@ from pathlib import Path
 
 from loaders.errors import DeadlineError, LoaderError, StorageError
 from loaders.format.digest import row_hashes
-from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, Dataset, Manifest, read_dataset, read_manifest
+from loaders.format.manifest import (
+    CARDS,
+    COMMON_METADATA,
+    DATASET,
+    MANIFEST,
+    Dataset,
+    Manifest,
+    read_dataset,
+    read_manifest,
+)
 from loaders.publishing.drafts import names_in, sha256_in
 from loaders.reading.source import SplitFiles
 from loaders.stores.below import Below
@@ -30,7 +39,7 @@ def damages(folder: str | Path | Storage, *, deep: bool = True, touched: Collect
     files = open_storage(folder) if isinstance(folder, str | Path) else folder
     try:
         dataset = read_dataset(files)
-        extra = names_in(files) - {DATASET, *dataset.splits}
+        extra = names_in(files) - {DATASET, *CARDS, *dataset.splits}
     except (LoaderError, OSError) as error:
         _raise_if_far(files, error)
         yield f"{files.root}/{DATASET} is damaged: {error}"

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from loaders.stores.files import (
     rename_folder_no_replace,
     sha256_file,
     stamp_of,
+    sync_file,
     sync_folder,
     write_durably,
 )
@@ -67,6 +69,18 @@ class Draft(Protocol):
         """Give a local path; the file that is written there during the block has its name in the draft after it.
 
         Unless the draft is sealed: then it is dropped.
+        """
+        ...
+
+    def take_over(self, place: str, name: str) -> None:
+        """Give a published file a name in the draft too: nothing of it is read or written here.
+
+        Args:
+            place: From the folder that holds the versions: `<version id>/<split>/<file>`.
+            name: In the draft.
+
+        Raises:
+            FileNotFoundError: If there is none.
         """
         ...
 
@@ -114,6 +128,24 @@ class LocalDraft:
 
     def writing(self, name: str) -> AbstractContextManager[Path]:
         return nullcontext(self.staging / name)
+
+    def take_over(self, place: str, name: str) -> None:
+        source, path = self.folder.parent / place, self.staging / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}")
+        try:
+            try:
+                os.link(source, temporary)
+            except FileNotFoundError:
+                raise
+            except OSError:  # a file system without links, or with too many of this file
+                shutil.copyfile(source, temporary)
+                sync_file(temporary)
+            os.replace(temporary, path)
+        finally:
+            # A rename of one link over another of the same file leaves both.
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
 
     def put(self, name: str, data: bytes) -> None:
         path = self.staging / name
@@ -186,6 +218,10 @@ class BucketDraft:
             yield path
             if not self.is_sealed():
                 self.files.put(name, path)
+
+    def take_over(self, place: str, name: str) -> None:
+        above, _, version = self.url.rstrip("/").rpartition("/")
+        self.open(above).copy(place, f"{version}/{name}")
 
     def put(self, name: str, data: bytes) -> None:
         self.files.put(name, data)

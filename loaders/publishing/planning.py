@@ -1,13 +1,10 @@
-"""Plan a dataset from small rows: which row goes into which file, before a byte is read.
-
-A task carries its rows without their bytes, and travels as Arrow, never as pickle.
-"""
+"""Plan a dataset from small rows: which row goes into which file, before a byte is read."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import field as with_default
 from functools import cached_property
 from itertools import groupby
 
@@ -17,13 +14,13 @@ import pyarrow.compute as pc
 
 from loaders.errors import FormatError
 from loaders.format.digest import row_hashes
-from loaders.format.fields import Field, check_fields, field_from_json
-from loaders.format.manifest import SPLIT_NAME
+from loaders.format.fields import Field, check_fields
+from loaders.format.manifest import SPLIT_NAME, PartReceipt
 from loaders.format.parts import PART_BYTES, ROW_GROUP_BYTES, PartPlan, plan_parts
+from loaders.publishing.keeping import Kept, KeptPart, choose_parts, strata_of
+from loaders.publishing.part_task import TASK_SCHEMA, PartTask, Taken
 from schemas.canonical import bucket, content_id
-
-_BINARY: pa.DataType = pa.binary()
-TASK_SCHEMA = pa.schema([("task", pa.string()), ("payload", _BINARY)])
+from schemas.digest import digest_of
 
 _ROW_BYTES = 64
 """What a row weighs beside its objects: ids, labels, offsets."""
@@ -68,63 +65,6 @@ class Layout:
         return tuple(name for name in names if name)
 
 
-@dataclass(frozen=True, slots=True)
-class PartTask:
-    """One Parquet file to be written.
-
-    Attributes:
-        split: Split it belongs to.
-        part: Its place and its row groups.
-        fields: The columns to store.
-        objects: {field: column of `rows` with the URI of its bytes}.
-        rows: The part's rows in write order, without the bytes.
-        key: Content id of all of the above: a part written for another key is written again.
-    """
-
-    split: str
-    part: PartPlan
-    fields: tuple[Field, ...]
-    objects: Mapping[str, str]
-    rows: pa.Table
-    key: str
-
-    @property
-    def name(self) -> str:
-        """`<split>/<file>`: unique in the dataset."""
-        return f"{self.split}/{self.part.name}"
-
-    def to_bytes(self) -> bytes:
-        """Return the task as an Arrow stream."""
-        note = {
-            "split": self.split,
-            "part": [self.part.index, self.part.start, self.part.stop, list(self.part.row_groups)],
-            "fields": [field.to_json() for field in self.fields],
-            "objects": dict(self.objects),
-            "key": self.key,
-        }
-        rows = self.rows.replace_schema_metadata({b"task": json.dumps(note).encode()})
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, rows.schema) as stream:
-            stream.write_table(rows)
-        payload: bytes = sink.getvalue().to_pybytes()
-        return payload
-
-    @classmethod
-    def from_bytes(cls, payload: bytes) -> PartTask:
-        """Read what `to_bytes` gave."""
-        rows = pa.ipc.open_stream(payload).read_all()
-        note = json.loads((rows.schema.metadata or {})[b"task"])
-        index, start, stop, row_groups = note["part"]
-        return cls(
-            split=note["split"],
-            part=PartPlan(index, start, stop, tuple(row_groups)),
-            fields=tuple(field_from_json(entry) for entry in note["fields"]),
-            objects=note["objects"],
-            rows=rows.replace_schema_metadata(None),
-            key=note["key"],
-        )
-
-
 @dataclass(frozen=True)
 class DatasetPlan:
     """Every part of a dataset version, before a byte of it is read.
@@ -135,6 +75,10 @@ class DatasetPlan:
         fields: The columns to store.
         tasks: One for each part, by split and number.
         order_by: Sequence and order column of the layout; () without sequences.
+        samples_id: 64 hex digits that name rows, values, splits and the settings of the layout: equal for a version
+            that is written afresh and one that takes parts over.
+        strata: {split: parts of each stratum, in order}; nothing of splits with a single one.
+        rewritten: {why: published parts that are not taken over}; {} where nothing was offered.
     """
 
     dataset_id: str
@@ -142,16 +86,26 @@ class DatasetPlan:
     fields: tuple[Field, ...]
     tasks: tuple[PartTask, ...]
     order_by: tuple[str, ...] = ()
+    samples_id: str = ""
+    strata: Mapping[str, tuple[int, ...]] = with_default(default_factory=dict)
+    rewritten: Mapping[str, int] = with_default(default_factory=dict)
 
     @cached_property
     def plan_id(self) -> str:
         """64 hex digits that name rows, order, layout and columns; known before anything is written."""
-        return content_id([self.dataset_id, self.seed, [[task.name, task.key] for task in self.tasks]], digits=64)
+        strata = [{split: list(counts) for split, counts in self.strata.items()}] if self.strata else []
+        tasks = [[task.name, task.key] for task in self.tasks]
+        return content_id([self.dataset_id, self.seed, tasks, *strata], digits=64)
 
     @property
     def rows(self) -> int:
         """Rows of all parts together."""
-        return sum(task.rows.num_rows for task in self.tasks)
+        return sum(sum(task.part.row_groups) for task in self.tasks)
+
+    @property
+    def taken(self) -> tuple[PartReceipt, ...]:
+        """The parts that are taken over."""
+        return tuple(task.taken.receipt for task in self.tasks if task.taken is not None)
 
     def task_table(self) -> pa.Table:
         """Return the tasks as rows of `TASK_SCHEMA`, for an engine to spread: one row is one part."""
@@ -167,11 +121,13 @@ def plan_dataset(
     dataset_id: str = "",
     objects: Mapping[str, str] | None = None,
     layout: Layout | None = None,
+    published: Sequence[KeptPart] = (),
 ) -> DatasetPlan:
     """Decide which row goes where. Pure: the order of `rows` and the engine they came from change nothing.
 
     Rows of a split stand in the order of `petrel_bucket(id, seed)`, ties by id. With sequences it is their id that
-    counts, and rows of one stand by `order_column`, ties by id.
+    counts, and rows of one stand by `order_column`, ties by id. Where parts of another version are offered, those that
+    hold only such rows come first, as they are, and all other rows after them.
 
     Args:
         rows: One row for each sample, small: the stored columns, the id, the split, and the URIs of objects.
@@ -180,12 +136,16 @@ def plan_dataset(
         dataset_id: Id of the dataset version.
         objects: {field: column of `rows` with the URI of its bytes}; a null URI becomes a null value.
         layout: Names of the columns that place a row, and the sizes of files.
+        published: From `read_parts`: parts of a version with the same columns, to be taken over. The id of a row then
+            names the bytes of its objects too.
 
     Raises:
-        FormatError: If a column is missing or of another type, an id appears twice, a split name is not allowed, or
-            a row lacks its sequence or its place in it.
+        FormatError: If a column is missing or of another type, an id appears twice, a split name is not allowed,
+            a row lacks its sequence or its place in it, or parts are offered to a layout of sequences.
     """
     fields, objects, layout = check_fields(fields), dict(objects or {}), layout or Layout()
+    if published and layout.order_by:
+        raise FormatError("a layout of sequences takes no parts over: rows of one sequence stand together")
     _check_columns(rows, fields, objects, layout)
     ids: list[str] = rows.column(layout.id_column).cast(pa.string()).to_pylist()
     splits: list[str] = rows.column(layout.split_column).cast(pa.string()).to_pylist()
@@ -195,26 +155,63 @@ def plan_dataset(
     if layout.size_column:
         weights: pa.ChunkedArray = rows.column(layout.size_column).cast(pa.int64())
         sizes += np.asarray(weights.fill_null(0), dtype=np.int64)
+    stored = [field for field in fields if field.name not in objects]
+    kept = Kept((), (), {})
+    if published:
+        kept = choose_parts(published, rows, stored, id_column=layout.id_column, split_column=layout.split_column)
+    is_kept = np.zeros(len(ids), dtype=bool)
+    is_kept[np.concatenate([np.zeros(0, dtype=np.int64), *kept.places])] = True
     # Without sequences every row is one of its own.
     series, places_in = _sequences(rows, layout) if layout.order_by else (ids, ids)
     keys = {name: bucket(name, seed) for name in set(series)}
     order = sorted(
-        range(len(ids)), key=lambda row: (splits[row], keys[series[row]], series[row], places_in[row], ids[row])
+        np.flatnonzero(~is_kept).tolist(),
+        key=lambda row: (splits[row], keys[series[row]], series[row], places_in[row], ids[row]),
     )
-    kept = [name for name in rows.column_names if name in {field.name for field in fields} | set(objects.values())]
+    names = {field.name for field in fields} | set(objects.values())
+    data = rows.select([name for name in rows.column_names if name in names]).combine_chunks()
+    hashes = _hashes(fields, objects, data)
     tasks: list[PartTask] = []
+    strata: dict[str, tuple[int, ...]] = {}
     for split in sorted(set(splits)):
+        parts = [part for part in kept.parts if part.split == split]
+        tasks += _taken_tasks(parts, fields, objects, data.slice(0, 0))
         places = [row for row in order if splits[row] == split]
-        here = rows.select(kept).take(pa.array(places, pa.int64())).combine_chunks()
         runs = groupby(series[row] for row in places)
         together = [len(list(run)) for _, run in runs] if layout.order_by else None
-        for part in plan_parts(
+        plans = plan_parts(
             sizes[places], row_group_bytes=layout.row_group_bytes, part_bytes=layout.part_bytes, together=together
-        ):
-            chosen = here.slice(part.start, part.stop - part.start)
-            key = _task_key(split, part, fields, objects, chosen)
-            tasks.append(PartTask(split, part, fields, objects, chosen, key))
-    return DatasetPlan(dataset_id, seed, fields, tuple(tasks), layout.order_by)
+        )
+        done = sum(part.receipt.rows for part in parts)
+        for plan in plans:
+            own = places[plan.start : plan.stop]
+            part = replace(plan, index=len(parts) + plan.index, start=done + plan.start, stop=done + plan.stop)
+            key = _task_key(split, part, fields, objects, [hashes[row] for row in own])
+            tasks.append(PartTask(split, part, fields, objects, data.take(pa.array(own, pa.int64())), key))
+        if counts := strata_of(parts, len(plans)):
+            strata[split] = counts
+    digests = {
+        split: str(digest_of([found for found, here in zip(hashes, splits, strict=True) if here == split]))
+        for split in sorted(set(splits))
+    }
+    settings = [seed, layout.row_group_bytes, layout.part_bytes, list(layout.order_by)]
+    schema = [field.to_json() for field in fields]
+    samples_id = content_id([dataset_id, settings, schema, objects, digests], digits=64)
+    return DatasetPlan(
+        dataset_id, seed, fields, tuple(tasks), layout.order_by, samples_id, strata, kept.rewritten
+    )  # fmt: skip
+
+
+def _taken_tasks(
+    parts: Sequence[KeptPart], fields: tuple[Field, ...], objects: Mapping[str, str], none: pa.Table
+) -> Iterator[PartTask]:
+    """Yield the tasks of the parts of a split that are taken over; `none` has their columns and no rows."""
+    done = 0
+    for index, part in enumerate(parts):
+        plan = PartPlan(index, done, done + part.receipt.rows, part.receipt.row_groups)
+        key = content_id([part.split, plan.start, "taken", part.receipt.sha256], digits=64)
+        yield PartTask(part.split, plan, fields, objects, none, key, Taken(part.place, part.receipt))
+        done = plan.stop
 
 
 def _sequences(rows: pa.Table, layout: Layout) -> tuple[list[str], list[int | float]]:
@@ -256,13 +253,24 @@ def _check_columns(rows: pa.Table, fields: Sequence[Field], objects: Mapping[str
             raise FormatError(f"split {split!r}: use lower-case letters, digits, _ and -, at most 64")
 
 
-def _task_key(
-    split: str, part: PartPlan, fields: tuple[Field, ...], objects: Mapping[str, str], rows: pa.Table
-) -> str:
-    uris = sorted(set(objects.values()) - {field.name for field in fields})
+def _hashes(fields: tuple[Field, ...], objects: Mapping[str, str], rows: pa.Table) -> list[bytes]:
+    """Return the hash of each row as it is planned: its stored values and the places of its objects."""
+    uris = _uris(fields, objects)
     stored = [field for field in fields if field.name not in objects]
     carried = stored + [Field(f"uri_{at}", pa.string(), nullable=True) for at in range(len(uris))]
     data = rows.select([field.name for field in stored] + uris).rename_columns([field.name for field in carried])
-    hashes = b"".join(row_hashes(data, carried)).hex() if carried else ""
+    return row_hashes(data, carried) if carried else []
+
+
+def _uris(fields: tuple[Field, ...], objects: Mapping[str, str]) -> list[str]:
+    return sorted(set(objects.values()) - {field.name for field in fields})
+
+
+def _task_key(
+    split: str, part: PartPlan, fields: tuple[Field, ...], objects: Mapping[str, str], hashes: Sequence[bytes]
+) -> str:
     schema = [field.to_json() for field in fields]
-    return content_id([split, part.start, list(part.row_groups), schema, dict(objects), uris, hashes], digits=64)
+    return content_id(
+        [split, part.start, list(part.row_groups), schema, dict(objects), _uris(fields, objects),
+         b"".join(hashes).hex()], digits=64
+    )  # fmt: skip

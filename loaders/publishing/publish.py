@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 PLAN_ID = "plan_id"
 """Key of the plan's id in the lineage of `_dataset.json`."""
 
+SAMPLES_ID = "samples_id"
+"""Key of what the plan's rows are, free of layout."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -59,9 +62,10 @@ class Published:
 
 
 def find_published(folder: str | Path | Draft, plan: DatasetPlan) -> Published | None:
-    """Return what is published at `folder` if this very plan made it, without reading rows; else None.
+    """Return what is published at `folder` if a plan of the same rows made it, without reading rows; else None.
 
-    None does not say that the folder is free: `publish` compares the content then.
+    Which parts it took over from where does not matter. None does not say that the folder is free: `publish` compares
+    the content then.
 
     Args:
         folder: A path or a URL, or the draft of one, whose remains are removed if there are any.
@@ -75,7 +79,8 @@ def find_published(folder: str | Path | Draft, plan: DatasetPlan) -> Published |
     if not exists_in(target, DATASET):
         return None
     found = read_dataset(target)
-    if found.lineage.get(PLAN_ID) != plan.plan_id:
+    is_ours = plan.samples_id and found.lineage.get(SAMPLES_ID) == plan.samples_id
+    if found.lineage.get(PLAN_ID) != plan.plan_id and not is_ours:
         return None
     _check_whole(target)
     if draft.is_sealed():
@@ -116,7 +121,7 @@ def publish(
     dataset = Dataset(
         dataset_id=plan.dataset_id,
         splits={name: _entry(manifest) for name, manifest in manifests.items()},
-        lineage={**(lineage or {}), PLAN_ID: plan.plan_id},
+        lineage={**(lineage or {}), PLAN_ID: plan.plan_id, SAMPLES_ID: plan.samples_id},
     )
     if draft.is_taken():
         return _same_or_refused(draft, dataset)
@@ -172,6 +177,7 @@ def _manifests(
             lineage=dict(lineage),
             writer=writer_versions(),
             order_by=plan.order_by,
+            strata=plan.strata.get(split, ()),
         )
         for split, found in parts.items()
     }

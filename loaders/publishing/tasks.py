@@ -9,17 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from loaders.errors import DeadlineError, FormatError, StorageError
+from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.format.fields import Field, arrow_schema
 from loaders.format.manifest import PartReceipt
 from loaders.format.part_writer import write_part
 from loaders.publishing.drafts import RECEIPTS, Draft, draft_at, sha256_in, stamp_in
-from loaders.publishing.planning import PartTask
+from loaders.publishing.part_task import PartTask
 from loaders.stores.ahead import ahead
 
 ReadObject = Callable[[str], bytes]
@@ -31,7 +32,7 @@ RECEIPT_SCHEMA = pa.schema([("task", pa.string()), ("receipt", pa.string())])
 def run_task(
     task: PartTask, *, staging: str | Path | Draft, read_object: ReadObject | None = None, at_once: int = 1
 ) -> PartReceipt:
-    """Write one part, or return its receipt if an earlier run completed it; holds one row group in memory.
+    """Write one part, or take it over, or return its receipt if an earlier run did; holds one row group in memory.
 
     Args:
         task: What to write.
@@ -41,17 +42,38 @@ def run_task(
 
     Raises:
         FormatError: If rows, bytes or types are not as planned.
+        CorruptionError: If a part that is taken over is gone or has another size.
     """
     draft = staging if not isinstance(staging, str | Path) else draft_at(staging, staging=staging)
     done = _completed(draft, task)
     if done is not None:
         return done
-    with draft.writing(task.name) as path:
-        receipt = write_part(_batches(task, read_object, at_once), path, task.fields, row_groups=task.part.row_groups)
+    if task.taken is not None:
+        receipt = replace(task.taken.receipt, name=task.part.name)
+        _take_over(draft, task.taken.place, task.name, receipt)
+    else:
+        with draft.writing(task.name) as path:
+            batches = _batches(task, read_object, at_once)
+            receipt = write_part(batches, path, task.fields, row_groups=task.part.row_groups)
     if not draft.is_sealed():
         note = {"key": task.key, "receipt": receipt.to_json(), "stamp": stamp_in(draft.files, task.name)}
         draft.put(_note_of(task.split, task.part.name), json.dumps(note).encode())
     return receipt
+
+
+def _take_over(draft: Draft, place: str, name: str, receipt: PartReceipt) -> None:
+    if draft.is_sealed():
+        return
+    try:
+        draft.take_over(place, name)
+        size = draft.files.size(name)
+    except FileNotFoundError as error:
+        raise CorruptionError(f"{place}: a published part is gone; publish again without it", file=place) from error
+    if size != receipt.bytes:
+        raise CorruptionError(
+            f"{place}: expected a part of {receipt.bytes} bytes, found {size}; remove the folder of that version and "
+            "publish it again", file=place
+        )  # fmt: skip
 
 
 def is_untouched(draft: Draft, split: str, receipt: PartReceipt) -> bool:

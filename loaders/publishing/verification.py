@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loaders.errors import CorruptionError, FormatError
 from loaders.format.digest import row_hashes
-from loaders.format.manifest import COMMON_METADATA, DATASET, MANIFEST, read_dataset
+from loaders.format.manifest import CARDS, COMMON_METADATA, DATASET, MANIFEST, read_dataset
 from loaders.publishing.drafts import names_in, sha256_in
 from loaders.reading.source import SplitFiles
 from loaders.stores.below import Below
@@ -60,7 +60,7 @@ def verify(folder: str | Path | Storage, *, deep: bool = True) -> Verified:
         if found != entry.manifest_sha256:
             path = f"{files.root}/{manifest}"
             raise CorruptionError(f"{path}: expected SHA-256 {entry.manifest_sha256}, found {found}", file=path)
-    _refuse_others(files, {DATASET, *dataset.splits})
+    _refuse_others(files, {DATASET, *CARDS, *dataset.splits})
     return _verify_splits(files, {name: Below(files, name) for name in sorted(dataset.splits)}, deep=deep)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from loaders.axes import DType
 from loaders.decoding.values import dense_dtype, dense_shape
-from loaders.format.fields import Field
+from loaders.format.fields import ENCODED, Field
 from loaders.format.part_writer import LARGE_VALUE_BYTES
 
 _PACKED_BYTES = 64
@@ -93,7 +93,7 @@ def blocks_of(columns: Sequence[ReadColumn]) -> list[list[int]]:
 
 
 def _column(field: Field, is_local: bool, has_decoder: bool) -> ReadColumn:
-    is_blob = field.codec in ("image", "native_image", "npy", "audio", "coco_rle") or has_decoder
+    is_blob = field.codec in ENCODED or has_decoder
     if is_blob or (field.codec == "raw" and pa.types.is_binary(field.type)):
         return ReadColumn(field, "blob")
     shape, dtype = dense_shape(field), dense_dtype(field)

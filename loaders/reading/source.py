@@ -59,12 +59,15 @@ class Chunk:
 class SplitFiles:
     """The row groups of one split folder, numbered as the manifest lists them. Safe to use from several threads."""
 
-    def __init__(self, files: Files | str | Path, *, columns: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, files: Files | str | Path, *, columns: Sequence[str] | None = None, manifest: Manifest | None = None
+    ) -> None:
         """Open a split folder.
 
         Args:
             files: The folder, or its files.
             columns: Names of the fields to read, in this order; None reads all.
+            manifest: What there is to read, None: what the folder says.
 
         Raises:
             FormatError: If the folder is no published split or lacks a column.
@@ -72,7 +75,7 @@ class SplitFiles:
         """
         self.files = LocalFiles(files) if isinstance(files, str | Path) else files
         self.folder = self.files.root
-        self.manifest: Manifest = read_manifest(self.files)
+        self.manifest: Manifest = read_manifest(self.files) if manifest is None else manifest
         self.fields: tuple[Field, ...] = _chosen(self.manifest, columns, self.folder)
         self._groups = [
             (part, at) for part in range(len(self.manifest.parts)) for at in range(len(self._part(part).row_groups))

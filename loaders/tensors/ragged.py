@@ -27,7 +27,7 @@ def varying_axes(field: Field) -> int | None:
     if field.codec == "raw" and not is_number_list(field.type):
         raise FormatError(f"column {field.name} holds {field.type_name}, no arrays that could be padded or joined")
     if field.shape is None:
-        return {"image": 2, "raw": 1}.get(field.codec)
+        return {"image": 2, "raw": 1, "text": 1}.get(field.codec)
     return max((at + 1 for at, axis in enumerate(field.shape) if axis is None), default=0)
 
 
@@ -89,6 +89,8 @@ def _common(values: Sequence[Array], axes: int) -> tuple[tuple[int, ...], DType]
     """Return the shape behind the varying axes, and the dtype; of no values at all: (), float32."""
     if not len(values):
         return (), np.dtype("float32")
+    if not isinstance(values[0], np.ndarray):  # columns of codec `text` come as str
+        raise FormatError("text is no array; read its bytes by decoders={...: Utf8Bytes()}")
     wanted = (values[0].ndim, values[0].shape[axes:], values[0].dtype)
     for at, value in enumerate(values):
         if (value.ndim, value.shape[axes:], value.dtype) != wanted or value.ndim < axes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 import lakehouse as lh
-from lakehouse.datasets.recipe import Recipe, parse_recipe
+from lakehouse.datasets.recipes.recipe import Recipe, parse_recipe
 from lakehouse.lake import Lake
 
 SIDE = 20

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 import lakehouse as lh
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.lake import Lake
 from loaders import make_reader
 from tests.datasets.cells import names_of

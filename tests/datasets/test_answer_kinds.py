@@ -10,7 +10,7 @@ from PIL import Image
 import lakehouse as lh
 from lakehouse import plugins
 from lakehouse.datasets import policies
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConfigError, RecipeError
 from lakehouse.evaluation.gates import Gate, check_computed, check_gates
 from loaders import make_reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lakehouse as lh
-from lakehouse.datasets.recipe import parse_recipe, recipe_of
+from lakehouse.datasets.recipes.recipe import parse_recipe, recipe_of
 from lakehouse.errors import RecipeError
 from tests.making import add_dimension, add_entities
 from tests.parity.world import opened

@@ -14,7 +14,7 @@ import pytest
 from jobs.cli import main
 from lakehouse import home
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.materialise.step import materialise
 from lakehouse.query import fetch
 from lakehouse.status import published
@@ -61,10 +61,11 @@ def test_a_bucket_has_the_version_that_a_folder_has_and_a_second_run_changes_not
     expected = {str(path.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake" / where).rglob("*.*")}
     assert {name for name in below(bucket, "datasets") if "_common" not in name} == expected
     assert verify(f"{address}/{where}").rows == 24
-    with make_reader(f"{address}/{where}/train", batch_size=1) as there, make_reader(
-        f"{folder}/{where}/train", batch_size=1
-    ) as here:
-        assert [batch["content"][0] for batch in there] == [batch["content"][0] for batch in here]
+    with (
+        make_reader(f"{address}/{where}/train", batch_size=1) as there,
+        make_reader(f"{folder}/{where}/train", batch_size=1) as here,
+    ):
+        assert [batch["text"][0] for batch in there] == [batch["text"][0] for batch in here]
     assert main(["verify", "--lake", address, "--deep"]) == 0
     assert "1 published folders" in capsys.readouterr().out
     part = next(name for name in below(bucket, where) if name.endswith(".parquet"))

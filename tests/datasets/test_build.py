@@ -9,9 +9,9 @@ import pytest
 
 import lakehouse as lh
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset
 from lakehouse.datasets.plan import split_ranges
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.errors import QueryRefusedError, RecipeError
 from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
@@ -38,16 +38,20 @@ def recipe(**record):
 def members(lake, receipt) -> dict[str, dict]:
     """Name of the entity -> member row."""
     names = {entity_id(name): name for name in [*NAMES, *(f"x{n}" for n in range(300)), "ä", ""]}
-    rows = fetch(lake, "select * from gold.dataset_members where dataset_id = $id",
-                 params={"id": receipt.details["dataset_id"]})
+    rows = fetch(
+        lake, "select * from gold.dataset_members where dataset_id = $id", params={"id": receipt.details["dataset_id"]}
+    )
     return {names[row["entity_id"]]: row for row in rows}
 
 
 def excluded(lake, receipt) -> dict[str, str]:
     """Name of the entity -> reason."""
     names = {entity_id(name): name for name in [*NAMES, *(f"x{n}" for n in range(300))]}
-    rows = fetch(lake, "select * from gold.dataset_exclusions where dataset_id = $id",
-                 params={"id": receipt.details["dataset_id"]})
+    rows = fetch(
+        lake,
+        "select * from gold.dataset_exclusions where dataset_id = $id",
+        params={"id": receipt.details["dataset_id"]},
+    )
     assert all(row["detail"] for row in rows)
     return {names[row["entity_id"]]: row["reason"] for row in rows}
 
@@ -132,18 +136,30 @@ def test_the_majority_wins_and_the_votes_are_kept(lake):
 
 def test_every_reason_to_be_left_out_is_told_and_all_are_accounted_for(lake):
     add_entities(lake, NAMES[:6])
-    add_opinions(lake, said(
-        "n0:ada=cat", "n0:bob=cat", "n0:eve=cat",
-        "n1:ada=cat",
-        "n2:ada=cat", "n2:bob=dog",
-        "n3:ada=cat", "n3:bob=cat", "n3:eve=dog",
-        "n5:ada=", "n5:bob=cat", "n5:eve=cat",
-    ))
+    add_opinions(
+        lake,
+        said(
+            "n0:ada=cat",
+            "n0:bob=cat",
+            "n0:eve=cat",
+            "n1:ada=cat",
+            "n2:ada=cat",
+            "n2:bob=dog",
+            "n3:ada=cat",
+            "n3:bob=cat",
+            "n3:eve=dog",
+            "n5:ada=",
+            "n5:bob=cat",
+            "n5:eve=cat",
+        ),
+    )
     receipt = build(lake, recipe(**ASKING, label={"quorum": 2, "min_share": 0.7}))
     assert excluded(lake, receipt) == {"n1": "below_quorum", "n2": "tie", "n3": "below_share", "n4": "no_label"}
     assert labels(lake, receipt) == {"n0": "cat", "n5": "cat"}
     assert {key: receipt.counts[key] for key in ("considered", "members", "excluded")} == {
-        "considered": 6, "members": 2, "excluded": 4
+        "considered": 6,
+        "members": 2,
+        "excluded": 4,
     }
 
 
@@ -162,8 +178,14 @@ def test_a_tie_goes_to_the_first_label_by_code_point_where_ties_are_in(lake, lab
 
 def test_votes_of_a_pool_count_as_many(lake):
     add_entities(lake, NAMES[:1])
-    add_opinions(lake, [opinion("n0", "pool:crowd", "cat", votes=3, slot="cat"),
-                        opinion("n0", "pool:crowd", "dog", votes=40, slot="dog"), *said("n0:ada=cat")])
+    add_opinions(
+        lake,
+        [
+            opinion("n0", "pool:crowd", "cat", votes=3, slot="cat"),
+            opinion("n0", "pool:crowd", "dog", votes=40, slot="dog"),
+            *said("n0:ada=cat"),
+        ],
+    )
     found = members(lake, build(lake, recipe(**ASKING, label={"quorum": 44})))["n0"]
     assert (found["label"], dict(found["label_votes"])) == ("dog", {"cat": 4, "dog": 40})
 
@@ -186,10 +208,15 @@ def test_models_are_not_asked_unless_named_by_kind_or_by_name(lake):
 def test_the_last_word_of_an_actor_counts_and_abstaining_hides_an_earlier_answer(lake):
     add_entities(lake, NAMES[:2])
     later = START + timedelta(days=1)
-    add_opinions(lake, [
-        opinion("n0", "human:ada", "cat", event_time=START), opinion("n0", "human:ada", "dog", event_time=later),
-        opinion("n1", "human:ada", "cat", event_time=START), opinion("n1", "human:ada", None, event_time=later),
-    ])
+    add_opinions(
+        lake,
+        [
+            opinion("n0", "human:ada", "cat", event_time=START),
+            opinion("n0", "human:ada", "dog", event_time=later),
+            opinion("n1", "human:ada", "cat", event_time=START),
+            opinion("n1", "human:ada", None, event_time=later),
+        ],
+    )
     receipt = build(lake, recipe(**ASKING))
     assert labels(lake, receipt) == {"n0": "dog"}
     assert excluded(lake, receipt) == {"n1": "no_label"}
@@ -230,7 +257,8 @@ def test_a_maximum_holds_for_every_cell_and_takes_the_first_by_bucket(lake):
     chosen = sorted(NAMES[:7], key=lambda name: bucket(entity_id(name), 3))
     assert {name for name, label in labels(lake, receipt).items() if label == "cat"} == set(chosen[:4])
     assert {name: reason for name, reason in excluded(lake, receipt).items() if name in NAMES[:7]} == dict.fromkeys(
-        chosen[4:], "over_quota")
+        chosen[4:], "over_quota"
+    )
     assert members(lake, receipt)[chosen[0]]["rank_in_stratum"] == 1
 
 
@@ -262,7 +290,9 @@ def test_cells_whose_values_have_bars_and_backslashes_in_them_are_told_apart(lak
     strata = {"by": ["label", "origin"], "max": 3, "cells": {"a\\\\\\|real|real": 0}}
     receipt = build(lake, recipe(**ASKING, strata=strata))
     assert {name: row["stratum"] for name, row in members(lake, receipt).items()} == {
-        "n0": "a\\|real|synthetic", "n1": "a\\\\|real", "n3": "a|real",
+        "n0": "a\\|real|synthetic",
+        "n1": "a\\\\|real",
+        "n3": "a|real",
     }
     assert excluded(lake, receipt) == {"n2": "over_quota"}
 
@@ -403,8 +433,16 @@ def test_bytes_that_were_seen_under_two_keys_join_their_groups(lake):
 def test_where_files_lay_does_not_change_the_version(lake):
     add_entities(lake, ["x0"], groups={"x0": {"patient": "p"}})
     one = build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})).details
-    row = {"entity_id": entity_id("x0"), "landed_id": "elsewhere", "source": "other", "drop_name": "main",
-           "uri": "file:///other/x.png", "path": "x.png", "name": "x.png", "group_keys": {"patient": "p"}}
+    row = {
+        "entity_id": entity_id("x0"),
+        "landed_id": "elsewhere",
+        "source": "other",
+        "drop_name": "main",
+        "uri": "file:///other/x.png",
+        "path": "x.png",
+        "name": "x.png",
+        "group_keys": {"patient": "p"},
+    }
     insert_rows(lake, ENTITY_SOURCES, [row], step="test")
     assert build(lake, recipe(split={"ratios": SPLITS, "group": "patient"})).details == one
 
@@ -515,8 +553,14 @@ def test_a_prediction_changes_the_version_where_the_selection_reads_it(lake):
 def test_another_recipe_is_another_version(lake):
     classes(lake, cat=3)
     add_opinions(lake, said("n0:bob=cat"))
-    recipes = [{}, {"seed": 1}, {"label": {"kinds": ["human"]}}, {"as_of": {"known_at": START}},
-               {"strata": {"by": ["label"]}}, {"split": {"ratios": {"a": 0.5, "b": 0.5}}}]
+    recipes = [
+        {},
+        {"seed": 1},
+        {"label": {"kinds": ["human"]}},
+        {"as_of": {"known_at": START}},
+        {"strata": {"by": ["label"]}},
+        {"split": {"ratios": {"a": 0.5, "b": 0.5}}},
+    ]
     assert len({build(lake, recipe(**(ASKING | more))).details["dataset_id"] for more in recipes}) == len(recipes)
 
 

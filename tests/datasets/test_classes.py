@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pyarrow as pa
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset, read_members
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.versions.find import find_dataset, read_members
 from lakehouse.errors import ConfigError, IngestError, RecipeError, TableError
 from lakehouse.materialise.samples import sample_table
 from lakehouse.opinions.parked import resolve_parked
@@ -161,6 +162,14 @@ def test_a_question_that_was_never_asked_is_an_error_that_names_the_nearest(phot
         build(photos, recipe(question=asked))
 
 
+def test_a_question_that_was_asked_later_is_an_error_that_says_when(photos, tmp_path, clock):
+    said(photos, tmp_path, ("cat",))
+    early = clock() - timedelta(days=1)
+    message = f"never asked in this lake by {early.isoformat()}; it first was at {clock().isoformat()}: give a later"
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        build(photos, recipe(as_of={"known_at": early}))
+
+
 def test_a_dataset_as_of_a_day_has_the_classes_of_that_day(photos, tmp_path, clock):
     said(photos, tmp_path, SIZES, labels=SIZES)
     as_of = {"known_at": clock() + timedelta(hours=1)}
@@ -229,8 +238,17 @@ def test_a_parked_answer_that_is_resolved_has_the_number_it_arrived_with(lake, t
 
 def test_shares_stand_at_the_places_of_their_classes():
     votes = pa.array([[("b", 3), ("a", 1)]], pa.map_(pa.string(), pa.int64()))
-    row = {"entity_id": ["x"], "media_type": ["text/plain"], "weight": [1.0], "split": ["all"], "size_bytes": [1],
-           "object_uri": ["o"], "label": ["b"]}
+    row = {
+        "entity_id": ["x"],
+        "media_type": ["text/plain"],
+        "weight": [1.0],
+        "split": ["all"],
+        "size_bytes": [1],
+        "place": ["o#x"],
+        "source_id": ["x"],
+        "operation": pa.array([None], pa.string()),
+        "label": ["b"],
+    }
     samples = sample_table(pa.table(row).append_column("label_votes", votes), ("z", "b", "a"))
     assert samples.rows["label_probs"].to_pylist() == [[0, 0.75, 0.25]]
     assert samples.rows["label_index"].to_pylist() == [1]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pyarrow as pa
 import pytest
 
-from lakehouse.datasets.components import Component, Join, Statement, components, joins
+from lakehouse.datasets.placing.components import Component, Join, Statement, components, joins
+from lakehouse.datasets.placing.grouping import STATED, grouped, sha256_of_rows
+from lakehouse.datasets.placing.groups import digest_of_rows
 
 
 def stated(*lines: str) -> list[Statement]:
@@ -113,3 +116,19 @@ def test_over_ten_thousand_random_deliveries_nobody_moves_unless_two_old_groups_
             before = after
     assert delivered == 10_000
     assert min(moved, joined) > 300  # the deliveries are such that it matters
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_columns_tell_the_same_components_as_statements_one_by_one(seed):
+    random_ = random.Random(seed)
+    ages = {f"e{number}": random_.randrange(4) for number in range(random_.randrange(1, 60))}
+    values = ["é|\"\\", "\x01 ", "𝄞", "﹆", *(f"g{number}" for number in range(40))]
+    rows = [
+        Statement(entity, random_.choice(values), ages[entity])
+        for entity in random_.sample(sorted(ages), len(ages)) for _ in range(random_.choice((1, 1, 1, 2)))
+    ]  # fmt: skip
+    expected = sorted((entity, *component) for entity, component in components(rows).items())
+    found = grouped(pa.Table.from_pylist([row._asdict() for row in rows], schema=STATED))
+    assert list(zip(*found.to_pydict().values(), strict=True)) == expected
+    assert sha256_of_rows(found) == digest_of_rows(expected)
+    assert sha256_of_rows(found.slice(0, 0)) == digest_of_rows([])

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.reads import tables_read
-from lakehouse.datasets.recipe import Recipe, Strata, load_recipe, parse_recipe
-from lakehouse.datasets.version import Inputs, contracts
+from lakehouse.datasets.recipes.recipe import Recipe, Strata, load_recipe, parse_recipe
+from lakehouse.datasets.versions.reads import tables_read
+from lakehouse.datasets.versions.version import Inputs, contracts
 from lakehouse.extractors import registry
 from lakehouse.extractors.extractor import Dimension, Extractor
 from lakehouse.views import registry as views
@@ -47,7 +47,9 @@ SAID: dict[str, dict[str, object]] = {
 
 GOLDEN = {
     "bccd": "d1b8f7476186ac1bbf9c5ea33f8a5181",
+    "bccd_apart": "4d396622ab8b5de225231c7ad0a561e4",
     "bccd_boxes": "60bd2735362467a88dd0855bb81f5c36",
+    "bccd_cells": "ac9573020524fb42964c4707c1606ba6",
     "cifar10": "c9b44ec9e65149f941dda1a98b4be041",
     "digits": "7501f887a32d1c1266199f4b63839588",
     "fsdd": "6f78dc502c65582c9ccca9ae6f86c2e9",
@@ -117,7 +119,10 @@ def small_zoo(lake):
 
 WHOLE = parse_recipe(
     {
-        "name": "zoo", "question": "animal", "split": {"group": "patient"}, "strata": {"by": ["label", "width"]},
+        "name": "zoo",
+        "question": "animal",
+        "split": {"group": "patient"},
+        "strata": {"by": ["label", "width"]},
         "select": {"sql": "select entity_id from entities_wide where width = $w", "params": {"w": 8}},
     },
     where="zoo.toml",
@@ -127,7 +132,6 @@ WHOLE = parse_recipe(
 def test_a_small_lake_gives_the_version_and_the_members_that_it_gave(small_zoo):
     details = build(small_zoo, WHOLE).details
     assert (details["dataset_id"], details["members_digest"]) == GOLDEN_END_TO_END
-
 
 
 @pytest.mark.parametrize("sql", [

@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConcurrentWriteError, IngestError, RecipeError
 from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
@@ -65,8 +65,10 @@ def test_labels_soft_labels_and_bytes_are_published_for_every_member(zoo):
     assert receipt.counts["rows"] == 3
     assert receipt.details["dataset_id"] == dataset_id
     rows = by_name(published(zoo, receipt))
-    assert {name: (row["content"], row["label"], row["label_index"]) for name, row in rows.items()} == {
-        "n0": (b"n0", "cat", 0), "n1": (b"n1", "dog", 1), "n2": (b"n2", "dog", 1)
+    assert {name: (row["text"], row["label"], row["label_index"]) for name, row in rows.items()} == {
+        "n0": (b"n0", "cat", 0),
+        "n1": (b"n1", "dog", 1),
+        "n2": (b"n2", "dog", 1),
     }
     assert rows["n0"]["label_probs"] == pytest.approx([2 / 3, 0, 1 / 3])
     assert rows["n1"]["label_probs"] == [0, 1, 0]
@@ -99,7 +101,7 @@ def test_without_a_question_there_is_no_label(zoo):
     built(zoo)
     rows = published(zoo, materialise(zoo, "zoo"))
     assert not {"label", "label_index", "label_probs"} & set(rows.column_names)
-    assert sorted(rows["content"].to_pylist()) == sorted(name.encode() for name in NAMES)
+    assert sorted(rows["text"].to_pylist()) == sorted(name.encode() for name in NAMES)
 
 
 def test_a_second_run_writes_nothing_and_a_removed_folder_is_published_again(zoo):
@@ -114,8 +116,12 @@ def test_a_second_run_writes_nothing_and_a_removed_folder_is_published_again(zoo
     assert third.rows_new == 0
     assert published(zoo, third).equals(before)
     (row,) = fetch(zoo, "select dataset_id, folder, rows, size_bytes from gold.materialisations")
-    assert row == {"dataset_id": first.details["dataset_id"], "folder": first.details["folder"], "rows": 4,
-                   "size_bytes": first.bytes_written}
+    assert row == {
+        "dataset_id": first.details["dataset_id"],
+        "folder": first.details["folder"],
+        "rows": 4,
+        "size_bytes": first.bytes_written,
+    }
 
 
 @pytest.mark.parametrize("noted", [True, False])

@@ -12,7 +12,7 @@ from PIL import Image
 
 import lakehouse as lh
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import Select, parse_recipe
+from lakehouse.datasets.recipes.recipe import Select, parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
@@ -48,8 +48,11 @@ def deliver(lake, number: int, files: Iterable[tuple[str, str | None]]) -> None:
 
 def placed(lake, receipt) -> dict[str, tuple[str, str]]:
     """Entity -> (split, group)."""
-    rows = fetch(lake, "select entity_id, split, group_id from gold.dataset_members where dataset_id = $id",
-                 params={"id": receipt.details["dataset_id"]})
+    rows = fetch(
+        lake,
+        "select entity_id, split, group_id from gold.dataset_members where dataset_id = $id",
+        params={"id": receipt.details["dataset_id"]},
+    )
     return {row["entity_id"]: (row["split"], row["group_id"]) for row in rows}
 
 
@@ -73,8 +76,9 @@ def test_new_patients_whose_names_sort_first_and_files_sent_again_under_them_mov
         (tmp_path / folder / "meta.csv").write_text("\n".join(["path,patient", *lines]))
     found = []
     for folder in ("d1", "d2"):
-        source = lh.Source(name=folder, folder=str(tmp_path / folder), sidecar="meta.csv",
-                           group_keys={"patient": "patient"})
+        source = lh.Source(
+            name=folder, folder=str(tmp_path / folder), sidecar="meta.csv", group_keys={"patient": "patient"}
+        )
         land(lake, source)
         entities(lake)
         found.append(placed(lake, build(lake, recipe())))
@@ -175,8 +179,10 @@ def test_random_deliveries_through_a_lake_move_nobody_unless_the_build_names_the
     with small_lake(tmp_path / "lake") as lake:
         old: dict[str, str] = {}
         for number in range(4):
-            names = [f"{chance.randrange(25)}" if chance.random() < 0.4 else f"n{chance.randrange(10**6)}"
-                     for _ in range(chance.randint(1, 5))]
+            names = [
+                f"{chance.randrange(25)}" if chance.random() < 0.4 else f"n{chance.randrange(10**6)}"
+                for _ in range(chance.randint(1, 5))
+            ]
             files = [(name, None if chance.random() < 0.2 else f"K{chance.randrange(12)}") for name in names]
             deliver(lake, number, [("first", "K0"), *files] if number == 0 else files)
             told = ""

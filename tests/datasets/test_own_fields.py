@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset
-from lakehouse.datasets.own_fields import BUILT_IN
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.selecting.own_fields import BUILT_IN
+from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.errors import RecipeError
 from lakehouse.materialise.samples import sample_table
 from lakehouse.materialise.step import materialise
@@ -63,11 +63,11 @@ def test_columns_beside_entity_id_come_with_every_sample_and_a_missing_value_is_
     sql = "select entity_id, brightness, group_keys['patient'] as patient, size_bytes * 2 as twice from entities_wide"
     folder, fields, rows = published(zoo, sql)
     found = {name: (row["brightness"], row["patient"], row["twice"]) for name, row in rows.items()}
-    assert found == {
-        "n0": (0.5, "p", 4), "n1": (7.0, None, 4), "n2": (1e-9, None, 4), "ä": (None, None, 4)
-    }
+    assert found == {"n0": (0.5, "p", 4), "n1": (7.0, None, 4), "n2": (1e-9, None, 4), "ä": (None, None, 4)}
     assert [(name, fields[name].type_name, fields[name].nullable) for name in ("brightness", "patient", "twice")] == [
-        ("brightness", "float64", True), ("patient", "string", True), ("twice", "int64", False)
+        ("brightness", "float64", True),
+        ("patient", "string", True),
+        ("twice", "int64", False),
     ]
     with make_reader(folder, batch_size=4, columns=["brightness", "twice"]) as reader:
         batch = next(reader)
@@ -86,7 +86,8 @@ TYPES = {
     "'e' || chr(769)": ("string", "e\u0301"),
     "'a'::enum('a', 'b')": ("string", "a"),
     "timestamptz '2024-01-02 03:04:05.678901+02'": (
-        "timestamp[us, UTC]", datetime(2024, 1, 2, 1, 4, 5, 678901, tzinfo=UTC)
+        "timestamp[us, UTC]",
+        datetime(2024, 1, 2, 1, 4, 5, 678901, tzinfo=UTC),
     ),
     "timestamp '0001-01-01 00:00:00'": ("timestamp[us, UTC]", datetime(1, 1, 1, tzinfo=UTC)),
     "date '2024-02-29'": ("date32", date(2024, 2, 29)),
@@ -168,8 +169,13 @@ def test_an_entity_with_two_values_is_an_error_that_names_it_and_with_one_twice_
 
 def test_the_values_are_content_of_the_members_and_no_columns_leave_no_trace(tmp_path, clock):
     digests = {}
-    for place, sql in enumerate(["select entity_id from entities", "select entity_id, 1 as x from entities",
-                                 "select entity_id, 2 as x from entities"]):
+    for place, sql in enumerate(
+        [
+            "select entity_id from entities",
+            "select entity_id, 1 as x from entities",
+            "select entity_id, 2 as x from entities",
+        ]
+    ):
         found = []
         for order in ("a", "b"):
             with small_lake(tmp_path / f"{place}{order}", clock=clock) as lake:
@@ -194,8 +200,17 @@ def test_own_columns_stand_beside_labels(zoo):
 
 
 def test_no_field_that_the_lake_makes_is_free_for_others():
-    row = {"entity_id": ["x"], "media_type": ["image/png"], "weight": [1.0], "split": ["all"], "size_bytes": [1],
-           "object_uri": ["o"], "label": ["b"]}
+    row = {
+        "entity_id": ["x"],
+        "media_type": ["image/png"],
+        "weight": [1.0],
+        "split": ["all"],
+        "size_bytes": [1],
+        "place": ["o#x"],
+        "source_id": ["x"],
+        "operation": pa.array([None], pa.string()),
+        "label": ["b"],
+    }
     votes = pa.array([[("b", 3)]], pa.map_(pa.string(), pa.int64()))
     samples = sample_table(pa.table(row).append_column("label_votes", votes), ("b",))
     assert {field.name for field in samples.fields} | set(samples.rows.column_names) <= BUILT_IN

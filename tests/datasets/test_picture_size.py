@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import IngestError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land

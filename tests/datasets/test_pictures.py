@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
@@ -74,7 +74,13 @@ def test_a_recipe_that_asks_for_pixels_as_they_are_gets_every_depth(gallery):
     found = everything(lake, dataset_id)
     assert found.keys() == pixels.keys()
     assert {each.dtype.name for each in found.values()} == {
-        "uint8", "uint16", "uint32", "int8", "int16", "int32", "float32",
+        "uint8",
+        "uint16",
+        "uint32",
+        "int8",
+        "int16",
+        "int32",
+        "float32",
     }
     for key, wanted in pixels.items():
         assert found[key].dtype == wanted.dtype

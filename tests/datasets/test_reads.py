@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lakehouse.datasets.reads import dimensions_read, tables_read
-from lakehouse.datasets.recipe import parse_recipe
-from lakehouse.datasets.version import contracts
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.versions.reads import dimensions_read, tables_read
+from lakehouse.datasets.versions.version import contracts
 from lakehouse.extractors import registry
 from lakehouse.extractors.extractor import Dimension, Extractor
 from lakehouse.views import registry as views
@@ -23,7 +23,7 @@ def recipe(sql: str = "select entity_id from entities", **more):
     [
         ("select entity_id from entities", set()),
         (f"{WIDE} where media_type = 'image/png'", set()),
-        (f"{WIDE} where width = 8 and \"Height\" > 3", {"width", "height"}),
+        (f'{WIDE} where width = 8 and "Height" > 3', {"width", "height"}),
         ("with w as (select entity_id, brightness b from entities_wide) select entity_id from w", {"brightness"}),
         ("select w.entity_id from entities e join entities_wide w using (entity_id) order by w.mode", {"mode"}),
         ("select entity_id from entities_wide e where e.width = (select count(*) from labels)", {"width"}),
@@ -66,7 +66,9 @@ def test_only_extractors_that_are_read_are_contracts():
     assert contracts(recipe()).keys() == {"build"}
     assert contracts(recipe(f"{WIDE} where width = 8")).keys() == {"build", "extractor:image_header"}
     assert contracts(recipe(f"{WIDE} where width = brightness")).keys() == {
-        "build", "extractor:image_header", "extractor:image_pixels"
+        "build",
+        "extractor:image_header",
+        "extractor:image_pixels",
     }
     everything = recipe("select * from entities_wide")
     assert contracts(everything, measured=["image_pixels", "gone"]).keys() == {"build", "extractor:image_pixels"}

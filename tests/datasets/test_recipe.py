@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lakehouse.datasets.placing.split_names import SPLIT
 from lakehouse.datasets.plan import split_ranges
-from lakehouse.datasets.recipe import Recipe, load_recipe, parse_recipe, recipe_of
-from lakehouse.datasets.split_names import SPLIT
+from lakehouse.datasets.recipes.recipe import Recipe, load_recipe, parse_recipe, recipe_of
 from lakehouse.errors import ConfigError, RecipeError
 from loaders.format.manifest import SPLIT_NAME
 from schemas.canonical import canonical_json
@@ -76,7 +76,9 @@ def test_everything_can_be_said(tmp_path):
     assert list(recipe.split.ratios) == ["test", "train"]
     text = canonical_json(recipe.canonical())
     assert json.loads(text)["select"]["params"] == {
-        "least": 3, "origins": ["real", "ä"], "until": {"time": "2024-01-01T00:00:00.000000Z"}
+        "least": 3,
+        "origins": ["real", "ä"],
+        "until": {"time": "2024-01-01T00:00:00.000000Z"},
     }
 
 
@@ -121,7 +123,7 @@ def test_everything_can_be_said(tmp_path):
         ('name = "a"\n[split]\nratios = { train = 0.8, test = 0.1 }', ["split.ratios add up to 0.9"]),
         ('name = "a"\n[split]\nratios = { train = 1.5, test = -0.5 }', ["split.ratios", "within 0..1"]),
         ('name = "a"\n[split]\nratios = { train = "1" }', ["ratios.train", "expected float"]),
-        ('name = "a"\n[split]\nratios = { "it\'s" = 1 }', ["split.ratios", "\"it's\""]),
+        ('name = "a"\n[split]\nratios = { "it\'s" = 1 }', ["split.ratios", '"it\'s"']),
         ('name = "a"\n[split]\nratios = { "../x" = 1 }', ["split.ratios", "'../x'"]),
         ('name = "a"\n[split]\nratios = { "" = 1 }', ["split.ratios"]),
         (f'name = "a"\n[split]\nratios = {{ {"a" * 65} = 1 }}', ["split.ratios", "at most 64"]),
@@ -143,6 +145,13 @@ def test_a_mistake_names_file_key_and_what_was_expected(tmp_path, text, parts):
     assert [part for part in parts if part not in str(caught.value)] == []
 
 
+@pytest.mark.parametrize("more", [{"split": {"group": "a\0b"}}, {"select": {"where": {"origin": ["a\0"]}}},
+                                  {"label": {"map": {"a\0": "b"}}}])  # fmt: skip
+def test_a_text_with_a_nul_character_is_refused_before_it_is_a_query(more):
+    with pytest.raises(RecipeError, match="NUL"):
+        parse_recipe({"name": "n", "question": "q", **more}, where="r")
+
+
 def test_a_missing_file_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml"):
         load_recipe(tmp_path / "nowhere.toml")
@@ -151,13 +160,16 @@ def test_a_missing_file_is_an_error_that_names_it(tmp_path):
 def test_the_canonical_form_leaves_out_what_equals_its_default():
     assert parse_recipe({"name": "a", "seed": 0}, where="x").canonical() == {"name": "a"}
     spelled_out = {
-        "question": "", "select": {"sql": "select entity_id from entities", "params": {}},
+        "question": "",
+        "select": {"sql": "select entity_id from entities", "params": {}},
         "label": {"min_share": 0, "quorum": 1},
-        "strata": {"by": [], "cells": {}}, "split": {"ratios": {"train": 0.8, "val": 0.1, "test": 0.1}, "group": ""},
+        "strata": {"by": [], "cells": {}},
+        "split": {"ratios": {"train": 0.8, "val": 0.1, "test": 0.1}, "group": ""},
     }
     assert parse_recipe({"name": "a", **spelled_out}, where="x").canonical() == {"name": "a"}
     assert parse_recipe({"name": "a", "label": {"quorum": 2, "ties": "exclude"}}, where="x").canonical() == {
-        "name": "a", "label": {"quorum": 2}
+        "name": "a",
+        "label": {"quorum": 2},
     }
 
 
@@ -196,7 +208,9 @@ def test_the_order_of_the_ratios_is_content():
 
 def test_split_ranges_golden_values():
     assert split_ranges({"train": 0.8, "val": 0.1, "test": 0.1}) == [
-        ("train", 3602879701896397), ("val", 4053239664633446), ("test", 4503599627370496)
+        ("train", 3602879701896397),
+        ("val", 4053239664633446),
+        ("test", 4503599627370496),
     ]
     assert split_ranges({"all": 1.0}) == [("all", 2**52)]
     assert split_ranges({"none": 0.0, "all": 1.0}) == [("none", 0), ("all", 2**52)]

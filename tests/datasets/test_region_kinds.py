@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from lakehouse.datasets.policies.embedding import embedding_ref
+from lakehouse.errors import IngestError
+from lakehouse.labels.changes import merge_label
 from lakehouse.opinions.geometry import rle
 from lakehouse.opinions.questions import Question
 from tests.datasets.pictures import SIDE, answers, bring_pictures, built, metrics, samples, say
@@ -49,6 +51,31 @@ def test_f10_polygons_of_several_parts_are_one_object(pictures):
     say(pictures, "outline", MODEL, {"a": {"regions": [polygon(SQUARE, FAR, score=0.9)]}})
     scores = metrics(pictures, version, MODEL, "outline")
     assert (scores["ap", "class=cell"], scores["ap", "class=dot"], scores["map", "all"]) == (1.0, 0.0, 0.5)
+
+
+def test_boxes_around_outlines_have_the_outlines_area_for_the_bands_of_coco(pictures):
+    # 34 x 34 px would be a medium object; the triangle in it fills half of that, which is a small one.
+    triangle = polygon([(0.0, 0.0), (34.0, 0.0), (34.0, 34.0)], x=0.0, y=0.0, w=34.0, h=34.0)
+    stated = {**triangle, "area": 2000.0}
+    say(pictures, shapes("outline", "polygon"), "human:ann", {"a": {"regions": [triangle]}, "b": {"regions": [stated]}})
+    version = built(pictures, "outline", policy="single", task="boxes")
+    told = {"kind": "box", "label": "cell", "x": 0.0, "y": 0.0, "w": 34.0, "h": 34.0, "score": 0.9, "area": 7.0}
+    say(pictures, "outline", MODEL, {"a": {"regions": [told]}, "b": {"regions": []}})
+    scores = metrics(pictures, version, MODEL, "outline")
+    assert (scores["map_small", "all"], scores["map_medium", "all"]) == (1.0, 0.0)
+
+
+def test_predictions_that_say_a_merged_label_say_the_one_that_stands_for_it(pictures):
+    say(pictures, shapes("outline", "polygon"), "human:ann", {"a": {"regions": [polygon(SQUARE, label="wbc")]}})
+    say(pictures, "outline", MODEL, {"a": {"regions": [polygon(SQUARE, label="white", score=0.9)]}})
+    version = built(pictures, "outline", policy="single")
+    assert metrics(pictures, version, MODEL, "outline")["map", "all"] == 0.0
+    merge_label(pictures, "outline", "white", "wbc")
+    # The merge came after that version, and before the next one.
+    later = built(pictures, "outline", policy="latest")
+    scores = metrics(pictures, later, MODEL, "outline")
+    assert (scores["map", "all"], scores["ap", "class=wbc"]) == (1.0, 1.0)
+    assert ("ap", "class=white") not in scores
 
 
 def mask(pixels: np.ndarray, label: str = "cell", **more: object) -> dict[str, object]:
@@ -128,10 +155,11 @@ def interval(start: float, end: float, label: str = "bird", **more: object) -> d
 
 def test_intervals_go_the_whole_way_and_back(pictures):
     say(pictures, shapes("song", "interval"), "human:ann",
-        {"a": {"regions": [interval(0.25, 1.5), interval(2.0, 3.0, "frog")]}, "b": {"regions": []},
-         "c": {"regions": [interval(2.0, 1.0)]}})  # fmt: skip
+        {"a": {"regions": [interval(0.25, 1.5), interval(2.0, 3.0, "frog")]}, "b": {"regions": []}})  # fmt: skip
+    with pytest.raises(IngestError, match="inverted_interval"):
+        say(pictures, "song", "human:ann", {"c": {"regions": [interval(2.0, 1.0)]}})
     version = built(pictures, "song", policy="single")
-    assert answers(pictures, version)[1] == {"c": "not_intervals"}
+    assert answers(pictures, version)[1] == {"c": "no_answer"}
     rows = samples(pictures, version)
     assert rows["a"]["intervals"].dtype == np.float64
     np.testing.assert_array_equal(rows["a"]["intervals"], [[0.25, 1.5], [2, 3]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.query import fetch
 from tests.making import add_entities, add_opinions, opinion

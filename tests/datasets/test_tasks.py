@@ -16,7 +16,7 @@ import pytest
 import lakehouse as lh
 from jobs.cli import main
 from lakehouse.datasets.policies.embedding import embedding_ref
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from loaders import ReadOptions, Resize, make_reader
 from tests.datasets.cells import voc
 from tests.datasets.pictures import SIDE, bring_pictures

@@ -7,10 +7,14 @@ import shutil
 import pytest
 
 import lakehouse as lh
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.exporting.step import FORMATS
 from lakehouse.query import fetch
 from tests.ingestion.files import png, put, source
 from tests.making import add_opinions, opinion, small_lake
+
+OF_LABELS = sorted(name for name, each in FORMATS.items() if not each.of_pictures)
+"""Formats that any selection with labels can be written in; coco and yolo need objects in pictures."""
 
 LABELS = {1: "cat", 2: "cat", 3: "cat", 4: "dog", 5: "dog", 6: "dog"}
 """Number of a picture -> its label; 0 has none."""

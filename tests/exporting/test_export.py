@@ -20,11 +20,10 @@ from lakehouse.errors import (
     RecipeError,
     TableError,
 )
-from lakehouse.exporting import step
 from lakehouse.objects import object_uri
 from lakehouse.steps.receipts import newest_first
 from loaders.errors import AlreadyPublishedError
-from tests.exporting.conftest import LABELS, SQL
+from tests.exporting.conftest import LABELS, OF_LABELS, SQL
 from tests.ingestion.files import png
 from tests.making import add_entities, entity_id, small_lake
 
@@ -114,7 +113,7 @@ def test_a_manifest_says_where_the_bytes_are(pictures, ids, tmp_path):
         assert line["fields"] == {"width": 4}
 
 
-@pytest.mark.parametrize("format", step.FORMATS)
+@pytest.mark.parametrize("format", OF_LABELS)
 def test_a_second_run_writes_nothing_and_says_so(pictures, tmp_path, format):
     first = pictures.export(SQL, format=format, to=tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}

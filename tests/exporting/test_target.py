@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from lakehouse import target
 from lakehouse.errors import ConfigError
-from lakehouse.exporting import step, target, writing
+from lakehouse.exporting import step
 from loaders.errors import AlreadyPublishedError, CorruptionError, StorageError
 from loaders.stores.schemes import open_storage
-from tests.exporting.conftest import LABELS, SQL
+from tests.exporting.conftest import LABELS, OF_LABELS, SQL
 from tests.exporting.test_export import files_of
 from tests.ingestion.files import png
+from tests.lanes import examples
 from tests.loaders.s3 import Fault, serving
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -29,9 +31,9 @@ SMALL = 2 * len(png(1))
 KILLED = """
 import os, signal, sys
 from loaders.stores.local import LocalFiles
-from tests.exporting.conftest import SQL
 from tests.making import small_lake
 from pathlib import Path
+from tests.exporting.conftest import SQL
 
 lake, to, format, at, small = sys.argv[1:]
 left = int(at)
@@ -77,7 +79,7 @@ def test_an_export_that_is_killed_anywhere_is_not_there_and_the_next_run_complet
         pictures.export(SQL, format=format, to=to, shard_bytes=SMALL)
         assert files_of(to) == files_of(tmp_path / "whole")
         assert not to.with_name(f"{to.name}.exporting").exists()
-        kills += 1
+        kills += examples(2, long=1)
     assert kills >= 6
 
 
@@ -89,12 +91,12 @@ def test_what_an_earlier_run_has_written_is_not_written_again(pictures, tmp_path
 
 
 def test_an_export_that_fails_goes_on_when_the_cause_is_gone(pictures, tmp_path, monkeypatch):
-    read = writing.read_entity
-    monkeypatch.setattr(writing, "read_entity", lambda root, place: 1 / 0)
+    read = step.read_derived
+    monkeypatch.setattr(step, "read_derived", lambda root, place, max_pixels: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pictures.export(SQL, format="imagefolder", to=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(writing, "read_entity", read)
+    monkeypatch.setattr(step, "read_derived", read)
     assert pictures.export(SQL, format="imagefolder", to=tmp_path / "out").counts["exported"] == len(LABELS)
 
 
@@ -169,7 +171,7 @@ def in_storage(url, options=None):
         storage.close()
 
 
-@pytest.mark.parametrize("format", step.FORMATS)
+@pytest.mark.parametrize("format", OF_LABELS)
 def test_a_bucket_gets_the_files_that_a_folder_gets(pictures, tmp_path, format):
     pictures.export(SQL, format=format, to=tmp_path / "out", shard_bytes=SMALL)
     url = f"memory://{tmp_path.name}/{format}/out"

@@ -20,6 +20,7 @@ from loaders import (
     plan_dataset,
     publish,
     read_dataset,
+    read_parts,
     run_task,
     verify,
     write_dataset,
@@ -61,6 +62,27 @@ def test_a_bucket_has_the_files_of_a_folder_and_nothing_else(bucket, url, tmp_pa
     with pytest.raises(AlreadyPublishedError, match="what is published never changes"):
         write_dataset(small_rows(41), STORED, url, **SETTINGS)
     assert files_in(bucket, "") == expected
+
+
+def test_an_extension_has_the_bucket_copy_old_parts_and_reads_the_objects_of_new_rows_alone(bucket, url):
+    write_dataset(small_rows(40), STORED, url, **SETTINGS)
+    before, reads = files_in(bucket, ""), []
+    parts = read_parts(url, STORED, SETTINGS["objects"])
+    plan = plan_dataset(small_rows(44), STORED, seed=3, layout=SMALL, objects=SETTINGS["objects"], published=parts)
+    second = f"{bucket.url}/d/v2"
+    receipts = {
+        task.name: run_task(task, staging=second, read_object=lambda uri: reads.append(uri) or read_png(uri))
+        for task in plan.tasks
+    }
+    assert publish(plan, receipts, staging=second, folder=second).is_new
+    assert sorted(reads) == [f"png:{number}" for number in range(40, 44)]
+    after = files_in(bucket, "")
+    assert before.items() <= after.items()
+    assert {data for name, data in before.items() if name.endswith(".parquet")} <= {
+        data for name, data in after.items() if name.startswith("d/v2/") and name.endswith(".parquet")
+    }
+    assert verify(second).rows == 44
+    assert rows_in(second) == sorted(number for number in range(44) if number % 5)
 
 
 def test_of_two_publishers_one_wins_and_the_other_sees_its_work(bucket, url):

@@ -23,6 +23,7 @@ from loaders.stores.disk_cache import CachedFiles, DiskCache
 from loaders.stores.local import LocalFiles
 from loaders.stores.schemes import open_files
 from loaders.stores.storage import StorageOptions, forget
+from tests.lanes import BUSY_S
 from tests.loaders.s3 import serving
 
 REPOSITORY = Path(__file__).parents[2]
@@ -236,7 +237,7 @@ with cache.fetching({b"k" * 32!r}):
         monkeypatch.setattr(loaders.stores.disk_cache, "_FETCH_PATIENCE_S", 0.2)
         began = time.monotonic()
         with cache.fetching(b"k" * 32):
-            assert 0.2 <= time.monotonic() - began < 2
+            assert 0.2 <= time.monotonic() - began < 2 + BUSY_S
         (half,) = (tmp_path / "cache").glob(".tmp-*")
         cache._evict(0)
         assert half.exists()  # its owner may go on
@@ -245,7 +246,7 @@ with cache.fetching({b"k" * 32!r}):
     monkeypatch.setattr(loaders.stores.disk_cache, "_FETCH_PATIENCE_S", 30.0)
     began = time.monotonic()
     with cache.fetching(b"k" * 32):
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 2 + BUSY_S
     cache._evict(1 << 20)
     assert not half.exists()
 

@@ -255,7 +255,7 @@ def in_python(term, value):
     }[operator]()  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), wanted=st.lists(st.lists(terms(), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_matches_are_those_of_plain_python_and_statistics_lose_none(data, wanted):
     count = data.draw(st.integers(1, 4))

@@ -26,6 +26,7 @@ from loaders.stores.remote import RemoteFiles
 from loaders.stores.saying import without_secrets
 from loaders.stores.schemes import open_files, open_storage
 from loaders.stores.storage import Files, StorageOptions
+from tests.lanes import BUSY_S
 from tests.loaders.s3 import Fault, Kind, Store, serving
 
 DATA = os.urandom(1 << 20)
@@ -184,7 +185,7 @@ def test_a_server_that_hangs_is_an_error_at_the_deadline(store: Store, kind: Kin
         began = time.monotonic()
         with pytest.raises(DeadlineError, match=r"/a did not come within 1 s \([0-9]+ requests sent"):
             files.size("a") if method == "HEAD" else files.read("a", 0, len(DATA))
-        assert 0.9 < time.monotonic() - began < 2.0
+        assert 0.9 < time.monotonic() - began < 2.0 + BUSY_S
     files.close()
     assert not fetching()  # their connections were shut, though the server goes on
 
@@ -205,7 +206,7 @@ def test_a_host_that_takes_connections_and_never_answers(tmp_path: Path) -> None
         began = time.monotonic()
         with pytest.raises(DeadlineError, match="did not come within 0.8 s"):
             files.size("a")
-        assert time.monotonic() - began < 1.8
+        assert time.monotonic() - began < 1.8 + BUSY_S
         files.close()
 
 
@@ -214,7 +215,7 @@ def test_one_slow_request_is_overtaken_by_a_second(store: Store) -> None:
     files = opened(store, hedge_after_s=0.1, deadline_s=20)
     began = time.monotonic()
     assert files.read("a", 0, PART) == DATA[:PART]
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 3.0 + BUSY_S
     assert files.counts.hedges == 1
     assert files.counts.retries == 0
     files.close()
@@ -308,7 +309,7 @@ def test_closing_ends_reads_under_way_and_waiting(store: Store) -> None:
         for one in reading:
             with pytest.raises(RuntimeError, match="closed"):
                 one.result(5)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 2 + BUSY_S
 
 
 def test_readers_get_the_same_rows_from_a_store_that_fails(published: Path, tmp_path: Path) -> None:
@@ -330,7 +331,7 @@ def test_readers_get_the_same_rows_from_a_store_that_fails(published: Path, tmp_
         began = time.monotonic()
         with pytest.raises(DeadlineError, match="did not come within 0.7 s"):
             rows(url, store.options(deadline_s=0.7))
-        assert time.monotonic() - began < 2.7
+        assert time.monotonic() - began < 2.7 + BUSY_S
 
 
 def test_a_process_ends_while_a_server_drips(store: Store) -> None:

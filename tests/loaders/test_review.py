@@ -25,6 +25,7 @@ from loaders import (
     write_dataset,
 )
 from loaders.reader import Reader
+from tests.leftovers import threads
 from tests.loaders.samples import numbers_of
 
 NUMBERS = ["number", "label_index"]
@@ -75,7 +76,7 @@ def test_batches_that_fail_give_their_shared_memory_back_at_once(train):
 def test_a_reader_that_is_closed_while_another_thread_asks_says_so(train, monkeypatch):
     reader = make_reader(train, columns=NUMBERS, batch_size=4, shuffle=Shuffle(seed=1), epochs=None)
     next(reader)
-    submit, before = Reader._submit, threading.active_count()
+    submit, before = Reader._submit, threads()
 
     def closed_in_the_middle(self, *args):
         closer = threading.Thread(target=self.close)
@@ -86,7 +87,7 @@ def test_a_reader_that_is_closed_while_another_thread_asks_says_so(train, monkey
     monkeypatch.setattr(Reader, "_submit", closed_in_the_middle)
     with pytest.raises(RuntimeError, match="this reader is closed"):
         list(reader)
-    assert threading.active_count() <= before
+    assert threads() - before == set()
 
 
 def test_an_interruption_after_a_batch_was_taken_loses_none(train, monkeypatch):

@@ -202,7 +202,7 @@ def found_slowly(groups, sequence):
     return {at: sorted(rows) for at, rows in found.items()}, cut
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     data=st.data(),
     sequence=st.builds(
@@ -267,7 +267,7 @@ def test_row_groups_end_between_sequences_and_only_a_long_one_is_cut():
         plan_parts([1, 1, 1], together=[2])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), max_size=12), st.integers(1, 60))
 def test_a_sequence_that_fits_is_never_cut_and_no_row_group_is_too_large(sizes, limit):
     flat = [size for one in sizes for size in one]

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from loaders import FormatError
 from loaders.workers.shared import Shared, attach
+from tests.leftovers import descriptors
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -35,7 +35,7 @@ def test_all_who_hold_the_descriptor_see_the_same_bytes():
 
 @linux
 def test_arrays_outlive_close_and_the_last_one_frees_the_memory():
-    fds, maps = psutil.Process().num_fds(), mappings()
+    files, maps = descriptors(), mappings()
     memory = Shared(1 << 20)
     part = memory.array[10:20]
     part[:] = 3
@@ -45,9 +45,9 @@ def test_arrays_outlive_close_and_the_last_one_frees_the_memory():
     assert mappings() == maps + 1
     del part
     assert mappings() == maps
-    assert psutil.Process().num_fds() == fds
+    assert descriptors() - files == set()
     Shared(10)  # forgotten without close
-    assert (psutil.Process().num_fds(), mappings()) == (fds, maps)
+    assert (descriptors() - files, mappings()) == (set(), maps)
 
 
 def test_populate_takes_the_memory_at_once():

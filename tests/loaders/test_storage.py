@@ -13,6 +13,7 @@ from loaders.errors import CorruptionError, FormatError, StorageError
 from loaders.stores.local import LocalFiles, local_folder
 from loaders.stores.schemes import open_files
 from loaders.stores.storage import StorageOptions
+from tests.leftovers import descriptors
 
 DATA = bytes(range(256)) * 40
 
@@ -21,10 +22,6 @@ DATA = bytes(range(256)) * 40
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "a").write_bytes(DATA)
     return tmp_path
-
-
-def open_handles() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_reads_are_scattered_into_parts_of_any_shape(folder: Path) -> None:
@@ -76,7 +73,7 @@ def test_what_is_no_file_is_refused_without_waiting(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "loop").symlink_to("loop")
     (folder / "device").symlink_to("/dev/zero")
-    before = open_handles()
+    before = descriptors()
     files = LocalFiles(folder)
     for name in ("fifo", "sub", "device"):
         with pytest.raises(CorruptionError, match="is not a regular file"):
@@ -85,13 +82,13 @@ def test_what_is_no_file_is_refused_without_waiting(folder: Path) -> None:
         files.read("loop", 0, 1)
     with pytest.raises(FileNotFoundError):
         files.size("missing")
-    assert open_handles() == before
+    assert descriptors() - before == set()
 
 
 def test_handles_are_few_and_all_given_back(tmp_path: Path) -> None:
     for at in range(20):
         (tmp_path / str(at)).write_bytes(bytes([at]) * 100)
-    before = open_handles()
+    before = descriptors()
     files = LocalFiles(tmp_path, kept_open=3)
 
     def read(at: int) -> bool:
@@ -99,9 +96,9 @@ def test_handles_are_few_and_all_given_back(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(read, range(2000)))
-    assert open_handles() == before + 3
+    assert len(descriptors() - before) == 3
     files.close()
-    assert open_handles() == before
+    assert descriptors() - before == set()
     with pytest.raises(RuntimeError, match="are closed"):
         files.size("0")
 
@@ -118,7 +115,7 @@ def test_closing_waits_for_no_reader_and_takes_no_handle_from_one(
 
     preadv = os.preadv
     monkeypatch.setattr(os, "preadv", slow)
-    before = open_handles()
+    before = descriptors()
     files = LocalFiles(folder)
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(files.read, "a", 0, 50)
@@ -126,7 +123,7 @@ def test_closing_waits_for_no_reader_and_takes_no_handle_from_one(
         files.close()
         may_go_on.set()
         assert reading.result(10) == DATA[:50]
-    assert open_handles() == before
+    assert descriptors() - before == set()
 
 
 def test_urls_of_local_folders(tmp_path: Path) -> None:

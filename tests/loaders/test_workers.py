@@ -22,7 +22,8 @@ from loaders.errors import CorruptionError, DeadlineError, FormatError, LoaderEr
 from loaders.workers.messages import WorkerTraceback
 from loaders.workers.pool import ProcessPool
 from loaders.workers.shared import Shared
-from tests.lanes import examples
+from tests.lanes import BUSY_S, examples
+from tests.leftovers import descriptors, threads
 from tests.loaders.worker_jobs import build, build_slowly_later, build_that_fails
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def workers():
 
 def held():
     """Return what a pool could leave behind: worker processes, threads, descriptors."""
-    return len(workers()), threading.active_count(), psutil.Process().num_fds()
+    return {*workers(), *threads(), *descriptors()}
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def pools():
     for pool in made:
         pool.close()
         assert pool.activity() == []
-    assert time.monotonic() - started < 2.0
-    assert held() == before
+    assert time.monotonic() - started < 2.0 + BUSY_S
+    assert held() - before == set()
 
 
 @pytest.fixture
@@ -280,7 +281,7 @@ def test_a_job_whose_worker_dies_is_run_once_more(pools, memory, caplog, fault):
             pool.submit(f"job {n}", ["fault once", [fault, n]] if n == place else ["add", n]) for n in range(JOBS)
         ]
         assert answers(futures) == list(range(JOBS))
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 2.0 + BUSY_S
         assert memory.array[:JOBS].tolist() == [2 if n == place else 1 for n in range(JOBS)]
         assert f"repeating job {place}\n" in caplog.text
 
@@ -295,7 +296,7 @@ def test_a_job_that_kills_two_workers_is_an_error_and_the_others_are_done(pools,
             pool.submit(f"job {n}", ["fault always", [fault, n]] if n == place else ["echo", n]) for n in range(JOBS)
         ]
         error = futures[place].exception(20)
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 2.0 + BUSY_S
         assert memory.array[place] == 2
         assert type(error) is WorkerDiedError
         assert f"job {place}: two worker processes died" in str(error)
@@ -317,7 +318,7 @@ def test_a_stuck_job_is_an_error_at_its_deadline_and_the_others_are_done(pools, 
         futures = [pool.submit(f"job {n}", [fault if n == place else "echo", n]) for n in range(JOBS)]
         error = futures[place].exception(20)
         assert len([pid for pid in workers if psutil.pid_exists(pid)]) == 1, "it cannot write any more"
-        assert time.monotonic() - started < 0.5 + 1.0
+        assert time.monotonic() - started < 0.5 + 1.0 + BUSY_S
         assert type(error) is DeadlineError
         assert str(error) == f"job {place} did not end within 0.5 s; its worker process was killed"
         assert fault == "SIGSTOP" or "worker_jobs.py" in str(error.__cause__)
@@ -391,7 +392,7 @@ def test_close_in_the_middle_of_work_ends_all_of_it(pools):
     time.sleep(0.05)
     started = time.monotonic()
     pool.close()
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 1.0 + BUSY_S
     assert all("closed" in str(future.exception(0)) for future in running)
     assert all(future.cancelled() for future in waiting)
     assert workers() == []
@@ -408,7 +409,7 @@ def test_close_does_not_wait_for_a_stuck_worker(pools, fault):
     pool.submit("stuck", [fault, 0])
     started = time.monotonic()
     pool.close()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 1.5 + BUSY_S
     assert workers() == []
 
 
@@ -450,9 +451,9 @@ def test_a_forgotten_pool_ends():
     gc.collect()
     assert running.exception(2) is not None
     until = time.monotonic() + 2
-    while held() != before and time.monotonic() < until:
+    while held() - before and time.monotonic() < until:
         time.sleep(0.01)
-    assert held() == before
+    assert held() - before == set()
 
 
 BUSY = """
@@ -507,7 +508,7 @@ def test_a_program_may_end_without_close(tmp_path, doing, end, code):
     children = psutil.Process(program.pid).children(recursive=True)
     started = time.monotonic()
     _, errors = program.communicate(timeout=10)
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 2.0 + BUSY_S
     assert program.returncode == code
     assert errors.count("Traceback") == (1 if end == "raise OSError" else 0), errors
     assert "Warning" not in errors

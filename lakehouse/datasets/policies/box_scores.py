@@ -1,7 +1,7 @@
 """How predicted boxes are scored: as COCO scores boxes, see `lakehouse.datasets.policies.detection`.
 
-The overlap is intersection over union; with a crowd, the share of the predicted box that lies in it. Areas are those
-of the boxes.
+The overlap is intersection over union; with a crowd, the share of the predicted box that lies in it. The area of an
+object, for bands of areas, is that of its mask or polygon where there is one, else that of the box.
 """
 
 from __future__ import annotations
@@ -11,27 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from lakehouse.datasets.policies.box_samples import corners
+from lakehouse.datasets.policies.box_samples import sides
 from lakehouse.datasets.policies.detection import Flags, Floats, Ints, Objects, Shape, measures_of, weigh_objects
 from lakehouse.datasets.policies.kind import Score, Scored
 from lakehouse.errors import ConfigError
+from lakehouse.overlap.boxes import iou
 
 
 def overlaps_of(said: Objects, truth: Objects, is_crowd: Flags) -> Floats:
     """Return intersection over union of boxes, over the predicted box alone for crowds; (predicted, true)."""
-    one, other = corners(said), corners(truth)
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (one, other)]
-    union = np.where(is_crowd[None, :], areas[0][:, None], areas[0][:, None] + areas[1][None, :] - shared)
-    overlaps: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlaps
+    one, other = sides(said), sides(truth)
+    # As in pycocotools, a predicted box without area overlaps nothing.
+    return np.where(one[:, 2:].min(axis=1, initial=np.inf)[:, None] > 0, iou(one, other, crowds_M=is_crowd), 0.0)
 
 
 def area_of(box: Mapping[str, Any]) -> float:
-    """Return the area of a box, px²."""
-    return float(box["w"] * box["h"])
+    """Return the stated area of a box, px²; where none is stated, that of its sides."""
+    return float(box.get("area", box["w"] * box["h"]))
 
 
 SHAPE = Shape(overlaps_of, area_of, area_of)

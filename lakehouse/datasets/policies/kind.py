@@ -173,8 +173,8 @@ class AnswerKind:
         classes: SQL over `heard` giving (label, version): every label that is said, with the highest version of the
             question that said it. None: its answers have no labels.
         has_cell: Whether strata can be by `label`.
-        samples: From the members of a version (as `lakehouse.datasets.find.read_members` gives them) and its classes
-            to the columns that their samples have.
+        samples: From the members of a version (as `lakehouse.datasets.versions.find.read_members` gives them) and its
+            classes to the columns that their samples have.
         sample_names: Names of all columns that it may give, beyond those that no selection may have anyway.
         read: From the value of one opinion (its column of `schemas.opinions.VALUE_COLUMNS`) to an answer as `score`
             compares it; None gives the value itself.
@@ -191,6 +191,7 @@ class AnswerKind:
             version id of a dataset.
         bind: Gives the kind as recipe and question want it, with functions that know what was `Asked`.
         asked: What the question says by these keys; `bound` states it.
+        one_label: Whether a member has one label and nothing else, so that it can be filtered and balanced by it.
         weigh: As `score`, in two steps, and in its place: from members to a function of how often each counts, int64
             (members,). What takes time is done once, not for each resample of a bootstrap.
     """
@@ -219,6 +220,7 @@ class AnswerKind:
     constraints: tuple[str, ...] = ()
     bind: Callable[[AnswerKind, Asked], AnswerKind] = _as_it_is
     asked: Mapping[str, Any] = field(default_factory=dict)
+    one_label: bool = False
     weigh: Callable[[Sequence[Scored]], Callable[[npt.NDArray[np.int64]], Iterable[Score]]] | None = None
 
     @property

@@ -36,8 +36,10 @@ Votes are compared as exact sums; what is kept of them is at most 2**63 - 1."""
 
 SAID = "select label, max(question_version) as version from heard group by label order by label"
 
+NO_LABEL = Reason("no_label", "t.all_votes is null", "'nobody that the policy listens to answered'")
+
 REASONS = (
-    Reason("no_label", "t.all_votes is null", "'nobody that the policy listens to answered'"),
+    NO_LABEL,
     Reason("below_quorum", "t.all_votes < $quorum",
            "concat(cast(all_votes as varchar), ' votes, quorum ', cast($quorum as varchar))"),
     Reason("tie", "$no_ties and t.leaders > 1", "concat(cast(all_votes as varchar), ' votes, several labels lead')"),
@@ -79,6 +81,7 @@ LABEL = AnswerKind(
     refuse=refuse,
     classes=SAID,
     has_cell=True,
+    one_label=True,
     samples=label_samples,
     measures=(Measure("accuracy"), COVERAGE, Measure("log_loss", is_share=False),
               Measure("brier", is_share=False), Measure("ece"), *BY_CLASS),

@@ -23,13 +23,18 @@ def label_samples(members: pa.Table, classes: Sequence[str]) -> Iterator[tuple[F
         return
     names = tuple(classes)
     votes = [dict(each or ()) for each in members["label_votes"].to_pylist()]
-    yield LABEL, members["label"]
-    yield replace(LABEL_INDEX, classes=names), _indices(members["label"], classes)
+    yield from label_columns(members["label"], classes)
     doc = f"Share of the votes for each of the {len(classes)} classes; adds up to 1."
     yield (
         Field("label_probs", pa.list_(pa.float32()), shape=(len(names),), doc=doc, classes=names),
         _shares(votes, classes),
     )
+
+
+def label_columns(labels: pa.ChunkedArray, classes: Sequence[str]) -> Iterator[tuple[Field, pa.Array]]:
+    """Yield `label` and `label_index`, its place in `classes`."""
+    yield LABEL, labels
+    yield replace(LABEL_INDEX, classes=tuple(classes)), _indices(labels, classes)
 
 
 def _indices(labels: pa.ChunkedArray, classes: Sequence[str]) -> pa.Array:

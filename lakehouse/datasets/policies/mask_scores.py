@@ -1,6 +1,6 @@
 """How predicted masks and polygons are scored: as COCO scores segmentation, by the pixels that they share.
 
-Nothing is unpacked: what two masks share is counted on their runs. Polygons are drawn by COCO's rule, in a frame that
+Polygons are drawn by COCO's rule, in a frame that
 holds all of one class in the picture. See `lakehouse.datasets.policies.detection`.
 """
 
@@ -20,40 +20,15 @@ from lakehouse.errors import ConfigError
 from lakehouse.opinions.geometry import rle
 from lakehouse.opinions.geometry.polygon import area_of as outlined
 from lakehouse.opinions.geometry.raster import runs_of
+from lakehouse.overlap.masks import mask_iou
 
 Points = npt.NDArray[np.float64]
-
-
-def shares_of(said: Sequence[Ints], truth: Sequence[Ints], is_crowd: Flags) -> Floats:
-    """Return intersection over union of masks, over the predicted one alone for crowds; float64 (predicted, true).
-
-    Args:
-        said: Runs of each predicted mask, of 0 and 1 in turn, 0 first.
-        truth: Runs of each true mask.
-        is_crowd: (true,).
-    """
-    found = np.zeros((len(said), len(truth)))
-    if not said or not truth:
-        return found
-    areas = np.array([runs[1::2].sum() for runs in truth], dtype=np.float64)
-    edges = [np.cumsum(runs[: len(runs) // 2 * 2]) for runs in truth]
-    owner = np.repeat(np.arange(len(truth)), [len(each) // 2 for each in edges])
-    starts, ends = np.concatenate([each[0::2] for each in edges]), np.concatenate([each[1::2] for each in edges])
-    for place, runs in enumerate(said):
-        bounds = np.concatenate([[0], np.cumsum(runs)])
-        # Set pixels before each bound; between two bounds it is a line.
-        before = np.concatenate([[0], np.cumsum(np.where(np.arange(len(runs)) % 2, runs, 0))])
-        inside = np.interp(ends, bounds, before) - np.interp(starts, bounds, before)
-        shared = np.bincount(owner, weights=inside, minlength=len(truth))
-        union = np.where(is_crowd, before[-1], before[-1] + areas - shared)
-        found[place] = np.divide(shared, union, out=np.zeros(len(truth)), where=union > 0)
-    return found
 
 
 def of_masks(said: Objects, truth: Objects, is_crowd: Flags) -> Floats:
     """Return the overlaps of masks."""
     runs, others = ([rle.decompress(each["counts"]) for each in some] for some in (said, truth))
-    return shares_of(runs, others, is_crowd)
+    return mask_iou(runs, others, crowds_M=is_crowd)
 
 
 def of_polygons(said: Objects, truth: Objects, is_crowd: Flags) -> Floats:
@@ -63,7 +38,7 @@ def of_polygons(said: Objects, truth: Objects, is_crowd: Flags) -> Floats:
         return np.zeros((len(said), len(truth)))
     width, height = (max(1, math.ceil(axis)) for axis in np.max(points, axis=0))
     runs, others = ([runs_of(outlines(each), height, width) for each in some] for some in (said, truth))
-    return shares_of(runs, others, is_crowd)
+    return mask_iou(runs, others, crowds_M=is_crowd)
 
 
 def outlines(each: Mapping[str, Any]) -> list[Points]:

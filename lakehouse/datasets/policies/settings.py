@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lakehouse.datasets.recipes.sections.choice import CHOICES
+from schemas.opinions import ACTOR_KINDS
+
+TIES = ("exclude", "lowest")
+BOX_FORMATS = ("xyxy", "xywh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +36,28 @@ class Label:
         believe: Name or id of a label policy of the lake (`petrel labels policies`), as it was known at
             `as_of.known_at`: in place of kinds and actors it says whose opinions are heard about each entity, those on
             which its answer rests; of a soft policy with its weights. Where it comes to no answer nobody is heard.
+        only: Labels that members may have; entities of others are left out with reason not_in_only. (): all.
+        exclude: Labels that members may not have; their entities are left out with reason label_excluded.
+        map: Label -> the label of the same label set that it counts as, in every answer, before votes are counted.
+        level: Labels deeper in the hierarchy of their set than this count as their ancestor there, after `map`; the
+            top is 1. 0: as they are. Class numbers stay those of the label set.
         box_format: How samples have boxes: `xyxy` (x_min, y_min, x_max, y_max) or `xywh` (x_min, y_min, width,
             height).
     """
 
     policy: str = "majority"
-    kinds: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = field(default=None, metadata={CHOICES: ACTOR_KINDS})
     actors: tuple[str, ...] = ()
     quorum: int = 1
     min_share: float = 0.0
-    ties: str = "exclude"
+    ties: str = field(default="exclude", metadata={CHOICES: TIES})
     task: str = ""
-    box_format: str = "xyxy"
+    box_format: str = field(default="xyxy", metadata={CHOICES: BOX_FORMATS})
     believe: str = ""
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    map: Mapping[str, str] = field(default_factory=dict)
+    level: int = 0
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -50,5 +66,3 @@ class Label:
 
 
 PEOPLE = ("human", "pool", "import")
-
-BOX_FORMATS = ("xyxy", "xywh")

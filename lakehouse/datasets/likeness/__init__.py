@@ -1,0 +1,1 @@
+"""Likeness: near-duplicates, as clusters of what was measured."""

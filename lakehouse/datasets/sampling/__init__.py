@@ -1,0 +1,1 @@
+"""What one sample is: an entity, or what is made of entities: a region of a picture, a window of a sequence."""

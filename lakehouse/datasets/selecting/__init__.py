@@ -1,0 +1,1 @@
+"""Selecting: who is considered, and who is left out with which reason."""
