@@ -6,8 +6,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/petrel-ready
 
-PROCESSES ?= 2
+PROCESSES ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
+
+ifdef PYTHONDONTWRITEBYTECODE
+# Nothing is written beside the sources, as asked, but what the processes import is compiled once and kept: the tests
+# start hundreds of them, and compiling is half of a start.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo s3-server test test-fast lint types imports check check-long bench bench-loaders lock clean distclean
@@ -24,7 +31,7 @@ $(READY): requirements.lock pyproject.toml setup.py loaders/decoding/_jpeg.c loa
 demo: $(READY) ## the whole path on handwritten digits (DATA=folder, ENGINE=embedded|spark|both, LAKE=folder or URL)
 	@$(BIN)/python -m examples.demo $(if $(DATA),--data '$(DATA)') $(if $(ENGINE),--engine '$(ENGINE)') $(if $(LAKE),--lake '$(LAKE)')
 
-test: $(READY) ## all tests, in two processes (PROCESSES=0: in one; ARGS='-k jars' is handed to pytest)
+test: $(READY) ## all tests, in three processes (PROCESSES=0: in one; ARGS='-k jars' is handed to pytest)
 	-@$(BIN)/python -m tests.buckets.programs
 	@$(PYTEST) $(ARGS)
 

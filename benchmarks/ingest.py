@@ -142,7 +142,7 @@ def ingest(folder: Path, out: Path, engine: str) -> dict[str, Any]:
     from lakehouse.dimensions.step import dimensions as measure_dimensions
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
-    from lakehouse.ingestion.source import Source
+    from lakehouse.ingestion.sources.source import Source
     from lakehouse.opening import open_lake
 
     started = time.perf_counter()

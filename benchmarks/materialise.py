@@ -1,6 +1,6 @@
 """What does it cost to publish photos? `materialise` beside pyarrow writing the same bytes into the same row groups.
 
-    python -m benchmarks.materialise                 # 1,000 photos, 111 MB; about two minutes
+    python -m benchmarks.materialise                 # 1,000 photos, 111 MB; about three minutes
     python -m benchmarks.materialise --photos 200
 
 Seconds of processor (user and system) of one process on one core, the second time that it does it: what is loaded once
@@ -9,8 +9,10 @@ of ours, and writes uncompressed Parquet with page checksums:
 
     bare      nothing else
     hashing   also compares the SHA-256 of every object, and takes that of every file that it wrote
+    alike     also hashes the content of every row: a plain script with the guarantees of the format
 
-`materialise` does what `hashing` does, and hashes the content of every row, syncs, and describes what is published.
+`materialise` does what `alike` does, syncs, and describes what is published.
+`extend` publishes the next version, with a tenth more photos, beside the first one, whose files it takes over.
 """
 
 from __future__ import annotations
@@ -31,42 +33,63 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakehouse.steps.receipts import Receipt
+
 RECIPE = {"name": "photos", "seed": 7, "select": {"sql": "select entity_id from entities"},
           "split": {"ratios": {"train": 0.9, "test": 0.1}}}  # fmt: skip
-WAYS = ("bare", "hashing", "ours")
+WAYS = ("bare", "hashing", "alike", "ours", "extend")
+VERSIONS = "versions.json"
 
 
 def make_lake(lake: Path, photos: Path, count: int) -> None:
-    """Land photos and build a dataset of all of them."""
+    """Land photos and build a dataset of them; land a tenth more and build the next version."""
     from lakehouse.config import load_config
     from lakehouse.datasets.build import build
-    from lakehouse.datasets.recipe import parse_recipe
+    from lakehouse.datasets.recipes.recipe import parse_recipe
     from lakehouse.ingestion.entities import entities
     from lakehouse.ingestion.land import land
-    from lakehouse.ingestion.source import Source
+    from lakehouse.ingestion.sources.source import Source
     from lakehouse.opening import open_lake
     from tests import corpus
 
-    corpus.photos(photos, count)
+    corpus.photos(photos, count + count // 10)
+    more = photos.with_name("more")
+    more.mkdir()
+    for path in sorted(photos.rglob("*.jpg"))[count:]:
+        path.rename(more / path.name)
+    versions = []
     with open_lake(load_config(overrides=[f"lake.root={lake}"]), create=True) as opened:
-        land(opened, Source(name="photos", folder=str(photos)))
-        entities(opened)
-        build(opened, parse_recipe(RECIPE, where="benchmark"))
+        for folder in (photos, more):
+            land(opened, Source(name=folder.name, folder=str(folder)))
+            entities(opened)
+            versions.append(build(opened, parse_recipe(RECIPE, where="benchmark")).details["dataset_id"])
+    (lake.parent / VERSIONS).write_text(json.dumps(versions))
 
 
-def ours(lake: Path, published: Path) -> Iterator[Callable[[], None]]:
+def ours(lake: Path, *, extending: bool) -> Iterator[Callable[[], None]]:
     """Yield what is timed, as often as it is asked for; what it wrote is removed after it."""
     from lakehouse.config import load_config
     from lakehouse.materialise.step import materialise
     from lakehouse.opening import open_lake
 
+    first, second = json.loads((lake.parent / VERSIONS).read_text())
+    published = lake / "datasets" / "photos"
     with open_lake(load_config(overrides=[f"lake.root={lake}", "engine.workers=1"])) as opened:
+        if extending:
+            materialise(opened, first)
         while True:
-            shutil.rmtree(published, ignore_errors=True)
-            yield lambda: str(materialise(opened, "photos")) and None
+            shutil.rmtree(published / second if extending else published, ignore_errors=True)
+            if extending:  # its files lost a name, so it is read again: here, and not in what is timed
+                materialise(opened, first)
+            yield lambda: _told(materialise(opened, second if extending else first), extending=extending)
 
 
-def plain(lake: Path, parts: list[Path], out: Path, *, hashing: bool) -> Iterator[Callable[[], None]]:
+def _told(receipt: Receipt, *, extending: bool) -> None:
+    if extending and (receipt.counts.get("rows_kept", 0) < receipt.counts["rows"] * 0.9 or receipt.notes):
+        raise SystemExit(f"not all files were kept: {receipt}")
+
+
+def plain(lake: Path, parts: list[Path], out: Path, *, way: str) -> Iterator[Callable[[], None]]:
     """The same, by pyarrow alone, of the row groups of `parts`."""
     groups = {part.parent.name + part.name: _groups(part) for part in parts}
     while True:
@@ -75,7 +98,7 @@ def plain(lake: Path, parts: list[Path], out: Path, *, hashing: bool) -> Iterato
 
         def write() -> None:
             for name, found in groups.items():
-                _write_part(lake, found, out / name, hashing=hashing)
+                _write_part(lake, found, out / name, hashing=way != "bare", alike=way == "alike")
 
         yield write
 
@@ -86,7 +109,7 @@ def _groups(part: Path) -> list[pa.Table]:
     return [file.read_row_group(at, names) for at in range(file.num_row_groups)]
 
 
-def _write_part(lake: Path, groups: list[pa.Table], path: Path, *, hashing: bool) -> None:
+def _write_part(lake: Path, groups: list[pa.Table], path: Path, *, hashing: bool, alike: bool) -> None:
     schema = groups[0].schema.append(pa.field("image", pa.binary()))
     with pq.ParquetWriter(
         path, schema, compression="none", use_dictionary=False, write_statistics=False, write_page_checksum=True,
@@ -99,6 +122,11 @@ def _write_part(lake: Path, groups: list[pa.Table], path: Path, *, hashing: bool
                     contents.append(file.read())
                 if hashing and hashlib.sha256(contents[-1]).hexdigest() != sha256:
                     raise SystemExit(f"object {sha256} is damaged")
+            if alike:
+                for row, content in zip(group.to_pylist(), contents, strict=True):
+                    found = hashlib.sha256(repr(row).encode())
+                    found.update(content)
+                    found.digest()
             writer.write_table(group.append_column("image", pa.array(contents, pa.binary())))
     if hashing:
         with path.open("rb") as stream:
@@ -108,10 +136,11 @@ def _write_part(lake: Path, groups: list[pa.Table], path: Path, *, hashing: bool
 def run_here(way: str, lake: Path) -> dict[str, float]:
     """Do it twice on one core and tell what the second time took."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    parts = sorted((lake / "datasets").glob("*/*/*/*.parquet"))
-    out = lake.parent / "out"
-    rounds = ours(lake, lake / "datasets" / "photos") if way == "ours" else plain(
-        lake, parts, out, hashing=way == "hashing"
+    first = json.loads((lake.parent / VERSIONS).read_text())[0]
+    parts, out = sorted((lake / "datasets" / "photos" / first).glob("*/*.parquet")), lake.parent / "out"
+    rounds = (
+        ours(lake, extending=way == "extend") if way in ("ours", "extend")
+        else plain(lake, parts, out, way=way)
     )  # fmt: skip
     next(rounds)()
     again = next(rounds)
@@ -155,7 +184,7 @@ def main() -> int:
         lake = Path(scratch) / "lake"
         make_lake(lake, Path(scratch) / "photos", args.photos)
         run_apart("ours", lake)
-        size = sum(path.stat().st_size for path in (lake / "datasets").glob("*/*/*/*.parquet"))
+        size = sum(path.stat().st_size for path in (lake / "datasets" / "photos").glob("*/*/*.parquet"))
         runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
         for number in range(args.rounds):
             for way in WAYS if number % 2 == 0 else reversed(WAYS):
@@ -163,11 +192,15 @@ def main() -> int:
     say(f"{args.photos:,} photos, {size / 1e6:.1f} MB of Parquet, {args.rounds} rounds")
     for way, found in runs.items():
         cpu = [each["cpu"] for each in found]
-        say(f"  {way:8} {statistics.median(cpu):6.3f} s of processor (from {min(cpu):.3f} to {max(cpu):.3f}), "
-            f"{statistics.median(each['user'] for each in found):.3f} of it user")
-    for way in ("bare", "hashing"):
+        say(
+            f"  {way:8} {statistics.median(cpu):6.3f} s of processor (from {min(cpu):.3f} to {max(cpu):.3f}), "
+            f"{statistics.median(each['user'] for each in found):.3f} of it user"
+        )
+    for way in ("bare", "hashing", "alike"):
         ratios = [one["cpu"] / other["cpu"] for one, other in zip(runs["ours"], runs[way], strict=True)]
         say(f"  ours / {way}: {statistics.median(ratios):.2f} (rounds from {min(ratios):.2f} to {max(ratios):.2f})")
+    ratios = [one["cpu"] / other["cpu"] for one, other in zip(runs["extend"], runs["ours"], strict=True)]
+    say(f"  extend / ours: {statistics.median(ratios):.2f} (rounds from {min(ratios):.2f} to {max(ratios):.2f})")
     return 0
 
 

@@ -125,7 +125,7 @@ def lake_of(folder: Path, opinions: int) -> Path:
     entities = min(ENTITIES, max(ANSWERS, opinions // len(ACTOR_IDS)))
     rounds = -(-opinions // (entities * len(ACTOR_IDS)))
     folder.mkdir(parents=True, exist_ok=True)
-    return make_lake(folder / f"{opinions}", entities, rounds=rounds, measured=False)
+    return make_lake(folder / f"{opinions}", entities, rounds=rounds, dimensions=0)
 
 
 def _measured(what: str, lake: Path) -> list[float]:

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import Recipe
+from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.dimensions.step import dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.opinions.step import OpinionSource, opinions
@@ -38,9 +38,18 @@ def go(root: Path, folder: Path, engine: str, driver_mb: int) -> dict[str, tuple
         "land": lambda lake: land(lake, Source(name="tiny", folder=str(folder))),
         "entities": entities,
         "dimensions": dimensions,
-        "opinions": lambda lake: opinions(lake, OpinionSource(
-            format="csv", path=str(folder.with_suffix(".csv")), question="parity", actor="human:ann", source="tiny",
-            name="labels", options={"columns": {"subject": "file", "label": "label"}})),
+        "opinions": lambda lake: opinions(
+            lake,
+            OpinionSource(
+                format="csv",
+                path=str(folder.with_suffix(".csv")),
+                question="parity",
+                actor="human:ann",
+                source="tiny",
+                name="labels",
+                options={"columns": {"subject": "file", "label": "label"}},
+            ),
+        ),
         "build": lambda lake: build(lake, Recipe(name="tiny", question="parity")),
     }
     config = load_config(overrides=[f'lake.root="{root}"', f"engine.driver_mb={driver_mb}"], environ={})

@@ -4,7 +4,7 @@
     petrel agreement --lake my_lake --question species --reference human:gold --html agreement.html
     petrel agreement --lake my_lake --question severity --level ordinal --json
 
-Krippendorff's alpha, Fleiss' and Cohen's kappa, pairs; of boxes mean IoU and F1. Of each actor accuracy against a
+Krippendorff's alpha, Fleiss' and Cohen's kappa, pairs; of regions mean overlap and F1. Of each actor accuracy against a
 reference (gold answers, a consensus; else the majority of the others), confusions, pace, drift, cost. Nothing is
 written to the lake; --html writes one file that needs no network.
 """
@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--known-at", metavar="TIME", help="as we knew it then, ISO 8601 with zone")
     parser.add_argument("--valid-at", metavar="TIME", help="as had been said by then, ISO 8601 with zone")
     parser.add_argument("--window-days", type=int, default=30, help="days of one window of drift (default: 30)")
+    parser.add_argument("--neighbours", metavar="NAME",
+                        help="also look for labels far from those of the nearest things: by a question whose answers "
+                             "are embeddings, or by `dhash`, the look of pictures")
+    parser.add_argument("--neighbours-by", metavar="ACTOR", help="whose embeddings, where several gave some")
     parser.add_argument("--html", metavar="FILE", help="write the whole report there")
 
 
@@ -58,6 +62,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             lake, question=args.question, reference=args.reference, kinds=args.kind, actors=args.actor,
             level=args.level, known_at=instant_of("--known-at", args.known_at),
             valid_at=instant_of("--valid-at", args.valid_at), window_days=args.window_days,
+            neighbours=args.neighbours, neighbours_by=args.neighbours_by,
         )  # fmt: skip
     if place is not None:
         place.write_text(page(found), encoding="utf-8")

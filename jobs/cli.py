@@ -27,14 +27,24 @@ if TYPE_CHECKING:
 COMMANDS = {
     "init": "make an empty lake",
     "land": "bring a folder of files into the lake",
+    "watch": "land what arrives in a growing folder or bucket, batch by batch",
     "entities": "make entities of landed files, reject broken ones",
     "dimensions": "measure what is missing about entities",
+    "derive": "make entities of entities: resized, cropped, spectrograms, by transforms of yours",
+    "reify": "make entities of what is seen: objects of tracks, places of positions",
+    "rebuild": "make entities and dimensions anew from what was landed, and put right what differs",
+    "embed": "give entities vectors by a model",
+    "similar": "find what is like an entity or a file, by embeddings",
     "opinions": "bring labels and predictions in and out: import, export, record, resolve, retract",
     "retract": "the same as `petrel opinions retract`",
     "labels": "show and change label sets, register label policies, ask what one believes",
-    "dataset": "datasets: list, show, plan, check, diff",
+    "dataset": "datasets: init, check, plan, list, show, diff, trace, impact, card, tag",
+    "changes": "virtual datasets as numbered changes: list, add, drop, revert",
+    "catalog": "show all datasets with owner, freshness, size and who uses them, as a page too",
     "consensus": "make one answer of many about each subject, as opinions of a consensus",
     "agreement": "show how far answers agree, what each actor is like, which labels look wrong",
+    "quality": "check what tables are expected to hold; failures stop datasets",
+    "marts": "bring aggregates for people up to date, one SQL file each",
     "build": "build dataset versions from recipes",
     "materialise": "publish a dataset version as Parquet, for make_reader",
     "export": "write what a query or dataset selects as ImageFolder, Parquet, WebDataset or manifest",
@@ -45,11 +55,21 @@ COMMANDS = {
     "fsck": "look for damage and for what nobody needs, with the command that mends each",
     "mend": "put back what is damaged, from where it came or from a copy of the lake",
     "show": "show everything about one file or entity",
+    "view": "look at a lake in a browser, or write such pages",
     "why": "tell the whole story of one thing: what was said, what is believed and since when",
     "status": "show tables, datasets and the last runs",
+    "commit": "commit the whole lake: remember which versions its tables have together, and why",
+    "log": "show the commits of the lake, and what points at them",
+    "tag": "name a commit of the whole lake for good, and show the names",
+    "branch": "make, show and delete branches: isolated writes without a copy",
+    "checkout": "have all commands of a shell work on a branch, or read a commit",
+    "diff": "show what differs between two commits or branches, on both sides",
+    "merge": "bring what another branch has to this one; conflicts are settled by a policy",
+    "revert": "take back what one commit brought; what came later stays",
     "maintain": "put small files together, remove what nobody needs; pin versions",
     "tier": "put objects in a bucket into storage classes, by rules",
     "erase": "erase entities for privacy: bytes, rows, and what to build anew",
+    "expire": "delete the bytes of a source that is old enough; rows and tombstones stay",
     "du": "show what takes room: sources, kinds of media, datasets, tables, old versions",
     "copy-lake": "copy a lake to another folder or bucket",
     "locks": "show and release the locks of a lake in a bucket",
@@ -66,6 +86,10 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "resolve": ("opinions_resolve", "look again for the subjects of answers that wait"),
         "retract": ("retract", "take a whole import, or single answers, back"),
     },
+    "reify": {
+        "tracks": ("reify", "make one object of the tracks in a video that follow one thing"),
+        "places": ("reify:PLACES", "make one place of the positions in one cell of a grid on the earth"),
+    },
     "labels": {
         "list": ("labels", "show the label sets, or the labels of one"),
         "add": ("labels:ADD", "add a label"),
@@ -81,12 +105,29 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "policies": ("policies:POLICIES", "show the label policies"),
         "believed": ("policies:BELIEVED", "ask what a policy believes, now or at a time"),
     },
+    "changes": {
+        "list": ("changes", "show the changes of one virtual dataset, or of all"),
+        "add": ("changes:ADD", "add entities"),
+        "drop": ("changes:DROP", "drop entities"),
+        "revert": ("changes:REVERT", "take one change back; later ones stay"),
+    },
     "dataset": {
         "list": ("dataset", "show the datasets, and all their versions"),
         "show": ("dataset_show", "show all that is recorded of one version"),
-        "check": ("dataset_check", "look for mistakes in a recipe, without a lake"),
+        "prepare": ("dataset_prepare", "have a version built and published by a process of its own, its id at once"),
+        "get": ("dataset_get", "tell whether a prepared version is ready, and where"),
+        "freeze": ("dataset_freeze:FREEZE", "write a version to a file for git"),
+        "restore": ("dataset_freeze:RESTORE", "record a version from such a file"),
+        "init": ("dataset_init", "write a first recipe from what a lake holds"),
+        "schema": ("dataset_schema", "print the JSON schema of recipes, for editors"),
+        "check": ("dataset_check", "look for mistakes in a recipe, with their lines; no lake is needed"),
         "plan": ("dataset_plan", "tell what a build would give, and write nothing"),
         "diff": ("dataset_diff", "tell what differs between two versions, and why"),
+        "trace": ("dataset_trace", "tell where one sample comes from, and why it is where it is"),
+        "impact": ("dataset_impact", "tell what rests on a source, actor, licence, extractor or entity"),
+        "card": ("dataset_card", "print or write what people should know of one version, as a page or Markdown"),
+        "tag": ("dataset_tags:TAG", "name a version of a dataset"),
+        "tags": ("dataset_tags:TAGS", "show the tags, and where they pointed before"),
     },
 }
 """Command of two words -> verb -> where it is, one line. The first verb is meant where none is given. It is the name of
@@ -119,12 +160,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
-        sys.stderr.write(f"petrel: no command `{name}`{_nearest(name, COMMANDS)}\n")
-        return 2
+        return _unknown(f"petrel: no command `{name}`{_nearest(name, COMMANDS)}")
     if name in VERBS and rest and not rest[0].startswith("-"):
         if rest[0] not in VERBS[name]:
-            sys.stderr.write(f"petrel: {name} has no verb `{rest[0]}`{_nearest(rest[0], VERBS[name])}\n")
-            return 2
+            return _unknown(f"petrel: {name} has no verb `{rest[0]}`{_nearest(rest[0], VERBS[name])}")
         name, rest = f"{name} {rest[0]}", rest[1:]
     if argv is None:
         # Before the imports: they take a third of a second.
@@ -169,6 +208,13 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
     return "\n".join([(__doc__ or "").rstrip(), "", "commands (`petrel COMMAND --help` tells more):", *lines, FOOT])
+
+
+def _unknown(message: str) -> int:
+    from lakehouse.errors import printable
+
+    sys.stderr.write(f"{printable(message)}\n")
+    return 2
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,8 @@
 """What all commands share: arguments, opening the lake, errors as one line, the exit code.
 
 A step is a module of this package with `add_arguments(parser)` and `run(lake, args)`, which returns a receipt or
-yields several. It may have `check(args, config)`, run before the lake is opened, and `MAKES_LAKE`. Another command has
+yields several. It may have `check(args, config)`, run before the lake is opened, `MAKES_LAKE`, and `show(args)`, which
+says whether it showed something in place of the step, for which no lake is needed. Another command has
 `execute(config, args) -> exit code` in place of `run`. `main_of` makes a spark-submit job of either, `jobs.cli` a
 subcommand of `petrel`.
 """
@@ -9,7 +10,9 @@ subcommand of `petrel`.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
+import json
 import logging
 import math
 import os
@@ -167,6 +170,11 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
         return EXIT_ERROR
 
 
+def alone(config: Config) -> Config:
+    """Return the configuration for a few questions, which no other process is worth starting for."""
+    return dataclasses.replace(config, engine=dataclasses.replace(config.engine, workers=1))
+
+
 def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     """Read the values of an option that may be repeated, each `NAME=VALUE`.
 
@@ -209,6 +217,8 @@ def _run_step(module: Command, config: Config, args: argparse.Namespace) -> int:
     from lakehouse.opening import open_lake
     from lakehouse.place import find_home, is_lake, similar_lake
 
+    if hasattr(module, "show") and module.show(args):
+        return 0
     if hasattr(module, "check"):
         module.check(args, config)
     makes, home = getattr(module, "MAKES_LAKE", False), find_home(config)
@@ -230,6 +240,8 @@ def _add_common_arguments(parser: argparse.ArgumentParser, *, engine: str | None
     group = parser.add_argument_group("where and how")
     group.add_argument("--lake", metavar="FOLDER|URL",
                        help="folder of the lake, or its URL in a bucket (default: lake.root of the configuration)")
+    group.add_argument("--branch", metavar="NAME",
+                       help="branch to work on, or @COMMIT, @TAG, @{TIME} to read (default: lake.branch: main)")
     group.add_argument("--config", metavar="FILE", help="TOML file with settings; see conf/base.toml")
     group.add_argument("--set", metavar="SECTION.KEY=VALUE", action="append", default=[], help="override one setting")
     group.add_argument("--verbose", action="store_true", help="log to stderr; errors with their whole history")
@@ -246,6 +258,8 @@ def _config_of(args: argparse.Namespace) -> Config:
         # As TOML text, so that a folder called 42 stays a folder.
         escaped = args.lake.replace("\\", "\\\\").replace('"', '\\"')
         overrides.append(f'lake.root="{escaped}"')
+    if args.branch is not None:
+        overrides.append(f"lake.branch={json.dumps(args.branch)}")
     return load_config(args.config, overrides=overrides)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from jobs.cli import COMMANDS, VERBS, command_of
 from jobs.common import main_of, parser_of
-from jobs.output import say
+from jobs.output import say_lines
 from lakehouse.config import Config
 
 SHELLS = ("bash", "zsh", "fish")
@@ -93,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
     found = [option for command in _all_commands() for option in _options(command)]
-    say((_fish(found) if args.shell == "fish" else (ZSH if args.shell == "zsh" else "") + _bash(found)).rstrip())
+    say_lines((_fish(found) if args.shell == "fish" else (ZSH if args.shell == "zsh" else "") + _bash(found)).rstrip())
     return 0
 
 

@@ -1,7 +1,7 @@
 """Show the datasets of a lake, and all their versions.
 
-    petrel dataset list --lake my_lake
-    petrel dataset list --lake my_lake digits
+petrel dataset list --lake my_lake
+petrel dataset list --lake my_lake digits
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    from lakehouse.datasets.catalogue import dataset_versions
-    from lakehouse.datasets.find import find_dataset
+    from lakehouse.datasets.versions.catalogue import dataset_versions
+    from lakehouse.datasets.versions.find import find_dataset
     from lakehouse.opening import open_lake
 
     with open_lake(config) as lake:

@@ -47,7 +47,9 @@ def execute(config: Config, args: argparse.Namespace) -> int:
 def _say(plan: DatasetPlan) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     built = "is there already" if plan.is_built else "would be built"
-    say(f"{plan.name}: version {plan.dataset_id} {built}: {plan.members:,} members of {plan.considered:,} considered")
+    more = f" and {plan.variants:,} variants of them" if plan.variants else ""
+    own = plan.members - plan.variants
+    say(f"{plan.name}: version {plan.dataset_id} {built}: {own:,} members of {plan.considered:,} considered{more}")
     for name in PARTS:
         rows = getattr(plan, name)
         if rows:

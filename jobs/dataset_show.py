@@ -1,7 +1,7 @@
 """Show all that is recorded of one version of a dataset.
 
-    petrel dataset show --lake my_lake digits
-    petrel dataset show --lake my_lake 3f2c... --json
+petrel dataset show --lake my_lake digits
+petrel dataset show --lake my_lake 3f2c... --json
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jobs.common import main_of
 from jobs.output import json_line, say, say_json, say_table
 from lakehouse.config import Config
 
-TABLES = ("excluded", "labels", "cells", "sources", "published", "evaluated")
+TABLES = ("excluded", "labels", "cells", "strata", "sources", "published", "evaluated")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
-    from lakehouse.datasets.catalogue import dataset_record
+    from lakehouse.datasets.versions.catalogue import dataset_record
     from lakehouse.opening import open_lake
 
     with open_lake(config) as lake:
@@ -47,7 +47,13 @@ def _say(found: Mapping[str, object]) -> None:
         if isinstance(rows, list) and rows:
             say()
             say(f"{name}:")
-            say_table(list(rows[0]), [list(row.values()) for row in rows], width=width)
+            say_table(list(rows[0]), [[_text(value) for value in row.values()] for row in rows], width=width)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, dict):
+        return " + ".join(f"{count:,} {name}" for name, count in value.items())
+    return "" if value is None else value
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
     ./spark-submit.sh jobs/entities.py --lake my_lake
     petrel entities --lake my_lake
+    petrel entities --lake my_lake --retry-rejected
 """
 
 from __future__ import annotations
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This step takes nothing of its own."""
+    """What this step takes."""
+    parser.add_argument("--retry-rejected", action="store_true",
+                        help="look again at everything that was rejected, as after an upgrade of what reads it")
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
     from lakehouse.ingestion.entities import entities
 
-    return entities(lake)
+    return entities(lake, retry_rejected=args.retry_rejected)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,14 +39,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--actor", required=True, help="whose answers are scored, for example model:cnn@1")
     parser.add_argument("--question", required=True, help="the question they answer")
     parser.add_argument("--split", default="test", help="split to score (default: test)")
-    parser.add_argument("--slice", action="append", default=[], metavar="COLUMN[:GROUPS]",
-                        help="break down by this column; brightness:4 makes four groups of equal size")
+    parser.add_argument(
+        "--slice",
+        action="append",
+        default=[],
+        metavar="COLUMN[:GROUPS]",
+        help="break down by this column; brightness:4 makes four groups of equal size",
+    )
     parser.add_argument("--gate", action="append", default=[], metavar="METRIC>=VALUE[@SLICE]", help="what must hold")
-    parser.add_argument("--against", default="", metavar="ACTOR",
-                        help="another model: tell the differences to it, as accuracy_gain, which gates can be on too")
-    parser.add_argument("--confidence", type=float, default=0.95, metavar="SHARE",
-                        help="a gate decides where the interval of this confidence is on one side of its limit; 0: the "
-                        "number alone (default: 0.95)")
+    parser.add_argument(
+        "--against",
+        default="",
+        metavar="ACTOR",
+        help="another model: tell the differences to it, as accuracy_gain, which gates can be on too",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=float,
+        default=0.95,
+        metavar="SHARE",
+        help="a gate decides where the interval of this confidence is on one side of its limit; 0: the "
+        "number alone (default: 0.95)",
+    )
     parser.add_argument("--min-support", type=int, default=30, help="members a gate needs to decide (default: 30)")
 
 
@@ -59,7 +73,7 @@ def check(args: argparse.Namespace, config: Config) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
-    from lakehouse.datasets.find import find_dataset
+    from lakehouse.datasets.versions.find import find_dataset
     from lakehouse.evaluation.evaluate import evaluate
 
     return evaluate(
@@ -89,8 +103,9 @@ def parse_gate(text: str, *, min_support: int, confidence: float = 0.95) -> Gate
     found = GATE.fullmatch(text)
     if found is None:
         raise ConfigError(f"--gate {text}: expected METRIC>=VALUE or METRIC<=VALUE, then @SLICE if not over all")
-    return Gate(found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support,
-                confidence)
+    return Gate(
+        found["metric"], found["operator"], float(found["threshold"]), found["slice"] or "all", min_support, confidence
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

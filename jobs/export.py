@@ -8,7 +8,9 @@
 
 A query returns entity_id, and may return label, split (both text) and columns of its own. imagefolder: one file each,
 <split>/<label>/<entity id>.<ending>; parquet: bytes and columns; webdataset: tar files with a JSON file beside each
-entity; manifest: a line of JSON each, with the URI of its bytes. The place must be missing, empty, or hold this very
+entity; manifest: a line of JSON each, with the URI of its bytes; coco, yolo: pictures with their boxes, outlines, masks
+or keypoints; csv: files and metadata.csv; hf: Parquet and a card, for `datasets.load_dataset(folder)`; mds: shards of
+MosaicML Streaming. docs/export.md says what each loses. The place must be missing, empty, or hold this very
 export: then nothing is written, or what a killed run has not written. It is whole when `_export.json` stands there.
 """
 
@@ -26,7 +28,7 @@ from lakehouse.steps.receipts import Receipt
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
 
-FORMATS = ("imagefolder", "manifest", "parquet", "webdataset")
+FORMATS = ("coco", "csv", "hf", "imagefolder", "manifest", "mds", "parquet", "webdataset", "yolo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, required=True, help="how it is written")
     parser.add_argument("--to", metavar="FOLDER|URL", required=True, help="folder or URL, missing or empty")
     parser.add_argument(
-        "--shard-mb", type=int, metavar="MB", help="parquet, webdataset: size of one file at most (default: 256)"
-    )
+        "--shard-mb", type=int, metavar="MB",
+        help="hf, mds, parquet, webdataset: size of one file at most (default: 256)",
+    )  # fmt: skip
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt:
     """Run the step."""
-    from lakehouse.datasets.recipe import NAME
+    from lakehouse.datasets.recipes.recipe import NAME
     from lakehouse.exporting.step import FORMATS as KNOWN
     from lakehouse.exporting.step import SHARD_BYTES, export
 

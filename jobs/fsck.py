@@ -24,7 +24,7 @@ from jobs.output import say, say_json
 from jobs.verify import verify
 from lakehouse.audit.damage import Checked, Damage
 from lakehouse.config import Config
-from lakehouse.errors import ConfigError, printable
+from lakehouse.errors import ConfigError
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -68,14 +68,14 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             if args.json:
                 say_json({**dataclasses.asdict(damage), "command": command})
             else:
-                say(printable(str(damage)))
+                say(str(damage))
                 if command:
-                    say(f"    {printable(command)}")
+                    say(f"    {command}")
     if args.json:
         say_json({"lake": lake.home.address, "found": found, "checked": dict(checked.counts), "notes": checked.notes})
     else:
         for note in checked.notes:
-            say(printable(note))
+            say(note)
         looked_at = ", ".join(f"{count:,} {kind}" for kind, count in checked.counts.items() if count)
         read = "" if args.all or args.sample else "; --sample N or --all read objects"
         say(f"{lake.home}: {f'{found:,} findings' if found else 'clean'}; looked at {looked_at}{read}")

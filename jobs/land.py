@@ -4,6 +4,7 @@
     petrel land --lake my_lake --source photos --folder drops/2024-06-01
     petrel land --lake my_lake --source photos --folder s3://bucket/drops/2024-06-01 --mode link
     petrel land --lake my_lake --source photos --folder data --follow-links --links-root .dvc/cache
+    petrel land --lake my_lake --source photos --folder drops/archives --form archives
     petrel land --lake my_lake --pipeline conf/pipelines/digits.toml
 """
 
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from lakehouse.errors import ConfigError
-from lakehouse.ingestion.source import MODES, Source
+from lakehouse.ingestion.sources.forms import CAPTURE, CONTAINERS, FILES
+from lakehouse.ingestion.sources.source import MODES, Source
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -39,26 +41,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="read symbolic links that stay below the folder (default: refuse them, with a reason)")
     parser.add_argument("--links-root", action="append", default=[], metavar="FOLDER",
                         help="with --follow-links: links may lead into this folder too, such as the cache of DVC")
+    parser.add_argument("--form", choices=(FILES, *CONTAINERS), default=FILES,
+                        help="what is in the folder: files, archives of them, or shards; other forms need a pipeline")
     parser.add_argument("--pipeline", metavar="FILE", help="take the sources from a pipeline file")
 
 
 def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse what cannot be landed before a lake is made for it."""
-    from lakehouse.ingestion.delivery import check_source
+    from lakehouse.ingestion.sources.delivery import check_source
 
-    for source in _sources(args):
+    for source in sources_of(args):
         check_source(source, config.stores.values())
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Land one folder, or the sources of a pipeline."""
+    for source in sources_of(args):
+        yield from land_source(lake, source)
+
+
+def land_source(lake: Lake, source: Source) -> Iterator[Receipt]:
+    """Land one source of whatever form."""
     from lakehouse.ingestion.land import land
 
-    for source in _sources(args):
+    if source.form == CAPTURE:
+        from lakehouse.serving.capture import capture
+
+        yield from capture(lake, source)
+    else:
         yield land(lake, source)
 
 
-def _sources(args: argparse.Namespace) -> list[Source]:
+def sources_of(args: argparse.Namespace) -> list[Source]:
+    """Return the source, or those of the pipeline, that arguments name.
+
+    Raises:
+        ConfigError: If they name none.
+    """
     if args.pipeline:
         from jobs.pipeline import chosen, load_pipeline
 
@@ -68,7 +87,7 @@ def _sources(args: argparse.Namespace) -> list[Source]:
     return [
         Source(
             name=args.source, folder=args.folder, drop=args.drop, mode=args.mode, include=tuple(args.include),
-            follow_links=args.follow_links, links_roots=tuple(args.links_root),
+            follow_links=args.follow_links, links_roots=tuple(args.links_root), form=args.form,
         )
     ]
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json
-from lakehouse.errors import ConfigError, TableNotFoundError, printable
+from lakehouse.errors import ConfigError, TableNotFoundError
 from lakehouse.names import nearest
 from lakehouse.steps.receipts import Receipt
 
@@ -99,7 +99,7 @@ def _orphans(lake: Lake, grace: timedelta, *, dry_run: bool, as_json: bool) -> N
         if as_json:
             say_json({"orphan": each.name, "bytes": each.size, "removed": not dry_run})
         else:
-            say(f"{'would remove' if dry_run else 'removed'} {printable(each.name)} ({each.size:,} bytes)")
+            say(f"{'would remove' if dry_run else 'removed'} {each.name} ({each.size:,} bytes)")
     if not as_json:
         total = sum(each.size for each in found)
         say(f"{lake.home}: {len(found):,} orphans, {total:,} bytes{', nothing was removed' if dry_run else ''}")

@@ -26,7 +26,6 @@ from jobs.verify import verify
 from lakehouse.audit.commands import BY_MEND
 from lakehouse.audit.damage import Checked
 from lakehouse.config import Config
-from lakehouse.errors import printable
 
 if TYPE_CHECKING:
     from lakehouse.lake import Lake
@@ -82,7 +81,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
                 if args.json:
                     say_json(dataclasses.asdict(mended))
                 else:
-                    say(printable(str(mended)))
+                    say(str(mended))
             if what in BY_NAME:
                 forget_copy(find_home(config), BY_NAME[what])
     _publish(config, again, as_json=args.json)

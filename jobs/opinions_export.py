@@ -9,8 +9,9 @@
 
 Most formats hold one answer about each picture and nobody who gave it: then one actor must be named (a consensus is
 one), or a label policy. What a format cannot hold is told by rule, count and example before anything is written;
---strict refuses instead. The place must be missing, empty, or hold these very files: then nothing is written. It
-appears whole or not at all.
+--strict refuses instead. The place, a local one or a URL (s3://bucket/cells), must be missing, empty, or hold these
+very files: then nothing is written. It appears whole or not at all; a prefix of a bucket is whole once it has
+_export.json.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--format", choices=format_names(), required=True, help="how they are written")
-    parser.add_argument("--to", metavar="PATH", required=True, help="new folder or file")
+    parser.add_argument("--to", metavar="PATH", required=True, help="new folder or file, or its URL")
     parser.add_argument("--question", help="what is answered (default: all, of formats that hold several)")
     parser.add_argument("--actor", metavar="KIND:NAME", help="whose answers (default: everybody's)")
     parser.add_argument("--policy", metavar="NAME", help="what this label policy believes (default: what is said)")

@@ -16,7 +16,17 @@ LEAST_COLUMNS = 12
 
 
 def say(text: str = "") -> None:
-    """Write one line to stdout."""
+    """Write one line to stdout, in which nothing stands that a terminal would obey: names come from strangers."""
+    _write(printable(text))
+
+
+def say_lines(text: str) -> None:
+    """Write a text of several lines to stdout; in each of them control characters are written out."""
+    # Not `splitlines`, for which other characters end a line too.
+    _write("\n".join(map(printable, text.rstrip("\n").split("\n"))))
+
+
+def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

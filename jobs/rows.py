@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from jobs.output import json_line, say, say_table
 from lakehouse.ending import removed_at_end
-from lakehouse.errors import ConfigError, printable
+from lakehouse.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +41,7 @@ def show_rows(rows: pa.Table, form: str, *, wide: bool) -> None:
             say(json_line(row))
     elif terminal:
         for line in _csv(rows, header=True).decode().splitlines():
-            say(printable(line))
+            say(line)
     else:
         sys.stdout.buffer.write(_csv(rows, header=True))
 

@@ -27,12 +27,18 @@ MAKES_LAKE = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this step takes."""
     parser.add_argument("--pipeline", required=True, metavar="FILE", help="TOML file; see conf/pipelines/")
+    parser.add_argument(
+        "--allow-failed",
+        default="",
+        metavar="REASON",
+        help="why failed quality suites stop nothing; recorded with their results",
+    )
 
 
 def check(args: argparse.Namespace, config: Config) -> None:
     """Refuse what cannot be landed before a lake is made for it."""
     from jobs.pipeline import load_pipeline
-    from lakehouse.ingestion.delivery import check_source
+    from lakehouse.ingestion.sources.delivery import check_source
 
     for source in load_pipeline(args.pipeline).sources:
         check_source(source, config.stores.values())
@@ -40,26 +46,15 @@ def check(args: argparse.Namespace, config: Config) -> None:
 
 def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     """Run every step, in order; yields the receipt of each."""
+    from jobs.following import STEPS, follow, quality_after
+    from jobs.land import land_source
     from jobs.pipeline import load_pipeline
-    from lakehouse.datasets.build import build
-    from lakehouse.dimensions.step import dimensions
-    from lakehouse.ingestion.entities import entities
-    from lakehouse.ingestion.land import land
-    from lakehouse.materialise.step import materialise
-    from lakehouse.opinions.step import import_all, resolve_parked
 
     pipeline = load_pipeline(args.pipeline)
     for source in pipeline.sources:
-        yield land(lake, source)
-    yield entities(lake)
-    yield dimensions(lake)
-    yield from import_all(lake, pipeline.opinions)
-    # Answers that came before their file did.
-    yield resolve_parked(lake)
-    for recipe in pipeline.recipes:
-        built = build(lake, recipe)
-        yield built
-        yield materialise(lake, built.details["dataset_id"])
+        yield from land_source(lake, source)
+    yield from quality_after(lake, pipeline, "land", args.allow_failed)
+    yield from follow(lake, STEPS, pipeline, allow_failed=args.allow_failed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,8 +4,10 @@
     petrel show --lake my_lake photos/cat_07.png
     petrel show --lake my_lake cat_07.png --json
 
+    petrel show --lake my_lake @3f2c91            # a commit: @ID, @TAG, @BRANCH, @{2026-01-31}
+
 It is named by its entity id (the first 6 digits are enough where they are unique), or by the path or name of a file
-that was landed, also one that was refused or rejected.
+that was landed, also one that was refused or rejected. A terminal with colours shows its picture (not with NO_COLOR=1).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.common import main_of
+from jobs.drawing import draw_entity, shows_colours
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
 
@@ -28,11 +31,15 @@ VALUES = ("label", "labels", "number", "text", "ranking")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this command takes."""
-    parser.add_argument("entity", help="entity id or its first digits (at least 6), or path or name of a landed file")
+    parser.add_argument(
+        "entity", help="entity id or its first digits (at least 6), path or name of a landed file, or @COMMIT"
+    )
 
 
 def execute(config: Config, args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.entity.startswith("@"):
+        return _commit(config, args)
     from lakehouse.opening import open_lake
     from lakehouse.showing import show
 
@@ -40,10 +47,26 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     alone = dataclasses.replace(config, engine=dataclasses.replace(config.engine, workers=1))
     with open_lake(alone) as lake:
         shown = show(lake, args.entity)
+        if shown.entity is not None and not args.json and shows_colours():
+            draw_entity(lake, shown.id)
     if args.json:
         say_json(dataclasses.asdict(shown))
     else:
         _say(shown)
+    return 0
+
+
+def _commit(config: Config, args: argparse.Namespace) -> int:
+    from jobs.log import say_commit
+    from lakehouse.commits.manifest import read_commit
+    from lakehouse.commits.naming import find_commit
+    from lakehouse.place import find_home, require_lake
+
+    home = find_home(config)
+    require_lake(home)
+    commit = find_commit(home, args.entity)
+    was = read_commit(home, commit.parents[0]) if commit.parents else None
+    say_commit(commit, as_json=args.json, was=was)
     return 0
 
 

@@ -4,6 +4,7 @@
     petrel sql --lake my_lake "select * from entities_wide where width > \\$least" --param least=640 --format csv
     petrel sql --lake my_lake "select count(*) as n from entities" --pin silver.entities=3
     petrel sql --lake my_lake "select * from labels" --output labels.parquet
+    petrel sql --lake my_lake "select label, count(*) as n from current_opinions group by 1 order by n desc" --plot
     petrel sql --lake my_lake --views; petrel sql --lake my_lake --views labels
 
 DESCRIBE, SUMMARIZE, SHOW TABLES and information_schema tell what there is. A question runs in a process of its own
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.common import main_of, pairs, parameters
-from jobs.output import say_json, say_table
+from jobs.output import say, say_json, say_table
 from jobs.rows import show_rows, write_rows
 from lakehouse.config import MIN_SQL_MB, Config, SqlConfig
 from lakehouse.errors import ConfigError
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", metavar="FILE", type=Path, help="write all rows into a file, whole or not at all")
     parser.add_argument("--limit", type=int, help=f"rows at most; 0: all (default: {SHOWN_ROWS}, with --output all)")
     parser.add_argument("--wide", action="store_true", help="show long values whole on a terminal too")
+    parser.add_argument("--plot", action="store_true", help="draw a bar for each row, as long as its last number")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="stop after that (default: sql.timeout_s)")
     parser.add_argument("--memory-mb", type=int, metavar="MB", help="memory of its process (default: sql.memory_mb)")
     parser.add_argument(
@@ -75,9 +77,25 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             sys.stderr.write(f"petrel: {rows:,} rows written to {args.output}\n")
             return 0
         found = answer.table()
+    if args.plot:
+        return _plot(found, limit)
     show_rows(found.slice(0, limit) if limit else found, form, wide=args.wide)
     if limit and found.num_rows > limit:
         sys.stderr.write(f"petrel: the first {limit:,} rows are shown, there are more; --limit 0 shows all\n")
+    return 0
+
+
+def _plot(found: pa.Table, limit: int) -> int:
+    from jobs.drawing import bars
+
+    rows = found.slice(0, limit).to_pylist() if limit else found.to_pylist()
+    lines = bars(rows)
+    if rows and not lines:
+        raise ConfigError(f"--plot: no column of {', '.join(found.column_names)} holds numbers")
+    for line in lines:
+        say(line)
+    if limit and found.num_rows > limit:
+        sys.stderr.write(f"petrel: the first {limit:,} rows are drawn, there are more; --limit 0 takes all\n")
     return 0
 
 

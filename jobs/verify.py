@@ -21,7 +21,7 @@ from jobs.common import EXIT_ERROR, main_of
 from jobs.output import say, say_json
 from lakehouse.audit.damage import Checked, Damage
 from lakehouse.config import Config
-from lakehouse.errors import TableError, printable
+from lakehouse.errors import TableError
 from lakehouse.progress import progress
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             if args.json:
                 say_json(dataclasses.asdict(damage))
             else:
-                say(printable(str(damage)))
+                say(str(damage))
     if args.json:
         counts = dict(checked.counts)
         found = {"damaged": damaged, "deep": args.deep, "checked": counts, "notes": checked.notes}
         say_json({"lake": lake.home.address, **found})
     else:
         for note in checked.notes:
-            say(printable(note))
+            say(note)
         looked_at = ", ".join(f"{count:,} {kind}" for kind, count in checked.counts.items() if count)
         verdict = f"{damaged:,} damaged" if damaged else "all whole"
         say(f"{lake.home}: {verdict}; looked at {looked_at}{'' if args.deep else '; --deep reads every byte'}")
@@ -97,7 +97,7 @@ def _folders(lake: Lake, stated: Mapping[str, Row]) -> list[str]:
     """Return the folders in which versions are published, sorted, by their names among the files of the lake."""
     if lake.home.is_local:
         # Beside the versions stands what a killed run had finished, `.staging-...`; it is not published.
-        return sorted(each.relative_to(lake.root).as_posix() for each in lake.datasets.glob("*/[!.]*"))
+        return sorted(each.relative_to(lake.datasets.parent).as_posix() for each in lake.datasets.glob("*/[!.]*"))
     found: dict[str, set[str]] = {}
     for told in lake.files.list("datasets"):
         steps = told.name.split("/")

@@ -34,8 +34,14 @@ class LakeConfig:
 
     root: str = ".petrel"
     """Folder of the lake, or its URL in a bucket, `s3://bucket/lake`; relative to the working folder."""
+    author: str = ""
+    """Who works on it, for people: kept with the datasets that are built and the tags that are set; "": not stated."""
     copies: str = ""
     """Folder for the copies in which this machine reads the tables of lakes in buckets; "": `lakes` in the cache."""
+    branch: str = "main"
+    """The branch that is worked on. `@3f2c91`, `@paper`, `@{2026-01-31}`: the lake as that commit has it, to read."""
+    commit_steps: bool = True
+    """Whether the lake is committed after each step that changed it; else only when somebody asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,13 @@ class LandConfig:
     """Files between two commits: what a killed run repeats at most."""
     max_file_bytes: int = 8 << 30
     """Larger files are refused with a reason; 8 GiB."""
+    max_members: int = 10_000_000
+    """Files of one archive or shard; what is behind them is refused with a reason."""
+    max_unpacked_bytes: int = 4 << 40
+    """Bytes that one archive or shard may unpack to; 4 TiB."""
+    max_unpacked_ratio: float = 200.0
+    """Unpacked bytes for each packed one, of what unpacks to more than 64 MiB. Deflate reaches 1,032 with zeros; real
+    files that are worth an archive stay far below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,60 @@ class AudioConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VideoConfig:
+    """What a video may be before it counts as hostile."""
+
+    max_bytes: int = 1 << 30
+    """Encoded bytes of one video that are read into memory, where they are held twice."""
+    max_pixels: int = 64_000_000
+    """Width times height of one frame."""
+    max_frames: int = 1_000_000
+    """Frames of one video."""
+    max_duration_s: float = 36_000.0
+    """Seconds."""
+    timeout_s: float = 120.0
+    """Seconds that looking into one may take, in a process of its own."""
+    memory_mb: int = 4096
+    """MB that this process may grow by; a video is held in it twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArraysConfig:
+    """What an array may be before it counts as hostile."""
+
+    max_bytes: int = 1 << 30
+    """Bytes of one file, and of the array that a packed one becomes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointsConfig:
+    """What a point cloud may be before it counts as hostile."""
+
+    max_bytes: int = 1 << 30
+    """Bytes of one file that are read into memory."""
+    max_points: int = 200_000_000
+    """Points of one file, by its header."""
+
+
+@dataclass(frozen=True, slots=True)
+class DicomConfig:
+    """What a DICOM file may be before it counts as hostile."""
+
+    max_bytes: int = 1 << 30
+    """Bytes of one file that are read into memory."""
+    max_pixels: int = 1_000_000_000
+    """Rows times columns times frames, by the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """What a text may be before it counts as hostile."""
+
+    max_bytes: int = 64 << 20
+    """Bytes of one file; 64 MiB are the reader's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpinionsConfig:
     """How imports of opinions are judged."""
 
@@ -110,6 +177,18 @@ class SqlConfig:
     """Size of its result, MB."""
     temp_mb: int = 2048
     """Disk for what does not fit in memory, MB, in the system's folder for temporary files (TMPDIR)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineageConfig:
+    """Whom steps tell what they read and wrote."""
+
+    openlineage: str = ""
+    """File to which events of OpenLineage are added, a line each, or URL of a server; "": nobody is told."""
+    namespace: str = "petrel"
+    """Namespace of the jobs in these events."""
+    timeout_s: float = 5.0
+    """Seconds that a server may take for an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +230,14 @@ class Config:
     land: LandConfig = field(default_factory=LandConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     audio: AudioConfig = field(default_factory=AudioConfig)
+    video: VideoConfig = field(default_factory=VideoConfig)
+    arrays: ArraysConfig = field(default_factory=ArraysConfig)
+    points: PointsConfig = field(default_factory=PointsConfig)
+    dicom: DicomConfig = field(default_factory=DicomConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
     sql: SqlConfig = field(default_factory=SqlConfig)
+    lineage: LineageConfig = field(default_factory=LineageConfig)
     stores: Mapping[str, StoreConfig] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -188,6 +273,15 @@ def load_config(
     stores = {name: fill(StoreConfig, given, where=f"[{STORES}.{name}]") for name, given in _stores(values)}
     sections = {name: _section_types()[name](**given) for name, given in values.items() if name != STORES}
     return _check(Config(**sections, stores=stores))
+
+
+def config_of(record: Mapping[str, object]) -> Config:
+    """Return what `Config.to_json` wrote, for another process.
+
+    Raises:
+        ConfigError: If it is of another version of Petrel.
+    """
+    return _check(fill(Config, record, where="configuration of another process"))
 
 
 def _section_types() -> dict[str, type]:
@@ -289,6 +383,18 @@ def _check_no_secret(name: str, address: str) -> None:
         )
 
 
+def _check_lineage(lineage: LineageConfig) -> None:
+    scheme, separator, rest = lineage.openlineage.partition("://")
+    if separator and scheme not in ("http", "https"):
+        raise ConfigError(f"lineage.openlineage = {scheme}://...: expected a file, or a URL of http or https")
+    _check_no_secret("lineage.openlineage", lineage.openlineage)
+    if separator and "?" in rest:
+        raise ConfigError(
+            "lineage.openlineage: a query (?...) does not belong into it: it would be in logs; a key comes from "
+            "OPENLINEAGE_API_KEY of the environment"
+        )
+
+
 def _check(config: Config) -> Config:
     positive = {
         "land.files_per_commit": config.land.files_per_commit,
@@ -299,12 +405,25 @@ def _check(config: Config) -> Config:
         "audio.max_bytes": config.audio.max_bytes,
         "audio.max_duration_s": config.audio.max_duration_s,
         "audio.max_channels": config.audio.max_channels,
+        "video.max_bytes": config.video.max_bytes,
+        "video.max_pixels": config.video.max_pixels,
+        "video.max_frames": config.video.max_frames,
+        "video.max_duration_s": config.video.max_duration_s,
+        "video.timeout_s": config.video.timeout_s,
+        "video.memory_mb": config.video.memory_mb,
+        "arrays.max_bytes": config.arrays.max_bytes,
+        "points.max_bytes": config.points.max_bytes,
+        "points.max_points": config.points.max_points,
+        "dicom.max_bytes": config.dicom.max_bytes,
+        "dicom.max_pixels": config.dicom.max_pixels,
+        "text.max_bytes": config.text.max_bytes,
         "engine.commit_attempts": config.engine.commit_attempts,
         "engine.lock_timeout_s": config.engine.lock_timeout_s,
         "sql.timeout_s": config.sql.timeout_s,
         "sql.max_rows": config.sql.max_rows,
         "sql.max_result_mb": config.sql.max_result_mb,
         "sql.temp_mb": config.sql.temp_mb,
+        "lineage.timeout_s": config.lineage.timeout_s,
     }
     for name, store in config.stores.items():
         counts = ("lease_s", "deadline_s", "tries", "parallel")
@@ -312,6 +431,7 @@ def _check(config: Config) -> Config:
         _check_no_secret(f"{STORES}.{name}.endpoint", store.endpoint)
         positive |= {f"{STORES}.{name}.{key}": getattr(store, key) for key in counts}
     _check_no_secret("lake.root", config.lake.root)
+    _check_lineage(config.lineage)
     for name, value in positive.items():
         # Not `value <= 0`, which is false for NaN.
         if not value > 0:

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,6 +25,18 @@ SIGNALS = {
 GOES_ON = "what was committed stays, run the same command again to go on"
 
 _folders: set[Path] = set()
+
+
+@dataclass(slots=True)
+class _Stop:
+    """A program that stops by itself at the first signal: who has met that already."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    is_heard: bool = False
+    is_handled: bool = False
+
+
+_stop: _Stop | None = None
 
 
 @contextlib.contextmanager
@@ -59,6 +72,16 @@ def end_on_signals(program: str) -> None:
     sys.warnoptions.append("ignore:resource_tracker")
 
 
+def stop_when_told() -> threading.Event:
+    """Return what the next signal sets, in place of ending this process: it stops where that is convenient.
+
+    A further one ends it as everywhere. Without `end_on_signals` nobody sets it.
+    """
+    global _stop
+    _stop = _Stop()
+    return _stop.event
+
+
 @contextlib.contextmanager
 def signals_held(*numbers: signal.Signals) -> Iterator[None]:
     """Block signals in this thread, and in what is started inside the block for as long as that lives."""
@@ -70,6 +93,10 @@ def signals_held(*numbers: signal.Signals) -> Iterator[None]:
 
 
 def _stand_still(*_: object) -> None:
+    if _stop is not None and not _stop.is_handled:
+        # The other thread sets the event: this one may be inside it.
+        _stop.is_handled = True
+        return
     # The main thread would go on, meet the end of its workers and tell of it.
     threading.Event().wait()
 
@@ -79,6 +106,12 @@ def _end_when_told(program: str, reading: int, taken: Sequence[int]) -> NoReturn
     while number not in taken:
         # Other handlers of Python's report here too.
         number = os.read(reading, 1)[0]
+        if number in taken and _stop is not None and not _stop.is_heard:
+            _stop.is_heard = True
+            with contextlib.suppress(OSError):
+                os.write(2, f"{program}: stops after what is under way; once more ends it at once\n".encode())
+            _stop.event.set()
+            number = -1
     # A progress bar may stand on the line.
     bar = "\r\x1b[K" if sys.stderr is not None and sys.stderr.isatty() else ""
     with contextlib.suppress(OSError):

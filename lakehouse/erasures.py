@@ -1,4 +1,4 @@
-"""Tombstones: what was erased for privacy, and what that changed, in one object for each erasure.
+"""Tombstones: what was erased for privacy or expired, and what that changed, in one object for each time.
 
 `_erasures/<id>.json` keeps hashes and counts: enough to refuse the same bytes when they come again, and to tell rows
 that were erased from rows that were lost. It names nobody.
@@ -16,6 +16,7 @@ from lakehouse.home import Root, home_of
 from schemas.digest import Digest, parse_digest
 
 ERASURES = "_erasures"
+ERASURE, EXPIRY = "erasure", "expiry"
 LOCK = "erase"
 """Held while somebody erases, and while rows are written about what was read before: neither slips past the other."""
 
@@ -39,6 +40,7 @@ class Erasure:
         pending: What only a run that goes on after a kill needs: source, group key and its value, published. Empty
             once it is done.
         is_done: Whether it came to its end; one that did not is taken up by the next.
+        kind: `erasure`, or `expiry`: the bytes are gone and every row stays.
     """
 
     erasure_id: str
@@ -54,6 +56,7 @@ class Erasure:
     old_files: dict[str, list[str]] = field(default_factory=dict)
     pending: dict[str, str] = field(default_factory=dict)
     is_done: bool = False
+    kind: str = ERASURE
 
 
 def erasures(root: Root) -> list[Erasure]:
@@ -81,8 +84,19 @@ def keep_erasure(root: Root, erasure: Erasure) -> None:
 
 
 def erased_entities(root: Root) -> frozenset[str]:
-    """Return the ids of all entities that were erased: bytes of these hashes are not taken in again."""
+    """Return the ids of all entities that were erased or expired: bytes of these hashes are not taken in again."""
     return frozenset(entity for each in erasures(root) for entity in each.entities)
+
+
+def expired_entities(root: Root) -> frozenset[str]:
+    """Return the ids of the entities whose bytes expired: their rows are there, and their bytes are not."""
+    return frozenset(entity for each in erasures(root) if each.kind == EXPIRY for entity in each.entities)
+
+
+def expiry_of(root: Root, entity_id: str) -> Erasure | None:
+    """Return the expiry by which the bytes of an entity went; None if they did not."""
+    found = (each for each in erasures(root) if each.kind == EXPIRY and entity_id in each.entities)
+    return next(found, None)
 
 
 def erased_opinions(root: Root) -> Mapping[str, int]:

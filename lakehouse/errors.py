@@ -7,9 +7,11 @@ PetrelError (schemas.errors)
 ├── TableError
 │   ├── TableNotFoundError (FileNotFoundError)
 │   ├── VersionUnavailableError (LookupError)
+│   ├── ReadOnlyCommitError (PermissionError)   the lake was opened as a commit has it: writing needs a branch
 │   ├── UnknownCommitError (OSError)    a bucket did not say whether it has made a commit
 │   └── ConcurrentWriteError (RuntimeError)
 │       └── LockLostError               the lock was taken over while its holder was held up
+├── BytesNeededError (RuntimeError)     bytes cannot be deleted: dataset versions have them
 ├── EntityNotFoundError (LookupError)   no such entity in this lake, or none whose bytes anybody keeps
 ├── IngestError (RuntimeError)          a step cannot go on; nothing half-done is visible
 │   ├── DamagedObjectError              an object of the lake has other bytes than it is named by
@@ -17,6 +19,7 @@ PetrelError (schemas.errors)
 ├── RecipeError (ValueError)            a dataset recipe cannot be followed
 ├── QueryRefusedError (PermissionError) user SQL that is not one read-only query over known views
 ├── QueryFailedError (ValueError)       user SQL that may run and cannot: no such column, wrong types ...
+│   └── TensorError                     a function over arrays cannot be computed for a row
 └── CheckFailedError (AssertionError)   a gate, an evaluation or a balance did not hold
 """
 
@@ -38,10 +41,12 @@ __all__ = [
     "PetrelError",
     "QueryFailedError",
     "QueryRefusedError",
+    "ReadOnlyCommitError",
     "RecipeError",
     "RejectedInputError",
     "TableError",
     "TableNotFoundError",
+    "TensorError",
     "UnknownCommitError",
     "VersionUnavailableError",
     "one_line",
@@ -89,6 +94,10 @@ class VersionUnavailableError(TableError, LookupError):
     """The table exists, this version of it cannot be read."""
 
 
+class ReadOnlyCommitError(TableError, PermissionError):
+    """The lake was opened as a commit has it, which nobody changes any more."""
+
+
 class UnknownCommitError(TableError, OSError):
     """A bucket did not answer when it was asked to commit; whether it did is seen by whoever reads the table next."""
 
@@ -99,6 +108,10 @@ class ConcurrentWriteError(TableError, RuntimeError):
 
 class LockLostError(ConcurrentWriteError):
     """The lock was taken over, or may have been, while its holder was held up; nothing was written."""
+
+
+class BytesNeededError(PetrelError, RuntimeError):
+    """Bytes cannot be deleted: dataset versions have them, which the message names."""
 
 
 class EntityNotFoundError(PetrelError, LookupError):
@@ -140,6 +153,10 @@ class QueryRefusedError(PetrelError, PermissionError):
 
 class QueryFailedError(PetrelError, ValueError):
     """User SQL that may run and cannot."""
+
+
+class TensorError(QueryFailedError):
+    """A function over arrays that cannot be computed for a row; the message names both."""
 
 
 class CheckFailedError(PetrelError, AssertionError):

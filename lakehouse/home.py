@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+from lakehouse.branch_files import BranchFiles
 from lakehouse.cache import cache_root
 from lakehouse.config import StoreConfig
 from lakehouse.files import write_whole
+from lakehouse.lines import BRANCH, MAIN, line_folder
 from loaders.stores.local import LocalFiles, local_folder
 from loaders.stores.saying import without_secrets
 from loaders.stores.schemes import open_storage
@@ -37,12 +40,27 @@ class Home:
         stores: How buckets are reached, also those that linked files are in.
         fetched_bytes: Of a lake in a bucket: a version of a table with more bytes is not fetched into the copy, since
             whoever reads it reads the bucket. None fetches all.
+        main: Of a branch, or of a lake as it was: the lake itself. None: this is it.
+        line: The line that is written here; see `lakehouse.lines`.
+        branch: What people call that line.
+        pins: Table -> number of the version that is read here as long as the line has no table of its own.
+        read_only: What people called the commit that is looked at; "": this may be written.
     """
 
     address: str
     folder: Path
     stores: tuple[StoreConfig, ...] = ()
     fetched_bytes: int | None = None
+    main: Home | None = None
+    line: int = MAIN
+    branch: str = "main"
+    pins: tuple[tuple[str, int], ...] = ()
+    read_only: str = ""
+
+    @property
+    def shared(self) -> Home:
+        """The lake that this is a branch of, which holds the objects and the published datasets; or this lake."""
+        return self.main or self
 
     @property
     def is_local(self) -> bool:
@@ -52,7 +70,8 @@ class Home:
     @property
     def files(self) -> Storage:
         """All files of the lake, by their names below it; one storage for all callers of a process."""
-        return storage_at(self.address, self.stores)
+        own = storage_at(self.address, self.stores)
+        return own if self.main is None or self.line == self.main.line else BranchFiles(own, self.main.files)
 
     @property
     def store(self) -> StoreConfig:
@@ -150,8 +169,31 @@ def _home_in(folder: str, process: int) -> Home:
     try:
         kept = json.loads((Path(folder) / ORIGIN).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        return Home(folder, Path(folder))
+        return _branch_in(folder) or Home(folder, Path(folder))
     return Home(kept["address"], Path(folder), tuple(StoreConfig(**each) for each in kept["stores"]))
+
+
+def _branch_in(folder: str) -> Home | None:
+    try:
+        kept = json.loads((Path(folder) / BRANCH).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return branch_home(home_of(Path(folder).parents[1]), kept)
+
+
+def branch_home(main: Home, kept: Mapping[str, Any]) -> Home:
+    """Return the home of a branch.
+
+    Args:
+        main: The lake.
+        kept: What its `_branch.json` says.
+    """
+    name = line_folder(int(kept["line"]))
+    pins = tuple(sorted((str(table), int(number)) for table, number in kept["tables"].items()))
+    return Home(
+        f"{main.address}/{name}", main.folder / name, main.stores, main.fetched_bytes,
+        main=main, line=int(kept["line"]), branch=str(kept["name"]), pins=pins,
+    )  # fmt: skip
 
 
 def _bucket(url: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Lake:
         clock: Where time comes from; give another one to repeat a run exactly.
         scratch: Folder for temporary files of this process, on the lake's own file system.
         verified: Table and version whose files were compared with the log since the lake was opened.
+        scanned: Table and version that queries of the running step have read.
     """
 
     def __init__(self, config: Config, *, home: Home, engine: str, clock: Clock, scratch: Path) -> None:
@@ -40,7 +42,14 @@ class Lake:
         self.root = home.folder
         self.scratch = scratch
         self.verified: set[tuple[str, int]] = set()
+        self.scanned: set[tuple[str, int]] = set()
         self._engine: Engine | None = None
+
+    def on(self, home: Home) -> Lake:
+        """Return the same lake on another line of it, with this one's engine; it is closed with this one."""
+        other = Lake(self.config, home=home, engine=self.engine_name, clock=self.clock, scratch=self.scratch)
+        other._engine = self.engine
+        return other
 
     @property
     def engine(self) -> Engine:
@@ -63,16 +72,27 @@ class Lake:
 
     @property
     def locks(self) -> Path:
-        """Folder of the lock files of this machine."""
-        return self.root / "_locks"
+        """Folder of the lock files of this machine; branches have them in common with the lake."""
+        return self.home.shared.folder / "_locks"
 
     @property
     def datasets(self) -> Path:
         """Folder of the materialised datasets."""
-        return self.root / "datasets"
+        return self.home.shared.folder / "datasets"
 
     def close(self) -> None:
         """Stop the engine."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+@contextmanager
+def scans(lake: Lake) -> Iterator[set[tuple[str, int]]]:
+    """Collect what queries of the block read; of a block within a block, it is the outer one's too."""
+    outer, lake.scanned = lake.scanned, set()
+    try:
+        yield lake.scanned
+    finally:
+        outer |= lake.scanned
+        lake.scanned = outer

@@ -17,8 +17,8 @@ _TABLES = re.compile(r"(.+\.json|.+\.parquet)#\d+")
 
 
 def sweep_runs(runs: Path) -> None:
-    """Remove old temporary files of receipts and notes."""
-    for folder in (runs, runs / "fresh"):
+    """Remove old temporary files of receipts and notes, those of every machine."""
+    for folder in (runs, runs / "fresh", *runs.glob("verified/*")):
         _sweep(folder, _RUNS)
 
 

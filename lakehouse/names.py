@@ -6,6 +6,9 @@ import difflib
 import re
 from collections.abc import Iterable
 
+DATASET_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,99}")
+"""A name of a dataset, virtual or not: it becomes the name of a folder, and an argument of commands."""
+
 SHORTEST = 5
 """Characters from which on one slip rarely makes another word."""
 

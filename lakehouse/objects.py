@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lakehouse.config import StoreConfig
 from lakehouse.damage import mark_damaged
+from lakehouse.erasures import expiry_of
 from lakehouse.errors import DamagedObjectError, IngestError
 from lakehouse.home import Root, home_of, storage_at, store_of
 from loaders.errors import CorruptionError
@@ -38,7 +39,12 @@ def object_uri(sha256: str) -> str:
 
 def file_uri(path: str | bytes | Path) -> str:
     """Return the file:// URI of a path; every byte of the name survives, percent-encoded."""
-    return "file://" + urllib.parse.quote_from_bytes(os.path.abspath(os.fsencode(path)))
+    return absolute_file_uri(os.path.abspath(os.fsencode(path)))
+
+
+def absolute_file_uri(path: bytes) -> str:
+    """Return what `file_uri` does, of a path that is absolute and has no `.` or `..` in it: nothing is looked up."""
+    return "file://" + urllib.parse.quote_from_bytes(path)
 
 
 def uri_path(uri: str) -> bytes:
@@ -61,7 +67,7 @@ def absolute_uri(root: Root, uri: str) -> str:
     """Return a URI that says where bytes are to somebody who does not know the lake; raises as `placed`."""
     if "://" in uri:
         return uri
-    home, name = home_of(root), _checked(uri)
+    home, name = home_of(root).shared, _checked(uri)
     return file_uri(os.path.join(home.address, name)) if home.is_local else f"{home.address.rstrip('/')}/{name}"
 
 
@@ -72,7 +78,7 @@ def objects_of(root: Root, *, scratch: str | Path | None = None) -> Storage:
         root: The lake.
         scratch: Folder in which objects are staged, on the same file system as a local lake.
     """
-    home = home_of(root)
+    home = home_of(root).shared
     return LocalFiles(home.address, kept_open=0, scratch=scratch) if home.is_local else home.files
 
 
@@ -236,6 +242,9 @@ def _unreadable(
     """Return what to raise where reading failed; an object of the lake is marked, for it is gone or damaged."""
     storage, name = placed(root, uri)
     what_to_do = "was it moved or removed?"
+    if "://" not in uri and isinstance(error, FileNotFoundError) and (gone := expiry_of(root, name.rpartition("/")[2])):
+        return IngestError(f"cannot read {uri} (lake {home_of(root)}): its bytes expired at {gone.erased_at} "
+                           f"({gone.reason}); leave this entity out")
     if "://" not in uri:
         if storage.is_local or isinstance(error, FileNotFoundError):  # a network that fails damages nothing
             mark_damaged(root, name.rpartition("/")[2])

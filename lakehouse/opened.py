@@ -6,20 +6,26 @@ function of the same name, which takes the lake first; the steps are functions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakehouse.lake import Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse.ingestion.sources.source import Source
+    from lakehouse.ingestion.watch import Batches
     from lakehouse.opinions.actors import Actor
     from lakehouse.opinions.questions import Question
     from lakehouse.steps.receipts import Receipt
+    from lakehouse.streaming.stream import QueryStream, StreamOptions
+    from lakehouse.viewing.widget import Page
+    from loaders.options import Shard
     from loaders.stores.storage import StorageOptions
 
 
@@ -41,6 +47,12 @@ class OpenLake(Lake):
 
         return read_table(self, name, version=version, as_of=as_of, columns=columns, where=where, params=params)
 
+    def view(self, sql: str = "") -> Page:
+        """Return pages that a notebook shows, of at most 1,000 rows: `lakehouse.viewing.export.page_of`."""
+        from lakehouse.viewing.widget import Page
+
+        return Page.of(self, sql)
+
     def read_object(self, entity_id: str) -> bytes:
         """Return the bytes of an entity: `lakehouse.reading.objects.read_object`."""
         from lakehouse.reading.objects import read_object
@@ -52,6 +64,28 @@ class OpenLake(Lake):
         from lakehouse.reading.objects import open_object
 
         return open_object(self, entity_id, range=range)
+
+    def stream(
+        self,
+        query: str,
+        *,
+        batch_size: int,
+        params: Mapping[str, object] | None = None,
+        pins: Mapping[str, int] | None = None,
+        columns: Sequence[str] | None = None,
+        decoders: Mapping[str, Any] | None = None,
+        transform: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        shard: Shard | None = None,
+        seed: int = 0,
+        options: StreamOptions | None = None,
+    ) -> QueryStream:
+        """Stream the rows of a query with their bytes, for training: `lakehouse.streaming.stream.stream`."""
+        from lakehouse.streaming.stream import stream
+
+        return stream(
+            self, query, batch_size=batch_size, params=params, pins=pins, columns=columns, decoders=decoders,
+            transform=transform, shard=shard, seed=seed, options=options,
+        )  # fmt: skip
 
     def export(
         self,
@@ -68,6 +102,15 @@ class OpenLake(Lake):
 
         shard_bytes = SHARD_BYTES if shard_bytes is None else shard_bytes
         return export(self, selection, format=format, to=to, params=params, shard_bytes=shard_bytes, options=options)
+
+    def watch(
+        self, sources: Source | Sequence[Source], *, every_s: float | None = None, batches: Batches | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Receipt]:  # fmt: skip
+        """Land what arrives, batch by batch: `lakehouse.ingestion.watch.watch`."""
+        from lakehouse.ingestion.watch import watch
+
+        return watch(self, sources, every_s=every_s, batches=batches, stop=stop)
 
     def record_opinions(
         self,

@@ -18,6 +18,7 @@ from lakehouse.errors import ConcurrentWriteError, ConfigError
 from lakehouse.home import keep_origin
 from lakehouse.lake import Clock, Lake, utc_now
 from lakehouse.leftovers import sweep_runs, sweep_scratch
+from lakehouse.lines import MERGES
 from lakehouse.opened import OpenLake
 from lakehouse.place import MAKING, check_place, find_home, is_lake, keep_marker, new_home, require_lake
 from lakehouse.spark.session import is_on_cluster
@@ -73,9 +74,18 @@ def open_lake(
                 _make(lake)
             else:
                 check_tables(home)
+                _finish_merges(lake)
             yield lake
         finally:
             lake.close()
+
+
+def _finish_merges(lake: Lake) -> None:
+    """Finish what a run was killed at that was to change all tables or none."""
+    if not lake.home.read_only and any(True for _ in lake.files.list(MERGES)):
+        from lakehouse.merging.merge import finish_merges
+
+        finish_merges(lake)
 
 
 def _make(lake: Lake) -> None:

@@ -47,13 +47,25 @@ UNUSABLE = frozenset("[]%#?")
 
 
 def find_home(config: Config) -> Home:
-    """Return where the lake is that `lake.root` names; it need not exist. A bucket is asked for its `_lake.json`.
+    """Return where the lake is that `lake.root` names, or the branch or commit of it that `lake.branch` names.
+
+    It need not exist. A bucket is asked for its `_lake.json`.
 
     Raises:
+        VersionUnavailableError: If there is no such branch or commit.
         ConfigError: If it is no folder that the Delta library can work in, and no URL of a storage.
         TableError: If what tells a lake from others there is damaged.
         StorageError: If the bucket refuses, or does not answer.
     """
+    home = _found(config)
+    if config.lake.branch == home.branch:
+        return home
+    from lakehouse.commits.checkout import checked_out
+
+    return checked_out(home, config.lake.branch)
+
+
+def _found(config: Config) -> Home:
     text = config.lake.root
     folder = local_folder(text) if text else None
     if folder is not None:
@@ -125,6 +137,7 @@ def _lake_id(url: str, config: Config) -> str | None:
 def is_lake(root: Root) -> bool:
     """Say whether there is a whole lake."""
     home = home_of(root)
+    home = home.shared
     if home.is_local:
         return (home.folder / MARKER).is_file()
     return home.folder.name != NO_LAKE

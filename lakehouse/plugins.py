@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
@@ -48,6 +51,29 @@ def named(group: str, kind: type[T]) -> Iterator[tuple[str, T]]:
             home = kind.__module__.rpartition(".")[0]
             raise ConfigError(f"{where}: expected an {kind.__name__} of {home}, found {type(found).__name__}")
         yield point.name, found
+
+
+def object_at(place: str, kind: type[T]) -> T:
+    """Return what `package.module:NAME` names; its module is imported, if need be from the working directory.
+
+    Args:
+        place: Where it is.
+        kind: What it must be.
+
+    Raises:
+        ConfigError: If it cannot be imported, or is something else.
+    """
+    module, _, attribute = place.partition(":")
+    if os.getcwd() not in sys.path:
+        # A program that was installed does not look there. Last, so that it hides nothing; workers get this list.
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # Code of the user's: its import may raise anything.
+        raise ConfigError(f"{place}: {type(error).__name__}: {error}; write package.module:NAME") from error
+    if not isinstance(found, kind):
+        raise ConfigError(f"{place}: expected an {kind.__name__}, found {type(found).__name__}")
+    return found
 
 
 def _package(point: EntryPoint) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lakehouse.commits.at import at_commits
 from lakehouse.engines import Relation
 from lakehouse.engines.dialect import table_names
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
-from lakehouse.tables.read import check_columns, head, table_path, whole
+from lakehouse.tables.read import check_columns, head, whole
+from lakehouse.verification.places import place_at
 from lakehouse.views.registry import VIEW_NAMES, view_text
 from schemas.tables import BY_NAME, Table
 
 Pins = Mapping[str, int]
+
+_KNOWN = frozenset([*BY_NAME, *VIEW_NAMES])
 
 
 def query(
@@ -29,7 +33,7 @@ def query(
     Args:
         lake: The lake.
         text: In DuckDB's dialect. Names resolve to `inputs` first, then tables (`silver.entities`), then
-            views (`entities_wide`).
+            views (`entities_wide`). `name@commit` reads a table or view as a commit, tag or branch has it.
         inputs: Relations of the step by name.
         params: Values for `$name` in the text; they become literals, never SQL.
         pins: Table name -> Delta version; a table that is not pinned is read at its head.
@@ -38,9 +42,13 @@ def query(
         TableNotFoundError: If a name is none of these; the message lists what there is.
         TableError: If a file of a table is missing or damaged.
     """
-    names = table_names(text)
-    resolved = {name: _resolve(lake, name, text, inputs or {}, params or {}, pins or {}) for name in names}
-    return lake.engine.sql(text, resolved, params or {})
+    at = at_commits(lake.home, text, known=_KNOWN)
+    resolved = {
+        name: _resolve(lake, at.named[name][0], at.text, {}, params or {}, at.named[name][1]) if name in at.named
+        else _resolve(lake, name, at.text, inputs or {}, params or {}, pins or {})
+        for name in table_names(at.text)
+    }  # fmt: skip
+    return lake.engine.sql(at.text, resolved, params or {})
 
 
 def fetch(
@@ -73,7 +81,9 @@ def count_rows(lake: Lake, rows: Relation) -> int:
 
 def _scanned(lake: Lake, table: Table, pin: int | None, *, since: int | None = None) -> Relation:
     version = whole(lake, table, head(lake.home, table) if pin is None else pin)
-    found = lake.engine.scan(table_path(lake.home, table), version, since=since)
+    lake.scanned.add((table.name, version))
+    place, counted = place_at(lake.home, table, version)
+    found = lake.engine.scan(place.folder, counted, since=since)
     check_columns(table, found)
     return found
 

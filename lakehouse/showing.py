@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from lakehouse.erasures import erasures
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.objects import file_uri
@@ -24,6 +25,12 @@ select s.thing, min(s.path) as path from (
     union all
     select b.sha256 as thing, b.path from bronze.landed_files b where b.sha256 like $prefix
 ) as s group by s.thing order by s.thing limit 20
+"""
+
+# Samples that are no entities, as crops of a dataset: asked only where nothing else has such an id.
+BY_SAMPLE = """
+select m.entity_id as thing, cast(null as varchar) as path from gold.dataset_members m
+where m.operation is not null and m.entity_id like $prefix group by m.entity_id order by m.entity_id limit 20
 """
 
 # A file that was refused has no bytes that we know: its landing stands for it.
@@ -60,7 +67,11 @@ order by o.question_id, o.ingest_seq desc, o.opinion_id
 DATASETS = """
 select d.name, d.dataset_id, d.built_at, m.split, m.label, m.selected_because,
     cast(null as varchar) as excluded_because, cast(null as varchar) as detail
-from gold.dataset_members m join gold.datasets d on d.dataset_id = m.dataset_id where m.entity_id = $thing
+from gold.dataset_members m join gold.datasets d on d.dataset_id = m.dataset_id
+where exists (
+    select 1 from member_entities s
+    where s.dataset_id = m.dataset_id and s.member_id = m.entity_id and (s.entity_id = $thing or s.member_id = $thing)
+)
 union all
 select d.name, d.dataset_id, d.built_at, null, null, null, x.reason, x.detail
 from gold.dataset_exclusions x join gold.datasets d on d.dataset_id = x.dataset_id where x.entity_id = $thing
@@ -108,9 +119,9 @@ def show(lake: Lake, wanted: str) -> Shown:
         wanted: An entity id or the first 6 digits of one or more, else a landed path, name or file.
 
     Raises:
-        ConfigError: If there is no such thing, or there are several; the message names them.
+        ConfigError: If there is no such thing, it was erased, or there are several; the message names them.
     """
-    thing = _find(lake, wanted)
+    thing = find_thing(lake, wanted)
     named = {"thing": thing}
     entity = fetch(lake, "select * from silver.entities where entity_id = $thing", params=named)
     return Shown(
@@ -120,19 +131,26 @@ def show(lake: Lake, wanted: str) -> Shown:
     )
 
 
-def _find(lake: Lake, wanted: str) -> str:
+def find_thing(lake: Lake, wanted: str) -> str:
+    """Return the id that a text names: an entity id or its first 6 digits or more, a landed path, name or file.
+
+    Raises:
+        ConfigError: If there is no such thing, it was erased, or there are several; the message names them.
+    """
     found: list[dict[str, Any]] = []
     if ID.fullmatch(wanted):
-        found = fetch(lake, BY_ID, params={"prefix": f"{wanted}%"})
+        params = {"prefix": f"{wanted}%"}
+        found = fetch(lake, BY_ID, params=params) or fetch(lake, BY_SAMPLE, params=params)
     if not found:
         params = {"name": wanted, "uri": file_uri(wanted), "ending": f"%/{_literal(wanted)}"}
         found = fetch(lake, BY_NAME, params=params)
     if len(found) == 1:
         return str(found[0]["thing"])
     if found:
-        several = "; ".join(f"{row['thing'][:12]} ({row['path']})" for row in found[:SHOWN])
+        several = "; ".join(f"{row['thing'][:12]} ({row['path'] or 'sample'})" for row in found[:SHOWN])
         more = ", ..." if len(found) > SHOWN else ""
         raise ConfigError(f"`{wanted}` is not one thing: {several}{more}; give one of these ids, or a longer path")
+    _tell_erased(lake, wanted)
     names = [row["path"] for row in fetch(lake, PATHS)]
     short = {path.rpartition("/")[2]: path for path in names} | {path: path for path in names}
     close = [short[name] for name in difflib.get_close_matches(wanted, short, n=1, cutoff=0.6)]
@@ -141,6 +159,16 @@ def _find(lake: Lake, wanted: str) -> str:
         f"nothing called `{wanted}` in the lake {lake.home}{meant}; give an entity id, its first 6 digits or more, or "
         "the path or name of a landed file"
     )
+
+
+def _tell_erased(lake: Lake, wanted: str) -> None:
+    for erasure in erasures(lake.home) if ID.fullmatch(wanted) else ():
+        for thing in erasure.entities:
+            if thing.startswith(wanted):
+                raise ConfigError(
+                    f"{thing} was erased from the lake {lake.home} on {erasure.erased_at[:10]} (erasure "
+                    f"{erasure.erasure_id}: {erasure.reason}); nothing is kept of what it was, was called or answered"
+                )
 
 
 def _literal(text: str) -> str:

@@ -2,13 +2,15 @@
 
 A value is checked by the annotation of its field: str, int, float (a whole number will do), bool, datetime, a tuple of
 any of these, a mapping of texts to any of these, a dataclass (a table), `object` (what SQL takes as a literal), and
-each of them `| None`. Nothing is converted silently but 3 to 3.0 and a time to UTC.
+each of them `| None`. A value or a table (`int | Mapping[str, int]`), and a text or a list of them (`str | tuple[str,
+...]`), are checked as what they are. Nothing is converted silently but 3 to 3.0 and a time to UTC.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 import types
 import typing
@@ -22,21 +24,76 @@ from lakehouse.names import nearest
 
 T = TypeVar("T")
 
+MOST_BYTES = 4 << 20
+"""Of a TOML file; a recipe that names 50,000 ids fits."""
+
+MOST_NESTED = 64
+"""Tables and lists in one another."""
+
+MANY_PARTS = re.compile(rf"""(?<![\w"'-])(?:["']?[\w-]+["']?[ \t]*\.[ \t]*){{{MOST_NESTED}}}""")
+"""A dotted key of more parts than that: reading one takes time by the square of their number."""
+
+
+def toml_text(path: str | Path) -> str:
+    """Return the text of a TOML file.
+
+    Raises:
+        ConfigError: If it does not exist, cannot be read, is no UTF-8 or too long; the message names it.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        text = data.decode().replace("\r\n", "\n")
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such file; give the path of a TOML file that exists") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    except ValueError as error:
+        # A NUL character in the path.
+        raise ConfigError(f"{str(path)!r}: {error}; give the path of a TOML file") from error
+    if len(data) > MOST_BYTES:
+        raise ConfigError(f"{path}: longer than {MOST_BYTES:,} bytes; give the path of a TOML file")
+    return text
+
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read one TOML file.
 
     Raises:
-        ConfigError: If it does not exist or is not TOML; the message names file and place.
+        ConfigError: If it does not exist, is not TOML or nested too deep; the message names file and place.
     """
+    return parse_toml(toml_text(path), path)
+
+
+def parse_toml(text: str, path: str | Path) -> dict[str, Any]:
+    """Return what the text of a TOML file says; see `read_toml`."""
+    deep = ConfigError(f"{path}: tables and lists stand more than {MOST_NESTED} deep in one another")
+    if MANY_PARTS.search(text) is not None:
+        raise deep
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; give the path of a TOML file that exists") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give the path of a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        found = tomllib.loads(text)
+    except RecursionError:
+        raise deep from None
+    except ValueError as error:
+        # Also whole numbers of thousands of digits.
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    _check_size(found, str(path), MOST_NESTED, deep)
+    return found
+
+
+def _check_size(value: object, where: str, most: int, deep: ConfigError) -> None:
+    if most < 0:
+        raise deep
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_size(each, f"{where}: {key}", most - 1, deep)
+    elif isinstance(value, list):
+        for each in value:
+            _check_size(each, where, most - 1, deep)
+    elif isinstance(value, int) and value.bit_length() > 64:
+        raise ConfigError(f"{where}: a whole number of {value.bit_length():,} bits; 64 are the most")
 
 
 def fill(
@@ -86,7 +143,7 @@ def typed(value: object, hint: Any, *, where: str, error: type[PetrelError] = Co
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
-        hint = next(each for each in typing.get_args(hint) if each is not type(None))
+        hint = _meant(value, [each for each in typing.get_args(hint) if each is not type(None)])
     origin = typing.get_origin(hint) or hint
     if hint is object:
         return _literal(value, where, error)
@@ -106,12 +163,22 @@ def typed(value: object, hint: Any, *, where: str, error: type[PetrelError] = Co
     if origin is datetime:
         if not isinstance(value, datetime):
             raise error(f"{where}: expected a time like 2024-01-31T12:00:00Z (without quotes), found {value!r}")
-        return _utc(value)
+        return _utc(value, where, error)
     if origin is float and type(value) is int:
         return float(value)
     if type(value) is not origin:
         raise error(f"{where}: expected {origin.__name__}, found {type(value).__name__} {value!r}")
     return value
+
+
+def _meant(value: object, hints: list[Any]) -> Any:
+    """Return which of several annotations a value is to be checked by: of a table or a list theirs, else the first."""
+    tables = [each for each in hints if typing.get_origin(each) is Mapping or dataclasses.is_dataclass(each)]
+    lists = [each for each in hints if typing.get_origin(each) is tuple]
+    others = [each for each in hints if each not in tables and each not in lists]
+    if isinstance(value, Mapping):
+        return (tables or others or lists)[0]
+    return (lists or others or tables)[0] if isinstance(value, list | tuple) else (others or lists or tables)[0]
 
 
 def _literal(value: object, where: str, error: type[PetrelError]) -> object:
@@ -121,11 +188,14 @@ def _literal(value: object, where: str, error: type[PetrelError]) -> object:
             raise error(f"{where}: a list of lists is no value of a parameter: {value!r}")
         return [_literal(item, where, error) for item in value]
     if isinstance(value, datetime):
-        return _utc(value)
+        return _utc(value, where, error)
     if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         raise error(f"{where}: expected text, number, boolean, date and time, or a list of them, found {value}")
     return value
 
 
-def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def _utc(value: datetime, where: str, error: type[PetrelError]) -> datetime:
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as found:
+        raise error(f"{where}: {value.isoformat()} is in UTC outside of the years 1 to 9999") from found

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import chain
@@ -27,6 +28,13 @@ BUCKET_BITS = 52
 _ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A value of which the canonical JSON is known: it stands for itself in what is hashed."""
+
+    text: str
+
+
 def canonical_json(value: object) -> str:
     """Return the one JSON text of `value`.
 
@@ -36,6 +44,19 @@ def canonical_json(value: object) -> str:
         TypeError: For a type that has no canonical form, or a key that is not text.
     """
     return _text(value)
+
+
+def points_json(keys: tuple[str, ...], values: list[float]) -> str:
+    """Return the canonical JSON of a list of objects of the same keys: `canonical_json` for many small ones at once.
+
+    Args:
+        keys: Keys of each, plain ASCII, sorted.
+        values: Floats of the first object in the order of `keys`, then those of the next.
+
+    Raises:
+        ValueError: For NaN and infinities.
+    """
+    return "[" + _objects(keys, _numbers(values), len(values) // len(keys)) + "]"
 
 
 def text_json(value: object) -> str:
@@ -90,6 +111,10 @@ def _text(value: object) -> str:
     # By type first, and text at once: a polygon is some dozens of small mappings, and an import hashes them by the
     # million.
     kind = type(value)
+    if kind is float:
+        return _number(value)  # type: ignore[arg-type]
+    if kind is Canonical:
+        return value.text  # type: ignore[attr-defined, no-any-return]
     if kind is dict or kind is list or kind is tuple:
         return _object(value) if kind is dict else _array(value)  # type: ignore[arg-type]
     if value is None:
@@ -139,15 +164,25 @@ def _alike(items: Sequence[object]) -> str | None:
         flat = list(chain.from_iterable(map(itemgetter(*keys), items)))  # type: ignore[arg-type]
     except KeyError:
         return None
+    return _objects(keys, _numbers(flat) if set(map(type, flat)) == {float} else map(_text, flat), len(items))
+
+
+def _objects(keys: Sequence[str], texts: Iterable[str], count: int) -> str:
     one = "{" + ",".join(encode_basestring(key).replace("%", "%%") + ":%s" for key in keys) + "}"
-    return ",".join([one] * len(items)) % tuple(_numbers(flat) if set(map(type, flat)) == {float} else map(_text, flat))
+    return ",".join([one] * count) % tuple(texts)
 
 
-def _numbers(values: Sequence[float]) -> list[str]:
+def _numbers(values: list[float]) -> list[str]:
     total = sum(values)
     if total - total != 0.0:  # one may have no JSON form
         return list(map(_number, values))
-    return [_number(value) if value.is_integer() else value.__repr__() for value in values]
+    # All at once: a list is written at the speed of its floats.
+    said = repr(values)[1:-1] + ", "
+    if ".0, " in said:
+        if "-0.0, " in said or not -(2**53) < min(values) <= max(values) < 2**53:
+            return list(map(_number, values))
+        said = said.replace(".0, ", ", ")
+    return said[:-2].split(", ")
 
 
 def _key(key: object) -> str:

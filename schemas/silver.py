@@ -13,7 +13,7 @@ ENTITIES = Table(
         Column("entity_id", pa.string(), "SHA-256 (64 hex) of the bytes; of a derived entity that is not "
                "stored: of (parent, operation, canonical parameters)."),
         Column("media_type", pa.string(), "Media type found in the bytes, for example image/png."),
-        Column("size_bytes", pa.int64(), "Size of the bytes."),
+        Column("size_bytes", pa.int64(), "Size of the bytes; of a frame of a video, which is stored nowhere, about."),
         Column("object_uri", pa.string(), "Where the bytes are: relative to the lake, or a URI when linked.",
                null="derived and not stored"),
         Column("storage", pa.string(), "copy (the lake holds the bytes), link (the source does), none."),
@@ -60,6 +60,21 @@ ENTITY_SOURCES = Table(
     key=("entity_id", "landed_id"),
 )
 
+EMBEDDINGS = Table(
+    name="silver.embeddings",
+    doc="One vector that one model gave one entity.",
+    columns=(
+        Column("entity_id", pa.string(), "The entity."),
+        Column("model", pa.string(), "Who gave it: name@version of an embedder, with + and the first 12 hex digits of "
+               "the SHA-256 of its weights where it has some."),
+        Column("vector", pa.list_(pa.float32()), "Finite numbers, as many for all entities of one model."),
+        Column("embedded_at", TIMESTAMP, "When it was computed.", clock=True),
+        ROW_HASH,
+    ),
+    key=("entity_id", "model"),
+    checks={"model_named": "model <> ''"},
+)
+
 DIMENSIONS = Table(
     name="silver.dimensions",
     doc="One measured property: (entity, dimension, extractor, extractor version) -> typed value.",
@@ -83,6 +98,56 @@ DIMENSIONS = Table(
     checks={
         "version_positive": "extractor_version >= 1",
         "kind_known": "value_kind IN ('integer', 'number', 'text', 'boolean', 'timestamp', 'none')",
+    },
+)
+
+DERIVATIONS = Table(
+    name="silver.derivations",
+    doc="One thing that was made of an entity by an operation with parameters: an entity, or nothing.",
+    columns=(
+        Column("derivation_id", pa.string(), "Content id (32 hex) of parent, operation and parameters."),
+        Column("place", pa.int64(), "Place among what was made, counted from 1; 0: nothing was."),
+        Column("parent_id", pa.string(), "The entity that it was made of."),
+        Column("operation", pa.string(), "Transforms as name@version, joined by |, in the order they were applied."),
+        Column("parameters_json", pa.string(), "Canonical JSON list of the parameters of each transform."),
+        Column("entity_id", pa.string(), "The entity that was made: SHA-256 of its bytes. Two parents may give one.",
+               null="nothing was made"),
+        Column("affine", pa.list_(pa.float64()), "Where a pixel (x, y) of the parent is, upright: [a, b, c, d, e, f], "
+               "x' = ax + by + c, y' = dx + ey + f.", null="no picture, or it has no such rule"),
+        Column("derived_at", TIMESTAMP, "When.", clock=True),
+        ROW_HASH,
+    ),
+    key=("derivation_id", "place"),
+    checks={"nothing_or_something": "(place = 0 AND entity_id IS NULL) OR (place > 0 AND entity_id IS NOT NULL)"},
+)
+
+OBJECT_MEMBERS = Table(
+    name="silver.object_members",
+    doc="One event of the members of one reified object (a thing that is followed, a place). The row of the highest "
+    "ordinal of object, member and part holds; the view object_members has those that are members now.",
+    columns=(
+        Column("object_id", pa.string(), "The entity that stands for the object."),
+        Column("member_id", pa.string(), "The entity that it is seen in, or that was recorded there."),
+        Column("part", pa.string(), "What of the member, as canonical JSON {actor, slot, track}; '' for all of it."),
+        Column("ordinal", pa.int64(), "Place among the events of object, member and part, counted from 1."),
+        Column("op", pa.string(), "joins, also with another interval than before, or leaves."),
+        Column("scope", pa.string(), "What made it: `tracks <question>`, ` of <actors>` where some are chosen; "
+               "`places <name>`."),
+        Column("role", pa.string(), "track or position."),
+        Column("frame_start", pa.int64(), "First frame, from 0.", null="no track"),
+        Column("frame_end", pa.int64(), "Last frame, included.", null="no track"),
+        Column("seen_at", TIMESTAMP, "When the member was recorded.", null="not known, or a track"),
+        Column("superseded_by", pa.string(), "The object that has most of its members now.",
+               null="it joins, or its object goes on, or nobody has them"),
+        Column("recorded_at", TIMESTAMP, "When we learned it.", clock=True),
+        ROW_HASH,
+    ),
+    key=("object_id", "member_id", "part", "ordinal"),
+    checks={
+        "ordinal_positive": "ordinal >= 1",
+        "op_known": "op IN ('joins', 'leaves')",
+        "role_known": "role IN ('track', 'position')",
+        "superseded_leaves": "superseded_by IS NULL OR op = 'leaves'",
     },
 )
 

@@ -9,20 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from lakehouse.config import load_config
 from lakehouse.errors import EnvironmentProblemError
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.spark.java import find_java
-from tests.lanes import COSTLY, LANE, SESSION, is_among
-from tests.making import Clock, small_lake
+from tests.lanes import COSTLY, FEW_ROWS, LANE, SESSION, is_among
+from tests.making import Clock, begin_lake, small_lake
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from xdist.scheduler import LoadFileScheduling
 
+SPARK_S = 1200.0
+"""Seconds after which a test with Spark has hung; others have 600."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+# How long an example takes says something of the machine, which is shared, and nothing of the code.
+settings.register_profile("petrel", deadline=None)
+settings.load_profile("petrel")
 
 pytest_plugins = ["pytester", "tests.buckets.fixtures"]
 
@@ -40,11 +48,18 @@ def missing(what: str, *, required_by: str) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Choose the tests of the lane; of several processes, one has the Spark session and begins with what needs it."""
+    """Choose the tests of the lane; of several processes, one has the Spark session and begins with what needs it.
+
+    Costly files come next, so that at the end the processes share what is small.
+    """
     if LANE == "fast":
         _leave_fast_ones(items)
+    for item in items:
+        if item.get_closest_marker("spark") and not item.get_closest_marker("timeout"):
+            # A session that a timeout cuts short answers nobody after it: a busy machine would fail all that follow.
+            item.add_marker(pytest.mark.timeout(SPARK_S))
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not is_among(_file_of(item.nodeid), SESSION))
+        items.sort(key=lambda item: [not is_among(_file_of(item.nodeid), named) for named in (SESSION, COSTLY)])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -127,6 +142,7 @@ def lake(tmp_path: Path, clock: Clock) -> Iterator[Lake]:
 @pytest.fixture
 def embedded_lake(tmp_path: Path) -> Iterator[Lake]:
     """An empty lake on the embedded engine, with two workers."""
+    begin_lake(tmp_path / "lake")
     config = load_config(overrides=[f'lake.root="{tmp_path / "lake"}"', "engine.workers=2"], environ={})
     with open_lake(config, create=True) as lake:
         yield lake
@@ -143,14 +159,21 @@ def java_17() -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The one Spark session of the run: `local[2]`, 1 GB; tests with `engine="spark"` use it too."""
+    """The one Spark session of the run: `local[2]`, 1 GB; tests with `engine="spark"` use it too.
+
+    The long lane has the product's settings.
+    """
     from lakehouse.spark.session import build_session
 
     settings = {
         "spark.driver.memory": "1g",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse")),
+        **FEW_ROWS,
     }
+    if FEW_ROWS:
+        settings["spark.default.parallelism"] = "1"  # functions over batches still run in two tasks
+        settings["spark.driver.extraJavaOptions"] = "-Xms1g -Xmn500m"  # a third of the collections
     try:
         session = build_session("petrel-tests", master="local[2]", settings=settings)
     except EnvironmentProblemError as problem:
@@ -164,6 +187,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def spark_lake(spark: SparkSession, tmp_path: Path) -> Iterator[Lake]:
     """An empty lake on the Spark engine, which does all the work itself."""
     settings = [f'lake.root="{tmp_path / "spark_lake"}"', "engine.workers=2", "engine.driver_mb=0"]
+    begin_lake(tmp_path / "spark_lake")
     config = load_config(overrides=settings, environ={})
     with open_lake(config, engine="spark", create=True) as lake:
         yield lake

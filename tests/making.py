@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
+import multiprocessing
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,9 +38,30 @@ class Clock:
         self.now += timedelta(**amount)
 
 
+@functools.cache
+def _empty_lake() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="petrel-empty-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with open_lake(load_config(overrides=[f'lake.root="{folder / "lake"}"'], environ={}), create=True):
+        pass
+    return folder / "lake"
+
+
+def begin_lake(root: Path | str) -> None:
+    """Put an empty lake into a new folder: copying one takes 0.01 CPU seconds, making its tables 0.13.
+
+    Processes that a test starts make theirs: several of them may do so at once.
+    """
+    if "://" in str(root) or multiprocessing.parent_process() is not None:
+        return
+    if Path(root).parent.is_dir() and not Path(root).exists():
+        shutil.copytree(_empty_lake(), root)
+
+
 @contextmanager
 def small_lake(root: Path | str, *settings: str, clock: Clock | None = None) -> Iterator[Lake]:
     """A lake on the embedded engine that works in this process alone."""
+    begin_lake(root)
     overrides = [f'lake.root="{root}"', "engine.workers=1", *settings]
     with open_lake(load_config(overrides=overrides, environ={}), clock=clock or Clock(), create=True) as lake:
         yield lake

@@ -26,11 +26,11 @@ from pathlib import Path
 from benchmarks.buckets.__main__ import say
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.home import storage_at
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
 from lakehouse.tables.insert import insert_rows

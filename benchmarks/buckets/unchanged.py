@@ -19,7 +19,7 @@ import obstore
 from benchmarks.buckets.__main__ import say
 from lakehouse.config import Config, LakeConfig, StoreConfig
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.opening import open_lake
 from tests.buckets.proxy import Proxy, Seen, standing_before
 from tests.buckets.server import Bucket, Server

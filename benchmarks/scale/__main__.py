@@ -134,7 +134,7 @@ def build(lake: Path, scratch: Path) -> Iterator[Row]:
     recipe = scratch / "scale.toml"
     recipe.write_text(RECIPE)
     generous = ("--set", "sql.memory_mb=16000", "--set", "sql.timeout_s=3600", "--set", "sql.max_rows=100000000")
-    yield "build", petrel("build", _copy(lake, scratch), *generous, "--recipe", str(recipe)), None
+    yield "build", petrel("build", copy_of(lake, scratch), *generous, "--recipe", str(recipe)), None
 
 
 def imports(lake: Path, scratch: Path) -> Iterator[Row]:
@@ -142,7 +142,7 @@ def imports(lake: Path, scratch: Path) -> Iterator[Row]:
 
     The first ones read every file of a copy to verify it, and leave a note of how far `dimensions` has come.
     """
-    copy = _copy(lake, scratch)
+    copy = copy_of(lake, scratch)
     for place, told in enumerate((False, True)):
         answers = scratch / f"answers-{place}.csv"
         numbers = range(1000 if told else 1)
@@ -175,12 +175,12 @@ def repeated(lake: Path, scratch: Path, times: int) -> Iterator[Row]:
     """Import ten opinions so many times, in one open lake, then in a process each."""
     shown = [place for place in MILESTONES if place < times] + [times]
     code = "import sys; from benchmarks.scale.repeated import main; main(*sys.argv[1:])"
-    command = (sys.executable, "-c", code, str(_copy(lake, scratch)), str(scratch), ",".join(map(str, shown)))
+    command = (sys.executable, "-c", code, str(copy_of(lake, scratch)), str(scratch), ",".join(map(str, shown)))
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     for place, line in zip(shown, told, strict=True):
         seconds, memory_mb = map(float, line.split())
         yield f"import {place} of ten opinions, one open lake", Cost(seconds, memory_mb), None
-    copy = _copy(lake, scratch)
+    copy = copy_of(lake, scratch)
     costs = []
     for place in range(1, times + 1):
         answers = write_answers(scratch, place)
@@ -200,7 +200,8 @@ PARTS: dict[str, Part] = {"views": views, "build": build, "import": imports}
 REPEATED = "repeated"
 
 
-def _copy(lake: Path, scratch: Path) -> Path:
+def copy_of(lake: Path, scratch: Path) -> Path:
+    """Return a copy of a lake whose files are links."""
     copy = Path(tempfile.mkdtemp(dir=scratch)) / "lake"
     subprocess.run(["cp", "-al", str(lake), str(copy)], check=True)
     # Links share their bytes: what a lake writes in place must be its own.

@@ -2,8 +2,8 @@
 
     python -m benchmarks.scale.lakes FOLDER --lake-size 1M
 
-An entity has ten measured dimensions and three answers; rows, hashes and digests depend on its number alone. The
-lake is one that `petrel verify` accepts, but for the bytes of the objects, which nobody wrote.
+An entity has measured dimensions and answers, by default ten and three; rows, hashes and digests depend on its number
+alone. The lake is one that `petrel verify` accepts, but for the bytes of the objects, which nobody wrote.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,31 +67,49 @@ def entities_of(size: str) -> int:
     return int(size[:-1]) * SUFFIXES[size[-1]] if size[-1:] in SUFFIXES else int(size)
 
 
-def make_lake(folder: Path, entities: int, *, answers: int = 3, rounds: int = 1, measured: bool = True) -> Path:
+def make_lake(
+    folder: Path, entities: int, *, answers: int = 3, rounds: int = 1, dimensions: int = DIMENSIONS_EACH, scene: int = 0
+) -> Path:
     """Make a lake of so many entities in `folder`, unless it is there.
 
     Args:
         folder: Of the lake; missing or empty, else a lake that was made here before.
-        entities: How many; ten dimension rows each.
+        entities: How many.
         answers: Answers about each entity, by one actor each, at most three.
         rounds: How often each actor answers, in a slot of its own; the first one is `""`.
-        measured: Whether there are dimensions.
+        dimensions: Dimension rows of each entity, at most ten.
+        scene: So many entities, one after the other, have one value of the group key `scene`; 0: nothing has a key.
     """
     if is_lake(folder):
         return folder
-    config = load_config(overrides=[f'lake.root="{folder}"'], environ={})
-    with open_lake(config, create=True, clock=lambda: NOW) as lake:
+    with _opened(folder, create=True) as lake:
         _say_who_and_what(lake, entities * answers * rounds)
-        for start in range(0, entities, CHUNK):
-            numbers = range(start, min(start + CHUNK, entities))
-            ids = [entity_id(number) for number in numbers]
-            for table, columns in _tables(ids, numbers, answers):
-                if measured or table is not DIMENSIONS:
-                    _append(lake, table, columns, len(ids))
+        for ids, numbers in _chunks(range(entities)):
+            for table, columns in _tables(ids, numbers, answers, dimensions, scene):
+                _append(lake, table, columns, len(ids))
             for number in range(1, rounds):
                 for columns in _answers(ids, numbers, answers, entities=entities, number=number):
                     _append(lake, OPINIONS, columns, len(ids))
     return folder
+
+
+def grow_lake(folder: Path, numbers: range, *, answers: int, dimensions: int, scene: int) -> None:
+    """Add entities of these numbers, and what is known about them, to a lake that `make_lake` made of others."""
+    with _opened(folder) as lake:
+        for ids, chunk in _chunks(numbers):
+            for table, columns in _tables(ids, chunk, answers, dimensions, scene):
+                _append(lake, table, columns, len(ids))
+
+
+def _opened(folder: Path, *, create: bool = False) -> AbstractContextManager[Lake]:
+    config = load_config(overrides=[f'lake.root="{folder}"'], environ={})
+    return open_lake(config, create=create, clock=lambda: NOW)
+
+
+def _chunks(numbers: range) -> Iterable[tuple[list[str], range]]:
+    for start in range(0, len(numbers), CHUNK):
+        chunk = numbers[start : start + CHUNK]
+        yield [entity_id(number) for number in chunk], chunk
 
 
 def entity_id(number: int) -> str:
@@ -118,18 +137,21 @@ def _say_who_and_what(lake: Lake, opinions: int) -> None:
     insert_rows(lake, BATCHES, [batch], step="scale")
 
 
-def _tables(ids: Sequence[str], numbers: range, answers: int) -> Iterable[tuple[Table, Columns]]:
+def _tables(
+    ids: Sequence[str], numbers: range, answers: int, dimensions: int, scene: int
+) -> Iterable[tuple[Table, Columns]]:
+    group_keys = [{"scene": f"scene_{number // scene:07}"} if scene else {} for number in numbers]
     paths = [path_of(number) for number in numbers]
     found = {"entity_id": ids, "media_type": "image/png", "size_bytes": 1000, "storage": "copy", "origin": "real",
-             "object_uri": [f"objects/{each[:2]}/{each}" for each in ids], "group_keys": _no_groups(len(ids))}
+             "object_uri": [f"objects/{each[:2]}/{each}" for each in ids], "group_keys": group_keys}
     yield ENTITIES, found
     names = {"path": paths, "name": [path.rpartition("/")[2] for path in paths], "source": "scale", "drop_name": "d1",
              "uri": [f"file:///scale/{path}" for path in paths], "landed_id": [each[:32] for each in ids],
-             "group_keys": _no_groups(len(ids))}
+             "group_keys": group_keys}
     yield LANDED_FILES, names | {"size_bytes": 1000, "status": "stored", "sha256": ids, "origin": "real",
                                  "object_uri": found["object_uri"]}
     yield ENTITY_SOURCES, names | {"entity_id": ids}
-    for place, (extractor, version, dimension, kind) in enumerate(_measured()):
+    for place, (extractor, version, dimension, kind) in enumerate(_measured()[:dimensions]):
         random = np.random.default_rng([numbers.start, place])
         number = random.random(len(ids)) if kind == "number" else random.integers(0, 4000, len(ids)).astype(float)
         text = [f"text {each}" for each in random.integers(0, 5, len(ids))]
@@ -174,10 +196,6 @@ def _measured() -> list[tuple[str, int, str, str]]:
              if dimension.kind in kinds] for known in extractors() if "image/" in known.media_types]
     pixels_last = [dimension for several in reversed(each) for dimension in several[:5]]
     return pixels_last[:DIMENSIONS_EACH]
-
-
-def _no_groups(rows: int) -> list[dict[str, str]]:
-    return [{}] * rows
 
 
 def _append(lake: Lake, table: Table, columns: Columns, rows: int) -> None:

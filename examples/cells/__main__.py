@@ -21,7 +21,7 @@ import lakehouse as lh
 from examples.cells.find import PLATELET, RED, WHITE, Found, find_cells
 from jobs.common import guarded
 from jobs.output import say
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.lake import Lake
 from loaders.reader import make_reader
 

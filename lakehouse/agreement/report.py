@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lakehouse.agreement.measures.doubtful import Doubt
 from lakehouse.agreement.measures.pairs import Pair
+from lakehouse.agreement.shown import MOST_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class ActorFacts:
         answers: Answers that hold, abstentions aside; votes of a pool count.
         abstained: Abstentions.
         compared: Answers about subjects that the reference is about.
-        accuracy: Share of these that say the same; of boxes F1 at IoU 0.5; None: nothing to compare.
+        accuracy: Share of these that say the same; of regions F1 at an overlap of 0.5; None: nothing to compare.
         unanimous: Share of its answers about subjects with other answers on which all say what it says.
         seconds: Median seconds for an answer: stated ones (`ext.lead_time`), else between two answers in a row at most
             ten minutes apart; None: no times.
@@ -58,8 +60,10 @@ class Agreement:
         alpha: Krippendorff's; None where not defined.
         fleiss: Fleiss' kappa; None where not defined.
         fleiss_reason: Why it is not.
-        mean_iou: Of boxes, mean overlap of matched ones over all pairs of annotators.
-        f1: Of boxes, F1 at IoU 0.5 over all pairs of annotators.
+        mean_iou: Of regions, mean overlap (of keypoints OKS) of matched ones over all pairs of annotators.
+        f1: Of regions, F1 at an overlap of 0.5 over all pairs of annotators.
+        boundary_error: Of spans and intervals, mean distance of an end of a matched one, in characters or seconds.
+        unitizing: Of spans and intervals, Krippendorff's alpha for unitizing; None where not defined.
         labels: Label -> votes.
         pairs: Pairs of actors.
         actors: By name.
@@ -79,12 +83,22 @@ class Agreement:
     fleiss_reason: str = ""
     mean_iou: float | None = None
     f1: float | None = None
+    boundary_error: float | None = None
+    unitizing: float | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
     pairs: Sequence[Pair] = ()
     actors: Sequence[ActorFacts] = ()
     doubts: Sequence[Doubt] = ()
     doubts_left_out: Mapping[str, int] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+    def with_doubts(self, doubts: Sequence[Doubt], notes: Sequence[str]) -> Agreement:
+        """Return the same with more candidates and notes."""
+        left = Counter(dict(self.doubts_left_out))
+        left.update(each.rule for each in doubts[MOST_SHOWN:])
+        return dataclasses.replace(
+            self, doubts=[*self.doubts, *doubts[:MOST_SHOWN]], doubts_left_out=dict(left), notes=[*self.notes, *notes]
+        )
 
     def record(self) -> dict[str, object]:
         """Return all of it as plain values."""

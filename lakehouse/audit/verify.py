@@ -12,15 +12,18 @@ import pyarrow as pa
 from lakehouse.audit.damage import Checked, Damage
 from lakehouse.audit.objects import object_damages
 from lakehouse.care.orphans import listed_objects
-from lakehouse.datasets.counts import lost_members, short_batches
-from lakehouse.datasets.find import find_dataset, version_named
+from lakehouse.datasets.versions.counts import lost_members, short_batches
+from lakehouse.datasets.versions.find import find_dataset
+from lakehouse.datasets.versions.named import version_named
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
+from lakehouse.lines import parted
 from lakehouse.place import require_lake
 from lakehouse.query import fetch, query
+from lakehouse.steps.expired import expired
 from lakehouse.verification.copies import where
 from lakehouse.verification.entries import MEND
-from lakehouse.verification.places import Place, place_of
+from lakehouse.verification.places import Place, place_at, place_of
 from lakehouse.verification.tables import newest, problems
 from schemas.tables import (
     BATCHES,
@@ -33,9 +36,12 @@ from schemas.tables import (
     TABLES,
 )
 
-STORED = "select entity_id, object_uri, size_bytes, storage from silver.entities where object_uri is not null"
+STORED = """
+select entity_id, object_uri, size_bytes, storage from silver.entities
+where object_uri is not null and entity_id not in (select entity_id from expired)
+"""
 
-OF_MEMBERS = f"{STORED} and entity_id in (select entity_id from gold.dataset_members where dataset_id = $id)"
+OF_MEMBERS = f"{STORED} and entity_id in (select entity_id from member_entities where dataset_id = $id)"
 
 FOUND = """
 select e.*, l.found_bytes, c.entity_id is not null as is_read
@@ -83,8 +89,11 @@ class _Survey:
         for name in names:
             self.checked.counts["tables"] += 1
             place, version = place_of(self.lake.home, BY_NAME[name]), self.pins.get(name)
+            counted = version
+            if version is not None and pinned:
+                place, counted = place_at(self.lake.home, BY_NAME[name], version)
             try:
-                found = list(problems(place, version if pinned else None, anew=True))
+                found = list(problems(place, counted if pinned else None, anew=True))
             except VersionUnavailableError as error:
                 # Rows of it were erased, and old files with them: what is left is in the newest version.
                 self.checked.notes.append(str(error))
@@ -103,8 +112,11 @@ class _Survey:
         """Yield what `work` finds by asking tables, if they are whole; else say that it was not looked for."""
         broken = sorted(self.broken.intersection(needed))
         if broken:
-            yield Damage("unchecked", what, f"{what}: not looked at, because of damage in {', '.join(broken)}; mend "
-                                            "that and verify again")
+            yield Damage(
+                "unchecked",
+                what,
+                f"{what}: not looked at, because of damage in {', '.join(broken)}; mend that and verify again",
+            )
             return
         try:
             yield from work()
@@ -113,8 +125,9 @@ class _Survey:
 
     def imports(self) -> Iterator[Damage]:
         """Compare the numbers of opinions with what their imports brought."""
-        self.checked.counts["imports"] += fetch(self.lake, "select count(*) as n from silver.batches", pins=self.pins
-                                                )[0]["n"]
+        self.checked.counts["imports"] += fetch(self.lake, "select count(*) as n from silver.batches", pins=self.pins)[
+            0
+        ]["n"]
         yield from (Damage("count", OPINIONS.name, each) for each in short_batches(self.lake, self.pins))
 
     def members(self, dataset_id: str | None) -> Iterator[Damage]:
@@ -129,18 +142,30 @@ class _Survey:
 
     def _lost_versions(self, row: Mapping[str, Any]) -> Iterator[Damage]:
         for name, version in pins_of(row).items():
-            if version > self.heads.get(name, -1) and name not in self.broken:
+            if not self.has(name, version) and name not in self.broken:
                 yield Damage(
-                    "count", name,
+                    "count",
+                    name,
                     f"{name}: dataset {row['name']} ({row['dataset_id']}) was built from version {version}, the newest "
                     f"is {self.heads.get(name)}: commits are lost; `petrel mend --from COPY` puts the table "
                     "back from a copy of the lake",
                 )
 
+    def has(self, name: str, number: int) -> bool:
+        """Say whether there is such a version of a table, of this line or of another that a merged dataset names."""
+        if parted(number)[0] == 0:
+            return number <= self.heads.get(name, -1)
+        try:
+            place, counted = place_at(self.lake.home, BY_NAME[name], number)
+            return counted <= newest(place)
+        except (VersionUnavailableError, TableNotFoundError):
+            return False
+
     def objects(self, dataset_id: str | None, reading: Reading) -> Iterator[Damage]:
         """Compare the bytes of entities, or of the members of one dataset version."""
         text = STORED if dataset_id is None else OF_MEMBERS
-        entities = query(self.lake, text, params={"id": dataset_id}, pins=self.pins)
+        gone = {"expired": expired(self.lake)}
+        entities = query(self.lake, text, inputs=gone, params={"id": dataset_id}, pins=self.pins)
         if dataset_id is None:  # listing many at once costs less than asking for each
             listed = listed_objects(self.lake.home) if reading.listed is None else reading.listed
             inputs = {"stored": self.lake.engine.stage(entities), "listed": self.lake.engine.from_arrow(listed)}
@@ -151,7 +176,11 @@ class _Survey:
 
 
 def verify(
-    lake: Lake, *, dataset: str | None = None, deep: bool = False, checked: Checked | None = None,
+    lake: Lake,
+    *,
+    dataset: str | None = None,
+    deep: bool = False,
+    checked: Checked | None = None,
     reading: Reading | None = None,
 ) -> Iterator[Damage]:
     """Yield everything that is damaged in a lake beside its published folders, which `loaders.verify` looks at.
@@ -192,7 +221,7 @@ def verify(
             return
         dataset_id = checked.dataset_id = version.dataset_id
         (row,) = fetch(lake, BUILT_ONE, params={"id": dataset_id})
-        read = {name: number for name, number in pins_of(row).items() if number <= survey.heads.get(name, -1)}
+        read = {name: number for name, number in pins_of(row).items() if survey.has(name, number)}
         survey.pins |= read
         yield from survey.tables(sorted({*pins_of(row), ENTITIES.name} - set(own)), pinned=True)
     built = [DATASETS.name, DATASET_MEMBERS.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,14 +14,18 @@ import pyarrow as pa
 from lakehouse.care.copied import DATASETS, Known, known_objects, known_published, published_folders
 from lakehouse.care.orphans import SHOWN
 from lakehouse.care.transfer import all_at_once, transfer, writable
+from lakehouse.commits.manifest import COMMITS, read_commit
+from lakehouse.commits.refs import BRANCHES, HEADS, REFS, TAGS, tags
 from lakehouse.erasures import ERASURES, erased_files, erasures
 from lakehouse.errors import ConfigError, DamagedObjectError, TableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
+from lakehouse.lines import MAIN
 from lakehouse.objects import OBJECTS, object_uri
 from lakehouse.place import COPYING, MARKER, NOTHING, is_lake
 from lakehouse.progress import progress
 from lakehouse.query import fetch
+from lakehouse.steps.expired import expired
 from lakehouse.steps.receipts import RUNS
 from lakehouse.tables.read import head
 from lakehouse.tables.readers import PINS
@@ -32,9 +37,12 @@ from lakehouse.verification.tables import verify_log
 from loaders.stores.storage import Stat, Storage
 from schemas.tables import TABLES
 
+logger = logging.getLogger(__name__)
+
 LOST = """
 select count(*) as n, min(e.object_uri) as example from silver.entities e left join copied c on c.name = e.object_uri
 where e.storage = 'copy' and e.object_uri is not null and c.name is null
+    and e.entity_id not in (select entity_id from expired)
 """
 
 
@@ -78,6 +86,11 @@ def copy_lake(lake: Lake, target: Home) -> Copied:
         DamagedObjectError: If an object is missing or damaged; everything else was copied, and there is no lake yet.
         StorageError: If a storage refuses, or does not answer.
     """
+    if lake.home.main is not None:
+        raise ConfigError(
+            f"--branch {lake.home.read_only or lake.home.branch}: a copy is of the whole lake, whose commits are those "
+            "of main; merge the branch first, or copy without --branch"
+        )
     # What is made of others first: a row that is committed meanwhile never points at one that is left out.
     versions = {table.name: head(lake.home, table) for table in reversed(TABLES)}
     for table in TABLES:
@@ -130,6 +143,7 @@ class _Copying:
 
     def run(self) -> None:
         """Copy everything but the marker: what others point at before what points there."""
+        refs = {each.name: self.lake.files.read_whole(each.name) for each in self.lake.files.list(REFS)}
         for table in TABLES:
             self.check_history(place_of(self.lake.home, table), self.copied.versions[table.name])
         self.unnamed(self.lake.files.list(ERASURES))
@@ -144,6 +158,19 @@ class _Copying:
             self.published(folder)
         self.unnamed(each for each in self.lake.files.list(RUNS) if _is_receipt(each.name))
         self.unnamed(self.lake.files.list(PINS))
+        self.unnamed(self.lake.files.list(COMMITS))
+        # The newest commits of branches too: a branch of the copy must not get the number of one that commits and
+        # datasets name.
+        own = {name: data for name, data in refs.items() if name.startswith((f"{TAGS}/", f"{HEADS}/"))}
+        for name, data in own.items():
+            self._put(name, data)
+        if left := sorted(name for name in refs if name.startswith(f"{BRANCHES}/")):
+            logger.warning("branches are not copied, only what was merged count=%d first=%s", len(left), left[0])
+        elsewhere = [name for name, tag in tags(self.lake.home).items()
+                     if any(each.line != MAIN for each in read_commit(self.lake.home, tag["commit"]).tables.values())]
+        if elsewhere:
+            logger.warning("tags of commits of branches cannot be read in the copy count=%d first=%s", len(elsewhere),
+                           elsewhere[0])
 
     def erase(self) -> None:
         """Take what was erased for privacy from a copy that is older: bytes, and published folders that are gone."""
@@ -173,7 +200,8 @@ class _Copying:
                     damaged.append(f"{known.name}: expected the SHA-256 it is named by, found {difference}")
                 advance(1)
         present = self.lake.engine.from_arrow(pa.table({"name": pa.array(names, pa.string())}))
-        (lost,) = fetch(self.lake, LOST, inputs={"copied": present}, pins=self.copied.versions)
+        inputs = {"copied": present, "expired": expired(self.lake)}
+        (lost,) = fetch(self.lake, LOST, inputs=inputs, pins=self.copied.versions)
         if lost["n"]:
             damaged.append(f"{lost['example']}: no file ({lost['n']} objects of rows are missing)")
         if damaged:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.commits.making import commit_removed
+from lakehouse.commits.refs import branches, deleted_lines
 from lakehouse.engines import Relation
-from lakehouse.erasures import LOCK, Erasure, erasures, keep_erasure
+from lakehouse.erasures import ERASURE, LOCK, Erasure, erasures, keep_erasure
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
@@ -24,23 +26,33 @@ from lakehouse.steps.receipts import RUNS, Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.remove import Chosen, Removed, remove_rows
+from lakehouse.verification.facts import ERASE
+from lakehouse.verification.places import line_home
 from schemas.canonical import content_id
 from schemas.digest import Digest, digest_of
 from schemas.model import Table
 from schemas.tables import (
+    CHANGESET_ENTITIES,
+    CONTAINERS,
     DATASET_EXCLUSIONS,
     DATASET_MEMBERS,
+    DERIVATIONS,
     DIMENSIONS,
+    EMBEDDINGS,
     ENTITIES,
     ENTITY_SOURCES,
+    KEEP_DECISIONS,
     LANDED_FILES,
+    MART_ROWS,
+    MARTS,
+    OBJECT_MEMBERS,
     OPINIONS,
     PARKED_OPINIONS,
     RAW_RECORDS,
     REJECTED,
 )
 
-STEP = "erase"
+STEP = ERASE
 LEAST_LETTERS = 5
 """Shorter names, as `1.png`, are in receipts by chance; they name nobody."""
 
@@ -49,6 +61,7 @@ select entity_id, count(*) filter (where source <> $source) as elsewhere
 from (
     select entity_id, source from silver.entity_sources
     union all select sha256 as entity_id, source from bronze.landed_files where sha256 is not null
+    union all select sha256 as entity_id, source from bronze.keep_decisions
 ) seen
 group by entity_id having count(*) filter (where source = $source) > 0
 """
@@ -58,21 +71,60 @@ OF_KEY = """
 select entity_id from silver.entities where group_keys[$key] = $value
 union select entity_id from silver.entity_sources where group_keys[$key] = $value
 union select sha256 as entity_id from bronze.landed_files where group_keys[$key] = $value and sha256 is not null
+union select sha256 as entity_id from bronze.keep_decisions where group_keys[$key] = $value
 """
 
 HELD = """
 select entity_id from silver.entities where entity_id in (select entity_id from ids)
 union select sha256 as entity_id from bronze.landed_files where sha256 in (select entity_id from ids)
+union select sha256 as entity_id from bronze.keep_decisions where sha256 in (select entity_id from ids)
 """
 
-SOURCES = "select distinct source from bronze.landed_files union select distinct source from silver.entity_sources"
+SOURCES = """
+select source from bronze.landed_files union select source from silver.entity_sources
+union select source from bronze.keep_decisions
+"""
 
-DERIVED = "select entity_id, parent_id from silver.entities where parent_id is not null"
+DERIVED = """
+select entity_id, parent_id from silver.entities where parent_id is not null and operation <> 'place'
+union
+select member_id as entity_id, entity_id as parent_id from member_entities where member_id <> entity_id
+union
+select entity_id, unnest(parent_ids) as parent_id from gold.dataset_exclusions where parent_ids is not null
+"""
+"""Samples that datasets make of them go, too (crops, variants, windows). A place is there with others: it names the
+oldest of them, and only that goes."""
 
 NAMED = """
 select landed_id, uri, path, name, sidecar_json from bronze.landed_files
 where sha256 in (select entity_id from ids) or source = $source or group_keys[$key] = $value
+union all
+select decision_id as landed_id, uri, path, path as name, sidecar_json from bronze.keep_decisions
+where sha256 in (select entity_id from ids) or source = $source or group_keys[$key] = $value
 """
+
+GONE_CONTAINERS = """
+select uri, path from bronze.containers where uri in (
+    select container_uri from bronze.landed_files where container_uri is not null group by container_uri
+    having bool_or(coalesce(sha256 in (select entity_id from ids), false) or coalesce(group_keys[$key] = $value, false))
+        and bool_and(sha256 is null or sha256 in (select entity_id from ids))
+)
+"""
+"""Those in which nothing is that stays: their names may be a person's."""
+
+IN_CONTAINERS = """
+select landed_id, uri, path, name, sidecar_json from bronze.landed_files
+where uri in (select uri from gone) or container_uri in (select uri from gone)
+"""
+
+SERVED = """
+select distinct r.record_id from bronze.raw_records r
+join bronze.landed_files l on l.source = r.source
+    and json_extract_string(r.payload, '$.event_id')
+        = regexp_replace(regexp_extract(l.path, '[^/]*$', 0), '[.][^.]*$', '')
+where r.kind = 'event' and (l.sha256 in (select entity_id from ids) or l.group_keys[$key] = $value)
+"""
+"""What was said of an event of which they are the input."""
 
 ANSWERED = """
 select p.parked_id from silver.parked_opinions p
@@ -80,7 +132,7 @@ where p.opinion_id in (select opinion_id from silver.opinions where subject_id i
 """
 
 VERSIONS = """
-select d.dataset_id, d.name, count(*) as members from gold.dataset_members m
+select d.dataset_id, d.name, count(distinct m.member_id) as members from member_entities m
 join gold.datasets d on d.dataset_id = m.dataset_id
 where m.entity_id in (select entity_id from ids) group by d.dataset_id, d.name order by d.name, d.dataset_id
 """
@@ -99,6 +151,8 @@ class _Wanted:
         names: How sources may name them: paths, names with and without their endings, URIs.
         sidecars: Texts of sidecar records about them.
         parked: Ids of answers that waited for them.
+        records: Ids of parts of served events of which they are the input.
+        containers: URIs of the archives in which nothing else is.
     """
 
     entities: frozenset[str]
@@ -107,6 +161,8 @@ class _Wanted:
     names: frozenset[str]
     sidecars: frozenset[str]
     parked: frozenset[str]
+    records: frozenset[str]
+    containers: frozenset[str]
 
 
 def erase(
@@ -149,7 +205,7 @@ def erase(
         raise ConfigError("name what to erase by one of: entities, a source, or a group key with its value")
     with step(lake, STEP) as record, lake_lock(lake, LOCK):
         for waiting in erasures(lake.home):
-            if not waiting.is_done and not dry_run:
+            if waiting.kind == ERASURE and not waiting.is_done and not dry_run:
                 record.note("taken_up", f"the erasure {waiting.erasure_id}, which was interrupted, is carried out too")
                 _carry_out(lake, waiting, record)
         ids = _with_derived(lake, _selected(lake, entities, source, group, record))
@@ -219,7 +275,7 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
                     count=linked["n"])
     if not dry_run:
         keep_erasure(lake.home, erasure)
-        _delete_objects(lake, erasure.entities, record)
+        delete_objects(lake, erasure.entities, record)
     rules = list(_rules(wanted))
     with progress("erase rows", total=len(rules), unit="tables") as advance:
         for table, chosen, columns in rules:
@@ -231,7 +287,18 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
             if not dry_run:
                 remove_rows(lake, table, chosen, step=STEP)  # without rows: it mends what a killed one left half done
             record.counts["rows"] = record.counts.get("rows", 0) + found.rows
+            if table is MARTS and found.rows:
+                record.note("marts", "marts had counted what is erased, and are empty; `petrel marts` makes them anew")
             advance(1)
+    # Of deleted branches too, as long as a tag or a dataset keeps their tables.
+    alive = branches(lake.home)
+    deleted = {f"{told['name']} (deleted)": line for line, told in deleted_lines(lake.home).items()}
+    for name, line in (alive | deleted).items():
+        there = lake if line == lake.home.line else lake.on(line_home(lake.home, line))
+        if there is not lake:
+            _of_line(there, name, erasure, ids, record, dry_run=dry_run)
+        if name in alive and lake.config.lake.commit_steps and not dry_run:
+            commit_removed(there, STEP)  # else the newest commit would be one whose files go
     if not dry_run:
         _forget(lake, erasure, wanted)
     record.counts["entities"] = record.counts.get("entities", 0) + len(erasure.entities)
@@ -239,16 +306,47 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
     record.details["erasure_id"] = erasure.erasure_id
 
 
+def _of_line(
+    lake: Lake, name: str, erasure: Erasure, ids: Relation, record: StepRecord, *, dry_run: bool
+) -> None:
+    """Take the rows out of another branch too: bytes are those of all, and privacy knows no branches."""
+    rows = 0
+    wanted = _wanted(lake, erasure, ids)
+    _tell_datasets(lake, erasure, ids, record)
+    for table, chosen, columns in _rules(wanted):
+        found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
+        rows += found.rows
+        if dry_run:
+            continue
+        if found.rows or found.old_files:
+            before = erasure.rows.get(table.name)
+            _account(erasure, table, found)
+            if before is not None:
+                erasure.rows[table.name] = before  # of the line that was open
+            keep_erasure(lake.home, erasure)
+        remove_rows(lake, table, chosen, step=STEP)
+    if not dry_run:
+        _forget_runs(lake, wanted)
+    if rows:
+        record.note(f"branch {name}", f"branch {name} had {rows} rows about them, which go too", count=rows)
+
+
 def _wanted(lake: Lake, erasure: Erasure, ids: Relation) -> _Wanted:
     asked = {name: erasure.pending.get(name, "") for name in ("source", "key", "value")}
+    key = {name: asked[name] for name in ("key", "value")}
+    containers = fetch(lake, GONE_CONTAINERS, inputs={"ids": ids}, params=key)
+    gone = frozenset(row["uri"] for row in containers)
     named = fetch(lake, NAMED, inputs={"ids": ids}, params=asked)
-    told = (name for row in named for name in (row["uri"], row["path"], row["name"]))
+    named += fetch(lake, IN_CONTAINERS, inputs={"gone": lake.engine.from_arrow(_texts("uri", gone))})
+    told = [name for row in named for name in (row["uri"], row["path"], row["name"])]
+    told += [name for row in containers for name in (row["uri"], row["path"])]
     names = {each for name in told for each in (name, name.rpartition(".")[0]) if each}
     return _Wanted(
         frozenset(erasure.entities), asked["source"],
         frozenset(row["landed_id"] for row in named), frozenset(names),
         frozenset(row["sidecar_json"] for row in named if row["sidecar_json"]),
         frozenset(row["parked_id"] for row in fetch(lake, ANSWERED, inputs={"ids": ids})),
+        frozenset(row["record_id"] for row in fetch(lake, SERVED, inputs={"ids": ids}, params=key)), gone,
     )  # fmt: skip
 
 
@@ -259,13 +357,17 @@ def _forget(lake: Lake, erasure: Erasure, wanted: _Wanted) -> None:
             for each in list(lake.files.list(folder)):
                 lake.files.delete(each.name)
             if lake.home.is_local:
-                shutil.rmtree(lake.root / folder, ignore_errors=True)
+                shutil.rmtree(lake.home.shared.folder / folder, ignore_errors=True)
+    _forget_runs(lake, wanted)
+    erasure.pending, erasure.is_done = {}, True
+    keep_erasure(lake.home, erasure)
+
+
+def _forget_runs(lake: Lake, wanted: _Wanted) -> None:
     for each in list(lake.files.list(RUNS)):
         if each.name.startswith(f"{FRESH}/") or _tells(lake, each.name, wanted):
             lake.files.delete(each.name)  # a note that nothing changed, or a receipt that names a file
     shutil.rmtree(lake.runs / "fresh", ignore_errors=True)
-    erasure.pending, erasure.is_done = {}, True
-    keep_erasure(lake.home, erasure)
 
 
 def _tells(lake: Lake, name: str, wanted: _Wanted) -> bool:
@@ -290,7 +392,8 @@ def _tell_datasets(lake: Lake, erasure: Erasure, ids: Relation, record: StepReco
                         "copies of it elsewhere are for you to find")
 
 
-def _delete_objects(lake: Lake, entities: Sequence[str], record: StepRecord) -> None:
+def delete_objects(lake: Lake, entities: Sequence[str], record: StepRecord) -> None:
+    """Delete the objects of entities, those that are there, and count them."""
     objects = 0
     for entity in entities:
         name = object_uri(entity)
@@ -306,8 +409,12 @@ def _delete_objects(lake: Lake, entities: Sequence[str], record: StepRecord) -> 
 def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
     """Yield, for each table that may name an entity, which rows go, and which of their columns are counted."""
     is_entity = functools.partial(_among, names=wanted.entities)
+    # Nobody knows which of their rows tell of an entity: all go, and are computed anew.
+    yield MART_ROWS, _every, ()
+    yield MARTS, _every, ()
     yield DATASET_MEMBERS, lambda rows: is_entity(rows, "entity_id"), ("dataset_id", "row_hash")
     yield DATASET_EXCLUSIONS, lambda rows: is_entity(rows, "entity_id"), ()
+    yield CHANGESET_ENTITIES, lambda rows: is_entity(rows, "entity_id"), ()
     # Before the opinions: these say which answers waited for an entity.
     yield PARKED_OPINIONS, lambda rows: pc.or_kleene(
         _among(rows, "subject_key", names=wanted.names | wanted.entities),
@@ -315,15 +422,26 @@ def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
     ), ()
     yield OPINIONS, lambda rows: is_entity(rows, "subject_id"), ("batch_id",)
     yield DIMENSIONS, lambda rows: is_entity(rows, "entity_id"), ()
+    yield DERIVATIONS, lambda rows: pc.or_kleene(is_entity(rows, "entity_id"), is_entity(rows, "parent_id")), ()
+    yield EMBEDDINGS, lambda rows: is_entity(rows, "entity_id"), ()
     yield REJECTED, _either(
         lambda rows: _among(rows, "subject", names=wanted.landed | wanted.entities), wanted.source, "source"
     ), ()
     yield ENTITY_SOURCES, _either(lambda rows: is_entity(rows, "entity_id"), wanted.source, "source"), ()
-    yield ENTITIES, lambda rows: is_entity(rows, "entity_id"), ()
-    yield RAW_RECORDS, _either(lambda rows: _among(rows, "payload", names=wanted.sidecars), wanted.source, "source"), ()
+    yield OBJECT_MEMBERS, lambda rows: pc.or_kleene(is_entity(rows, "object_id"), is_entity(rows, "member_id")), ()
+    yield ENTITIES, lambda rows: pc.or_kleene(is_entity(rows, "entity_id"), is_entity(rows, "parent_id")), ()
+    yield KEEP_DECISIONS, _either(lambda rows: is_entity(rows, "sha256"), wanted.source, "source"), ()
+    yield RAW_RECORDS, _either(lambda rows: pc.or_kleene(
+        _among(rows, "payload", names=wanted.sidecars), _among(rows, "record_id", names=wanted.records)
+    ), wanted.source, "source"), ()  # fmt: skip
+    yield CONTAINERS, _either(lambda rows: _among(rows, "uri", names=wanted.containers), wanted.source, "source"), ()
     # Last: it says which observations, paths and records belong to an entity, also to a run that goes on after a kill.
     is_landed = functools.partial(_among, names=wanted.landed)
     yield LANDED_FILES, _either(lambda rows: is_landed(rows, "landed_id"), wanted.source, "source"), ()
+
+
+def _every(rows: pa.RecordBatch) -> pa.BooleanArray:
+    return pc.is_valid(rows.column("name"))
 
 
 def _either(chosen: Chosen, source: str, column: str) -> Chosen:
@@ -355,5 +473,9 @@ def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
 
 
 def _relation(lake: Lake, entities: Collection[str]) -> Relation:
-    return lake.engine.from_arrow(pa.table({"entity_id": pa.array(sorted(entities), pa.string())}))
+    return lake.engine.from_arrow(_texts("entity_id", entities))
+
+
+def _texts(column: str, values: Collection[str]) -> pa.Table:
+    return pa.table({column: pa.array(sorted(values), pa.string())})
 

@@ -10,15 +10,21 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from lakehouse.care.copied import DATASETS, sha256_of_object
+from lakehouse.care.lines import pins_of_all
+from lakehouse.commits.refs import branches
 from lakehouse.engines.spark_staging import STAGED
 from lakehouse.errors import ConfigError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
+from lakehouse.lines import numbered
 from lakehouse.objects import OBJECTS
 from lakehouse.query import Pins, fetch
+from lakehouse.tables.read import head
+from lakehouse.verification.places import line_home, place_of
 from loaders.format.manifest import DATASET
 from loaders.stores.storage import Stat
 from schemas.model import TIMESTAMP
+from schemas.tables import ENTITIES, LANDED_FILES
 
 LEAST_GRACE = timedelta(days=1)
 """A step that runs writes objects first and their rows when it ends: what is younger may be on its way."""
@@ -36,6 +42,9 @@ where l.modified_at <= $before
 order by l.object_uri
 """
 
+
+NAMING = (ENTITIES, LANDED_FILES)
+"""Tables whose rows point at objects."""
 
 RECORDED = "select distinct folder from gold.materialisations"
 
@@ -74,7 +83,22 @@ def orphan_objects(lake: Lake, listed: pa.Table, *, before: datetime, pins: Pins
     """
     rows = fetch(lake, UNNEEDED, inputs={"listed": lake.engine.from_arrow(listed)}, pins=pins,
                  params={"before": before})  # fmt: skip
-    return [Unneeded(row["object_uri"], row["found_bytes"]) for row in rows]
+    needed = _needed_elsewhere(lake, [row["object_uri"] for row in rows]) if rows else set()
+    return [Unneeded(row["object_uri"], row["found_bytes"]) for row in rows if row["object_uri"] not in needed]
+
+
+def _needed_elsewhere(lake: Lake, uris: list[str]) -> set[str]:
+    """Return those that a row of another branch points at, or of a version that a tag or a commit keeps."""
+    places = {(name, number) for pin in pins_of_all(lake) for name, number in pin.tables.items()}
+    for line in branches(lake.home).values():
+        home = line_home(lake.home, line)
+        places |= {(table.name, numbered(place_of(home, table).home.line, head(home, table))) for table in NAMING}
+    asked = lake.engine.from_arrow(pa.table({"object_uri": pa.array(uris, pa.string())}))
+    found: set[str] = set()
+    for name, number in sorted(each for each in places if each[0] in {table.name for table in NAMING}):
+        text = f"select distinct object_uri from {name} where object_uri in (select object_uri from asked)"
+        found |= {row["object_uri"] for row in fetch(lake, text, inputs={"asked": asked}, pins={name: number})}
+    return found
 
 
 def leftovers(lake: Lake, *, before: datetime) -> Iterator[Unneeded]:

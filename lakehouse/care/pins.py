@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from lakehouse.datasets.versions.named import TAGS_NOW
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
@@ -49,13 +50,16 @@ def live_pins(lake: Lake) -> list[Pin]:
 
 
 def dataset_pins(lake: Lake) -> list[Pin]:
-    """Return what dataset versions pin.
+    """Return what dataset versions pin, by name and id; the name of the pin tells their tags.
 
     Raises:
-        TableError: If gold.datasets is damaged.
+        TableError: If gold.datasets or gold.dataset_tags is damaged.
     """
-    return [Pin(f"dataset {row['name']} ({row['dataset_id']})", _versions(row["pins_json"]))
-            for row in fetch(lake, BUILT)]  # fmt: skip
+    tags: dict[str, list[str]] = {}
+    for row in fetch(lake, TAGS_NOW):
+        tags.setdefault(row["dataset_id"], []).append(f"@{row['tag']}")
+    return [Pin(f"dataset {row['name']} ({', '.join([row['dataset_id'], *tags.get(row['dataset_id'], [])])})",
+                pinned_in(row["pins_json"])) for row in fetch(lake, BUILT)]  # fmt: skip
 
 
 def current_pins(lake: Lake) -> list[Pin]:
@@ -126,5 +130,6 @@ def remove_pin(lake: Lake, name: str) -> None:
     lake.files.delete(place)
 
 
-def _versions(text: str) -> dict[str, int]:
+def pinned_in(text: str) -> dict[str, int]:
+    """Return what a dataset version pins, of the tables that there are today."""
     return {name: int(version) for name, version in json.loads(text).items() if name in BY_NAME}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +15,7 @@ from lakehouse.query import fetch
 from lakehouse.tables.read import head
 from lakehouse.verification.places import place_of
 from lakehouse.verification.tables import live_files
+from loaders.stores.storage import Stat
 from schemas.tables import TABLES
 
 BY_SOURCE = """
@@ -46,8 +49,9 @@ class Use:
 
     Attributes:
         by: `source`, `media type` and `age` tell objects, each kind all of them (an object of two sources is told for
-            both); `dataset` published versions; `table` the newest version of a table, `old versions` the files that
-            only earlier ones have, `log` its log; `linked` files that the lake knows and does not hold.
+            both); `dataset` published versions, what each has alone and what those of one name share on a disk; `table`
+            the newest version of a table, `old versions` the files that only earlier ones have, `log` its log;
+            `linked` files that the lake knows and does not hold.
         name: Which one.
         files: How many.
         bytes: Their size.
@@ -79,11 +83,28 @@ def usage(lake: Lake) -> Iterator[Use]:
 
 
 def _datasets(lake: Lake) -> Iterator[Use]:
-    found: dict[str, list[int]] = {}
+    files: dict[object, list[Stat]] = {}
     for each in lake.files.list(DATASETS):
-        found.setdefault("/".join(each.name.split("/")[1:3]), []).append(each.size)
-    for folder, sizes in sorted(found.items(), key=lambda each: (-sum(each[1]), each[0])):
-        yield Use("dataset", folder, len(sizes), sum(sizes))
+        files.setdefault(_file_of(lake, each), []).append(each)
+    found: dict[str, list[int]] = {}
+    for names in files.values():
+        name, version = names[0].name.split("/")[1:3]
+        # Versions of a name share parts: removing one of them frees its own bytes, and not these.
+        found.setdefault(f"{name}/{version}" if len(names) == 1 else f"{name} (shared by versions)", []).append(
+            names[0].size
+        )
+    for place, sizes in sorted(found.items(), key=lambda each: (-sum(each[1]), each[0])):
+        yield Use("dataset", place, len(sizes), sum(sizes))
+
+
+def _file_of(lake: Lake, each: Stat) -> object:
+    """Return what is equal for names of one file: on a local disk it may have several."""
+    if not lake.home.is_local:
+        return each.name
+    with contextlib.suppress(FileNotFoundError):  # gone since
+        found = os.stat(lake.home.shared.folder / each.name)
+        return found.st_dev, found.st_ino
+    return each.name
 
 
 def _tables(lake: Lake) -> Iterator[Use]:

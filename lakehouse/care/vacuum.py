@@ -75,9 +75,11 @@ def vacuum(
         erased = {name for entry in rewriting for name in erasing(place, entry.version)}
         erased |= erased_files(lake.home, table.name)
         listed = list(place.home.files.list(place.folder_name))
+        names = {each.name.removeprefix(f"{place.folder_name}/") for each in listed}
         pinned = {}
         wanted = set()
-        for pin in pins():
+        # Of most tables there is nothing that could go, and nobody need be asked.
+        for pin in pins() if any("/" not in name and name not in needed for name in names) else ():
             if (at := pin.tables.get(table.name)) is not None and at < version:
                 only = {fact.name for fact in live_in(entries[: at + 1])} - needed - erased
                 wanted |= only

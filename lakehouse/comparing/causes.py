@@ -18,14 +18,13 @@ from gold.datasets where dataset_id = $old or dataset_id = $new
 
 HEARD = """
 select o.opinion_id, o.actor_id, o.op, o.subject_id from silver.opinions o
-where o.question_id = $question and exists (
-    select 1 from changed c where c.is_answered_otherwise and c.entity_id = o.subject_id
-)
+semi join changed c on c.is_answered_otherwise and c.entity_id = o.subject_id
+where o.question_id = $question
 """
 
 CAME = """
 select n.actor_id, n.op, count(*) as opinions, count(distinct n.subject_id) as members from now n
-where not exists (select 1 from before b where b.opinion_id = n.opinion_id)
+anti join before b on b.opinion_id = n.opinion_id
 group by n.actor_id, n.op order by opinions desc, n.actor_id, n.op
 """
 

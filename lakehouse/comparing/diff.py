@@ -11,8 +11,8 @@ import pyarrow as pa
 from lakehouse.comparing.causes import came_opinions, differences, rows_read, versions
 from lakehouse.comparing.members import ANSWERS, COUNTS, MOVES, REASONS, changed_members, counted
 from lakehouse.comparing.shift import class_shift, dimension_shift, evaluation_shift
-from lakehouse.datasets.counts import check_members
-from lakehouse.datasets.find import find_dataset
+from lakehouse.datasets.versions.counts import check_members
+from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.lake import Lake
 from lakehouse.query import query
 
@@ -87,17 +87,18 @@ def diff_datasets(lake: Lake, old: str, new: str, *, dimensions: bool = True) ->
         check_members(lake, each)
     before, now = versions(lake, *ids)
     changed = changed_members(lake, *ids)
+    counts = {name: int(str(count)) for name, count in counted(lake, changed, COUNTS)[0].items()}
     return DatasetDiff(
         old={name: before[name] for name in ("dataset_id", "name", "members", "excluded")},
         new={name: now[name] for name in ("dataset_id", "name", "members", "excluded")},
-        counts={name: int(str(count)) for name, count in counted(lake, changed, COUNTS)[0].items()},
+        counts=counts,
         reasons=counted(lake, changed, REASONS),
         moves=counted(lake, changed, MOVES),
         answers=counted(lake, changed, ANSWERS),
         recipe=list(differences(before["recipe"], now["recipe"])),
         contracts=list(differences(before["contracts"], now["contracts"])),
         inputs=rows_read(before, now),
-        opinions=came_opinions(lake, before, now, changed),
+        opinions=came_opinions(lake, before, now, changed) if counts["answered_otherwise"] else [],
         classes=class_shift(lake, *ids),
         dimensions=dimension_shift(lake, *ids) if dimensions else [],
         evaluations=evaluation_shift(lake, *ids),

@@ -18,8 +18,8 @@ group by label order by label
 
 NUMBERS = """
 select d.dimension, m.dataset_id = $new as is_new, count(*) as members, avg(d.number) as mean,
-    coalesce(stddev_samp(d.number), 0) as deviation
-from current_dimensions d join gold.dataset_members m on m.entity_id = d.entity_id
+    case when min(d.number) = max(d.number) then 0 else stddev_samp(d.number) end as deviation
+from current_dimensions d join member_entities m on m.entity_id = d.entity_id
 where (m.dataset_id = $old or m.dataset_id = $new) and d.number is not null
 group by d.dimension, m.dataset_id = $new
 """
@@ -28,7 +28,7 @@ WORDS = """
 select d.dimension, coalesce(d.text, cast(d.boolean as varchar)) as value,
     count(*) filter (where m.dataset_id = $old) as old_members,
     count(*) filter (where m.dataset_id = $new) as new_members
-from current_dimensions d join gold.dataset_members m on m.entity_id = d.entity_id
+from current_dimensions d join member_entities m on m.entity_id = d.entity_id
 where (m.dataset_id = $old or m.dataset_id = $new) and (d.text is not null or d.boolean is not null)
 group by d.dimension, coalesce(d.text, cast(d.boolean as varchar))
 """
@@ -51,6 +51,10 @@ with newest as (
 )
 """
 
+DIGITS = 10
+"""Significant digits of a mean and a deviation that are kept: the last ones depend on the order of the sums, which is
+another on each engine and each day."""
+
 MOST_WORDS = 1_000
 """Values of a dimension that are compared; one with more, as a name of a file, says nothing about a shift."""
 
@@ -72,7 +76,7 @@ def dimension_shift(lake: Lake, old: str, new: str) -> list[Row]:
     versions has no such value, or numbers that all are equal differ.
     """
     params = {"old": old, "new": new}
-    found = [*_numbers(fetch(lake, NUMBERS, params=params)), *_words(fetch(lake, WORDS, params=params))]
+    found = [*numbers_moved(fetch(lake, NUMBERS, params=params)), *_words(fetch(lake, WORDS, params=params))]
     return sorted(found, key=lambda row: (-_far(row["shift"]), row["dimension"]))
 
 
@@ -81,10 +85,12 @@ def evaluation_shift(lake: Lake, old: str, new: str) -> list[Row]:
     return fetch(lake, NEWEST + EVALUATED, params={"old": old, "new": new})
 
 
-def _numbers(rows: Iterable[Row]) -> Iterable[Row]:
+def numbers_moved(rows: Iterable[Row]) -> Iterable[Row]:
+    """Yield the rows of `dimension_shift` for numbers, from members, mean and deviation of each side."""
     sides: dict[str, dict[bool, Row]] = {}
     for row in rows:
-        sides.setdefault(row["dimension"], {})[row["is_new"]] = row
+        kept = {what: _rounded(row[what]) for what in ("mean", "deviation")}
+        sides.setdefault(row["dimension"], {})[row["is_new"]] = row | kept
     for name, each in sides.items():
         before, now = each.get(False), each.get(True)
         shift = None
@@ -112,6 +118,10 @@ def _words(rows: Iterable[Row]) -> Iterable[Row]:
         yield {"dimension": name, "kind": "text", "shift": shift, "values": len(values)} | {
             f"{side}_members": total for side, total in totals.items()
         }
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.{DIGITS}g}")
 
 
 def _far(shift: float | None) -> float:

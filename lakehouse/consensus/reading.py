@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -57,6 +58,7 @@ class Asked:
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         labels: Its labels by ordinal; the order in which ties are broken.
+        constraints: What it says of its answers besides, as names and sigmas of keypoints.
     """
 
     question_id: str
@@ -65,6 +67,7 @@ class Asked:
     measurement: str
     abstain_allowed: bool
     labels: tuple[str, ...]
+    constraints: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def asked_of(lake: Lake, question: str) -> Asked:
     named = [] if row["label_set_id"] is None else fetch(lake, LABELS, params={"label_set": row["label_set_id"]})
     return Asked(
         question, int(row["version"]), row["answer_kind"], row["measurement"], bool(row["abstain_allowed"]),
-        tuple(each["label_id"] for each in named),
+        tuple(each["label_id"] for each in named), json.loads(row["constraints_json"] or "{}"),
     )  # fmt: skip
 
 

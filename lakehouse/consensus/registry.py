@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lakehouse.consensus import labelling, quantities, shapes
+from lakehouse.consensus import labelling, objects, quantities, shapes
 from lakehouse.consensus.decision import Inputs, Outcome
 from lakehouse.consensus.methods.words import METHODS as ABOUT
 from lakehouse.consensus.settings import PEOPLE, Settings
@@ -54,6 +54,12 @@ METHODS: dict[str, Method] = {
                             quantities.bradley_terry),
     "boxes": Method(ABOUT["boxes"], ("regions",), ("min_iou", "matching"),
                     shapes.boxes),
+    "turned-boxes": Method(ABOUT["turned-boxes"], ("regions",), ("min_iou", "matching"),
+                           shapes.turned_boxes),
+    "keypoints": Method(ABOUT["keypoints"], ("regions",),
+                        ("min_iou", "matching", "threshold"), objects.keypoints),
+    "tracks": Method(ABOUT["tracks"], ("regions",),
+                     ("min_iou", "matching", "threshold"), objects.tracks),
     "masks": Method(ABOUT["masks"], ("regions",),
                     ("min_iou", "matching", "threshold"), shapes.masks),
     "intervals": Method(ABOUT["intervals"], ("regions",), ("threshold",), shapes.intervals),

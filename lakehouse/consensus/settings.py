@@ -41,8 +41,9 @@ class Settings:
         form: `auto`, `numpy` or `sql`: where Dawid-Skene computes; results are equal to 1e-6.
         trim: Share of numbers that a trimmed mean leaves out at each end, below 0.5.
         period: Angle of a whole turn, in the unit of the numbers: 360 degrees.
-        threshold: Share of those who answered that a label of several, or a pixel, character or instant, needs more of.
-        min_iou: Overlap from which two shapes are of one object.
+        threshold: Share of those who answered that a label of several, a character or an instant needs more of; of
+            those who found an object, that a pixel, a keypoint or a frame of its track needs more of.
+        min_iou: Overlap (of keypoints similarity, OKS) from which two shapes are of one object.
         matching: `greedy` (best pair first) or `hungarian` (best sum, annotator after annotator).
     """
 

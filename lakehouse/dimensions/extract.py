@@ -10,6 +10,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from lakehouse.derived.places import read_place
+from lakehouse.derived.reading import read_by
 from lakehouse.dimensions.rows import Measured, dimension_batch
 from lakehouse.dimensions.values import check_values
 from lakehouse.errors import IngestError, RejectedInputError
@@ -51,7 +53,8 @@ def extract_batches(
     (entity, extractor) pair; the other extractors of that entity go on.
 
     Args:
-        batches: Rows with entity_id, object_uri, media_type and `missing`, a list of extractor names.
+        batches: Rows with entity_id, object_uri, media_type, `missing`, a list of extractor names, and, where some are
+            not stored, place.
         root: The lake.
         extractors: Who may be named in `missing`.
         judges: Kinds of media and their limits.
@@ -62,11 +65,11 @@ def extract_batches(
         measured: dict[str, list[Measured]] = {}
         rejected: list[tuple[Table, dict[str, object]]] = []
         many = at_once(root, batch["object_uri"].to_pylist())
-        views = ahead(functools.partial(_view_or_error, root=root, judges=judges), batch.to_pylist(), at_once=many)
+        views = ahead(functools.partial(view_or_error, root=root, judges=judges), batch.to_pylist(), at_once=many)
         for entity, view in zip(batch.to_pylist(), views, strict=True):
             entity_id = entity["entity_id"]
             chosen = [known[name] for name in sorted(entity["missing"])]
-            for extractor, found in _measure(view, chosen):
+            for extractor, found in measure_view(view, chosen):
                 if isinstance(found, RejectedInputError):
                     row = rejected_row("dimensions", entity_id, found, location=extractor.key)
                     rejected.append((REJECTED, finish_row(row, REJECTED, now)))
@@ -78,12 +81,19 @@ def extract_batches(
             yield union_batch(rejected, OUTPUTS)
 
 
-def _measure(
+def measure_view(
     view: EntityView | IngestError, chosen: Iterable[Extractor]
 ) -> Iterator[tuple[Extractor, list[Value] | RejectedInputError]]:
+    """Yield each extractor with its values, in the order of its dimensions, or why it has none.
+
+    Args:
+        view: The entity, or why its bytes cannot be read.
+        chosen: Who measures.
+    """
     if isinstance(view, IngestError):
+        rule = view.rule if isinstance(view, RejectedInputError) else UNREADABLE
         for extractor in chosen:
-            yield extractor, _rejection(extractor, UNREADABLE, str(view))
+            yield extractor, _rejection(extractor, rule, str(view))
         return
     for extractor in chosen:
         try:
@@ -94,7 +104,14 @@ def _measure(
             yield extractor, _rejection(extractor, EXTRACTOR_ERROR, f"{type(error).__name__}: {error}")
 
 
-def _view_or_error(entity: dict[str, str], *, root: Root, judges: Judges) -> EntityView | IngestError:
+def view_or_error(entity: dict[str, str], *, root: Root, judges: Judges) -> EntityView | IngestError:
+    """Return what measures see of an entity, or why its bytes cannot be read.
+
+    Args:
+        entity: entity_id, object_uri and media_type; of one that is not stored, place.
+        root: The lake.
+        judges: Kinds of media and their limits.
+    """
     try:
         return _view(entity, root, judges)
     except IngestError as error:
@@ -102,6 +119,9 @@ def _view_or_error(entity: dict[str, str], *, root: Root, judges: Judges) -> Ent
 
 
 def _view(entity: dict[str, str], root: Root, judges: Judges) -> EntityView:
+    place = entity.get("place", "")
+    if read_place(place).operation:
+        return judges.view(read_by(root, place, judges), entity["media_type"])
     uri = entity["object_uri"]
     data = read_bytes(root, uri)
     # Objects of the lake are never changed; a linked file may have been, and is then another entity.
@@ -112,7 +132,10 @@ def _view(entity: dict[str, str], root: Root, judges: Judges) -> EntityView:
 
 
 def _rejection(extractor: Extractor, rule: str, reason: str) -> RejectedInputError:
-    # One line, without addresses: the same failure gives the same row in every run.
+    return RejectedInputError(rule, f"extractor {extractor.key}: {reason_in_one_line(reason)}")
+
+
+def reason_in_one_line(reason: str) -> str:
+    """Return what somebody's code raised in one line without addresses: the same failure gives the same row."""
     text = _ADDRESS.sub("0x...", " ".join(reason.split()))[:REASON_CHARACTERS]
-    text = text.encode("utf-8", errors="replace").decode()
-    return RejectedInputError(rule, f"extractor {extractor.key}: {text}")
+    return text.encode("utf-8", errors="replace").decode()

@@ -7,40 +7,44 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from lakehouse.derived.places import IS_REFERENCE, OF_PARENT, PLACE, STORED_URI
 from lakehouse.dimensions.extract import OUTPUTS, UNREADABLE, extract_batches
 from lakehouse.engines import Relation
+from lakehouse.erasures import erased_entities
 from lakehouse.errors import IngestError
 from lakehouse.extractors.extractor import Extractor
 from lakehouse.extractors.registry import check_distinct
 from lakehouse.extractors.registry import extractors as registered
-from lakehouse.ingestion.entities import RULES
 from lakehouse.lake import Lake
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.objects import is_away
 from lakehouse.query import fetch, newer, query
+from lakehouse.steps.between_erasures import between_erasures
+from lakehouse.steps.expired import expired
 from lakehouse.steps.outputs import insert_outputs
 from lakehouse.steps.receipts import Receipt
+from lakehouse.steps.rejects import RULES
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.steps.upto import Versions, done_upto, heads_of, keep_upto
 from schemas.tables import DIMENSIONS, ENTITIES, REJECTED
 
 ROWS_PER_TASK = 128
 
-MISSING = """
-select e.entity_id, e.object_uri, e.media_type, list(distinct w.extractor) as missing
-from entities e cross join wanted w
-where e.first_version > $done and e.object_uri is not null and starts_with(e.media_type, w.media_type)
-  and not exists (
-    select 1 from dimensions d
-    where d.entity_id = e.entity_id and d.extractor = w.extractor and d.extractor_version = w.version
-  )
-  and not exists (
-    select 1 from rejected r
-    where r.step = 'dimensions' and r.subject = e.entity_id and r.location = w.key and r.rule <> $retried
-  )
-group by e.entity_id, e.object_uri, e.media_type
+MISSING = f"""
+select e.entity_id, {STORED_URI} as object_uri, {PLACE} as place, e.media_type, list(distinct w.extractor) as missing
+from entities e cross join wanted w {OF_PARENT.format(parents="parents")}
+anti join expired g on g.entity_id = e.entity_id
+anti join expired x on x.entity_id = p.entity_id
+anti join dimensions d
+    on d.entity_id = e.entity_id and d.extractor = w.extractor and d.extractor_version = w.version
+anti join (select subject, location from rejected where step = 'dimensions' and rule <> $retried) r
+    on r.subject = e.entity_id and r.location = w.key
+where e.first_version > $done and {STORED_URI} is not null and starts_with(e.media_type, w.media_type)
+group by e.entity_id, {STORED_URI}, {PLACE}, e.media_type
 """
 """Entities with the extractors whose current version has neither measured nor rejected them."""
+
+PARENTS = "select entity_id, object_uri from silver.entities where object_uri is not null"
 
 READS = (DIMENSIONS, REJECTED, ENTITIES)
 """In the order in which they are looked at: what was measured of an entity is in a version after the entity's own."""
@@ -101,7 +105,9 @@ def dimensions(lake: Lake, *, extractors: Iterable[Extractor] | None = None) -> 
 def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord, done: Versions | None) -> None:
     inputs = {table.name.partition(".")[2]: newer(lake, table, None if done is None else done[table.name])
               for table in READS}
-    inputs["wanted"] = lake.engine.from_arrow(_wanted(chosen))
+    inputs["expired"] = expired(lake)
+    inputs["parents"] = _parents(lake, inputs["entities"])
+    inputs["wanted"] = lake.engine.from_arrow(wanted_of(chosen))
     params = {"retried": UNREADABLE, "done": -1 if done is None else done[ENTITIES.name]}
     todo = lake.engine.stage(query(lake, MISSING, inputs=inputs, params=params))
     _check_folders(lake, todo)
@@ -112,6 +118,14 @@ def _measure(lake: Lake, chosen: tuple[Extractor, ...], record: StepRecord, done
     record.counts_again = dict.fromkeys(record.counts, 0)
     # Bytes that could not be read this time may be readable the next.
     record.complete = found["rejected"] == 0
+
+
+def _parents(lake: Lake, entities: Relation) -> Relation:
+    """Return what those of these entities are made of that are not stored; it is looked for where there are any."""
+    there = fetch(lake, f"select count(*) as n from entities e where {IS_REFERENCE}", inputs={"entities": entities})
+    if there[0]["n"]:
+        return query(lake, PARENTS)
+    return lake.engine.from_arrow(pa.table({name: pa.array([], pa.string()) for name in ("entity_id", "object_uri")}))
 
 
 def _check_folders(lake: Lake, todo: Relation) -> None:
@@ -126,6 +140,7 @@ def _check_folders(lake: Lake, todo: Relation) -> None:
 
 
 def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: StepRecord) -> Mapping[str, int]:
+    erased = erased_entities(lake.home)
     outputs = lake.engine.map_batches(
         todo,
         functools.partial(
@@ -135,7 +150,8 @@ def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: 
         rows_per_task=ROWS_PER_TASK,
         label="dimensions",
     )
-    record.writes.extend(insert_outputs(lake, outputs, (DIMENSIONS, REJECTED), step="dimensions").values())
+    with between_erasures(lake, functools.partial(_ids, lake, todo), erased):
+        record.writes.extend(insert_outputs(lake, outputs, (DIMENSIONS, REJECTED), step="dimensions").values())
     found = fetch(lake, OUTCOME, inputs={"outputs": outputs})[0]
     for row in fetch(lake, RULES, inputs={"outputs": outputs}) if found["rejected"] else ():
         record.note(row["rule"], f"{'' if found['measured'] else 'nothing could be measured; '}{row['reason']}",
@@ -143,7 +159,12 @@ def _extract(lake: Lake, todo: Relation, chosen: tuple[Extractor, ...], record: 
     return {"measured": found["measured"], "rejected": found["rejected"]}
 
 
-def _wanted(chosen: Iterable[Extractor]) -> pa.Table:
+def _ids(lake: Lake, todo: Relation) -> list[str]:
+    return [row["entity_id"] for row in fetch(lake, "select distinct entity_id from todo", inputs={"todo": todo})]
+
+
+def wanted_of(chosen: Iterable[Extractor]) -> pa.Table:
+    """Return extractor, version, key and media_type of extractors: a row for each beginning of a media type."""
     rows = [
         {"extractor": each.name, "version": each.version, "key": each.key, "media_type": media_type}
         for each in chosen

@@ -29,7 +29,7 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path, home: Home | 
         EnvironmentProblemError: If Spark is asked for and Java, pyspark or the jars are missing.
     """
     if name == "embedded":
-        return _embedded(config, scratch)
+        return _embedded(config, scratch, home)
     if name == "spark":
         from lakehouse.engines.driver import DriverFirstEngine
         from lakehouse.engines.spark import SparkEngine
@@ -39,12 +39,12 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path, home: Home | 
             return cluster
         # The JVM has its share of the machine; what comes here is small.
         beside = replace(config, memory_limit_mb=config.memory_limit_mb or DRIVER_MEMORY_MB)
-        driver = _embedded(beside, scratch / "driver")
+        driver = _embedded(beside, scratch / "driver", home)
         return DriverFirstEngine(driver, cluster, limit=config.driver_mb << 20, is_far=cluster.is_far)
     raise ConfigError(f"unknown engine `{name}`; known: {', '.join(ENGINES)}")
 
 
-def _embedded(config: EngineConfig, scratch: Path) -> Engine:
+def _embedded(config: EngineConfig, scratch: Path, home: Home | None) -> Engine:
     from lakehouse.engines.pool import BatchPool
 
     # First the processes, then our own imports: what workers need is loaded meanwhile on another core.
@@ -52,7 +52,7 @@ def _embedded(config: EngineConfig, scratch: Path) -> Engine:
     pool.warm()
     from lakehouse.engines.embedded import EmbeddedEngine
 
-    return EmbeddedEngine(config=config, scratch=scratch, pool=pool)
+    return EmbeddedEngine(config=config, scratch=scratch, pool=pool, home=home)
 
 
 __all__ = ["ENGINES", "Commit", "Engine", "Relation", "open_engine"]

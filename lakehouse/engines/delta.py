@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
-from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from lakehouse.engines.table_files import data_files
 from lakehouse.errors import TableError
 
 logger = logging.getLogger(__name__)
@@ -57,11 +57,6 @@ def define_arrow_view(connection: duckdb.DuckDBPyConnection, name: str, table: D
     registered = "delta_" + "".join(c if c.isalnum() else "_" for c in name)
     connection.register(registered, _dataset(table))
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {registered}")
-
-
-def data_files(table: DeltaTable) -> list[Path]:
-    """Return the files of an opened table of this machine; delta-rs names them as URLs, though without a scheme."""
-    return [Path(unquote(each)) for each in table.file_uris()]
 
 
 def _dataset(table: DeltaTable) -> ds.Dataset:

@@ -48,14 +48,16 @@ class DeltaFiles:
         self._bytes = 0
 
     def query(self, table: DeltaTable) -> str | None:
-        """Return a query for the rows of an opened version; None where its files alone do not tell them.
+        """Return a query for the rows of an opened version; None where its files and its schema do not tell them.
 
         Raises:
             TableError: If a small file cannot be read.
         """
         sizes = files_of(table)
-        if not sizes or not _is_plain(table):
+        if not _is_plain(table):
             return None
+        if not sizes:
+            return f"SELECT * FROM {self._nothing(table)}"
         columns = ", ".join(f'"{field.name}"' for field in table.schema().fields)
         kept = self._keep(sizes)
         held = frozenset().union(*self._rounds[:kept])
@@ -63,6 +65,12 @@ class DeltaFiles:
         if rest := sorted(set(sizes) - held):
             parts.append(f"SELECT {columns} FROM {_in_place(self._path, rest)}")
         return " UNION ALL ".join(parts)
+
+    def _nothing(self, table: DeltaTable) -> str:
+        """Return the name of a table without rows that has the columns of this version."""
+        name = f"{self._name}_empty_{table.version()}"
+        self._connection.register(name, pa.schema(table.schema().to_arrow()).empty_table())
+        return name
 
     def _keep(self, sizes: Mapping[str, int]) -> int:
         """Read the small files that are not kept; return how many rounds of kept files are all of this version."""

@@ -8,7 +8,7 @@ when what was computed turns out to be small. The two sides give the same rows: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.engines.delta_files import files_of
-from lakehouse.engines.protocol import BatchFunction, Commit, Engine, Relation
+from lakehouse.engines.protocol import BatchFunction, Commit, Engine, Expectation, Outcome, Relation, Taken
 
 MAP_ROWS = 4096
 """Rows up to which functions run in processes beside the driver; more are spread over the cluster, as each row may be
@@ -114,6 +114,12 @@ class DriverFirstEngine:
         mapped = engine.map_batches(rows, function, schema, rows_per_task=rows_per_task, label=label)
         return Placed(mapped, own.size) if few else self._nearer(mapped)
 
+    def micro_batches(
+        self, batches: Iterable[pa.Table], schema: pa.Schema, take: Callable[[Relation], Taken]
+    ) -> Iterator[Taken]:
+        """Have Spark hand over batch by batch, to the driver where they are small."""
+        return self._cluster.micro_batches(batches, schema, lambda batch: take(self._nearer(batch)))
+
     def stage(self, relation: Relation) -> Relation:
         """Compute a relation once and keep the result, on the driver where that is small."""
         own = _own(relation)
@@ -135,6 +141,11 @@ class DriverFirstEngine:
         """Return the rows batch by batch, in the relation's order."""
         own = _own(relation)
         return self._side(own).stream(own.inner)
+
+    def check(self, relation: Relation, expectations: Sequence[Expectation]) -> list[Outcome]:
+        """Check expectations over all rows."""
+        own = _own(relation)
+        return self._side(own).check(own.inner, expectations)
 
     def close(self) -> None:
         """Close both sides."""

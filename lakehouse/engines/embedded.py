@@ -6,7 +6,7 @@ import itertools
 import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,13 +17,15 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from lakehouse.config import EngineConfig
+from lakehouse.engines.called import Defined, define_called_in_duckdb, tensor_error
 from lakehouse.engines.commit import append_batches
 from lakehouse.engines.delta import define_view, load_extension, quote
 from lakehouse.engines.delta_files import DeltaFiles, newer_query
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.pool import BatchPool
-from lakehouse.engines.protocol import BatchFunction, Commit, Relation
+from lakehouse.engines.protocol import BatchFunction, Commit, Expectation, Outcome, Relation, Taken
 from lakehouse.errors import EnvironmentProblemError, TableError, one_line
+from lakehouse.home import Home
 from lakehouse.progress import progress
 
 logger = logging.getLogger(__name__)
@@ -35,19 +37,21 @@ GROUP_BYTES = 4 << 20
 
 
 class EmbeddedRelation:
-    """A view or table of the engine's DuckDB connection, which is dropped there once nobody holds this any more.
+    """A query over others, or something of the engine's connection, dropped there once nobody holds this any more.
 
     Attributes:
-        view: Its name.
-        staged: Whether it is a table.
-        inputs: What its view reads, kept as long as it is.
+        name: What others call it.
+        text: The query; None where the connection has something of this name.
+        staged: Whether that is a table.
+        inputs: What the query reads, kept as long as it is.
     """
 
     def __init__(
-        self, view: str, columns: Callable[[str], tuple[str, ...]], *, staged: bool = False,
-        inputs: Collection[Relation] = (),
+        self, name: str, columns: Callable[[EmbeddedRelation], tuple[str, ...]], *, text: str | None = None,
+        staged: bool = False, inputs: Iterable[EmbeddedRelation] = (),
     ) -> None:  # fmt: skip
-        self.view = view
+        self.name = name
+        self.text = text
         self.staged = staged
         self.inputs = tuple(inputs)
         self._columns = columns
@@ -55,7 +59,27 @@ class EmbeddedRelation:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, in order; asked for when they are wanted: it costs as much as a small query."""
-        return self._columns(self.view)
+        return self._columns(self)
+
+    @property
+    def rows(self) -> str:
+        """Return a query for all rows: one statement, with what it reads of other queries in front.
+
+        No views: to define one, and to drop it, took as long as a small query, and a step has dozens.
+        """
+        needed: dict[str, str] = {}
+        _gather(self, needed)
+        # Not materialized: each reader takes the columns and rows that it wants, as of a view.
+        parts = ", ".join(f"{name} AS NOT MATERIALIZED ({text})" for name, text in needed.items())
+        return f"{f'WITH {parts} ' if parts else ''}SELECT * FROM {self.name}"
+
+
+def _gather(relation: EmbeddedRelation, needed: dict[str, str]) -> None:
+    """Add the query of a relation behind those that it reads; each once."""
+    if relation.text is not None and relation.name not in needed:
+        for each in relation.inputs:
+            _gather(each, needed)
+        needed[relation.name] = relation.text
 
 
 class EmbeddedEngine:
@@ -63,7 +87,9 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, *, config: EngineConfig, scratch: Path, pool: BatchPool) -> None:
+    def __init__(self, *, config: EngineConfig, scratch: Path, pool: BatchPool, home: Home | None = None) -> None:
+        self._home = home
+        self._functions: Defined = {}
         self._scratch = scratch
         self._numbers = itertools.count()
         self._scans: dict[Path, tuple[int, EmbeddedRelation]] = {}
@@ -80,7 +106,12 @@ class EmbeddedEngine:
             self._connection.execute(f"SET memory_limit = '{config.memory_limit_mb}MB'")
         # What it read of files that are gone it would keep: 1 MB of scratch files and old versions for each import.
         self._connection.execute("SET enable_external_file_cache = false")
-        self._extension = load_extension(self._connection)
+
+    @cached_property
+    def _extension(self) -> bool:
+        # Loaded for the first table that needs it, none of ours does: DuckDB hashes its 80 MB for each connection,
+        # 0.25 CPU seconds of the 0.3 that opening an engine took.
+        return load_extension(self._connection)
 
     def from_arrow(self, data: pa.Table) -> Relation:
         """Take rows that are in memory."""
@@ -107,17 +138,18 @@ class EmbeddedEngine:
             else:
                 name = self._name()
                 define_view(self._connection, name, path, version, extension=self._extension)
-                relation = self._view(name)
+                relation = EmbeddedRelation(name, self._columns_of)
+                self._dropped_at_end(relation, partial(self._connection.execute, f"DROP VIEW {name}"))
         # The version before is dropped once no step reads it: a lake that is open for long sees thousands.
         self._scans[path] = version, relation
         return relation
 
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
-        """Define a view over named relations."""
-        name = self._name()
-        bound = bind(text, {key: _own(rel).view for key, rel in inputs.items()}, params, dialect="duckdb")
-        self._run(f"CREATE VIEW {name} AS {bound}")
-        return self._view(name, inputs.values())
+        """Bind the text to named relations; DuckDB meets it when rows are asked for."""
+        own = {key: _own(relation) for key, relation in inputs.items()}
+        bound = bind(text, {key: relation.name for key, relation in own.items()}, params, dialect="duckdb")
+        define_called_in_duckdb(self._connection, bound, self._home, self._functions)
+        return self._defined(bound, own.values())
 
     def map_batches(
         self,
@@ -143,16 +175,22 @@ class EmbeddedEngine:
         ):
             for group in _row_groups(_advancing(results, sizes, advance), schema):
                 writer.write_table(group)
-        name = self._name()
-        self._run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{quote(str(path))}')")
-        mapped = self._view(name)
+        names = tuple(schema.names)
+        mapped = self._defined(f"SELECT * FROM read_parquet('{quote(str(path))}')", columns=lambda _: names)
         weakref.finalize(mapped, path.unlink, missing_ok=True).atexit = False
         return mapped
+
+    def micro_batches(
+        self, batches: Iterable[pa.Table], schema: pa.Schema, take: Callable[[Relation], Taken]
+    ) -> Iterator[Taken]:
+        """Hand over batch by batch."""
+        for batch in batches:
+            yield take(self.from_arrow(batch.cast(schema)))
 
     def stage(self, relation: Relation) -> Relation:
         """Compute into a table of the in-memory database, which spills to the scratch folder when it is large."""
         name = self._name()
-        self._run(f"CREATE TABLE {name} AS SELECT * FROM {_own(relation).view}")
+        self._run(f"CREATE TABLE {name} AS {_own(relation).rows}")
         staged = EmbeddedRelation(name, self._columns_of, staged=True)
         return self._dropped_at_end(staged, partial(self._connection.execute, f"DROP TABLE {name}"))
 
@@ -164,11 +202,17 @@ class EmbeddedEngine:
     def arrow(self, relation: Relation) -> pa.Table:
         """Return all rows."""
         with _told():
-            return self._connection.execute(f"SELECT * FROM {_own(relation).view}").to_arrow_table()
+            return self._connection.execute(_own(relation).rows).to_arrow_table()
 
     def stream(self, relation: Relation) -> Iterator[pa.RecordBatch]:
         """Return the rows batch by batch."""
         return self._batches(self._staged(relation), STREAM_ROWS)
+
+    def check(self, relation: Relation, expectations: Sequence[Expectation]) -> list[Outcome]:
+        """Check expectations with pandas."""
+        from lakehouse.engines.expectations import outcomes_of_arrow
+
+        return outcomes_of_arrow(self.arrow(relation), expectations)
 
     def close(self) -> None:
         """Stop the workers and close the database."""
@@ -185,28 +229,25 @@ class EmbeddedEngine:
             self._gone.popleft()()
         return f"r{next(self._numbers)}"
 
-    def _defined(self, text: str) -> EmbeddedRelation:
-        name = self._name()
-        self._connection.execute(f"CREATE VIEW {name} AS {text}")
-        return self._view(name)
-
-    def _view(self, name: str, inputs: Collection[Relation] = ()) -> EmbeddedRelation:
-        relation = EmbeddedRelation(name, self._columns_of, inputs=inputs)
-        return self._dropped_at_end(relation, partial(self._connection.execute, f"DROP VIEW {name}"))
+    def _defined(
+        self, text: str, inputs: Iterable[EmbeddedRelation] = (),
+        columns: Callable[[EmbeddedRelation], tuple[str, ...]] | None = None,
+    ) -> EmbeddedRelation:  # fmt: skip
+        return EmbeddedRelation(self._name(), columns or self._columns_of, text=text, inputs=inputs)
 
     def _dropped_at_end(self, relation: EmbeddedRelation, drop: Callable[[], object]) -> EmbeddedRelation:
         weakref.finalize(relation, self._gone.append, drop).atexit = False
         return relation
 
-    def _columns_of(self, name: str) -> tuple[str, ...]:
-        return tuple(row[0] for row in self._run(f"DESCRIBE {name}").fetchall())
+    def _columns_of(self, relation: EmbeddedRelation) -> tuple[str, ...]:
+        return tuple(row[0] for row in self._run(f"DESCRIBE {relation.rows}").fetchall())
 
     def _staged(self, relation: Relation) -> EmbeddedRelation:
         own = _own(relation)
         return own if own.staged else _own(self.stage(own))
 
-    def _count(self, relation: Relation) -> int:
-        row = self._run(f"SELECT count(*) FROM {_own(relation).view}").fetchone()
+    def _count(self, relation: EmbeddedRelation) -> int:
+        row = self._run(f"SELECT count(*) FROM {relation.name}").fetchone()
         return int(row[0]) if row else 0
 
     def _batches(self, relation: EmbeddedRelation, rows: int) -> Generator[pa.RecordBatch, None, None]:
@@ -214,7 +255,7 @@ class EmbeddedEngine:
         # sees tables, not objects registered with the first connection: hence only staged relations.
         cursor = self._connection.cursor()
         try:
-            with _told(), cursor.execute(f"SELECT * FROM {relation.view}").to_arrow_reader(rows) as reader:
+            with _told(), cursor.execute(relation.rows).to_arrow_reader(rows) as reader:
                 for batch in reader:
                     yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
         finally:
@@ -239,6 +280,9 @@ def _told() -> Iterator[None]:
             "fewer processes with --set engine.workers=1"
         ) from error
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        told = tensor_error(str(error))
+        if told is not None:
+            raise told from error
         raise TableError(
             f"the files of a table cannot be read: {one_line(error, limit=400)}; `petrel mend --from COPY` puts them "
             "back from a copy of the lake"

@@ -11,6 +11,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -23,23 +24,21 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import cloudpickle
 import pyarrow as pa
 
 from lakehouse.ending import signals_held
+from lakehouse.engines.memory import keep_buffers
 from lakehouse.engines.protocol import BatchFunction
-from lakehouse.errors import IngestError
+from lakehouse.errors import ConfigError, IngestError
 
 PRELOAD = (
-    "lakehouse.engines.pool", "lakehouse.ingestion.store", "lakehouse.ingestion.entities",
+    "lakehouse.engines.pool", "lakehouse.ingestion.storing.store", "lakehouse.ingestion.entities",
     "lakehouse.dimensions.extract", "lakehouse.opinions.reading.answer_rows", "lakehouse.opinions.writing.rows",
     # pyarrow looks for pandas at its first conversion: 0.35 s, here once instead of in every worker. May be missing.
     "pandas",
 )
 PR_SET_PDEATHSIG = 1
-M_TRIM_THRESHOLD = -1
-M_MMAP_THRESHOLD = -3
-KEPT_BYTES = 128 << 20
-"""Free memory that a worker keeps at most: several decoded photos with their intermediate arrays."""
 
 
 def usable_cores() -> int:
@@ -76,6 +75,7 @@ class BatchPool:
 
         Raises:
             IngestError: If a worker process died (killed, out of memory).
+            ConfigError: If the function cannot be sent to another process, or not be found there.
         """
         first = next(batches, None)
         if first is None:
@@ -96,11 +96,13 @@ class BatchPool:
     def _run_apart(
         self, batches: Iterator[pa.RecordBatch], function: BatchFunction
     ) -> Iterator[list[pa.RecordBatch]]:
+        # Here and not by the executor: what cannot be packed there leaves it waiting for ever when it is closed.
+        packed = _packed_function(function)
         executor = self._start()
         pending: deque[Future[bytes]] = deque()
         try:
             for batch in batches:
-                pending.append(executor.submit(_call, function, _pack([batch])))
+                pending.append(executor.submit(_call, packed, _pack([batch])))
                 # Two batches a worker in flight keep it busy; more would only hold memory.
                 if len(pending) > 2 * self.workers:
                     yield _unpack(pending.popleft().result())
@@ -157,11 +159,7 @@ def _enter_worker() -> None:
     threading.Thread(target=_end_with_parent, name="petrel-parent", daemon=True).start()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Keep the memory of one picture for the next. glibc gives buffers of this size back at every free and takes
-    # them anew, 500 page faults a photo: 125 photos took a worker 0.55 s, now 0.38 s. Other C libraries lack mallopt.
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 4)
-        libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+    keep_buffers()
     # Where the fork server is not ours: somebody else started one before.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
@@ -173,8 +171,26 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _call(function: BatchFunction, packed: bytes) -> bytes:
-    return _pack(list(function(iter(_unpack(packed)))))
+def _packed_function(function: BatchFunction) -> bytes:
+    try:
+        return bytes(cloudpickle.dumps(function))  # functions of a notebook too
+    except Exception as error:  # Objects of people's: pickling them may raise anything.
+        raise _no_function(error) from error
+
+
+def _call(function: bytes, packed: bytes) -> bytes:
+    try:
+        called = pickle.loads(function)
+    except Exception as error:  # As above.
+        raise _no_function(error) from error
+    return _pack(list(called(iter(_unpack(packed)))))
+
+
+def _no_function(error: Exception) -> ConfigError:
+    return ConfigError(
+        f"worker processes cannot get a function: {type(error).__name__}: {error}; put what is yours at the top level "
+        "of a module that can be imported, or work in one process: --set engine.workers=1"
+    )
 
 
 def _pack(batches: list[pa.RecordBatch]) -> bytes:

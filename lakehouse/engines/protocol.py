@@ -1,13 +1,15 @@
-"""What a step may ask of an engine. Eight verbs; no third engine, no planner of our own."""
+"""What a step may ask of an engine. Ten verbs; no third engine, no planner of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
+
+Taken = TypeVar("Taken")
 
 BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 """A pure function over batches, picklable: module-level, or a functools.partial of one (Spark's mapInArrow)."""
@@ -30,6 +32,44 @@ class Commit:
     schema: pa.Schema
     read_version: int
     check: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One expectation of rows.
+
+    Attributes:
+        place: Its number among those that are checked together.
+        type: As Great Expectations names it: `expect_column_values_to_not_be_null` ...
+        arguments: Its arguments by name: column, min_value ...
+        where: File and place it was written in, for messages.
+    """
+
+    place: int
+    type: str
+    arguments: Mapping[str, object]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one expectation.
+
+    Attributes:
+        passed: Whether it held.
+        observed: Of one about the whole: what was found, as JSON; '' of one about each row.
+        rows: Rows it was asked of; None for one about the whole.
+        failing_rows: Rows that broke it; None for one about the whole.
+        examples: Some of the values that broke it, as JSON.
+        problem: Why it could not be checked, '' if it could: it did not hold then.
+    """
+
+    passed: bool
+    observed: str = ""
+    rows: int | None = None
+    failing_rows: int | None = None
+    examples: tuple[str, ...] = ()
+    problem: str = ""
 
 
 class Relation(Protocol):
@@ -85,6 +125,19 @@ class Engine(Protocol):
                 nothing of it are not asked then.
         """
 
+    def micro_batches(
+        self, batches: Iterable[pa.Table], schema: pa.Schema, take: Callable[[Relation], Taken]
+    ) -> Iterator[Taken]:
+        """Hand over a stream batch by batch, and yield what `take` returns for each; on Spark a streaming query.
+
+        The next batch is asked for once the one before was taken and its result was yielded.
+
+        Args:
+            batches: The stream; may never end.
+            schema: Of every batch.
+            take: Called once for each batch; what it raises ends the stream.
+        """
+
     def stage(self, relation: Relation) -> Relation:
         """Compute a relation once and keep the result as long as somebody holds it, or what was made of it."""
 
@@ -101,6 +154,14 @@ class Engine(Protocol):
 
     def stream(self, relation: Relation) -> Iterator[pa.RecordBatch]:
         """Return the rows batch by batch, in the relation's order."""
+
+    def check(self, relation: Relation, expectations: Sequence[Expectation]) -> list[Outcome]:
+        """Check expectations over all rows, each in its place.
+
+        Raises:
+            ConfigError: If there is no such expectation, or it takes other arguments.
+            EnvironmentProblemError: If Great Expectations is not installed.
+        """
 
     def close(self) -> None:
         """Release processes, connections and staged results."""

@@ -11,7 +11,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,11 +22,13 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from lakehouse.engines.called import Defined, define_called_in_spark
 from lakehouse.engines.commit import append_batches, append_files, append_stored
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.parquet import DataFile, describe_bytes
-from lakehouse.engines.protocol import BatchFunction, Commit, Relation
+from lakehouse.engines.protocol import BatchFunction, Commit, Expectation, Outcome, Relation, Taken
 from lakehouse.engines.spark_staging import BucketStaging, LocalStaging, StagedFile, Staging
+from lakehouse.engines.spark_streaming import stream_batches
 from lakehouse.engines.spark_tables import arrow_schema, far_address, read_table, schema_of
 from lakehouse.errors import TableError
 from lakehouse.home import Home
@@ -93,7 +95,10 @@ class SparkEngine:
         self._numbers = itertools.count()
         self._views: list[str] = []
         self._scans: dict[tuple[Path, int, int | None], SparkRelation] = {}
+        self._scratch = scratch
         self._home: Home | None = None
+        self._lake = home
+        self._functions: Defined = {}
         self._staging: Staging
         if home is None or home.is_local or not has_far_workers(self._session):
             self._staging = LocalStaging(scratch)
@@ -124,7 +129,9 @@ class SparkEngine:
     def sql(self, text: str, inputs: Mapping[str, Relation], params: Mapping[str, object]) -> Relation:
         """Plan one query over named relations."""
         names = {name: _own(relation).view for name, relation in inputs.items()}
-        return self._register(self._session.sql(bind(text, names, params, dialect="spark")))
+        bound = bind(text, names, params, dialect="spark")
+        define_called_in_spark(self._session, bound, self._lake, self._functions)
+        return self._register(self._session.sql(bound))
 
     def map_batches(
         self,
@@ -153,6 +160,19 @@ class SparkEngine:
         finally:
             context.setJobDescription(None)  # type: ignore[arg-type]
 
+    def micro_batches(
+        self, batches: Iterable[pa.Table], schema: pa.Schema, take: Callable[[Relation], Taken]
+    ) -> Iterator[Taken]:
+        """Write each batch where a streaming query reads it, as one of its micro-batches.
+
+        Its checkpoint lasts as long as the query: how far a stream has come, tables tell that are committed with it.
+        """
+        number = next(self._numbers)
+        return stream_batches(
+            self._session, self._staging, number, self._scratch / f"checkpoint-{number}", batches, schema,
+            lambda frame: take(self._stage(frame)),
+        )  # fmt: skip
+
     def stage(self, relation: Relation) -> Relation:
         """Compute once into Parquet files."""
         own = _own(relation)
@@ -176,6 +196,12 @@ class SparkEngine:
         for file in self._files(staged):
             with self._staging.opened(file) as path:
                 yield from ds.dataset(path, schema=schema, format="parquet").to_batches()
+
+    def check(self, relation: Relation, expectations: Sequence[Expectation]) -> list[Outcome]:
+        """Check expectations over the frame, where its rows are."""
+        from lakehouse.engines.expectations import outcomes_of_spark
+
+        return outcomes_of_spark(_own(relation).frame, expectations)
 
     def close(self) -> None:
         """Forget the views and remove what is staged; the session stays, it may be shared."""

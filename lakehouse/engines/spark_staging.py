@@ -62,8 +62,8 @@ class Staging(Protocol):
         """Give a path of this machine at which the file is during the block."""
         ...
 
-    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-        """Write rows of the driver as a relation of one file."""
+    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, part: int = 0) -> None:
+        """Write rows of the driver as a relation of one file, or as one more file of a stream."""
         ...
 
     def clear(self) -> None:
@@ -93,10 +93,13 @@ class LocalStaging:
         """See `Staging`."""
         yield Path(file.name)
 
-    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, part: int = 0) -> None:
         """See `Staging`."""
-        self._folder(number).mkdir()
-        write_rows(self._folder(number) / "part-0.parquet", batches, schema)
+        self._folder(number).mkdir(exist_ok=part > 0)
+        # Under its name at once: a streaming query takes what it sees.
+        written = self._folder(number) / f".part-{part}"
+        write_rows(written, batches, schema)
+        written.rename(self._folder(number) / f"part-{part}.parquet")
 
     def clear(self) -> None:
         """The scratch folder is removed by whoever made it."""
@@ -143,12 +146,12 @@ class BucketStaging:
         finally:
             path.unlink(missing_ok=True)
 
-    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+    def put(self, number: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, part: int = 0) -> None:
         """See `Staging`."""
         path = self._scratch / f"{uuid.uuid4().hex}.parquet"
         try:
             write_rows(path, batches, schema)
-            self._home.files.put(f"{self._root}/stage-{number}/part-0.parquet", path)
+            self._home.files.put(f"{self._root}/stage-{number}/part-{part}.parquet", path)
         finally:
             path.unlink(missing_ok=True)
 

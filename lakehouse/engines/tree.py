@@ -7,27 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import duckdb
 
+from lakehouse.engines.plain import plain
+from lakehouse.engines.tokens import tokens
 from lakehouse.errors import QueryRefusedError, one_line
 
 Node = dict[str, Any]
 
 SERIALIZE = "select json_serialize_sql({text}, skip_null := true, skip_empty := true, skip_default := true)"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One piece of the text, without the blanks and comments around it."""
-
-    start: int
-    end: int
-    text: str
-    kind: duckdb.token_type
 
 
 def parse(text: str) -> Node:
@@ -36,10 +27,11 @@ def parse(text: str) -> Node:
     Raises:
         QueryRefusedError: If it is no query, or more than one; the message says what it is.
     """
+    text = plain(text)
     if "\0" in text:
         raise QueryRefusedError("not a query: it holds the character NUL")
     # As a literal: for a value of Python's DuckDB would import numpy and pandas.
-    literal = "'" + text.replace("'", "''") + "'"
+    literal = _literal(text)
     with _parser().cursor() as connection:
         row = connection.execute(SERIALIZE.format(text=literal)).fetchone()
         assert row is not None
@@ -58,6 +50,40 @@ def parse(text: str) -> Node:
         raise QueryRefusedError("expected exactly one SELECT, found an empty statement before a `;`; take it out")
     node: Node = statements[0]["node"]
     return node
+
+
+def whole_tree(text: str) -> Node:
+    """Return the tree of the one query in `text` with all that is in it, so that `written` gives the query back.
+
+    Raises:
+        QueryRefusedError: As `parse`.
+    """
+    text = plain(text)
+    parse(text)
+    with _parser().cursor() as connection:
+        row = connection.execute(f"select json_serialize_sql({_literal(text)})").fetchone()
+    assert row is not None
+    found: Node = json.loads(row[0])
+    return found
+
+
+def written(tree: Node) -> str:
+    """Return the text of a tree, as DuckDB writes it.
+
+    Raises:
+        QueryRefusedError: If it cannot: of a number that no double holds, 1e400, say.
+    """
+    with _parser().cursor() as connection:
+        try:
+            row = connection.execute(f"select json_deserialize_sql({_literal(json.dumps(tree))})").fetchone()
+        except duckdb.Error as error:
+            raise QueryRefusedError(f"not a query that can be written back: {one_line(error)}") from error
+    assert row is not None
+    return str(row[0])
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 @lru_cache(maxsize=1)
@@ -79,6 +105,7 @@ def nodes(tree: object) -> Iterator[Node]:
             waiting += reversed(each)
 
 
+@lru_cache(maxsize=256)
 def tables_read(text: str) -> frozenset[str]:
     """Return the names of the tables and views that `text` reads, in lower case, without its own CTEs.
 
@@ -100,20 +127,6 @@ def free_tables(tree: Node) -> list[Node]:
         return list(_free(tree, frozenset()))
     except RecursionError as error:
         raise QueryRefusedError("not a query: it is nested too deeply") from error
-
-
-def tokens(text: str) -> list[Token]:
-    """Return the pieces of the text in order; comments are none."""
-    encoded = text.encode()
-    pieces = duckdb.tokenize(text)
-    ends = [*(start for start, _ in pieces[1:]), len(encoded)]
-    found = []
-    for (start, kind), end in zip(pieces, ends, strict=False):
-        piece = encoded[start:end].decode()
-        if kind is duckdb.token_type.comment:
-            continue
-        found.append(Token(start, start + len(piece.rstrip().encode()), piece.rstrip(), kind))
-    return found
 
 
 def _free(node: object, seen: frozenset[str]) -> Iterator[Node]:

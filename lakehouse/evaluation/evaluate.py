@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from lakehouse.datasets.counts import check_members
-from lakehouse.datasets.find import DatasetVersion, find_dataset
 from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.policies.label import LABEL
+from lakehouse.datasets.versions.counts import check_members
+from lakehouse.datasets.versions.find import DatasetVersion, find_dataset
 from lakehouse.errors import ConfigError
 from lakehouse.evaluation.answers import measure_answers
 from lakehouse.evaluation.bootstrap import Weigh
@@ -26,6 +26,16 @@ from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import pin_heads
 from schemas.canonical import content_id
 from schemas.tables import DATASETS, DIMENSIONS, ENTITIES, EVALUATIONS, OPINIONS
+
+VARIED = """
+select count(*) as n from gold.dataset_members
+where dataset_id = $dataset_id and split = $split and operation = 'variant'
+"""
+
+MADE = """
+select operation, count(*) as members, count(distinct parent_ids[1]) as parents from gold.dataset_members
+where dataset_id = $dataset_id and split = $split and operation <> 'variant' group by operation order by operation
+"""
 
 CLASSES = "select distinct split, label from gold.dataset_members where dataset_id = $dataset_id"
 
@@ -47,7 +57,8 @@ def evaluate(
     recall and F1 by class, and their macro means over the classes that are there. A gate on a class of the dataset
     that has no member in this split is a failure. Log loss: a member without an answer, or whose answer gives its
     label no probability, costs -ln 1e-15; where no answer has probabilities there is none. Of boxes: average precision
-    and more, see `lakehouse.datasets.policies.box_scores`; of other kinds what their kind says.
+    and more, see `lakehouse.datasets.policies.box_scores`; of other kinds what their kind says. Variants of members
+    are not scored: a picture counts once.
 
     Args:
         lake: The lake.
@@ -90,6 +101,13 @@ def evaluate(
                 _check_known(lake, version, run | {"actor_id": against}, record)
             check_members(lake, dataset_id)
             kind = version.answers
+            made = fetch(lake, VARIED, params=run)[0]["n"] if version.followed.variants.copies else 0
+            if made:
+                record.note("variants_left_out", f"variants in split `{split}` are not scored, their members are",
+                            count=made)
+            for row in fetch(lake, MADE, params=run):
+                text = f"made by {row['operation']} of {row['parents']:,} entities, whose dimensions slices go by"
+                record.note("made_of_others", f"members are {text}", count=row["members"])
             metrics, evidence = _measured(lake, run, kind, slices, resampled=bool(gates or against))
             answered = next((m for m in metrics if (m.metric, m.slice) == ("coverage", "all")), None)
             if answered is None or answered.support == 0:
@@ -102,7 +120,7 @@ def evaluate(
             if against:
                 others = _measured(lake, run | {"actor_id": against}, kind, (), resampled=True)
                 metrics += gains(metrics, evidence["all"], *others)
-            check_computed(gates, [metric.metric for metric in metrics], kind or LABEL)
+            check_computed(gates, [metric.metric for metric in metrics], LABEL if _by_label(kind) else kind or LABEL)
             check_values(gates, {metric.slice for metric in metrics}, classes)
             headline = next(m for m in metrics if m.slice == "all" and m.metric != "coverage")
             rows, verdict = judged(metrics, gates, evidence)
@@ -124,14 +142,17 @@ def evaluate(
 def _measured(
     lake: Lake, run: Mapping[str, str], kind: AnswerKind | None, slices: Sequence[str], *, resampled: bool
 ) -> tuple[list[Metric], dict[str, tuple[Weigh, int]]]:
-    if kind is None or kind.value_kind == LABEL.value_kind:
+    if kind is None or _by_label(kind):
         return measure_labels(lake, run, slices, resampled=resampled)
     return measure_answers(lake, run, kind, slices)
 
 
-def _check_known(
-    lake: Lake, version: DatasetVersion, run: Mapping[str, str], record: StepRecord
-) -> list[str]:
+def _by_label(kind: AnswerKind | None) -> bool:
+    """Return whether members are scored by their one label: of a crop that of its region."""
+    return kind is None or kind.value_kind == LABEL.value_kind or kind.one_label
+
+
+def _check_known(lake: Lake, version: DatasetVersion, run: Mapping[str, str], record: StepRecord) -> list[str]:
     """Refuse names that nobody knows: they would look like a model that never answers; return the classes."""
     known = [row["actor_id"] for row in fetch(lake, "select distinct actor_id from silver.actors order by actor_id")]
     if run["actor_id"] not in known:

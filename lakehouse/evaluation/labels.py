@@ -12,7 +12,7 @@ from lakehouse.evaluation.bootstrap import Weigh
 from lakehouse.evaluation.label_rows import LabelRows
 from lakehouse.evaluation.merged import merged_then
 from lakehouse.evaluation.metric import Metric
-from lakehouse.evaluation.slices import slice_columns, slice_label
+from lakehouse.evaluation.slices import MEASURED, slice_columns, slice_label
 from lakehouse.lake import Lake
 from lakehouse.query import fetch, query
 
@@ -35,6 +35,7 @@ from gold.dataset_members m
 left join predicted p on p.subject_id = m.entity_id
 {wide}
 where m.dataset_id = $dataset_id and m.split = $split and m.label is not null
+    and m.operation is distinct from 'variant'
 """
 """One row per labelled member of the split; one without a prediction counts as wrong, not as missing.
 
@@ -82,7 +83,7 @@ def measure_labels(
     columns = slice_columns(slices)
     text = SCORED.format(
         slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
-        wide="left join entities_wide w on w.entity_id = m.entity_id" if slices else "",
+        wide=MEASURED if slices else "",
     )
     merged = merged_then(lake, str(run["dataset_id"]))
     scored = lake.engine.stage(query(lake, text, params=run, inputs={"merged": merged}))

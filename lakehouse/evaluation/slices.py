@@ -14,6 +14,10 @@ from lakehouse.views.registry import SHARED_TEXT_KINDS, wide_kinds
 SLICE = re.compile(r"(?P<column>[a-z_][a-z0-9_]*)(?::(?P<groups>[1-9][0-9]{0,2}))?")
 
 
+MEASURED = "left join entities_wide w on w.entity_id = coalesce(m.parent_ids[1], m.entity_id)"
+"""What is known of members `m`: of one that is made of others (a crop) that of the first of these."""
+
+
 def check_request(slices: Sequence[str], gates: Sequence[Gate]) -> None:
     """Check slices and gates as far as no lake is needed for it.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
@@ -57,21 +59,30 @@ def labels(
     params |= {name: time for name, time in times.items() if time is not None}
     text = believed_sql(chosen, known_at=known_at is not None, valid_at=valid_at is not None)
     found = query(lake, text, params=params, inputs=inputs)
-    if any(step.min_support > 0 for step in chosen.steps):
-        found = united(lake, found, chosen, params=params, inputs=inputs)
-    return _with_merges(lake, found, question, known_at)
+    merges = _merges(lake, question, known_at)
+    if chosen.unites:
+        found = united(lake, found, chosen, params=params, inputs=inputs, merges=merges)
+    if not merges:
+        return found
+    # Votes go by the label that stands for one; the labels of regions and lists are put right here.
+    make = functools.partial(merged_batches, merges=merges, schema=BELIEVED)
+    return lake.engine.map_batches(found, make, BELIEVED, rows_per_task=ROWS_PER_TASK, label="merged labels")
 
 
-def _with_merges(lake: Lake, found: Relation, question: str, known_at: datetime | None) -> Relation:
-    """Votes go by the label that stands for one; the labels of regions and lists are put right here."""
+def _merges(lake: Lake, question: str, known_at: datetime | None) -> dict[tuple[int, str], str]:
+    """Return (0, label) -> the label that stands for it."""
     text = merged_labels_sql(known_at=known_at is not None)
     rows = fetch(lake, text, params={"known_at": known_at})
-    # Of a label that two versions of a question merge otherwise the newest one's: the row does not tell the version.
-    merges = {
+    return merges_of(rows, question)
+
+
+def merges_of(rows: Sequence[Mapping[str, Any]], question: str) -> dict[tuple[int, str], str]:
+    """Return (0, label) -> the label that stands for it, from rows of `merged_labels`.
+
+    Of a label that two versions of a question merge otherwise the newest one's: the row of what is believed does not
+    tell the version.
+    """
+    return {
         (0, row["label_id"]): row["stands_for"]
         for row in sorted(rows, key=lambda row: int(row["question_version"])) if row["question_id"] == question
     }  # fmt: skip
-    if not merges:
-        return found
-    make = functools.partial(merged_batches, merges=merges, schema=BELIEVED)
-    return lake.engine.map_batches(found, make, BELIEVED, rows_per_task=ROWS_PER_TASK, label="merged labels")

@@ -14,6 +14,7 @@ from lakehouse.labels.ontology import Entry, label_sets
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.opinions.reading.values import label_id
+from lakehouse.opinions.words import ISTHING
 from lakehouse.opinions.writing.write import import_lock
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import step
@@ -157,7 +158,8 @@ def set_export_ids(lake: Lake, label_set: str, label: str, ids: Mapping[str, str
         held = _held(entries, label_set, label)
         for name, export_id in ids.items():
             for other in entries.values():
-                if other.label_id != label and export_id and other.export_ids.get(name) == export_id:
+                is_taken = other.label_id != label and export_id and other.export_ids.get(name) == export_id
+                if is_taken and name != ISTHING:
                     raise ConfigError(f"label set {label_set}: {other.label_id!r} has id {export_id} in {name}")
         kept = {name: export_id for name, export_id in {**held.export_ids, **ids}.items() if export_id}
         return replace(held, export_ids=dict(sorted(kept.items())))
@@ -200,12 +202,15 @@ def _check_name(entries: Entries, set_id: str, text: str, *, owner: str) -> None
 
 def _check_parent(entries: Entries, made: Entry) -> None:
     seen, parent = {made.label_id}, made.parent_id
-    while parent is not None:
-        above = _held(entries, made.label_set_id, parent)
+    if parent is not None:
+        _held(entries, made.label_set_id, parent)
+    # What COCO calls a supercategory may be no label, or the label itself: there it ends.
+    while parent is not None and parent in entries:
+        above = entries[parent]
         if parent in seen:
             raise ConfigError(f"label set {made.label_set_id}: {made.label_id!r} would be below itself")
         seen.add(parent)
-        parent = above.parent_id
+        parent = None if above.parent_id == above.label_id else above.parent_id
 
 
 def _depth(entries: Entries, label: str) -> int:

@@ -44,7 +44,7 @@ def export_opinions(
     Args:
         lake: The lake.
         format: A format that can be written.
-        path: New folder or file; or one with these very files.
+        path: New folder or file, or one with these very files; or the URL of one.
         question: The question; None: all of them, where the format holds several.
         actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
             are several.

@@ -16,10 +16,15 @@ def merged_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield opinions with the labels that stand for theirs, in whatever columns they have labels."""
     for batch in batches:
-        yield pa.RecordBatch.from_pylist([_merged(row, merges) for row in batch.to_pylist()], schema=schema)
+        yield pa.RecordBatch.from_pylist([merged(row, merges) for row in batch.to_pylist()], schema=schema)
 
 
-def _merged(row: dict[str, Any], merges: Merges) -> dict[str, Any]:
+def merged(row: dict[str, Any], merges: Merges) -> dict[str, Any]:
+    """Return one opinion with the labels that stand for its own, in whatever columns it has labels.
+
+    Of one label its probabilities add up; of several labels, each of which may hold, the most probable counts.
+    """
+    row = dict(row)
     version = row.get("question_version", 0)
 
     def named(label: str | None) -> str | None:
@@ -31,11 +36,12 @@ def _merged(row: dict[str, Any], merges: Merges) -> dict[str, Any]:
         row["labels"] = sorted({str(named(label)) for label in row["labels"]})
     if row.get("ranking") is not None:
         row["ranking"] = list(dict.fromkeys(named(label) for label in row["ranking"]))
-    for region in row.get("regions") or ():
-        region["label"] = named(region["label"])
+    if row.get("regions") is not None:
+        row["regions"] = [{**region, "label": named(region["label"])} for region in row["regions"]]
     if row.get("probs") is not None:
-        sums: dict[str, float] = {}
+        shares: dict[str, list[float]] = {}
         for label, share in row["probs"]:
-            sums[str(named(label))] = sums.get(str(named(label)), 0.0) + share
-        row["probs"] = list(sums.items())
+            shares.setdefault(str(named(label)), []).append(share)
+        total = max if row.get("labels") is not None else sum
+        row["probs"] = [(label, total(each)) for label, each in shares.items()]
     return row

@@ -21,6 +21,9 @@ from schemas.opinions import ACTOR_KINDS
 CONTRACT = 1
 """Part of every policy's id. Raised when the same policy over the same opinions would come to other answers."""
 
+UNITING = 2
+"""The same of policies that unite regions. 2: labels that were merged are one, and turned boxes are united too."""
+
 TIES = ("exclude", "lowest", "latest")
 WEIGHT_DIGITS = 6
 """Digits of a weight behind the point: votes are summed as whole numbers, equally on every engine."""
@@ -87,7 +90,13 @@ class Policy:
     @property
     def policy_id(self) -> str:
         """Content id, 16 hex digits: equal for policies that mean the same, whatever they are called."""
-        return content_id({"policy": self.canonical(), "contract": CONTRACT}, digits=16)
+        contract = UNITING if self.unites else CONTRACT
+        return content_id({"policy": self.canonical(), "contract": contract}, digits=16)
+
+    @property
+    def unites(self) -> bool:
+        """Whether a step unites the regions of several."""
+        return any(step.min_support > 0 for step in self.steps)
 
     def to_json(self) -> str:
         """Canonical JSON that `policy_from` reads back."""

@@ -72,13 +72,14 @@ def backing_sql(policy: Policy, *, question: bool = True, known_at: bool = False
     """Return the text of the opinions on which the answers of a policy rest; arguments as `believed_sql`.
 
     Returns:
-        A query with question_id, subject_id, opinion_id, weight (votes times their weight times `scale_of(policy)`,
-        decimal): the opinions of the step that decided which say what it came to; of a soft policy all of that step.
+        A query with question_id, subject_id, step, opinion_id, weight (votes times their weight times
+        `scale_of(policy)`, decimal): the opinions of the step that decided which say what it came to; of a soft policy
+        all of that step.
     """
     same = "" if policy.soft else "".join(f" and s.{name} is not distinct from p.{name}" for name in KEY.split(", "))
     return f"""
 with {_judged(policy, question=question, known_at=known_at, valid_at=valid_at)}
-select s.question_id, s.subject_id, s.opinion_id, s.weight
+select s.question_id, s.subject_id, s.step, s.opinion_id, s.weight
 from said s join picked p on p.question_id = s.question_id and p.subject_id = s.subject_id and p.step = s.step{same}
 where p.problem is null
 """

@@ -33,7 +33,7 @@ where batch_id in (select batch_id from silver.opinions where subject_id = $thin
 
 PUBLISHED = """
 select d.name, m.* from gold.materialisations m join gold.datasets d on d.dataset_id = m.dataset_id
-where m.dataset_id in (select dataset_id from gold.dataset_members where entity_id = $thing)
+where m.dataset_id in (select dataset_id from member_entities where entity_id = $thing)
 """
 
 CHANGES = "select distinct ingest_time from silver.label_sets where version > 1 order by ingest_time"

@@ -8,7 +8,7 @@ from lakehouse.care.transfer import transfer, writable
 from lakehouse.damage import unmark
 from lakehouse.erasures import erased_entities
 from lakehouse.errors import EntityNotFoundError, PetrelError
-from lakehouse.ingestion.held import is_held
+from lakehouse.ingestion.storing.held import is_held
 from lakehouse.lake import Lake
 from lakehouse.mending.mended import Mended
 from lakehouse.objects import object_uri, placed

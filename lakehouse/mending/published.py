@@ -11,7 +11,7 @@ from lakehouse.audit.verify import verify
 from lakehouse.care.copied import DATASETS, Known, known_published, published_storage
 from lakehouse.care.transfer import transfer, writable
 from lakehouse.errors import ConfigError, PetrelError, TableError
-from lakehouse.ingestion.held import is_held
+from lakehouse.ingestion.storing.held import is_held
 from lakehouse.lake import Lake
 from lakehouse.mending.mended import Mended
 from lakehouse.query import fetch

@@ -10,7 +10,7 @@ from lakehouse.care.transfer import all_at_once, transfer, writable
 from lakehouse.errors import TableError
 from lakehouse.files import write_whole
 from lakehouse.home import Home
-from lakehouse.ingestion.held import is_held
+from lakehouse.ingestion.storing.held import is_held
 from lakehouse.lake import Lake
 from lakehouse.mending.mended import Mended
 from lakehouse.tables.locks import lake_lock

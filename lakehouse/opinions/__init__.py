@@ -5,26 +5,6 @@ verbs over whole imports stand here. The package is called like its command: `la
 `lakehouse.opinions.step.opinions`.
 """
 
-from __future__ import annotations
+from lakehouse.calling import called
 
-import sys
-from collections.abc import Iterable
-from types import ModuleType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lakehouse.lake import Lake
-    from lakehouse.opinions.reading.source import OpinionSource
-    from lakehouse.steps.receipts import Receipt
-
-
-class _Command(ModuleType):
-    # As in lakehouse.dimensions: the function and the package have one name.
-    def __call__(self, lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = ()) -> Receipt:
-        """See `lakehouse.opinions.step.opinions`."""
-        from lakehouse.opinions.step import opinions
-
-        return opinions(lake, source, followed_by=followed_by)
-
-
-sys.modules[__name__].__class__ = _Command
+called(__name__, "lakehouse.opinions.step")

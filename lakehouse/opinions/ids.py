@@ -10,7 +10,9 @@ from schemas.canonical import canonical_json, content_id
 def value_hash(answer: Answer) -> str:
     """Return the content id of all that was said, 32 hex digits.
 
-    Regions count as a set: their order in a file is no content. Not part of it: who, about what, when.
+    Regions count as a set: their order in a file is no content. Not part of it: who, about what, when, what follows
+    from their geometry (`canonical_region`), and how their picture was turned when they were drawn: they are kept on
+    the stored one.
     """
     return content_id(
         {
@@ -21,7 +23,7 @@ def value_hash(answer: Answer) -> str:
             "probs": answer.probs,
             "confidence": answer.confidence,
             "votes": answer.votes,
-            "frame": [answer.frame.width, answer.frame.height, answer.frame.exif_orientation],
+            "frame": [answer.frame.width, answer.frame.height, None],
             "target": answer.target_opinion_id,
             "supersedes": sorted(answer.supersedes),
             "reason": answer.reason,
@@ -71,9 +73,8 @@ def content_opinion_id(answer: Answer, *, subject_id: str, hashed: str, ordinal:
 
 def _value(answer: Answer) -> object:
     if answer.value_kind in ("regions", "spans") and isinstance(answer.value, tuple):
-        return sorted(
-            canonical_json(canonical_region(region)) for region in answer.value if isinstance(region, Region)
-        )
+        regions = (each for each in answer.value if isinstance(each, Region))
+        return sorted(canonical_json(canonical_region(each, answer.frame)) for each in regions)
     if answer.value_kind == "labels" and isinstance(answer.value, tuple):
         return sorted(str(label) for label in answer.value)
     return answer.value

@@ -89,7 +89,8 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
             params={"batch": group["batch_id"], "rule": group["subject_rule_json"]},
         )
     )
-    settled = settle(lake, as_items(lake, mine, rule), rule, repeat=repeat, guess=False)
+    decided = settle(lake, as_items(lake, mine, rule), rule, repeat=repeat, guess=False)
+    settled = decided.fates
     counts = {
         row["fate"]: int(row["n"])
         for row in fetch(lake, "select fate, count(*) as n from settled group by fate", inputs={"settled": settled})
@@ -100,7 +101,7 @@ def _resolve(lake: Lake, waiting: Relation, group: dict[str, object], record: St
     if sum(counts.values()) > counts.get("unmatched", 0):
         tell_notes(lake, found, record)
         batch = Batch(str(group["batch_id"]), next_ordinal(lake), known=True)
-        outputs = table_outputs(lake, found, str(group["source"]), batch, rule, repeat)
+        outputs = table_outputs(lake, found, decided.items, str(group["source"]), batch, rule, repeat)
         record.writes += insert_outputs(lake, outputs, (REJECTED, OPINIONS), step="resolve_parked").values()
         ended = lake.engine.map_batches(
             query(lake, ENDED, inputs={"waiting": mine, "settled": found}),

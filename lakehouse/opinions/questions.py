@@ -13,6 +13,9 @@ from lakehouse.lake import Lake
 from lakehouse.query import fetch
 from schemas.canonical import canonical_json
 
+CLOSED_KINDS = "closed_kinds"
+"""In `constraints_json`: answers have regions of the `geometry_kinds` alone."""
+
 LABELLED = ("label", "labels", "regions", "spans", "ranking")
 """Kinds of answers that are made of labels."""
 
@@ -53,12 +56,15 @@ class Stated:
             this order. There may be others.
         export_ids: Format -> label -> id that the format gives it; an id that the lake holds stays.
         geometry_kinds: Kinds of regions that there are; (): any.
+        parents: Label -> what it is put below where the lake does not have it yet: another label, itself, or a name
+            that is no label, as supercategories of COCO are.
         keypoints: Names of keypoints, in order.
         skeleton: Pairs of places in `keypoints`, counted from 0.
     """
 
     labels: tuple[str, ...] = ()
     export_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
     geometry_kinds: tuple[str, ...] = ()
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
@@ -79,7 +85,9 @@ class Question:
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         instructions: What annotators were told.
-        geometry_kinds: Kinds of regions that its answers have; none: any. Of a question with keypoints these alone.
+        geometry_kinds: Kinds of regions that its answers have, which decide what a dataset of it is; none: any. Of a
+            question with keypoints these alone.
+        closed_kinds: Whether answers with regions of other kinds are rejected; else datasets leave them out.
         keypoints: Names of the keypoints of each object, in order.
         skeleton: Pairs of places in `keypoints`, from 0, that are joined by a line.
         sigmas: How far each keypoint may be off when it is scored; see
@@ -98,6 +106,7 @@ class Question:
     abstain_allowed: bool = True
     instructions: str = ""
     geometry_kinds: tuple[str, ...] = ()
+    closed_kinds: bool = False
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, ...], ...] = ()
     sigmas: tuple[float, ...] = ()
@@ -119,6 +128,8 @@ class Question:
     def constraints(self) -> dict[str, object]:
         """What it limits its answers to, as `constraints_json` has it."""
         found: dict[str, object] = {"closed": True} if self.labels else {}
+        if self.closed_kinds and self.geometry_kinds:
+            found[CLOSED_KINDS] = True
         if self.keypoints:
             found["keypoints"] = list(self.keypoints)
         if self.skeleton:
@@ -163,6 +174,7 @@ class Rules:
         labels: The labels there are; None: any.
         synonyms: Other text -> label.
         held: Labels that the lake has for it, declared or learnt.
+        kinds: Kinds of regions that there may be; (): any.
     """
 
     answer_kind: str
@@ -170,6 +182,7 @@ class Rules:
     labels: frozenset[str] | None = None
     synonyms: Mapping[str, str] = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    kinds: tuple[str, ...] = ()
 
 
 def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
@@ -192,6 +205,7 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
             frozenset(entries) if closed else None,
             _synonyms(entries),
             frozenset(entries),
+            tuple(row["geometry_kinds"] or ()) if constraints_of(row["constraints_json"]).get(CLOSED_KINDS) else (),
         )
         if asked is not None and key == (asked.question_id, asked.version):
             _check_unchanged(asked, row)
@@ -207,8 +221,9 @@ def rules_of(lake: Lake, asked: Question | None) -> dict[QuestionKey, Rules]:
         if asked.labels and label not in known:
             raise ConfigError(f"question {asked.question_id}: synonym {text!r} stands for {label!r}, which is no label")
     rules[key] = Rules(
-        held.answer_kind, held.abstain_allowed, known or None, {**held.synonyms, **asked.synonyms}, held.held
-    )
+        held.answer_kind, held.abstain_allowed, known or None, {**held.synonyms, **asked.synonyms}, held.held,
+        held.kinds or (asked.geometry_kinds if asked.closed_kinds else ()),
+    )  # fmt: skip
     return rules
 
 
@@ -274,6 +289,16 @@ def differing_ids(lake: Lake, asked: Question) -> list[str]:
         for name, ids in asked.stated.export_ids.items()
         for label, export_id in ids.items()
         if (known := _ids(held.get(label))).get(name, export_id) != export_id
+    ]
+
+
+def differing_parents(lake: Lake, asked: Question) -> list[str]:
+    """Return, in words, the labels that files put below something else than the lake does: there they stay."""
+    held = _held_labels(lake).get(str(asked.label_set_id), {})
+    return [
+        f"{label} is below {above!r} in the files and {known['parent_id']!r} in the lake, where it stays"
+        for label, above in asked.stated.parents.items()
+        if (known := held.get(label)) is not None and known["parent_id"] != above
     ]
 
 
@@ -355,6 +380,7 @@ def _new_entries(
             "label_set_id": set_id,
             "label_id": label,
             "name": label,
+            "parent_id": asked.stated.parents.get(label) if asked is not None else None,
             "ordinal": place,
             "status": "active",
             **kept,
@@ -396,7 +422,8 @@ def _check_unchanged(asked: Question, held: Mapping[str, object]) -> None:
     names += ["instructions"] if asked.instructions else []
     names += ["geometry_kinds"] if asked.geometry_kinds or asked.keypoints else []
     limits = constraints_of(held["constraints_json"])
-    changed = [key for key, value in asked.constraints.items() if limits.get(key) != value]
+    # Kinds are compared themselves, below.
+    changed = [key for key, value in asked.constraints.items() if limits.get(key) != value and key != CLOSED_KINDS]
     if changed:
         names.append("constraints_json")
     for name in names:

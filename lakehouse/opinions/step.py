@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.matching.landed import check_landed
 from lakehouse.opinions.parked import resolve_parked
 from lakehouse.opinions.predictions import record_opinions
-from lakehouse.opinions.questions import Question, differing_ids, rules_of
+from lakehouse.opinions.questions import Question, differing_ids, differing_parents, rules_of
 from lakehouse.opinions.reading.answer_rows import ITEMS, PARTS, ReadPlan, read_parts
 from lakehouse.opinions.reading.equal_rows import merge_votes
 from lakehouse.opinions.reading.known_files import is_settled, keep_settled, standing_now
@@ -32,6 +33,8 @@ from lakehouse.steps.step import StepRecord, step
 from schemas.canonical import canonical_json
 
 FILES_PER_TASK = 200
+TASK_BYTES = 8 << 20
+"""A task reads as many files as have so many bytes together, at most 200; a larger file goes to several."""
 
 __all__ = ["OpinionSource", "import_all", "opinion_source_from", "opinions", "record_opinions", "resolve_parked"]
 
@@ -84,7 +87,9 @@ def opinions(lake: Lake, source: OpinionSource, *, followed_by: Iterable[str] = 
                                  if chosen.stated else None)  # fmt: skip
             if differing := differing_ids(lake, asked):
                 record.note("export_id_differs", differing[0], count=len(differing))
-            items = _read(lake, source, asked, path, parts)
+            if moved := differing_parents(lake, asked):
+                record.note("parent_differs", moved[0], count=len(moved))
+            items = _read(lake, source, asked, path, parts, [size for _, size, _ in before])
             if stamps(path, parts) != before:
                 raise IngestError(f"opinions {source.name}: {path} changed while it was read; import it again")
             tell_notes(lake, query(lake, "select * from items where kind = 'note'", inputs={"items": items}), record)
@@ -114,6 +119,7 @@ def _absorb(
             actors=(),
             max_rejected_share=_share(lake, source),
             new_question=source.new_question,
+            one_each=format_named(source.format).one_each,
         )
         absorb(lake, items, job, record)
         standing = standing_now(lake, items)
@@ -133,7 +139,9 @@ def _content(source: OpinionSource, path: Path, parts: list[str], chosen: Format
     )
 
 
-def _read(lake: Lake, source: OpinionSource, asked: Question, path: Path, parts: list[str]) -> Relation:
+def _read(
+    lake: Lake, source: OpinionSource, asked: Question, path: Path, parts: list[str], sizes: list[int]
+) -> Relation:
     plan = ReadPlan(
         rules=rules_of(lake, asked),
         now=lake.clock(),
@@ -147,18 +155,26 @@ def _read(lake: Lake, source: OpinionSource, asked: Question, path: Path, parts:
         options=source.reader_options(),
         missing=source.missing,
     )
-    files = pa.Table.from_pylist([{"part": place, "file": part} for place, part in enumerate(parts)], schema=PARTS)
+    files = [each for place, part in enumerate(parts) for each in _pieces(lake, source, place, part, sizes[place])]
     items = lake.engine.stage(
         lake.engine.map_batches(
-            lake.engine.from_arrow(files),
+            lake.engine.from_arrow(pa.Table.from_pylist(files, schema=PARTS)),
             functools.partial(read_parts, plan=plan),
             ITEMS,
-            rows_per_task=FILES_PER_TASK,
+            rows_per_task=max(1, min(FILES_PER_TASK, len(files) * TASK_BYTES // max(1, sum(sizes)))),
             label=f"read {source.name}",
             reads_here=True,
         )
     )
     return merge_votes(lake, items) if source.repeat == "votes" else items
+
+
+def _pieces(lake: Lake, source: OpinionSource, place: int, part: str, size: int) -> list[dict[str, object]]:
+    """Return the rows of `PARTS` of one file."""
+    # Every task parses all of it: more of them than cores would only cost.
+    cores = lake.config.engine.workers or len(os.sched_getaffinity(0))
+    pieces = 1 if format_named(source.format).read_piece is None else max(1, min(cores, size // TASK_BYTES))
+    return [{"part": place, "file": part, "piece": number, "pieces": pieces} for number in range(pieces)]
 
 
 def _judge(lake: Lake, items: Relation, source: OpinionSource, chosen: Format, record: StepRecord) -> None:

@@ -21,3 +21,6 @@ REPEATS = ("", "event", "duplicate", "votes")
 def format_names() -> list[str]:
     """Return the names of all formats, those of installed packages too; nothing is loaded."""
     return sorted({*FORMATS, *names_of(FORMAT_PACKAGES)})
+
+ISTHING = "coco_isthing"
+"""Of `export_ids`: whether COCO takes a label for a thing (1) or for stuff (0). Several labels have the same."""

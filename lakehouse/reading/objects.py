@@ -6,13 +6,17 @@ import hashlib
 import io
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from lakehouse.erasures import erased_entities
+from lakehouse.derived.identity import REFERENCES
+from lakehouse.derived.places import PLACE, REFERENCED
+from lakehouse.derived.reading import read_by
+from lakehouse.erasures import erased_entities, expiry_of
 from lakehouse.errors import ConfigError, EntityNotFoundError
 from lakehouse.home import Root
 from lakehouse.lake import Lake
-from lakehouse.objects import check_hash, find_size, object_uri, read_entity, read_range
+from lakehouse.media.kinds.registry import judges_of
+from lakehouse.objects import check_hash, find_size, object_uri, read_range
 from lakehouse.query import fetch
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 1 << 20
 """What a file reads at once: little for a disk, and what a request to a bucket is worth."""
 
+ENTITY = f"""
+select e.object_uri, {PLACE} as place, e.size_bytes, e.parent_id, e.operation
+from silver.entities e {REFERENCED} where e.entity_id = $id
+"""
+
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -28,21 +37,21 @@ def read_object(lake: Lake, entity_id: str) -> bytes:
     """Return all bytes of an entity, compared with its id, which is their SHA-256.
 
     What the lake holds under the id is found without a table and an engine; where a linked file lies, and why there
-    is nothing, tells `silver.entities`.
+    is nothing, tells `silver.entities`. Those of a frame or clip are made of its video's.
 
     Raises:
         EntityNotFoundError: If there is no such entity, or its bytes are kept nowhere.
-        IngestError: If the bytes are missing or others.
+        IngestError: If the bytes are missing or others, or can be made no more.
     """
-    uri, _ = _find(lake, entity_id)
-    return read_entity(lake.home, f"{uri}#{entity_id}")
+    place, _ = _find(lake, entity_id)
+    return read_by(lake.home, place, judges_of(lake.config))
 
 
 def open_object(lake: Lake, entity_id: str, *, range: tuple[int, int | None] | None = None) -> io.BufferedReader:
     """Return the bytes of an entity as a binary file: it reads, 1 MiB at a time, what is asked of it.
 
     Who reads it from its first byte to its last gets all of them compared with the id at the last one; parts, and
-    what is read after a seek, are compared with nothing.
+    what is read after a seek, are compared with nothing. A frame or clip is made whole, whatever is read of it.
 
         with open_object(lake, entity_id) as file:
             picture = PIL.Image.open(file)
@@ -57,10 +66,15 @@ def open_object(lake: Lake, entity_id: str, *, range: tuple[int, int | None] | N
         ConfigError: If the range is not one of its bytes; the message says how many there are.
         IngestError: As `read_object`; also while the file is read.
     """
-    uri, size = _find(lake, entity_id)
+    place, stored = _find(lake, entity_id)
+    made = b"" if stored is not None else read_by(lake.home, place, judges_of(lake.config))
+    size = len(made) if stored is None else stored
     start, stop = (0, size) if range is None else (range[0], size if range[1] is None else range[1])
     if not 0 <= start <= stop <= size:
         raise ConfigError(f"range {range} of {entity_id}: expected 0 <= first <= last <= {size}, its size in bytes")
+    if stored is None:
+        return io.BufferedReader(cast("io.RawIOBase", io.BytesIO(made[start:stop])), BUFFER_BYTES)
+    uri = place.rpartition("#")[0]
     return io.BufferedReader(_Bytes(lake.home, uri, entity_id, start, stop, whole=stop - start == size), BUFFER_BYTES)
 
 
@@ -119,24 +133,31 @@ class _Bytes(io.RawIOBase):
         return data
 
 
-def _find(lake: Lake, entity_id: str) -> tuple[str, int]:
-    """Return where the bytes of an entity are, and how many."""
+def _find(lake: Lake, entity_id: str) -> tuple[str, int | None]:
+    """Return the place of the bytes of an entity, and how many there are; None: they have to be made."""
     if not _ID.fullmatch(entity_id):
         raise ConfigError(f"{entity_id!r} is no entity id: expected 64 hex digits; `petrel show` finds things by name")
     uri = object_uri(entity_id)
     size = find_size(lake.home, uri)
     if size is not None:
-        return uri, size
-    text = "select object_uri, size_bytes, parent_id, operation from silver.entities where entity_id = $id"
-    rows = fetch(lake, text, params={"id": entity_id})
+        return f"{uri}#{entity_id}", size
+    rows = fetch(lake, ENTITY, params={"id": entity_id})
     if not rows and entity_id in erased_entities(lake.home):
         raise EntityNotFoundError(f"entity {entity_id} was erased from the lake {lake.home}, for privacy")
     if not rows:
         raise EntityNotFoundError(f"no entity {entity_id} in the lake {lake.home}; `petrel show` finds things by name")
     row = rows[0]
+    expiry = expiry_of(lake.home, entity_id)
+    if expiry is not None:
+        raise EntityNotFoundError(
+            f"the bytes of entity {entity_id} expired at {expiry.erased_at} ({expiry.reason}); its rows are in the "
+            f"lake {lake.home}"
+        )
+    if row["object_uri"] is None and row["operation"] in REFERENCES and row["place"] is not None:
+        return str(row["place"]), None
     if row["object_uri"] is None:
         raise EntityNotFoundError(
             f"the bytes of entity {entity_id} are kept nowhere: it is derived from {row['parent_id']} by "
             f"{row['operation']} (lake {lake.home}); read that one and derive it"
         )
-    return str(row["object_uri"]), int(row["size_bytes"])
+    return str(row["place"]), int(row["size_bytes"])

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from lakehouse.commits.at import split_name
 from lakehouse.engines.tree import tables_read
 from lakehouse.errors import ConfigError, QueryFailedError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
@@ -36,7 +37,7 @@ def read_table(
 
     Args:
         lake: The lake.
-        name: As in SQL: `silver.entities`, `entities_wide`.
+        name: As in SQL: `silver.entities`, `entities_wide`, `silver.opinions@paper` as a commit, tag or branch has it.
         version: Delta version of the table; of a view: table -> version, for the tables that it stands on.
         as_of: The version that was the newest at that time, by the clocks that wrote the commits; of a view: of every
             table that it stands on. Without it and `version`: now.
@@ -55,9 +56,13 @@ def read_table(
         QueryRefusedError, QueryFailedError: If `where` is not one condition over this table.
         TableError: If a file of a table is missing or damaged.
     """
+    name, pinned = split_name(lake.home, name)
     if name not in BY_NAME and name not in VIEW_NAMES:
         raise TableNotFoundError(f"no table or view `{name}`{nearest(name, [*BY_NAME, *VIEW_NAMES])}")
     pins = _pins(lake, name, version, as_of)
+    if pins and pinned:
+        raise ConfigError(f"{name}@...: a version or a time is given too; give one of them")
+    pins = pins or pinned
     found = query(lake, f"select * from {name}{_condition(name, where)}", params=params, pins=pins)
     if columns is not None:
         wanted = ", ".join(_checked(name, columns, found.columns))

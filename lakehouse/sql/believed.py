@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TypedDict
 
-from lakehouse.engines.tree import Token, tokens
-from lakehouse.errors import QueryRefusedError
+from lakehouse.engines.tokens import Token, tokens
+from lakehouse.errors import ConfigError, QueryRefusedError
 from lakehouse.labels.policy import Policy
 from lakehouse.labels.sql import believed_sql
 
@@ -22,6 +22,10 @@ USE = f"{CALL}('question', 'policy', known_at, valid_at), times as texts like '2
 
 Named = Callable[[str, datetime | None], Policy]
 """From the name or id of a policy, and when it was known so, to the policy."""
+
+
+United = Callable[[Policy, str, datetime | None, datetime | None], str]
+"""From a policy that unites regions, a question, known_at and valid_at to a table with what it believes."""
 
 
 class _Times(TypedDict):
@@ -40,8 +44,6 @@ def labels_sql(
 ) -> str:
     """Return what a policy believes of a question as one query of an engine; see `lakehouse.labels.sql.believed_sql`.
 
-    Regions that a step unites above a support are not united here: that is no SQL. Use `lakehouse.labels`.
-
     Args:
         policy: The policy.
         question: The question.
@@ -49,7 +51,15 @@ def labels_sql(
         valid_at: As had been said by then.
         dialect: `duckdb` or `spark`.
         names: Table in shared SQL -> its name in the session, as `register_views` returns them; None: the same.
+
+    Raises:
+        ConfigError: If the policy unites regions: that is no SQL.
     """
+    if policy.unites:
+        raise ConfigError(
+            f"policy {policy.name or policy.policy_id} unites regions of several, which is no SQL: ask "
+            f"lakehouse.labels(lake, ...), which gives a relation of either engine, or {CALL} in petrel sql"
+        )
     from lakehouse.engines.dialect import bind, table_names
 
     text = believed_sql(policy, known_at=known_at is not None, valid_at=valid_at is not None)
@@ -57,8 +67,13 @@ def labels_sql(
     return bind(text, names or {name: name for name in table_names(text)}, params, dialect=dialect)
 
 
-def expanded(text: str, named: Named) -> str:
+def expanded(text: str, named: Named, united: United) -> str:
     """Return `text` with every `labels_at(...)` replaced by the query that it stands for.
+
+    Args:
+        text: What a person wrote.
+        named: Finds policies.
+        united: Makes a table where a policy unites regions, and says its name.
 
     Raises:
         QueryRefusedError: If its arguments are not texts, there is no such policy, or a time is none.
@@ -71,7 +86,10 @@ def expanded(text: str, named: Named) -> str:
             continue
         end, arguments = _arguments(pieces, place + 2)
         policy, question, times = _called(arguments, named)
-        query = labels_sql(policy, question, **times)
+        if policy.unites:
+            query = f"select * from {united(policy, question, times['known_at'], times['valid_at'])}"
+        else:
+            query = labels_sql(policy, question, **times)
         parts += [encoded[done : pieces[place].start], f"({query})".encode()]
         done, place = pieces[end].end, end + 1
     return b"".join([*parts, encoded[done:]]).decode()

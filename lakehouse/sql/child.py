@@ -17,9 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
 
+    from lakehouse.labels.policy import Policy
     from lakehouse.sql.granted import GrantedFiles
+
+UNITED = "petrel_united_"
+"""How tables begin that hold what a policy that unites regions believes."""
 
 BATCH_ROWS = 65_536
 MIB = 1 << 20
@@ -72,43 +78,119 @@ class _Without:
 
 
 def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
-    hidden = _Without({"numpy", "pandas"})
+    from lakehouse.sql.functions import calls_arrays
+
+    # pyarrow asks for it once, when it is imported.
+    yours = request.get("functions", ())
+    with_arrays = yours or calls_arrays(request["text"])
+    # Functions of yours import what they like.
+    always = set() if yours else {"pandas"}
+    hidden = _Without(always if with_arrays else {"numpy", "pandas"})
     sys.meta_path.insert(0, hidden)
+    _receive_functions(yours)
     import duckdb
 
+    from lakehouse.engines.called import define_called_in_duckdb
+    from lakehouse.engines.memory import keep_buffers
     from lakehouse.sql.session import ALL_NAMES
     from lakehouse.sql.text import ready
+    from lakehouse.views.marts import CALLED
 
     limits = request["limits"]
     text = request["text"]
+    united: dict[str, pa.Table] = {}
+    if CALLED.search(text):
+        united |= _marts(text, Path(request["root"]), request["pins"])
     if "labels_at" in text.lower():
         # Its text is made for an engine, on a syntax tree.
-        hidden.names = {"pandas"}
-        text = _with_beliefs(text, Path(request["root"]), request["pins"])
-    question = ready(text, request["params"], known=ALL_NAMES)
-    # Extractors, which say what columns `entities_wide` has, may need it.
-    hidden.names = {"pandas"}
+        hidden.names = always
+        text, believed = _with_beliefs(text, Path(request["root"]), request["pins"])
+        united |= believed
+    question = ready(text, request["params"], known={*ALL_NAMES, *united, *request.get("at", ())})
+    # Extractors, which say what columns `entities_wide` has, may need it, and functions over arrays do.
+    hidden.names = always
     connection = duckdb.connect(":memory:", config={"threads": limits["threads"]})
-    files = close_up(connection, question.reads, request, asked_by=question.text)
+    for name, rows in united.items():
+        connection.register("given", rows)
+        connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")
+        connection.unregister("given")
+    if with_arrays:
+        keep_buffers()
+    define_called_in_duckdb(connection, question.text, Path(request["root"]), {})
+    files = close_up(connection, question.reads - united.keys(), request, asked_by=question.text)
     _limit_memory(limits["memory_mb"] * MIB)
-    with files.read(), connection.execute(question.text).to_arrow_reader(BATCH_ROWS) as reader:
+    text = _in_total_order(connection, question.text) if request["in_order"] else question.text
+    with files.read(), connection.execute(text).to_arrow_reader(BATCH_ROWS) as reader:
         return {"rows": _stream(reader, out, limits, request["first"])}
 
 
-def _with_beliefs(text: str, root: Path, pins: Mapping[str, int]) -> str:
-    """Return the text with what `labels_at` stands for."""
+def _marts(text: str, root: Path, pins: Mapping[str, int]) -> dict[str, pa.Table]:
+    """Return the marts that a query may read, as it names them -> their rows."""
+    import duckdb
+
+    from lakehouse.engines.delta import define_arrow_view
+    from lakehouse.sql.session import define
+    from lakehouse.views.marts import CALLED, PREFIX, ROWS, RUNS, runs_of, typed_rows
+
+    called = {each.lower() for each in CALLED.findall(text)}
+    with duckdb.connect(":memory:") as connection:
+        define(connection, root, {"gold.marts", "gold.mart_rows"}, pins, define_table=define_arrow_view)
+        runs = runs_of(connection.execute(RUNS).to_arrow_table().to_pylist())
+        return {
+            f"{PREFIX}{name}": typed_rows(
+                run, connection.execute(ROWS, {"name": name}).to_arrow_table().to_pylist()
+            )
+            for name, run in runs.items()
+            if name in called
+        }
+
+
+def _receive_functions(sent: Collection[str]) -> None:
+    """Register the functions of the person who asks, as his own process has them."""
+    from lakehouse.tensors import registered
+
+    registered.close()
+    for each in sent:
+        from lakehouse.tensors.user import received
+
+        registered.register(received(each))
+
+
+def _with_beliefs(text: str, root: Path, pins: Mapping[str, int]) -> tuple[str, dict[str, pa.Table]]:
+    """Return the text with what `labels_at` stands for, and the tables that it reads where regions are united."""
     import duckdb
 
     from lakehouse.engines.delta import define_arrow_view
     from lakehouse.labels.held import HELD, policy_of
     from lakehouse.sql.believed import expanded
-    from lakehouse.sql.session import define
+    from lakehouse.sql.session import ALL_NAMES, define
 
-    connection = duckdb.connect(":memory:")
-    define(connection, root, {"silver.actors"}, pins, define_table=define_arrow_view)
-    held = connection.execute(HELD.replace("$known_at", "null")).to_arrow_table().to_pylist()
-    connection.close()
-    return expanded(text, lambda name, known_at: policy_of(held, name, known_at=known_at))
+    def opened(names: Collection[str]) -> Any:
+        connection = duckdb.connect(":memory:")
+        define(connection, root, names, pins, define_table=define_arrow_view)
+        return connection
+
+    with opened({"silver.actors"}) as connection:
+        held = connection.execute(HELD.replace("$known_at", "null")).to_arrow_table().to_pylist()
+    made: dict[str, pa.Table] = {}
+
+    def united(policy: Policy, question: str, known_at: datetime | None, valid_at: datetime | None) -> str:
+        from lakehouse.sql.united import united_rows
+
+        name = f"{UNITED}{len(made)}"
+        with opened(ALL_NAMES) as connection:
+            made[name] = united_rows(connection, policy, question, known_at=known_at, valid_at=valid_at)
+        return name
+
+    return expanded(text, lambda name, known_at: policy_of(held, name, known_at=known_at), united), made
+
+
+def _in_total_order(connection: Any, text: str) -> str:
+    from lakehouse.sql.ordered import in_total_order
+
+    columns = [row[0] for row in connection.execute(f"describe {text}").fetchall()]
+    # Whoever wants rows in order refuses columns of one name, by the schema.
+    return in_total_order(text, columns) if len(set(columns)) == len(columns) else text
 
 
 def _stream(reader: pa.RecordBatchReader, out: BinaryIO, limits: Mapping[str, Any], first: int | None) -> int:
@@ -138,14 +220,18 @@ def close_up(
 ) -> GrantedFiles:
     """Define what the query reads and what that reads, then shut the database: no other file, no network."""
     from lakehouse.sql.granted import GrantedFiles
-    from lakehouse.sql.session import ALL_NAMES, define
+    from lakehouse.sql.session import ALL_NAMES, define, define_at
     from lakehouse.sql.text import CATALOGUE
 
     catalogue = any(name.startswith(f"{CATALOGUE}.") for name in names)
     wanted = ALL_NAMES if catalogue else names
     files = GrantedFiles(connection)
-    define(connection, Path(request["root"]), wanted, request["pins"], define_table=files.define_table,
-           asked_by=None if catalogue else asked_by)
+    named = request.get("at", {})
+    define(connection, Path(request["root"]), set(wanted) - named.keys(), request["pins"],
+           define_table=files.define_table, asked_by=None if catalogue else asked_by)
+    for ours, (name, pins) in named.items():
+        define_at(connection, Path(request["root"]), ours, name, pins, define_table=files.define_table,
+                  asked_by=asked_by)
     if catalogue:
         _define_catalogue(connection)
     limits, scratch = request["limits"], request["scratch"].replace("'", "''")
@@ -183,12 +269,16 @@ def _define_catalogue(connection: Any) -> None:
 def _describe(error: BaseException) -> dict[str, Any]:
     import duckdb
 
+    from lakehouse.engines.called import tensor_error
     from lakehouse.errors import PetrelError, one_line
 
     if isinstance(error, PetrelError):
         return {"error": type(error).__name__, "message": str(error)}
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
         return {"error": "memory", "message": one_line(str(error).partition("\n")[0])}
+    told = tensor_error(str(error))
+    if told is not None:
+        return {"error": type(told).__name__, "message": str(told)}
     if isinstance(error, duckdb.Error):
         # Without the text of the query that DuckDB adds.
         reason = one_line(str(error).partition("\n\nLINE ")[0], limit=600)

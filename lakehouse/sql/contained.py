@@ -25,9 +25,10 @@ from lakehouse import errors
 from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.ending import removed_at_end
 from lakehouse.errors import PetrelError, QueryFailedError, one_line
-from lakehouse.home import Root
+from lakehouse.home import Home, Root
 from lakehouse.place import located
 from lakehouse.sql.literals import sql_literals
+from lakehouse.tensors.registered import called_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,6 +101,7 @@ def open_query(
     limits: SqlConfig | None = None,
     engine: EngineConfig | None = None,
     first: int | None = None,
+    in_order: bool = False,
 ) -> Iterator[Answer]:
     """`user_query`, batch by batch: what the result takes in memory is a few batches.
 
@@ -111,6 +113,7 @@ def open_query(
         limits: As in `user_query`. The deadline counts while rows are waited for, not while the caller works.
         engine: Its `memory_limit_mb` bounds DuckDB's memory further, where it is set.
         first: Rows wanted at most; None wants all.
+        in_order: Complete the order of the rows, so that it is the same each time (`lakehouse.sql.ordered`).
 
     Raises:
         QueryRefusedError: As `user_query`.
@@ -122,9 +125,13 @@ def open_query(
         tempfile.TemporaryDirectory(prefix="petrel-sql-", ignore_cleanup_errors=True) as scratch,
         removed_at_end(Path(scratch)),
     ):
+        home = located(root)
+        text, named = _at(home, text)
+        pins = {**dict(home.pins if home.read_only else ()), **(pins or {})}
         request = {
-            "root": str(located(root).folder), "text": text, "params": sql_literals(params or {}),
-            "pins": dict(pins or {}), "first": first, "scratch": scratch, "parent": os.getpid(),
+            "root": str(home.folder), "text": text, "at": named, "params": sql_literals(params or {}),
+            "pins": pins, "first": first, "in_order": in_order, "scratch": scratch, "parent": os.getpid(),
+            "functions": [each.sent() for each in called_in(text)],
             "limits": request_limits(limits, engine or EngineConfig()),
         }
         child = _Child(request, limits)
@@ -132,6 +139,17 @@ def open_query(
             yield Answer(child)
         finally:
             child.end()
+
+
+def _at(home: Home, text: str) -> tuple[str, Mapping[str, object]]:
+    """Return the query without names of commits, and what its new names stand for."""
+    if "@" not in text:
+        return text, {}
+    from lakehouse.commits.at import at_commits
+    from lakehouse.sql.session import ALL_NAMES
+
+    at = at_commits(home, text, known=ALL_NAMES)
+    return at.text, at.named
 
 
 def request_limits(limits: SqlConfig, engine: EngineConfig) -> dict[str, Any]:

@@ -6,6 +6,8 @@ between versions of DuckDB (`hash`). A name that DuckDB gains later is refused u
 
 from __future__ import annotations
 
+import re
+
 OPERATORS = frozenset(
     "!__postfix !~~ !~~* % & && * ** + - ->> / // <-> << <=> <@ >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~".split()
 )
@@ -86,10 +88,30 @@ _WINDOWS = """
 cume_dist dense_rank fill first_value lag last_value lead nth_value ntile percent_rank rank rank_dense row_number
 """
 
+ARRAYS = """
+nd_shape nd_ndim nd_size nd_dtype nd_array nd_astype nd_reshape nd_transpose nd_flip nd_slice nd_crop nd_list nd_item
+nd_decode nd_mean nd_mean_axis nd_sum nd_sum_axis nd_min nd_min_axis nd_max nd_max_axis nd_prod nd_prod_axis nd_std
+nd_std_axis nd_any nd_any_axis nd_all nd_all_axis nd_add nd_subtract nd_multiply nd_divide nd_floor_divide nd_remainder
+nd_power nd_minimum nd_maximum nd_logical_and nd_logical_or nd_logical_xor nd_equal nd_not_equal nd_less nd_less_equal
+nd_greater nd_greater_equal nd_negative nd_absolute nd_sign nd_sqrt nd_exp nd_log nd_floor nd_ceil nd_logical_not
+nd_isnan nd_isfinite nd_square nd_where nd_clip nd_norm nd_dot nd_matmul nd_cosine_similarity nd_l2_distance nd_hamming
+nd_hamming_bits nd_maxsim nd_normalize nd_iou nd_giou nd_mask_iou nd_polygon_area nd_box_area nd_clip_box nd_histogram
+nd_percentile nd_nonzero nd_argwhere nd_count_nonzero
+"""
+"""Functions over arrays, ours: `lakehouse.tensors.registry`, named here so that a query without them loads no NumPy."""
+
 FUNCTIONS = OPERATORS | frozenset(
-    " ".join((_NUMBERS, _TEXTS, _TIMES, _NESTED, _JSON, _OTHER, _AGGREGATES, _WINDOWS)).lower().split()
+    " ".join((_NUMBERS, _TEXTS, _TIMES, _NESTED, _JSON, _OTHER, _AGGREGATES, _WINDOWS, ARRAYS)).lower().split()
 )
 """Every function that may be called, in lower case."""
+
+_ARRAYS = frozenset(ARRAYS.split())
+
+
+def calls_arrays(text: str) -> bool:
+    """Say whether a text may call a function over arrays; a name in a string, and a list, count too."""
+    return "[" in text or not _ARRAYS.isdisjoint(re.findall("[a-z0-9_]+", text.lower()))
+
 
 TABLE_FUNCTIONS = frozenset({"unnest", "json_each", "json_tree"})
 """Functions that may stand where a table stands."""

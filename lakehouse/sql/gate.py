@@ -12,6 +12,7 @@ from lakehouse.engines.tree import Node, free_tables, nodes, parse, table_name
 from lakehouse.errors import QueryRefusedError
 from lakehouse.names import nearest
 from lakehouse.sql.functions import FUNCTIONS, SESSION_VALUES, TABLE_FUNCTIONS
+from lakehouse.tensors import registered
 
 MAX_CHARACTERS = 64 << 10
 
@@ -96,7 +97,7 @@ def _check_node(node: Node) -> None:
 
 def _check_function(node: Node) -> None:
     name = node["function_name"].lower()
-    if name not in FUNCTIONS | TABLE_FUNCTIONS:
+    if name not in FUNCTIONS | TABLE_FUNCTIONS and name not in registered.names():
         raise QueryRefusedError(f"function {name[:100]} is not allowed in a query{_like(name)}")
     if name == "age" and len(node.get("children", ())) < 2:
         raise QueryRefusedError("age of one time is not allowed in a query, it counts from today; give it two")

@@ -21,7 +21,8 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from duckdb import DuckDBPyConnection
 
-from lakehouse.engines.delta import data_files, guard, quote
+from lakehouse.engines.delta import guard, quote
+from lakehouse.engines.table_files import data_files
 from lakehouse.errors import TableError, one_line
 
 SCHEME = "granted"

@@ -7,16 +7,18 @@ from collections.abc import Callable, Collection, Mapping
 import duckdb
 from deltalake import DeltaTable
 
+from lakehouse.engines.called import define_all_in_duckdb
 from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
 from lakehouse.engines.tree import tables_read
 from lakehouse.errors import TableNotFoundError
 from lakehouse.home import Root
 from lakehouse.names import nearest
 from lakehouse.place import located, require_lake
-from lakehouse.tables.read import head, open_table, table_path
-from lakehouse.verification.places import place_of
+from lakehouse.tables.read import head, open_table
+from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import VIEW_NAMES, view_text
+from loaders.stores.local import local_folder
 from schemas.tables import BY_NAME, TABLES
 
 Connection = duckdb.DuckDBPyConnection
@@ -53,7 +55,8 @@ def connect(
         memory_limit_mb: Memory for DuckDB, MB; 0 leaves DuckDB's own default, 80 % of the machine.
 
     Returns:
-        A connection with the tables (`silver.entities`) and the views (`entities_wide`); times are UTC.
+        A connection with the tables (`silver.entities`), the views (`entities_wide`) and the functions over arrays
+        (`nd_mean`); times are UTC.
 
     Raises:
         TableNotFoundError: If there is no lake at `root`, or a pin names no table.
@@ -69,19 +72,19 @@ def connect(
                 "DuckDB's Delta extension did not load; install duckdb-extension-delta of DuckDB's version"
             )
         root = located(root)
-        define_table = _by_extension(root) if with_extension else define_arrow_view
+        define_table = _by_extension if with_extension else define_arrow_view
         define(connection, root, ALL_NAMES, pins or {}, define_table=define_table)
+        define_all_in_duckdb(connection, root)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _by_extension(root: Root) -> DefineTable:
-    def define_table(connection: Connection, name: str, table: DeltaTable) -> None:
-        define_view(connection, name, table_path(root, BY_NAME[name]), table.version(), extension=True)
-
-    return define_table
+def _by_extension(connection: Connection, name: str, table: DeltaTable) -> None:
+    folder = local_folder(table.table_uri)
+    assert folder is not None
+    define_view(connection, name, folder, table.version(), extension=True)
 
 
 def define(
@@ -114,9 +117,31 @@ def define(
         if table.name not in wanted:
             continue
         version = pins[table.name] if table.name in pins else head(root, table)
-        verify_table(place_of(root, table), version)
+        verify_table(*place_at(root, table, version))
         define_table(connection, table.name, open_table(root, table, version))
     _define_views(connection, views, asked_by)
+
+
+def define_at(
+    connection: Connection, root: Root, ours: str, name: str, pins: Mapping[str, int], *, define_table: DefineTable,
+    asked_by: str | None = None,
+) -> None:  # fmt: skip
+    """Define a table or view at pinned versions under a name of ours, beside the others.
+
+    Raises:
+        VersionUnavailableError: If a version does not exist, or its files are gone.
+    """
+    if name in BY_NAME:
+        verify_table(*place_at(root, BY_NAME[name], pins[name]))
+        define_table(connection, ours, open_table(root, BY_NAME[name], pins[name]))
+        return
+    from lakehouse.engines.dialect import bind, table_names
+
+    text = view_text(name, asked_by=asked_by)
+    read = {each: f"{ours}_{place}" for place, each in enumerate(sorted(table_names(text)))}
+    for each, below in read.items():
+        define_at(connection, root, below, each, pins, define_table=define_table, asked_by=asked_by)
+    connection.execute(f"CREATE VIEW {ours} AS {bind(text, read, {}, dialect='duckdb')}")
 
 
 def define_views(connection: Connection, names: Collection[str]) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lakehouse.engines.called import define_all_in_spark
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.spark_tables import far_address, read_table
 from lakehouse.home import Root
 from lakehouse.place import located
-from lakehouse.tables.read import head, open_table, table_path
-from lakehouse.verification.places import place_of
+from lakehouse.tables.read import head, open_table
+from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import ordered_views
 from schemas.tables import TABLES
@@ -41,12 +42,13 @@ def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int]
     names: dict[str, str] = {}
     for table in TABLES:
         version = head(home, table) if table.name not in (pins or {}) else (pins or {})[table.name]
-        verify_table(place_of(home, table), version)
+        place, counted = place_at(home, table, version)
+        verify_table(place, counted)
         open_table(home, table, version)
         names[table.name] = table.name.replace(".", "_")
-        path = table_path(home, table)
-        frame = read_table(session, path, version, far=far_address(session, path))
+        frame = read_table(session, place.folder, counted, far=far_address(session, place.folder))
         frame.createOrReplaceTempView(names[table.name])
+    define_all_in_spark(session, home)
     for name, text in ordered_views():
         session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
         names[name] = name

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from lakehouse.engines.tree import Token, nodes, parse, tokens
+from lakehouse.engines.plain import plain
+from lakehouse.engines.tokens import Token, tokens
+from lakehouse.engines.tree import nodes, parse
 from lakehouse.errors import QueryFailedError
 from lakehouse.sql.gate import check_query
 
@@ -45,7 +47,7 @@ def ready(text: str, literals: Mapping[str, str], *, known: Collection[str]) -> 
         QueryFailedError: If a parameter has no value.
     """
     own = {name.replace("information_schema", CATALOGUE) for name in INFORMATION} | {f"{CATALOGUE}.names"}
-    text = with_own_catalogue(text)
+    text = with_own_catalogue(plain(text))
     check_query(text, known={*known, *own})
     text = fill(text, literals)
     return Question(text, check_query(text, known={*known, *own}))

@@ -35,16 +35,39 @@ def union_batch(rows: Iterable[tuple[Table, Mapping[str, object]]], schema: pa.S
     return pa.RecordBatch.from_pylist([{TARGET: table.name, **row} for table, row in rows], schema=schema)
 
 
-def tagged_batch(rows: pa.RecordBatch, table: Table, schema: pa.Schema) -> pa.RecordBatch:
-    """Return finished rows of one table as a batch of `union_schema(...)`; columns of the others are null."""
-    columns = {TARGET: pa.repeat(pa.scalar(table.name), rows.num_rows)}
+def tagged_batch(
+    rows: pa.RecordBatch, table: Table, schema: pa.Schema, *, beside: Mapping[str, pa.Array] | None = None
+) -> pa.RecordBatch:
+    """Return finished rows of one table as a batch of `union_schema(...)`; other columns are null, or beside."""
+    columns = {TARGET: pa.repeat(pa.scalar(table.name), rows.num_rows), **(beside or {})}
     columns |= {name: rows.column(name) for name in table.column_names}
     arrays = [columns[field.name] if field.name in columns else pa.nulls(rows.num_rows, field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def insert_outputs(lake: Lake, outputs: Relation, tables: Iterable[Table], *, step: str) -> dict[str, Inserted]:
-    """Insert each table's rows, in the order of `tables`; returns table name -> what changed."""
+def rows_of(
+    lake: Lake, outputs: Relation, table: Table, *, first_by: Mapping[str, str] | None = None
+) -> Relation:
+    """Return the rows of one table among outputs; of those with one key the first, where an order is named for it."""
+    columns = ", ".join(table.column_names)
+    text = f"select {columns} from outputs where {TARGET} = $table"
+    if order := (first_by or {}).get(table.name):
+        text += f" qualify row_number() over (partition by {', '.join(table.key)} order by {order}) = 1"
+    return lake.engine.sql(text, {"outputs": outputs}, {"table": table.name})
+
+
+def insert_outputs(
+    lake: Lake, outputs: Relation, tables: Iterable[Table], *, step: str, first_by: Mapping[str, str] | None = None
+) -> dict[str, Inserted]:
+    """Insert each table's rows, in the order of `tables`; returns table name -> what changed.
+
+    Args:
+        lake: The lake.
+        outputs: Rows of `union_schema`.
+        tables: Where they go.
+        step: Name of the step.
+        first_by: Table -> columns by which, of rows with one key, the first is taken; without it by hash.
+    """
     written = {}
     found = lake.engine.sql(f"select distinct {TARGET} from outputs", {"outputs": outputs}, {})
     present = set(lake.engine.arrow(found)[TARGET].to_pylist())
@@ -53,8 +76,6 @@ def insert_outputs(lake: Lake, outputs: Relation, tables: Iterable[Table], *, st
             version = head(lake.home, table)
             written[table.name] = Inserted(table.name, version, version, 0, 0, str(digest_at(lake, table, version)))
             continue
-        columns = ", ".join(table.column_names)
-        text = f"select {columns} from outputs where {TARGET} = $table"
-        rows = lake.engine.sql(text, {"outputs": outputs}, {"table": table.name})
+        rows = rows_of(lake, outputs, table, first_by=first_by)
         written[table.name] = insert(lake, table, rows, step=step)
     return written

@@ -52,6 +52,7 @@ class Receipt:
         bytes_written: Bytes of objects or files written.
         details: Identifiers worth keeping: dataset id, folder, verdict.
         notes: What was taken and is remarkable all the same, by rule.
+        run_id: UUID of the run; "" in receipts of older versions.
     """
 
     step: str
@@ -63,6 +64,7 @@ class Receipt:
     bytes_written: int = 0
     details: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Noted, ...] = ()
+    run_id: str = ""
 
     @property
     def rows_new(self) -> int:
@@ -112,7 +114,7 @@ def from_json(text: str) -> Receipt:
 def keep(files: Storage, receipt: Receipt) -> str:
     """Write the receipt among the files of a lake, whole or not at all, and return its name."""
     stamp = receipt.started_at.strftime("%Y%m%dT%H%M%S.%fZ")
-    name = f"{RUNS}/{stamp}-{receipt.step}-{uuid.uuid4().hex[:8]}.json"
+    name = f"{RUNS}/{stamp}-{receipt.step}-{(receipt.run_id or uuid.uuid4().hex)[:8]}.json"
     files.put(name, f"{receipt.to_json()}\n".encode())
     return name
 

@@ -7,6 +7,12 @@ from schemas.canonical import content_id
 
 RAW_CHARACTERS = 10_000
 
+RULES = """
+select rule, count(*) as n, min(location) as example, min_by(reason, location) as reason
+from outputs where target_table = 'silver.rejected' group by rule order by rule
+"""
+"""What was rejected, by rule, of the outputs of a step."""
+
 
 def rejected_row(
     step: str,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +13,13 @@ import pyarrow.compute as pc
 from schemas.canonical import row_hash
 from schemas.canonical_columns import row_hashes
 from schemas.model import Column, Table
+from schemas.tables import BY_NAME
+
+if TYPE_CHECKING:
+    from lakehouse.engines import Relation
+    from lakehouse.lake import Lake
+
+ROWS_PER_TASK = 20_000
 
 
 def finish_row(row: Mapping[str, object], table: Table, now: datetime) -> dict[str, object]:
@@ -42,6 +51,27 @@ def finish_batch(rows: pa.RecordBatch, table: Table, now: datetime) -> pa.Record
     if table.has_row_hash:
         columns["row_hash"] = row_hashes(pa.RecordBatch.from_pydict(columns), table)
     return pa.RecordBatch.from_arrays([columns[name] for name in table.column_names], schema=table.arrow_schema)
+
+
+def finished(lake: Lake, rows: Relation, table: Table, *, label: str) -> Relation:
+    """Return rows that SQL made as the table holds them: clock columns and `row_hash`, which is only made in Python.
+
+    Args:
+        lake: The lake.
+        rows: As of `finish_batch`.
+        table: Definition of the table.
+        label: What people are told is going on.
+    """
+    finish = functools.partial(finish_batches, table_name=table.name, now=lake.clock())
+    return lake.engine.map_batches(rows, finish, table.arrow_schema, rows_per_task=ROWS_PER_TASK, label=label)
+
+
+def finish_batches(
+    batches: Iterator[pa.RecordBatch], *, table_name: str, now: datetime
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches as `finish_batch` makes them: what `finished` maps over rows."""
+    for batch in batches:
+        yield finish_batch(batch, BY_NAME[table_name], now)
 
 
 def _column(rows: pa.RecordBatch, column: Column, now: datetime) -> pa.Array:

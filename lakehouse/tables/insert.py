@@ -17,10 +17,11 @@ from lakehouse.errors import ConcurrentWriteError, LockLostError, TableError, on
 from lakehouse.lake import Lake
 from lakehouse.leftovers import sweep_table
 from lakehouse.tables.finish import finish_row
+from lakehouse.tables.fork import writable
 from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.locks import Held, lake_lock
 from lakehouse.tables.read import check_columns, digest_at, head, whole
-from lakehouse.tables.rules import judge
+from lakehouse.tables.rules import Judged, judge
 from lakehouse.verification.copies import publish_checkpoint
 from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
@@ -53,12 +54,16 @@ def insert(lake: Lake, table: Table, rows: Relation, *, step: str) -> Inserted:
         TableError: If a row breaks a constraint.
     """
     engine = lake.engine
-    offered = engine.stage(engine.sql(_first_per_key(table), {"offered": rows}, {}))
-    all_offered, all_broken = judge(engine, offered, table)
+    offered = engine.stage(engine.sql(_named(table), {"offered": rows}, {}))
+    judged = judge(engine, offered, table, keys=True)
+    if judged.repeated:
+        # Not always: to put a million wide rows in order by their keys takes longer than to count these.
+        offered = engine.stage(engine.sql(_first_per_key(table), {"offered": offered}, {}))
+        judged = judge(engine, offered, table)
     for attempt in range(1, lake.config.engine.commit_attempts + 1):
         try:
             with lake_lock(lake, table.name) as lock:
-                return _insert_held(lake, table, offered, all_offered, all_broken, step=step, lock=lock)
+                return _insert_held(lake, table, offered, judged, step=step, lock=lock)
         except LockLostError as error:
             # This process was held up for longer than its lease. Nothing was written, and the rows are staged.
             if attempt == lake.config.engine.commit_attempts:
@@ -76,27 +81,27 @@ def insert_rows(lake: Lake, table: Table, rows: Sequence[Mapping[str, object]], 
 
 
 def _insert_held(
-    lake: Lake, table: Table, offered: Relation, all_offered: Digest, all_broken: Sequence[str], *, step: str,
-    lock: Held,
+    lake: Lake, table: Table, offered: Relation, judged: Judged, *, step: str, lock: Held
 ) -> Inserted:
     """Do what `insert` says, under the table's lock."""
     engine, place = lake.engine, place_of(lake.home, table)
     for attempt in range(lake.config.engine.commit_attempts):
         before = whole(lake, table, head(lake.home, table))
         held = digest_at(lake, table, before)
-        fresh, added, broken = offered, all_offered, all_broken
+        fresh, added, broken = offered, judged.digest, judged.broken
         if held.rows and added.rows:
             known = engine.scan(place.folder, before)
             check_columns(table, known)
             fresh = engine.sql(_not_held(table), {"offered": offered, "held": known}, {"version": before + 1})
             fresh = engine.stage(fresh)
-            added, broken = judge(engine, fresh, table)
+            found = judge(engine, fresh, table)
+            added, broken = found.digest, found.broken
         elif table.commit_columns:
             fresh = engine.sql(_stamped(table), {"offered": offered}, {"version": before + 1})
         if broken:
             raise TableError(f"{table.name}: rows refused: {'; '.join(broken)}; nothing was written")
         if added.rows == 0:
-            return Inserted(table.name, before, before, all_offered.rows, 0, str(held))
+            return Inserted(table.name, before, before, judged.digest.rows, 0, str(held))
         total = held + added
         commit = Commit(
             app_id=_transaction_id(table, step, added),
@@ -109,6 +114,7 @@ def _insert_held(
             check=lock.check,
         )
         try:
+            place = writable(lake, table)
             after = engine.append(place.folder, fresh, commit)
         except LockLostError:
             raise
@@ -121,7 +127,7 @@ def _insert_held(
             if after % CHECKPOINT_EVERY == 0:
                 write_checkpoint(place, after)
             sweep_table(place.folder)
-            return Inserted(table.name, before, after, all_offered.rows, added.rows, str(total))
+            return Inserted(table.name, before, after, judged.digest.rows, added.rows, str(total))
     raise ConcurrentWriteError(
         f"{table.name}: {lake.config.engine.commit_attempts} attempts met commits of a writer that does not "
         f"take our lock; stop it and run again ({place.folder})"
@@ -139,13 +145,13 @@ def write_checkpoint(place: Place, version: int) -> None:
         logger.warning("checkpoint not written table=%s version=%d reason=%s", place.name, version, one_line(error))
 
 
+def _named(table: Table) -> str:
+    return f"select {', '.join(table.column_names)} from offered"
+
+
 def _first_per_key(table: Table) -> str:
     key = ", ".join(table.key)
-    columns = ", ".join(table.column_names)
-    return (
-        f"select {columns} from offered "
-        f"qualify row_number() over (partition by {key} order by row_hash) = 1"
-    )
+    return f"{_named(table)} qualify row_number() over (partition by {key} order by row_hash) = 1"
 
 
 def _not_held(table: Table) -> str:

@@ -41,14 +41,20 @@ class HeldByKernel:
 
 
 @contextmanager
-def lake_lock(lake: Lake, name: str) -> Iterator[Held]:
+def lake_lock(lake: Lake, name: str, *, timeout_s: float | None = None) -> Iterator[Held]:
     """Hold the lock `name` of a lake: in its folder, or a lease in its bucket.
 
+    Args:
+        lake: The lake.
+        name: Table or resource to lock.
+        timeout_s: How long to wait for the holder; None takes `engine.lock_timeout_s`.
+
     Raises:
-        ConcurrentWriteError: If it was not free within `engine.lock_timeout_s`.
+        ConcurrentWriteError: If it was not free within that time.
         StorageError: If the bucket refuses, or does not answer.
     """
-    timeout_s, store = lake.config.engine.lock_timeout_s, lake.home.store
+    store = lake.home.store
+    timeout_s = lake.config.engine.lock_timeout_s if timeout_s is None else timeout_s
     if lake.home.is_local or store.single_writer:
         with writer_lock(lake.locks, name, timeout_s=timeout_s) as held:
             yield held

@@ -17,7 +17,7 @@ from lakehouse.tables.digest import relation_digest
 from lakehouse.verification.copies import AT_ONCE, refresh
 from lakehouse.verification.entries import MEND, commit_metadata, versions_in
 from lakehouse.verification.facts import digest_from_metadata
-from lakehouse.verification.places import place_of
+from lakehouse.verification.places import place_at, place_of
 from lakehouse.verification.tables import newest, verify_table
 from schemas.digest import Digest
 from schemas.model import Table
@@ -63,7 +63,9 @@ def open_table(root: Root, table: Table, version: int | None = None) -> DeltaTab
         TableNotFoundError: If the lake has no such table.
         VersionUnavailableError: If it has no such version, or its log was cut.
     """
-    path = table_path(root, table)
+    place, version = (place_of(root, table), None) if version is None else place_at(root, table, version)
+    path = place.folder
+    version = place.pinned if version is None else version
     try:
         return DeltaTable(path, version=version)
     except DeltaTableNotFoundError as error:
@@ -73,7 +75,7 @@ def open_table(root: Root, table: Table, version: int | None = None) -> DeltaTab
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         why = one_line(error)
-        last = max(versions_in(place_of(root, table).log), default=None)
+        last = max(versions_in(place.log), default=None)
         if version is None or last is None or version <= last:
             raise VersionUnavailableError(
                 f"{table.name}: version {last if version is None else version} cannot be read: {why}; "
@@ -101,7 +103,7 @@ def whole(lake: Lake, table: Table, version: int) -> int:
         TableError: If something is damaged or lost; the message names the file.
     """
     if (table.name, version) not in lake.verified:
-        verify_table(place_of(lake.home, table), version)
+        verify_table(*place_at(lake.home, table, version))
         lake.verified.add((table.name, version))
     return version
 
@@ -127,12 +129,13 @@ def pin_heads(lake: Lake, names: Iterable[str]) -> dict[str, int]:
 
 def digest_at(lake: Lake, table: Table, version: int) -> Digest:
     """Return the digest of a table at a version: from its commit, else by reading the rows."""
-    digest = digest_from_metadata(commit_metadata(place_of(lake.home, table), whole(lake, table, version)), version)
+    place, counted = place_at(lake.home, table, whole(lake, table, version))
+    digest = digest_from_metadata(commit_metadata(place, counted), counted)
     if digest is not None:
         return digest
     if not open_table(lake.home, table, version).file_uris():
         return Digest()
-    return relation_digest(lake.engine, lake.engine.scan(table_path(lake.home, table), version))
+    return relation_digest(lake.engine, lake.engine.scan(place.folder, counted))
 
 
 def check_columns(table: Table, found: Relation) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
-from lakehouse.verification.places import place_of
+from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from loaders.errors import LoaderError
 from schemas.tables import BY_NAME
@@ -50,7 +50,7 @@ def reading(lake: Lake, versions: Mapping[str, int], *, by: str) -> Iterator[Non
     lake.files.put(name, (json.dumps({"tables": dict(versions), "until": until}) + "\n").encode())
     try:
         for table, version in versions.items():
-            verify_table(place_of(lake.home, BY_NAME[table]), version)  # notes make this a look at each file
+            verify_table(*place_at(lake.home, BY_NAME[table], version))  # notes make this a look at each file
         yield
     finally:
         try:

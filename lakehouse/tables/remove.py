@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from lakehouse.engines.commit import Replaced, replace_files
 from lakehouse.engines.protocol import Commit
 from lakehouse.lake import Lake
+from lakehouse.tables.fork import writable
 from lakehouse.tables.insert import write_checkpoint
 from lakehouse.tables.locks import Held, lake_lock
 from lakehouse.tables.read import digest_at, head, whole
@@ -85,11 +86,12 @@ def remove_rows(
             return removed
         metadata = table_metadata(place, before)
         if files:
+            place = writable(lake, table)
             digest = digest_at(lake, table, before) - gone
             kept = _kept([place.folder / name for name in files], table, chosen)
             lifted = Replaced(files, fewer_rows=True, metadata=_appended_only(metadata, yes=False))
             before = _committed(lake, place, table, lifted, kept, digest, held, step, before)
-        if files or metadata["configuration"].get(APPEND_ONLY) != "true":
+        if place.pinned is None and (files or metadata["configuration"].get(APPEND_ONLY) != "true"):
             again = Replaced({}, metadata=_appended_only(metadata, yes=True))
             digest = digest_at(lake, table, before)
             after = _committed(lake, place, table, again, iter(()), digest, held, step, before)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import TableError
-from lakehouse.verification.facts import commit_record
+from lakehouse.verification.facts import ERASE, commit_record
 from lakehouse.verification.places import Place
 
 ENTRY_NAME = re.compile(r"(\d{20})\.json")
@@ -110,8 +110,13 @@ def table_metadata(place: Place, version: int) -> dict[str, Any]:
 
 
 def erasing(place: Place, version: int) -> tuple[str, ...]:
-    """Return the files that an entry replaced by others with fewer rows: what was in them is to be gone."""
+    """Return the files that an erasure replaced by others with fewer rows: what was in them is to be gone.
+
+    A revert or a merge takes rows out as well, and what tags, branches and datasets need of them stays.
+    """
     actions = _actions(_bytes(place, version))
+    if commit_record(_metadata(actions)).get("step") != ERASE:
+        return ()
     return tuple(file_name(each["remove"]) for each in actions if "remove" in each and each["remove"]["dataChange"])
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 from schemas.digest import Digest, parse_digest
 
+ERASE = "erase"
+"""Step of the commits that take rows out for privacy: what those were in goes, whatever needs it."""
+
 
 def commit_facts(
     *, step: str, engine: str, added: int, digest: Digest, version: int, previous: str, fence: int = 0

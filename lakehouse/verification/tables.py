@@ -125,6 +125,8 @@ def newest(place: Place) -> int:
     Raises:
         TableNotFoundError: If there is no table.
     """
+    if place.pinned is not None:
+        return place.pinned
     refresh(place)
     versions = versions_in(place.log)
     if not versions:

@@ -11,6 +11,7 @@ import pytest
 
 import lakehouse as lh
 from jobs.cli import main
+from lakehouse.datasets.policies.embedding import embedding_ref
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from tests.making import START, add_entities, add_opinions, entity_id, opinion, small_lake
@@ -94,6 +95,21 @@ def test_boxes_are_matched(lake: Lake) -> None:
     assert bob.accuracy == 0.75
 
 
+def test_labels_far_from_those_of_the_nearest_things_are_candidates(lake: Lake) -> None:
+    # To a model 1 looks as the dogs do, and ann says that it is a cat.
+    rows = [{"entity_id": entity_id(name), "value_kind": "embedding", "value_ref": embedding_ref([1.0, 0.1 * place])}
+            for place, name in enumerate("02461")]  # fmt: skip
+    lh.record_opinions(lake, rows, source="clip", question="clip", actor="model:clip@1")
+    found = lh.agreement(lake, question="animal", actors=["human:ann"], neighbours="clip")
+    doubted = [(each.rule, each.actor, each.item, each.score) for each in found.doubts]
+    assert doubted == [("far_from_neighbours", "human:ann", entity_id("1"), 1.0)]
+    assert found.notes == ["3 subjects have no neighbours: nothing is known of them by clip"]
+    for options, message in [({"neighbours": "dhash"}, "none of the 8 subjects has an embedding by 'dhash'"),
+                             ({"neighbours": "clop"}, "has an embedding by 'clop'")]:  # fmt: skip
+        with pytest.raises(ConfigError, match=message):
+            lh.agreement(lake, question="animal", **options)
+
+
 def test_what_cannot_be_is_refused_by_name(lake: Lake) -> None:
     for options, message in [
         ({"level": "metric"}, "one of nominal"), ({"level": "interval"}, "needs numbers"),
@@ -117,7 +133,8 @@ def test_the_command_writes_a_page_that_needs_nothing_else(
     assert text.count("<svg") >= 4
     assert "human:bob&lt;b&gt;" in text
     assert "bob<b>" not in text
-    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https:" not in text
     assert "<script" not in text
     assert main([*shared, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unanimous"] == 0.625

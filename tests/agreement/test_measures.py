@@ -12,9 +12,12 @@ import pytest
 from lakehouse.agreement.measures.alpha import alpha
 from lakehouse.agreement.measures.doubtful import doubtful_boxes, far_from_votes
 from lakehouse.agreement.measures.kappa import cohen, fleiss
-from lakehouse.agreement.measures.matched import Matched, match_boxes
+from lakehouse.agreement.measures.matched import Matched, match_shapes
+from lakehouse.agreement.measures.neighbours import far_from_neighbours, nearest
 from lakehouse.agreement.measures.pairs import pairs
+from lakehouse.agreement.measures.unitizing import difference, disagreement
 from lakehouse.consensus.methods.votes import Votes, votes_from
+from lakehouse.overlap.boxes import iou
 
 # Four raters, twelve units, 0 = no answer: the example of Krippendorff's paper.
 SAID = """
@@ -85,14 +88,31 @@ def test_fleiss_says_why_it_is_not_defined() -> None:
     assert fleiss(np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]]))[0] == pytest.approx(1 / 3)
 
 
-def test_boxes_match_one_to_one_by_class() -> None:
+def test_shapes_match_one_to_one() -> None:
     mine = np.array([[0, 0, 10, 10], [20, 0, 10, 10], [50, 0, 10, 10]], float)
-    theirs = np.array([[0, 0, 10, 10], [22, 0, 10, 10], [50, 0, 10, 10], [90, 0, 1, 1]], float)
-    found = match_boxes(mine, ["a", "a", "a"], theirs, ["a", "a", "b", "a"])
-    assert (found.matched, found.boxes) == (2, 7)
+    theirs = np.array([[0, 0, 10, 10], [22, 0, 10, 10], [90, 0, 1, 1]], float)
+    found = match_shapes(iou(mine, theirs)) + Matched(shapes=1)
+    assert (found.matched, found.shapes) == (2, 7)
     assert found.mean_iou == pytest.approx((1 + 8 / 12) / 2)
     assert found.f1 == pytest.approx(4 / 7)
-    assert (Matched() + Matched()).f1 is None
+    assert ((Matched() + Matched()).f1, found.boundary_error) == (None, None)
+
+
+def test_alpha_for_unitizing_is_krippendorffs_own_example() -> None:
+    # Krippendorff 2004, p. 254: two observers, a continuum of 300 from 150 on, categories c and k.
+    def from_150(*units: tuple[int, int]) -> list[tuple[int, int]]:
+        return [(start - 150, start - 150 + size) for start, size in units]
+
+    c = disagreement([from_150((225, 70), (370, 30)), from_150((220, 80), (355, 20), (400, 20))], 300)
+    k = disagreement([from_150((180, 60), (300, 50))] * 2, 300)
+    assert (c, k) == (pytest.approx((0.0144, 0.0532), abs=5e-5), pytest.approx((0.0, 0.0490), abs=5e-5))
+    assert 1 - c[0] / c[1] == pytest.approx(0.7286, abs=5e-4)
+    assert 1 - (c[0] + k[0]) / (c[1] + k[1]) == pytest.approx(0.8591, abs=5e-4)
+    # His differences of a unit of 6 from 5 on (2004, figure 11.7).
+    unit = (5, 6, True)
+    others = [(4, 2, True), (5, 2, True), (6, 2, True), (7, 2, True), (6, 4, True), unit]
+    assert [difference(unit, each) for each in others] == [26, 16, 10, 8, 2, 0]
+    assert difference((400, 50, False), (400, 20, True)) == 400
 
 
 def test_labels_far_from_the_votes_are_candidates() -> None:
@@ -100,6 +120,25 @@ def test_labels_far_from_the_votes_are_candidates() -> None:
     found = far_from_votes(votes)
     assert [(each.item, each.actor, each.score) for each in found] == [("1", "d", 1.0)]
     assert found[0].text == "y; of 3 others 3 say x"
+
+
+def test_the_nearest_are_those_of_the_smallest_angle() -> None:
+    vectors = np.array([[1.0, 0], [2, 0.1], [0, 0], [0, 1], [0.1, 1], [9, 9]])
+    known = np.array([1, 1, 0, 1, 1, 1], bool)
+    assert nearest(vectors, known, number=2).tolist() == [[1, 5], [0, 5], [-1, -1], [4, 5], [3, 5], [4, 1]]
+    assert nearest(vectors[:1], known[:1], number=2).tolist() == [[-1, -1]]
+
+
+def test_a_label_that_no_neighbour_has_is_a_candidate() -> None:
+    # Items 0 to 3 are alike and cats but for what bob says of 3; item 4 has no neighbours.
+    items = ["0", "1", "2", "3", "3", "4"]
+    votes = votes_from(items, ["ann"] * 4 + ["bob", "bob"], ["cat"] * 4 + ["dog", "dog"])
+    near = np.array([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [-1, -1, -1]])
+    found = far_from_neighbours(votes, near)
+    assert [(each.rule, each.item, each.actor, each.score) for each in found] == [
+        ("far_from_neighbours", "3", "bob", 1.0)
+    ]
+    assert found[0].text == "dog; of the 3 nearest 100% are cat"
 
 
 def test_boxes_that_cannot_be_meant_are_candidates() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.scale.__main__ import main
+from benchmarks.scale import __main__ as scale
+from benchmarks.scale.__main__ import QUESTIONS, main
 from benchmarks.scale.lakes import entities_of, make_lake
 from lakehouse.config import load_config
 from lakehouse.opening import open_lake
@@ -11,6 +12,9 @@ from lakehouse.tables.digest import relation_digest
 from lakehouse.tables.read import digest_at, head, pin_heads, table_path
 from schemas.canonical import row_hash
 from schemas.tables import DIMENSIONS, ENTITIES, OPINIONS, TABLES
+from tests.lanes import examples
+
+TIMES = examples(2, long=6)
 
 
 def test_a_size_is_a_number_with_or_without_its_letter():
@@ -31,9 +35,14 @@ def test_a_generated_lake_is_whole_and_its_rows_hash_as_any_others(tmp_path):
     assert make_lake(folder, 20) == folder
 
 
-def test_every_part_prints_a_row_of_the_table(tmp_path, capsys):
-    main(["--lake-size", "100", "--only", "views,build,import,repeated", "--times", "6", "--folder", str(tmp_path)])
+def test_every_part_prints_a_row_of_the_table(tmp_path, capsys, monkeypatch):
+    asked = examples(("entities_wide of one entity",), long=tuple(QUESTIONS))
+    monkeypatch.setattr(scale, "QUESTIONS", {name: QUESTIONS[name] for name in asked})
+    monkeypatch.setenv("PETREL__ENGINE__WORKERS", "1")  # else each of its commands gets other processes ready
+    main(["--lake-size", "100", "--only", "views,build,import,repeated", "--times", f"{TIMES}",
+          "--folder", str(tmp_path)])  # fmt: skip
     printed = capsys.readouterr().out
-    for title in ("current_opinions", "entities_wide of one entity", "build", "dimensions of 100 new entities",
-                  "import 5 of ten opinions, one open lake", "import 6 of ten opinions, a process each"):
+    for title in (*asked, "build", "dimensions of 100 new entities",
+                  f"import {min(5, TIMES)} of ten opinions, one open lake",
+                  f"import {TIMES} of ten opinions, a process each"):
         assert f"| {title} |" in printed

@@ -27,6 +27,7 @@ from lakehouse.opening import open_lake
 from lakehouse.query import fetch
 from lakehouse.tables.read import digest_at, head
 from schemas.tables import TABLES
+from tests.lanes import FEW_ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -108,9 +109,11 @@ def start_cluster(driver: Path, workers: Path) -> SparkSession:
     for module in (spark_staging, spark_tables):
         module.location = _refused  # type: ignore[assignment]
     spark.SMALL_BYTES = -1
-    quick = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"  # half the processor time of jobs this small
+    # Half the processor time of jobs this small.
+    quick = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
     settings = {f"spark.executorEnv.{name}": str(value) for name, value in theirs.items()}
     settings |= {"spark.driver.extraJavaOptions": quick, "spark.executor.extraJavaOptions": quick}
+    settings |= FEW_ROWS
     return build_session("digits", master=MASTER, profile="s3", settings=settings)
 
 
@@ -125,6 +128,7 @@ def main() -> None:
     parser.add_argument("pipeline", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--workers", type=Path)
+    parser.set_defaults(allow_failed="")  # what the command has beside
     args = parser.parse_args()
     engine = "embedded"
     if args.workers:

@@ -1,8 +1,8 @@
 """Many small operations on a lake, as people do them day after day, and what must be in it afterwards.
 
-    done = Operations(address, folder)
-    done.work(60)                                   # also where the store fails now and then
-    assert done.missing_and_doubled(overrides) == ({}, {})
+done = Operations(address, folder)
+done.work(60)                                   # also where the store fails now and then
+assert done.missing_and_doubled(overrides) == ({}, {})
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from PIL import Image
 
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import Recipe
+from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.errors import PetrelError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.opinions.predictions import record_opinions

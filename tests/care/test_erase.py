@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tarfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,20 +15,24 @@ import pytest
 from PIL import Image
 
 from jobs.cli import main as petrel
-from lakehouse.care.erase import erase
+from lakehouse.care.erase import _rules, _Wanted, erase
 from lakehouse.care.maintain import maintain
+from lakehouse.changes.recording import add_change
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.erasures import erased_entities, erasures
 from lakehouse.errors import IngestError, VersionUnavailableError
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
+from lakehouse.serving.capture import capture
 from lakehouse.tables.read import head
 from schemas.tables import BY_NAME, ENTITIES, TABLES
 from tests.buckets.lakes import lake_at  # noqa: F401 - a fixture
+from tests.ingestion.files import put
+from tests.ingestion.packed import header, tar
 from tests.making import add_dimension, add_entities, add_opinions, entity_id, opinion, small_lake
 
 PATIENTS = {f"scan-{number}": {"patient": str(number % 3)} for number in range(9)}
@@ -59,6 +64,13 @@ def all_bytes(lake: Lake) -> bytes:
     copied = [path for path in Path(lake.root).rglob("*.parquet") if "_delta_log" not in str(path)]
     local = b"".join(path.read_bytes() for path in copied)
     return there if lake.home.is_local else there + local
+
+
+def test_every_table_that_names_entities_has_its_rule():
+    nobody = _Wanted(*([frozenset(), ""] + [frozenset()] * 6))
+    ruled = {table.name for table, _, _ in _rules(nobody)}
+    naming = {table.name for table in TABLES if {"entity_id", "subject_id"} & set(table.column_names)}
+    assert naming | {table.name for table in TABLES if table.layer == "bronze"} <= ruled  # as it came: names, words
 
 
 def test_a_patient_is_gone_and_every_version_that_had_him_is_told(lake_at):  # noqa: F811
@@ -115,6 +127,44 @@ def test_no_name_stays_in_the_log(tmp_path):
         assert holding == []
 
 
+@pytest.mark.parametrize("others", [(), ("other.png",)])
+def test_an_archive_of_one_who_goes_is_named_no_more_and_one_of_others_too_stays(others, tmp_path):
+    picture(tmp_path / "own.png", 1)
+    for name in others:
+        picture(tmp_path / name, 2)
+    files = [(name, (tmp_path / name).read_bytes()) for name in ("own.png", *others)]
+    put(tmp_path / "a", f"{MARK}.tar", tar([*files, header("device", tarfile.CHRTYPE)]))
+    with small_lake(tmp_path / "lake") as lake:
+        land(lake, Source(name="a", folder=str(tmp_path / "a"), form="archives"))
+        entities(lake)
+        (found,) = fetch(lake, "select sha256 from bronze.landed_files where path like '%own.png'")
+        erase(lake, entities=[found["sha256"]], reason="asked")
+        kept = [fetch(lake, f"select count(*) as n from {name}")[0]["n"] for name in
+                ("bronze.containers", "bronze.landed_files", "silver.entities")]  # fmt: skip
+        assert kept == ([1, 2, 1] if others else [0, 0, 0])
+        assert (MARK in all_rows(lake)) == bool(others)
+        maintain(lake)
+        assert (MARK.encode() in all_bytes(lake)) == bool(others)
+
+
+def test_what_was_said_of_a_served_event_goes_with_its_input_and_does_not_come_back(tmp_path):
+    for event, seed in ((MARK, 1), ("other", 2)):
+        picture(tmp_path / "a" / "inputs" / f"{event}.png", seed)
+    parts = [{"event_id": event, "part": "metadata", "spoken": f"said by {event}"} for event in (MARK, "other")]
+    (tmp_path / "a" / "parts.jsonl").write_text("\n".join(map(json.dumps, parts)))
+    source = Source(name="a", folder=str(tmp_path / "a"), form="capture", options={"question": "animal"})
+    said = "select json_extract_string(payload, '$.event_id') as event from bronze.raw_records where kind = 'event'"
+    with small_lake(tmp_path / "lake") as lake:
+        list(capture(lake, source))
+        (found,) = fetch(lake, "select entity_id from served_events where event_id = $mark", params={"mark": MARK})
+        erase(lake, entities=[found["entity_id"]], reason="asked")
+        assert MARK not in all_rows(lake)
+        assert fetch(lake, said) == [{"event": "other"}]
+        receipt = list(capture(lake, source))[-1]
+        assert (receipt.counts["records"], receipt.counts["same"], receipt.counts["erased"]) == (2, 1, 1)
+        assert fetch(lake, said) == [{"event": "other"}]
+
+
 def test_what_was_derived_goes_with_it(tmp_path):
     from lakehouse.tables.insert import insert_rows
 
@@ -152,7 +202,7 @@ def test_a_source_goes_what_another_brought_too_stays_and_nothing_comes_back(tmp
         again = land(lake, one)
         assert (again.counts["refused"], again.counts["stored"]) == (3, 0)
         assert [each.example.partition(": ")[2] for each in again.notes if each.rule == "erased"] == [
-            "these bytes were erased from the lake, and are not taken in again"
+            "these bytes were erased or expired, and are not taken in again"
         ]
         entities(lake)
         assert fetch(lake, "select count(*) as n from silver.entities")[0]["n"] == 1
@@ -242,6 +292,15 @@ def landed(lake: Lake, folder: Path, *, source: str = "a") -> None:
     land(lake, Source(name=source, folder=str(folder)))
 
 
+def test_a_virtual_dataset_forgets_who_was_in_it(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        filled(lake)
+        add_change(lake, "task", sql="select entity_id from entities")
+        erase(lake, entities=[entity_id("scan-1")], reason="asked for")
+        assert entity_id("scan-1") not in all_rows(lake)
+        assert len(fetch(lake, "from gold.changeset_entities")) == len(PATIENTS) - 1
+
+
 def test_a_table_that_loses_its_last_row_is_whole(tmp_path):
     with small_lake(tmp_path / "lake") as lake:
         add_entities(lake, ["one"])
@@ -315,8 +374,10 @@ COUNTED = "select count(*) as n from silver.entities"
 def test_two_erasures_at_once_come_one_after_the_other(tmp_path):
     with small_lake(tmp_path / "lake") as lake:
         filled(lake)
-    code = ("import sys; from tests.making import small_lake; from lakehouse.care.erase import erase\n"
-            "with small_lake(sys.argv[1]) as lake: erase(lake, group=('patient', sys.argv[2]), reason='asked')")
+    code = (
+        "import sys; from tests.making import small_lake; from lakehouse.care.erase import erase\n"
+        "with small_lake(sys.argv[1]) as lake: erase(lake, group=('patient', sys.argv[2]), reason='asked')"
+    )
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "lake"), patient]) for patient in "12"]
     assert [each.wait(120) for each in running] == [0, 0]
     with small_lake(tmp_path / "lake") as lake:

@@ -11,8 +11,9 @@ import pytest
 
 from lakehouse.comparing.causes import differences
 from lakehouse.comparing.diff import diff_datasets
+from lakehouse.comparing.shift import numbers_moved
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import RecipeError
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.query import fetch
@@ -175,3 +176,15 @@ def test_settings_are_compared_key_by_key():
         {"key": "b.c", "old": [1, 2], "new": [1, 3]}, {"key": "b.d", "old": "x", "new": None},
         {"key": "f", "old": None, "new": {"g": 2}},
     ]  # fmt: skip
+
+
+def test_the_order_in_which_numbers_are_summed_does_not_show_in_a_shift() -> None:
+    def shift(off: float) -> list[dict[str, object]]:
+        sides = (False, 0.8666666666666666, 0.6912147117775906), (True, 1.2, 0.7673909622147559)
+        return list(numbers_moved(
+            {"dimension": "light", "is_new": is_new, "members": 5, "mean": mean + off, "deviation": deviation + off}
+            for is_new, mean, deviation in sides
+        ))  # fmt: skip
+
+    assert shift(0.0) == shift(2.3e-16) == shift(-2.3e-16)
+    assert shift(0.0) != shift(1e-6)

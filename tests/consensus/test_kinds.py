@@ -29,6 +29,22 @@ def square(x: float, y: float, side: float) -> dict[str, Any]:
             "points": [{"x": a, "y": b} for a, b in corners]}  # fmt: skip
 
 
+def turned(x: float, y: float, w: float, h: float, angle: float) -> dict[str, Any]:
+    return {**box(x, y, w, h, "ship"), "angle": angle}
+
+
+def pose(x: float, v: int = 2) -> dict[str, Any]:
+    points = [{"x": x, "y": 10.0, "v": 2}, {"x": 20.0 if v else 0.0, "y": 20.0 if v else 0.0, "v": v}]
+    return {"kind": "keypoints", "label": "cat", "x": 5.0, "y": 5.0, "w": 30.0, "h": 30.0, "points": points}
+
+
+def shape(track: str, x: float, first: int, last: int, **more: Any) -> dict[str, Any]:
+    return {**box(x, 0, label="car"), "track_id": track, "frame_start": first, "frame_end": last, **more}
+
+
+MOVES = {"attrs": {"interpolation": "linear"}}
+
+
 def span(start: int, end: int) -> dict[str, Any]:
     return {"kind": "span", "label": "name", "char_start": start, "char_end": end}
 
@@ -41,6 +57,12 @@ ASKED: dict[str, tuple[str, dict[str, tuple[Any, ...]]]] = {
     # question: kind of answer, subject -> answers of ann, bob, cyd
     "cells": ("regions", {"a": ([box(0, 0), box(50, 50)], [box(1, 0)], [box(2, 0), box(80, 60, label="dust")]),
                           "b": ([], [], []), "c": ([{**box(0, 0), "angle": 30.0}], [box(0, 0)], [])}),
+    "ships": ("regions", {"a": ([turned(30, 45, 40, 10, 20)], [turned(30, 45, 40, 10, 204)],
+                                [turned(45, 30, 10, 40, 112)]),
+                          "b": ([box(0, 0, label="ship")], [box(2, 0, label="ship")], [])}),
+    "poses": ("regions", {"a": ([pose(10)], [pose(11)], [pose(60, 0), pose(90)]), "b": ([box(0, 0)], [pose(1)])}),
+    "paths": ("regions", {"a": ([shape("7", 0, 0, 9, **MOVES), shape("7", 10, 10, 10)], [shape("x", 2, 0, 10)], []),
+                          "b": ([shape("1", 0, 0, 5), shape("1", 0, 3, 9)], [box(0, 0)])}),
     "outlines": ("regions", {"a": ([square(0, 0, 4)], [square(0, 0, 6)], [square(0, 0, 5)])}),
     "speech": ("regions", {"a": ([interval(0, 2)], [interval(0.5, 3)], [interval(1, 2.5), interval(8, 9)])}),
     "names": ("spans", {"a": ([span(0, 5)], [span(0, 6)], [span(2, 6)])}),
@@ -89,6 +111,40 @@ def test_boxes_that_enough_annotators_found(lake: Lake, matching: str) -> None:
     # All three say that nothing is there: that is an answer, and not a gap.
     assert (said["b"]["op"], said["b"]["regions"], said["b"]["confidence"]) == ("assert", [], 1.0)
     assert (said["c"]["op"], said["c"]["reason"].split(":")[0]) == ("abstain", "other_shapes")
+
+
+def test_turned_boxes_are_fused_modulo_their_symmetry(lake: Lake) -> None:
+    said = made(lake, "ships", "turned-boxes", quorum=2)
+    found = said["a"]["regions"]
+    assert [[each[name] for name in ("kind", "label", "x", "y", "w", "h")] for each in found] == [
+        ["box", "ship", 30, 45, 40, 10]
+    ]
+    assert found[0]["angle"] == pytest.approx(22)
+    assert dict(found[0]["attrs"])["support"] == "3"
+    # Upright ones stay upright.
+    assert [(each["x"], each["angle"]) for each in said["b"]["regions"]] == [(1, None)]
+
+
+def test_keypoints_are_matched_by_similarity_and_voted_on(lake: Lake) -> None:
+    said = made(lake, "poses", "keypoints", quorum=2, min_iou=0.6)
+    found = said["a"]["regions"]
+    points = [[(p["x"], p["y"], p["v"]) for p in each["points"]] for each in found]
+    assert points == [[(10.5, 10, 2), (20, 20, 2)]]
+    assert (found[0]["kind"], found[0]["w"], dict(said["a"]["ext"])["unmatched"]) == ("keypoints", 30, "2")
+    assert said["b"]["reason"].startswith("other_shapes: box among")
+
+
+def test_tracks_are_matched_over_all_frames_and_undecided_ones_are_escalated(lake: Lake, tmp_path: Path) -> None:
+    said = made(lake, "paths", "tracks", quorum=2, min_iou=0.3, escalate=tmp_path / "open.csv")
+    names = ("track_id", "frame_start", "frame_end", "x", "y", "w", "h")
+    assert [[each[name] for name in names] for each in said["a"]["regions"]] == [
+        ["1", 0, 9, 1, 0, 10, 10], ["1", 10, 10, 6, 0, 10, 10],
+    ]  # fmt: skip
+    assert dict(said["a"]["regions"][0]["attrs"])["interpolation"] == "linear"
+    assert said["b"]["reason"].startswith("other_shapes: box among")
+    assert "other_shapes" in (tmp_path / "open.csv").read_text("utf-8")
+    alone = made(lake, "paths", "tracks", actors=["human:ann"])
+    assert alone["b"]["reason"] == "bad_track: track 1 has two shapes in one frame"
 
 
 def test_masks_are_voted_pixel_by_pixel(lake: Lake) -> None:

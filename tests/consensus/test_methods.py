@@ -16,14 +16,18 @@ from lakehouse.consensus.methods.assignment import assign
 from lakehouse.consensus.methods.boxes import fuse_boxes
 from lakehouse.consensus.methods.dawid_skene import dawid_skene
 from lakehouse.consensus.methods.em import Rounds
+from lakehouse.consensus.methods.keypoints import fuse_keypoints
 from lakehouse.consensus.methods.majority import choose
-from lakehouse.consensus.methods.masks import mask_iou, voted_mask
+from lakehouse.consensus.methods.masks import voted_mask
 from lakehouse.consensus.methods.medoid import edit_distance, medoid
 from lakehouse.consensus.methods.multi_label import label_shares
 from lakehouse.consensus.methods.one_coin import one_coin
 from lakehouse.consensus.methods.stretches import Stretch, voted_stretches
+from lakehouse.consensus.methods.tracks import Piece, fuse_tracks, pieces_of
+from lakehouse.consensus.methods.turned import fuse_turned, mean_turned
 from lakehouse.consensus.methods.votes import Votes, votes_from
 from lakehouse.consensus.methods.weighted import wawa
+from lakehouse.overlap.tracks import Track
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +178,6 @@ def test_pixels_are_voted_on() -> None:
     one[:2], two[:3], three[1:3] = True, True, True
     assert voted_mask([one, two, three], [1, 1, 1]).sum(axis=1).tolist() == [4, 4, 4, 0]
     assert voted_mask([one, two, three], [1, 1, 1], threshold=0.7).sum(axis=1).tolist() == [0, 4, 0, 0]
-    assert mask_iou([one, two])[0, 1] == pytest.approx(2 / 3)
 
 
 def test_characters_and_instants_are_voted_on() -> None:
@@ -209,3 +212,71 @@ def test_the_text_nearest_to_all_is_taken() -> None:
 
 def test_the_help_names_the_methods_that_there_are():
     assert list(words.METHODS) == list(registry.METHODS)
+
+
+def test_turned_boxes_are_averaged_in_centre_sides_and_angle_whatever_way_they_are_told() -> None:
+    # One box of 40 x 10 px about (50, 50), told as 20 degrees, as 204 (half a turn on) and with its sides exchanged.
+    told = np.array([[30, 45, 40, 10, 20], [31, 45, 40, 10, 204], [44, 30, 12, 40, 108]], np.float64)
+    x, y, w, h, angle = mean_turned(told, np.ones(3))
+    assert (x + w / 2, y + h / 2, w, h, angle) == pytest.approx((151 / 3, 50, 40, 32 / 3, 62 / 3))
+    # Around 0 and around half a turn, where plain means would be a quarter of a turn off.
+    assert mean_turned(np.array([[0, 0, 9, 4, 3], [0, 0, 9, 4, 357.0]]), np.ones(2))[4] == pytest.approx(0, abs=1e-9)
+    assert mean_turned(np.array([[0, 0, 9, 4, 179], [0, 0, 9, 4, 3.0]]), np.array([3, 1]))[4] == pytest.approx(180)
+    found = fuse_turned(told, ["ship"] * 3, ["a", "b", "c"], [1, 1, 1])
+    assert [(each.members, each.support) for each in found] == [((0, 1, 2), 3)]
+    # The same upright bounds, but across each other: two objects.
+    crossed = np.array([[30, 45, 40, 10, 45], [30, 45, 40, 10, -45]], np.float64)
+    assert len(fuse_turned(crossed, ["ship"] * 2, ["a", "b"], [1, 1])) == 2
+
+
+def test_turned_boxes_that_are_upright_are_fused_as_boxes_are() -> None:
+    upright = fuse_boxes(BOXES, ["cell"] * 5, list("abcca"), [1, 2, 1, 1, 1])
+    turned = fuse_turned(np.column_stack([BOXES, np.zeros(5)]), ["cell"] * 5, list("abcca"), [1, 2, 1, 1, 1])
+    assert [each.members for each in turned] == [each.members for each in upright]
+    np.testing.assert_allclose([each.box[:4] for each in turned], [each.box for each in upright])
+
+
+def test_each_keypoint_is_voted_on_by_itself() -> None:
+    points = np.array([
+        [[10, 10, 2], [20, 20, 2], [0, 0, 0]],
+        [[11, 10, 1], [20, 22, 2], [30, 30, 2]],
+        [[60, 60, 2], [21, 21, 1], [0, 0, 0]],
+        [[90, 90, 2], [95, 95, 2], [99, 99, 2]],
+    ], np.float64)  # fmt: skip
+    boxes = np.array([[5, 5, 30, 30], [5, 5, 30, 30], [8, 5, 30, 30], [85, 85, 20, 20]], np.float64)
+    found = fuse_keypoints(points, boxes, boxes[:, 2] * boxes[:, 3], ["cat"] * 4, ["a", "b", "c", "a"], [1, 1, 1, 1],
+                           sigmas_K=np.full(3, 1 / 3), min_iou=0.4)  # fmt: skip
+    assert [each.members for each in found] == [(0, 1, 2), (3,)]
+    # The median takes no notice of a point that is far off; one of three labelled the last keypoint.
+    assert found[0].points_K3.tolist() == [[11, 10, 2], [20, 21, 2], [0, 0, 0]]
+    assert found[0].box == (6, 5, 30, 30)
+    assert (found[1].oks, found[1].support) == (1.0, 1.0)
+
+
+def moving(first: int, last: int, x: float, step: float) -> Track:
+    frames = np.arange(first, last + 1)
+    ones = np.ones(len(frames))
+    return Track(frames, np.column_stack([x + step * (frames - first), 5 * ones, 10 * ones, 10 * ones]))
+
+
+def test_tracks_are_averaged_in_the_frames_that_most_have() -> None:
+    tracks = [moving(0, 9, 0, 1), moving(2, 9, 4, 1), moving(0, 7, 0, 1), moving(0, 9, 60, 0)]
+    found = fuse_tracks(tracks, ["car"] * 4, ["a", "b", "c", "a"], [1, 1, 1, 1])
+    assert [(each.members, each.support) for each in found] == [((0, 1, 2), 3), ((3,), 1)]
+    track = found[0].track
+    assert track.frames.tolist() == list(range(10))
+    assert track.boxes_F4[:, 0] == pytest.approx([0, 1, *[n + 2 / 3 for n in range(2, 8)], 9, 10])
+    # Frames of two of three are enough, those of one are not.
+    assert fuse_tracks(tracks[:2], ["car"] * 2, ["a", "b"], [1, 1])[0].track.frames.tolist() == list(range(2, 10))
+
+
+def test_a_track_is_told_by_its_corners() -> None:
+    still, gone = moving(0, 4, 3, 0), moving(8, 9, 3, 0)
+    path = Track(np.concatenate([still.frames, [5, 6], gone.frames]),
+                 np.concatenate([still.boxes_F4, [[4, 5, 10, 10], [5, 5, 10, 10]], gone.boxes_F4]))  # fmt: skip
+    assert list(pieces_of(path)) == [
+        Piece(0, 4, (3, 5, 10, 10), False), Piece(5, 5, (4, 5, 10, 10), True), Piece(6, 6, (5, 5, 10, 10), False),
+        Piece(8, 9, (3, 5, 10, 10), False),
+    ]  # fmt: skip
+    line = moving(0, 99, 0, 0.1)
+    assert [(each.first, each.last, each.moves) for each in pieces_of(line)] == [(0, 98, True), (99, 99, False)]

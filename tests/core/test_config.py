@@ -171,7 +171,9 @@ def test_the_resolved_configuration_is_one_line_of_sorted_json():
     text = load_config(overrides=["lake.root=ä"], environ={}).to_json()
     record = json.loads(text)
     assert "\n" not in text
-    assert record["lake"] == {"copies": "", "root": "ä"}
+    assert record["lake"] == {
+        "author": "", "branch": "main", "commit_steps": True, "copies": "", "root": "ä"
+    }  # fmt: skip
     assert list(record) == sorted(record)
 
 

@@ -28,6 +28,7 @@ def left(path: Path, *, age: float) -> Path:
 def leave(root: Path, *, age: float) -> list[Path]:
     folder = table_path(root, RAW_RECORDS)
     files = ["_runs/fresh/land-1.json." + TEMPORARY + ".tmp", "_runs/20260101-land-1.json." + TEMPORARY + ".tmp"]
+    files.append("_runs/verified/0123456789abcdef/published-1.notes." + TEMPORARY + ".tmp")
     found = [left(root / each, age=age) for each in files]
     found += [left(folder / "_delta_log" / f"{2:020}.json#1", age=age), left(folder / "part-0.parquet#1", age=age)]
     for name, content in (("empty", None), ("unlocked", "alive.new")):

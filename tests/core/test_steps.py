@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 
 import pytest
@@ -12,6 +13,7 @@ from lakehouse.steps.receipts import last
 from lakehouse.steps.step import StepRecord, balance, step
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import table_path
+from loaders.errors import StorageError
 from schemas.tables import ACTORS
 
 INPUTS = {"silver.entities": 3, "options": {"text": "ä", "share": 0.5, "none": None}}
@@ -31,6 +33,17 @@ def run(lake, inputs=None, *, complete=True, number=1) -> StepRecord:
             record.details = {"who": "ada"}
             record.complete = complete
     return record
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "Error writing bytes to file"),
+                                   OSError(errno.EDQUOT, "Disk quota exceeded"),
+                                   RuntimeError("IO Error: could not write: No space left on device")])  # fmt: skip
+def test_a_full_disk_is_an_error_of_ours_whichever_library_found_it(lake, error):
+    with pytest.raises(StorageError, match=r"greet: .*the disk is full.*make room"), step(lake, "greet"):
+        raise error
+    with pytest.raises(OSError, match="read-only") as found, step(lake, "greet"):
+        raise OSError(errno.EROFS, "read-only")
+    assert not isinstance(found.value, StorageError)
 
 
 def test_a_step_that_ends_well_leaves_its_receipt(lake, clock):

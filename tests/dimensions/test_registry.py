@@ -14,14 +14,33 @@ from tests.dimensions.samples import ASPECT_RATIO, FIRST_BYTE, extractor
 
 
 def test_the_built_in_extractors_and_their_dimensions():
-    keys = ["image_header@1", "image_pixels@1", "audio_header@1", "audio_signal@1"]
+    names = (
+        "image_header image_pixels image_likeness image_noise audio_header audio_signal audio_spectrum video_header "
+        "video_content video_cut array_values points_header dicom_header text_statistics text_likeness"
+    )
+    keys = [f"{name}@1" for name in names.split()]
     assert [each.key for each in extractors()] == keys
     assert [each.name for each in all_dimensions()] == [
         "width", "height", "channels", "bits", "mode", "format", "bytes", "frames", "is_animated",
         "exif_orientation", "exif_captured_at",
-        "brightness", "contrast", "sharpness", "colourfulness", "entropy", "dhash",
+        "brightness", "contrast", "sharpness", "colourfulness", "entropy", "dhash", "phash", "edge_hash", "noise",
         "sample_rate_hz", "audio_channels", "duration_ms", "audio_bits", "audio_subtype",
         "audio_rms", "audio_peak", "audio_silence_share", "audio_clipping_share",
+        "audio_loudness_lufs", "audio_centroid_hz", "audio_rolloff_hz", "audio_fingerprint",
+        "video_width", "video_height", "video_rotation", "video_container", "video_codec", "video_pixel_format",
+        "video_bits", "video_frame_rate", "video_frame_rate_exact", "video_is_variable_rate", "video_frames",
+        "video_keyframes", "video_duration_s", "video_audio_codec", "video_audio_rate_hz", "video_audio_channels",
+        "video_captured_at", "video_sampled_frames", "video_sampling_s", "video_brightness", "video_sharpness",
+        "video_motion", "video_scene_cuts", "frame_index", "frame_time_s", "frame_count", "frame_width", "frame_height",
+        "array_dtype", "array_axes", "array_shape", "array_values", "array_is_column_major", "array_nan_share",
+        "array_infinite_share", "array_zero_share", "array_min", "array_max", "array_mean", "array_std",
+        "points_count", "points_fields", "points_coding", "points_extent_x", "points_extent_y", "points_extent_z",
+        "points_broken_share", "dicom_modality", "dicom_rows", "dicom_columns", "dicom_frames", "dicom_samples",
+        "dicom_bits", "dicom_photometric", "dicom_transfer_syntax", "dicom_is_packed", "dicom_row_spacing_mm",
+        "dicom_column_spacing_mm", "dicom_slice_thickness_mm", "dicom_captured_at",
+        "text_coding", "text_characters", "text_words", "text_lines", "text_letter_share", "text_digit_share",
+        "text_space_share", "text_upper_share", "text_non_ascii_share", "text_entropy", "text_compression",
+        "text_word_length", "text_script", "text_script_share", "text_simhash", "text_minhash",
     ]
 
 

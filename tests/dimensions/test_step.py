@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 
+from lakehouse.care.erase import erase
 from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.errors import ConfigError, IngestError
 from lakehouse.extractors.extractor import Dimension
 from lakehouse.extractors.registry import extractors
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.query import fetch
 from tests.corpus import encoded, picture
 from tests.dimensions.samples import ASPECT, ASPECT_RATIO, aspect, boom, extractor
@@ -50,8 +51,10 @@ def test_every_extractor_measures_every_image(lake, drop):
 
     receipt = measure_dimensions(lake)
 
-    assert receipt.counts == {"entities": 3, "seen": 6, "measured": 6, "rejected": 0}
-    assert keys(lake) == {("image_header", 1): 33, ("image_pixels", 1): 18}
+    assert receipt.counts == {"entities": 3, "seen": 12, "measured": 12, "rejected": 0}
+    assert keys(lake) == {
+        ("image_header", 1): 33, ("image_pixels", 1): 18, ("image_likeness", 1): 6, ("image_noise", 1): 3,
+    }  # fmt: skip
 
 
 def test_the_wide_view_has_one_row_an_entity_and_one_typed_column_a_dimension(lake, drop):
@@ -85,7 +88,7 @@ def test_a_new_image_is_measured_alone(lake, drop):
     (drop / "d.png").write_bytes(encoded(picture(np.random.default_rng(1)), "PNG"))
     bring_in(lake, drop)
 
-    assert measure_dimensions(lake).counts == {"entities": 1, "seen": 2, "measured": 2, "rejected": 0}
+    assert measure_dimensions(lake).counts == {"entities": 1, "seen": 4, "measured": 4, "rejected": 0}
 
 
 def test_only_what_came_since_the_last_run_is_looked_at(lake, drop, monkeypatch):
@@ -107,7 +110,9 @@ def test_only_what_came_since_the_last_run_is_looked_at(lake, drop, monkeypatch)
 
     assert [name for name, since in asked if since is not None] == ["dimensions", "rejected", "entities"]
     assert ("entities", None) not in asked
-    assert keys(lake) == {("image_header", 1): 44, ("image_pixels", 1): 24}
+    assert keys(lake) == {
+        ("image_header", 1): 44, ("image_pixels", 1): 24, ("image_likeness", 1): 8, ("image_noise", 1): 4,
+    }  # fmt: skip
 
 
 def test_values_that_the_lake_lost_since_the_last_run_are_measured_again(lake, drop):
@@ -125,8 +130,10 @@ def test_values_that_the_lake_lost_since_the_last_run_are_measured_again(lake, d
 
     receipt = measure_dimensions(lake)
 
-    assert receipt.counts == {"entities": 4, "seen": 8, "measured": 8, "rejected": 0}
-    assert keys(lake) == {("image_header", 1): 44, ("image_pixels", 1): 24}
+    assert receipt.counts == {"entities": 4, "seen": 16, "measured": 16, "rejected": 0}
+    assert keys(lake) == {
+        ("image_header", 1): 44, ("image_pixels", 1): 24, ("image_likeness", 1): 8, ("image_noise", 1): 4,
+    }  # fmt: skip
 
 
 def test_a_new_extractor_runs_alone_over_what_is_there(lake, drop):
@@ -218,9 +225,9 @@ def test_a_missing_object_is_rejected_and_tried_again_when_it_is_back(lake, drop
     shutil.move(lake.root / "away", lake.root / "objects")
     back = measure_dimensions(lake)
 
-    assert lost.counts == {"entities": 3, "seen": 6, "measured": 0, "rejected": 6}
-    assert (still_lost.counts["rejected"], still_lost.rows_new) == (6, 0), "the same rows, not more of them"
-    assert back.counts == {"entities": 3, "seen": 6, "measured": 6, "rejected": 0}
+    assert lost.counts == {"entities": 3, "seen": 12, "measured": 0, "rejected": 12}
+    assert (still_lost.counts["rejected"], still_lost.rows_new) == (12, 0), "the same rows, not more of them"
+    assert back.counts == {"entities": 3, "seen": 12, "measured": 12, "rejected": 0}
     assert {row["rule"] for row in rejected(lake)} == {"unreadable"}
 
 
@@ -230,8 +237,8 @@ def test_a_linked_file_that_changed_is_not_measured_as_what_it_was(lake, drop):
 
     receipt = measure_dimensions(lake)
 
-    assert receipt.counts == {"entities": 3, "seen": 6, "measured": 4, "rejected": 2}
-    assert [(note.rule, note.count) for note in receipt.notes] == [("unreadable", 2)]
+    assert receipt.counts == {"entities": 3, "seen": 12, "measured": 8, "rejected": 4}
+    assert [(note.rule, note.count) for note in receipt.notes] == [("unreadable", 4)]
     assert all("not those that were landed" in row["reason"] for row in rejected(lake))
 
 
@@ -249,7 +256,7 @@ def test_an_installed_package_measures_without_being_asked_and_widens_the_view(l
     install(shape="tests.dimensions.samples:ASPECT_RATIO")
     bring_in(lake, drop)
 
-    assert measure_dimensions(lake).counts["measured"] == 9
+    assert measure_dimensions(lake).counts["measured"] == 15
     assert [row["aspect"] for row in fetch(lake, "select aspect from entities_wide")] == [40 / 30] * 3
 
 
@@ -257,7 +264,7 @@ def test_a_package_that_is_gone_leaves_its_values_and_no_column(lake, drop, inst
     bring_in(lake, drop)
     measure_dimensions(lake, extractors=[ASPECT_RATIO])
 
-    assert measure_dimensions(lake).counts["seen"] == 6
+    assert measure_dimensions(lake).counts["seen"] == 12
     assert "aspect" not in fetch(lake, "select * from entities_wide")[0]
     assert keys(lake)["aspect_ratio", 1] == 3
 
@@ -281,3 +288,21 @@ def test_another_day_gives_the_same_content(lake, drop, tmp_path, clock):
     with small_lake(tmp_path / "second", clock=clock) as second:
         bring_in(second, drop)
         assert measure_dimensions(second).writes[0].digest == first
+
+
+def test_what_is_erased_while_it_is_measured_gets_no_row(lake, drop, monkeypatch):
+    bring_in(lake, drop)
+    gone = min(row["entity_id"] for row in fetch(lake, "select entity_id from silver.entities"))
+    map_batches = type(lake.engine).map_batches
+
+    def erased_meanwhile(self, *given, **named):
+        found = lake.engine.from_arrow(lake.engine.arrow(map_batches(self, *given, **named)))
+        monkeypatch.undo()
+        erase(lake, entities=[gone], reason="asked")
+        return found
+
+    monkeypatch.setattr(type(lake.engine), "map_batches", erased_meanwhile)
+    with pytest.raises(IngestError, match="erased meanwhile"):
+        measure_dimensions(lake)
+    assert measure_dimensions(lake).counts["entities"] == 2
+    assert gone not in {row["entity_id"] for row in fetch(lake, "select entity_id from silver.dimensions")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,10 @@ from deltalake import DeltaTable, write_deltalake
 from lakehouse.engines import delta_files
 from lakehouse.engines.delta_files import DeltaFiles, newer_query
 from lakehouse.errors import TableError
+from lakehouse.lake import Lake
+from lakehouse.tables.read import head, table_path
+from schemas.tables import TABLES
+from tests.making import add_entities
 
 
 @pytest.fixture
@@ -92,3 +97,30 @@ def test_a_table_with_partitions_is_not_told_by_its_files(
 ) -> None:
     write_deltalake(tmp_path / "t", pa.table({"number": [1], "said": ["a"]}), partition_by=["said"])
     assert DeltaFiles(connection, tmp_path / "t", name="kept").query(DeltaTable(tmp_path / "t")) is None
+
+
+def test_a_version_without_rows_has_the_columns_of_one_with_rows(
+    tmp_path: Path, connection: duckdb.DuckDBPyConnection
+) -> None:
+    rows = pa.table({
+        "at": pa.array([datetime(2026, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC")), "n": pa.array([1], pa.int32()),
+        "keys": pa.array([[("a", "b")]], pa.map_(pa.string(), pa.string())), "blob": [b"x"], "yes": [True],
+        "regions": [[{"label": "é", "x": 1.5}]],
+    })  # fmt: skip
+    DeltaTable.create(tmp_path / "t", schema=rows.schema)
+    write_deltalake(tmp_path / "t", rows, mode="append")
+    files, types, held = DeltaFiles(connection, tmp_path / "t", name="kept"), [], []
+    for version in (0, 1, 0):
+        query = files.query(DeltaTable(tmp_path / "t", version=version))
+        types.append(connection.execute(f"DESCRIBE {query}").fetchall())
+        held.append(len(connection.execute(query or "").fetchall()))
+    assert held == [0, 1, 0]
+    assert types[0] == types[1] == types[2]
+
+
+def test_tables_of_a_lake_are_read_without_the_extension_that_takes_long_to_load(lake: Lake) -> None:
+    add_entities(lake, ["a"])
+    for table in TABLES:
+        lake.engine.arrow(lake.engine.scan(table_path(lake.root, table), head(lake.root, table)))
+    loaded = "SELECT count(*) FROM duckdb_extensions() WHERE extension_name = 'delta' AND loaded"
+    assert lake.engine._connection.execute(loaded).fetchone() == (0,)

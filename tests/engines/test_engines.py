@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ import pytest
 from lakehouse.config import EngineConfig
 from lakehouse.engines import Engine, open_engine
 from lakehouse.engines.driver import DriverFirstEngine
+from lakehouse.engines.pool import BatchPool
 from lakehouse.errors import ConfigError, IngestError
 
 if TYPE_CHECKING:
@@ -156,6 +158,26 @@ def test_the_error_of_a_function_comes_back_as_it_was(tmp_path: Path) -> None:
             engine.map_batches(engine.from_arrow(NUMBERS), fail, NUMBERS.schema, rows_per_task=10, label="fail")
     finally:
         engine.close()
+
+
+def test_what_workers_cannot_be_given_is_an_error_and_no_wait_without_end() -> None:
+    pool, lock = BatchPool(2), threading.Lock()
+
+    def locked(batches):  # type: ignore[no-untyped-def]
+        with lock:
+            yield from batches
+
+    with pytest.raises(ConfigError, match="cannot get a function: TypeError: .*; put what is yours at the top level"):
+        list(pool.run(iter(NUMBERS.to_batches(max_chunksize=10)), locked))
+    pool.close()
+
+
+def test_functions_of_a_script_or_notebook_reach_the_workers() -> None:
+    pool, added = BatchPool(2), 7
+    batches = iter(NUMBERS.to_batches(max_chunksize=50))
+    found = list(pool.run(batches, lambda given: (each for each in given if added)))
+    pool.close()
+    assert sum(each.num_rows for group in found for each in group) == 100
 
 
 KILLED = """

@@ -11,8 +11,8 @@ from sklearn import metrics as sk
 
 from jobs.evaluate import parse_gate
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.errors import ConfigError, RecipeError
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.evaluation.gates import Gate
@@ -42,8 +42,11 @@ def score(lake, version: str, **more):
 
 def measured(lake, receipt) -> dict[tuple[str, str], tuple[float | None, int]]:
     """(metric, slice) -> (value, support)."""
-    rows = fetch(lake, "select metric, slice, value, support from gold.evaluations where evaluation_id = $id",
-                 params={"id": receipt.details["evaluation_id"]})
+    rows = fetch(
+        lake,
+        "select metric, slice, value, support from gold.evaluations where evaluation_id = $id",
+        params={"id": receipt.details["evaluation_id"]},
+    )
     found = {(row["metric"], row["slice"]): (row["value"], row["support"]) for row in rows}
     assert len(found) == len(rows)
     return found
@@ -138,21 +141,29 @@ def test_an_actor_who_answered_about_no_member_is_an_error_and_not_an_accuracy_o
 def test_only_the_current_answer_of_the_actor_to_the_question_counts(lake):
     dataset_id = dataset(lake, {"n0": "cat", "n1": "cat"})
     predict(lake, {"n0": "cat", "n1": "dog"}, actor="model:cnn@2")
-    add_opinions(lake, [
-        opinion("n0", MODEL, "cat", event_time=START.replace(year=2024)),
-        opinion("n0", MODEL, "dog", event_time=START),
-        opinion("n1", MODEL, "cat", question="other"),
-        opinion("n1", MODEL, None),
-    ])
+    add_opinions(
+        lake,
+        [
+            opinion("n0", MODEL, "cat", event_time=START.replace(year=2024)),
+            opinion("n0", MODEL, "dog", event_time=START),
+            opinion("n1", MODEL, "cat", question="other"),
+            opinion("n1", MODEL, None),
+        ],
+    )
     assert measured(lake, score(lake, dataset_id))["accuracy", "all"] == (0.0, 2)
     assert measured(lake, score(lake, dataset_id))["coverage", "all"] == (0.5, 2)
 
 
 def test_answers_in_several_slots_count_a_member_once(lake):
     dataset_id = dataset(lake, {"n0": "cat", "n1": "dog"})
-    add_opinions(lake, [opinion("n0", MODEL, "dog", slot="seed1", event_time=START.replace(year=2024)),
-                        opinion("n0", MODEL, "cat", slot="seed2", event_time=START),
-                        opinion("n1", MODEL, "dog", slot="seed1", event_time=START)])
+    add_opinions(
+        lake,
+        [
+            opinion("n0", MODEL, "dog", slot="seed1", event_time=START.replace(year=2024)),
+            opinion("n0", MODEL, "cat", slot="seed2", event_time=START),
+            opinion("n1", MODEL, "dog", slot="seed1", event_time=START),
+        ],
+    )
     assert measured(lake, score(lake, dataset_id))["accuracy", "all"] == (1.0, 2)
 
 
@@ -165,11 +176,14 @@ def test_only_the_asked_split_is_scored(lake):
     assert min(sizes.values()) > 5
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    ({"split": "tset"}, "{id} has no member in a split `tset`; did you mean `test`"),
-    ({"split": "train"}, "{id} has no member in a split `train`; known: test"),
-    ({"dataset_id": "0" * 32}, "no dataset `0000"),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"split": "tset"}, "{id} has no member in a split `tset`; did you mean `test`"),
+        ({"split": "train"}, "{id} has no member in a split `train`; known: test"),
+        ({"dataset_id": "0" * 32}, "no dataset `0000"),
+    ],
+)
 def test_nothing_to_evaluate_on_is_an_error_that_names_dataset_and_split(lake, more, message):
     dataset_id = dataset(lake, {"n0": "cat"})
     predict(lake, {"n0": "cat"})
@@ -228,8 +242,12 @@ def test_groups_by_rank_are_of_equal_size_and_the_first_has_the_smallest_values(
     add_dimension(lake, "brightness", values)
     found = measured(lake, score(lake, dataset_id, slices=["brightness:4"]))
     assert {place[1]: entry for place, entry in found.items() if place[0] == "accuracy"} == {
-        "all": (0.6, 10), "brightness=q1": (1.0, 2), "brightness=q2": (1.0, 2), "brightness=q3": (0.0, 2),
-        "brightness=q4": (0.0, 2), "brightness=none": (1.0, 2),
+        "all": (0.6, 10),
+        "brightness=q1": (1.0, 2),
+        "brightness=q2": (1.0, 2),
+        "brightness=q3": (0.0, 2),
+        "brightness=q4": (0.0, 2),
+        "brightness=none": (1.0, 2),
     }
 
 
@@ -257,7 +275,11 @@ def test_any_column_of_text_or_whole_numbers_makes_a_slice_also_those_the_query_
     found = measured(zoo[0], score(*zoo, slices=columns))
     parts = [where.partition("=")[0] for metric, where in found if metric == "accuracy"]
     assert {column: parts.count(column) for column in columns} == {
-        "entity_id": 6, "media_type": 1, "size_bytes": 1, "origin": 1, "storage": 1
+        "entity_id": 6,
+        "media_type": 1,
+        "size_bytes": 1,
+        "origin": 1,
+        "storage": 1,
     }
 
 
@@ -289,23 +311,46 @@ def test_a_gate_decides(zoo, gate, verdict):
     text = """select metric, slice, operator, threshold, min_support, verdict from gold.evaluations
               where verdict <> 'none' and evaluation_id = $id"""
     rows = fetch(zoo[0], text, params={"id": receipt.details["evaluation_id"]})
-    assert rows == [{"metric": gate.metric, "slice": gate.slice, "operator": gate.operator,
-                     "threshold": gate.threshold, "min_support": gate.min_support, "verdict": verdict}]
+    assert rows == [
+        {
+            "metric": gate.metric,
+            "slice": gate.slice,
+            "operator": gate.operator,
+            "threshold": gate.threshold,
+            "min_support": gate.min_support,
+            "verdict": verdict,
+        }
+    ]
 
 
-@pytest.mark.parametrize(("slices", "gate", "message"), [
-    ((), Gate("acuracy", ">=", 0.1), r"no such metric; did you mean `accuracy`\? \(known: accuracy, coverage"),
-    ((), Gate("bleu", ">=", 0.1), r"no such metric; known: accuracy.*macro_f1"),
-    ((), Gate("recall", ">=", 0.1), r"computed by class; say which, as recall>=0.9@class=cat, or take macro_recall"),
-    ((), Gate("recall", ">=", 0.1, slice="origin=real"), r"computed by class"),
-    ((), Gate("macro_f1", ">=", 0.1, slice="class=cat"), r"a mean over all classes; leave out @class=cat"),
-    ((), Gate("accuracy", ">=", 0.1, slice="class=cat"), r"by class there are precision, recall, f1"),
-    ((), Gate("accuracy", ">=", 0.1, slice="origin=real"), r"nothing is sliced by `origin`; add --slice origin"),
-    (("origin",), Gate("accuracy", ">=", 0.1, slice="orign=real"), r"sliced by `orign`; .*\(given: --slice origin\)"),
-    (("origin",), Gate("accuracy", ">=", 0.1, slice="origin=rael"), r"no member has this origin; did you mean `real`"),
-    ((), Gate("recall", ">=", 0.1, slice="class=cta"), r"no such class; did you mean `cat`\? \(known: cat, dog"),
-    ((), Gate("recall", ">=", 0.1, slice="class=zzz"), r"no such class; known: cat, dog, emu, öwl"),
-])
+@pytest.mark.parametrize(
+    ("slices", "gate", "message"),
+    [
+        ((), Gate("acuracy", ">=", 0.1), r"no such metric; did you mean `accuracy`\? \(known: accuracy, coverage"),
+        ((), Gate("bleu", ">=", 0.1), r"no such metric; known: accuracy.*macro_f1"),
+        (
+            (),
+            Gate("recall", ">=", 0.1),
+            r"computed by class; say which, as recall>=0.9@class=cat, or take macro_recall",
+        ),
+        ((), Gate("recall", ">=", 0.1, slice="origin=real"), r"computed by class"),
+        ((), Gate("macro_f1", ">=", 0.1, slice="class=cat"), r"a mean over all classes; leave out @class=cat"),
+        ((), Gate("accuracy", ">=", 0.1, slice="class=cat"), r"by class there are precision, recall, f1"),
+        ((), Gate("accuracy", ">=", 0.1, slice="origin=real"), r"nothing is sliced by `origin`; add --slice origin"),
+        (
+            ("origin",),
+            Gate("accuracy", ">=", 0.1, slice="orign=real"),
+            r"sliced by `orign`; .*\(given: --slice origin\)",
+        ),
+        (
+            ("origin",),
+            Gate("accuracy", ">=", 0.1, slice="origin=rael"),
+            r"no member has this origin; did you mean `real`",
+        ),
+        ((), Gate("recall", ">=", 0.1, slice="class=cta"), r"no such class; did you mean `cat`\? \(known: cat, dog"),
+        ((), Gate("recall", ">=", 0.1, slice="class=zzz"), r"no such class; known: cat, dog, emu, öwl"),
+    ],
+)
 def test_a_gate_on_what_there_is_not_is_an_error_that_names_what_there_is(zoo, slices, gate, message):
     before = fetch(zoo[0], "select count(*) as n from gold.evaluations")
     with pytest.raises(ConfigError, match=message):
@@ -323,8 +368,11 @@ def test_a_gate_on_a_class_of_the_dataset_without_a_member_in_the_split_fails(la
 
 
 def test_the_worst_gate_decides_over_all(zoo):
-    good, unsure, bad = (Gate("accuracy", ">=", 0.1, min_support=1), Gate("coverage", ">=", 0.1, min_support=99),
-                         Gate("macro_f1", ">=", 0.99, min_support=1))
+    good, unsure, bad = (
+        Gate("accuracy", ">=", 0.1, min_support=1),
+        Gate("coverage", ">=", 0.1, min_support=99),
+        Gate("macro_f1", ">=", 0.99, min_support=1),
+    )
     assert score(*zoo, gates=[good]).details["verdict"] == "pass"
     assert score(*zoo, gates=[good, unsure]).details["verdict"] == "inconclusive"
     assert score(*zoo, gates=[unsure, bad, good]).details["verdict"] == "fail"
@@ -356,8 +404,20 @@ def test_a_gate_is_read_from_text(text, gate):
     assert parse_gate(text, min_support=5) == gate
 
 
-@pytest.mark.parametrize("text", ["", "accuracy", "accuracy>0.9", "accuracy>=", "accuracy>=1.2.3", ">=0.5",
-                                  "accuracy>=.", "accuracy>=nan", "accuracy>=0.5@"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "accuracy",
+        "accuracy>0.9",
+        "accuracy>=",
+        "accuracy>=1.2.3",
+        ">=0.5",
+        "accuracy>=.",
+        "accuracy>=nan",
+        "accuracy>=0.5@",
+    ],
+)
 def test_a_gate_of_another_form_is_an_error_that_shows_it(text):
     with pytest.raises(ConfigError, match=r"--gate .*METRIC>=VALUE"):
         parse_gate(text, min_support=5)
@@ -418,12 +478,15 @@ def test_another_model_is_compared_on_the_same_members(herd):
     assert (same.details["verdict"], same.details["accuracy_gain"]) == ("pass", "+0.0000 (+0.0000 to +0.0000)")
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    ({"gates": [Gate("accuracy_gain", ">=", 0.0)]}, "gate on accuracy_gain: say against whom: --against"),
-    ({"against": "model:cnn@3"}, "no actor `model:cnn@3` ever answered"),
-    ({"against": MODEL, "gates": [Gate("recall_gain", ">=", 0.0, slice="class=cat")]}, "over all members alone"),
-    ({"against": MODEL, "gates": [Gate("acuracy_gain", ">=", 0.0)]}, "gate on acuracy_gain: no such metric"),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"gates": [Gate("accuracy_gain", ">=", 0.0)]}, "gate on accuracy_gain: say against whom: --against"),
+        ({"against": "model:cnn@3"}, "no actor `model:cnn@3` ever answered"),
+        ({"against": MODEL, "gates": [Gate("recall_gain", ">=", 0.0, slice="class=cat")]}, "over all members alone"),
+        ({"against": MODEL, "gates": [Gate("acuracy_gain", ">=", 0.0)]}, "gate on acuracy_gain: no such metric"),
+    ],
+)
 def test_what_cannot_be_compared_is_refused_by_name(herd, more, message):
     with pytest.raises(ConfigError, match=message):
         score(*herd, **({"actor": "model:cnn@2"} | more))

@@ -8,7 +8,7 @@ import pytest
 
 from examples.demo.prepare import CONF, prepare_digits
 from jobs.pipeline import load_pipeline
-from lakehouse.datasets.recipe import load_recipe
+from lakehouse.datasets.recipes.recipe import load_recipe
 
 PIPELINES = sorted((CONF / "pipelines").glob("*.toml"))
 

@@ -186,7 +186,7 @@ def test_an_empty_lake_option_is_refused_and_is_not_the_default_lake(tmp_path, m
 
 
 def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch, capsys):
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
 
     assert main(["init", "--lake", str(tmp_path / "lake")]) == 0

@@ -9,11 +9,12 @@ import pytest
 from jobs.cli import main
 from jobs.export import FORMATS
 from lakehouse.exporting import step
+from tests.exporting.conftest import OF_LABELS
 
 SQL = "select entity_id, 'all' as label from entities_wide where width > $least"
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", OF_LABELS)
 def test_every_format_is_written_and_written_once(lake_folder, tmp_path, capsys, format):
     command = ["export", "--lake", str(lake_folder), "--sql", SQL, "--param", "least=1", "--format", format,
                "--to", str(tmp_path / "out"), "--json"]  # fmt: skip

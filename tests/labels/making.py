@@ -63,7 +63,9 @@ def believed(
     }  # fmt: skip
 
 
-def rows_of(lake: Lake, policy: str | Policy, **times: datetime) -> list[dict[str, object]]:
+def rows_of(
+    lake: Lake, policy: str | Policy, *, question: str = "animal", **times: datetime
+) -> list[dict[str, object]]:
     """Return what a policy believes, by subject."""
-    rows: list[dict[str, object]] = lake.engine.arrow(labels(lake, "animal", policy, **times)).to_pylist()
+    rows: list[dict[str, object]] = lake.engine.arrow(labels(lake, question, policy, **times)).to_pylist()
     return sorted(rows, key=lambda row: str(row["subject_id"]))

@@ -7,17 +7,20 @@ import json
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConfigError, QueryRefusedError, RecipeError
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.labels import changes
+from lakehouse.labels.believed import labels
 from lakehouse.labels.policies import register_policy
 from lakehouse.labels.policy import Policy, Step
 from lakehouse.labels.presets import PEOPLE, union
 from lakehouse.lake import Lake
+from lakehouse.opinions.step import record_opinions
 from lakehouse.query import fetch
+from lakehouse.sql.believed import labels_sql
 from lakehouse.sql.contained import user_query
-from tests.labels.making import FEB, believed, say
+from tests.labels.making import FEB, JAN, believed, say
 from tests.making import entity_id
 
 CASCADE = Policy(
@@ -37,15 +40,15 @@ def built(lake: Lake, believe: str, **more: object) -> tuple[str, dict[str, str]
 
 def test_a_dataset_has_what_the_policy_believes_and_its_id_the_policy(told):
     register_policy(told, CASCADE)
-    dataset_id, labels = built(told, "strict")
-    assert labels == believed(told, "strict") == {"w": "dog", "x": "cat", "y": "lynx", "z": "cat"}
+    dataset_id, held = built(told, "strict")
+    assert held == believed(told, "strict") == {"w": "dog", "x": "cat", "y": "lynx", "z": "cat"}
     row = fetch(told, "select digests_json from gold.datasets where dataset_id = $id", params={"id": dataset_id})[0]
     assert json.loads(row["digests_json"])["heard.policy"] == CASCADE.policy_id
     assert built(told, "strict")[0] == dataset_id
     # A name that means another policy is another dataset; the old one is named by its id, or by the time.
     register_policy(told, Policy((Step(actors=("human:expert",)),), name="strict"))
     assert built(told, "strict")[1] == {"y": "lynx"}
-    assert built(told, CASCADE.policy_id)[1] == labels
+    assert built(told, CASCADE.policy_id)[1] == held
 
 
 def test_what_the_policy_does_not_rest_on_changes_no_dataset(told):
@@ -67,13 +70,46 @@ def test_soft_labels_of_a_policy_keep_its_weights(told):
     assert (dict(row["label_votes"]), row["label_share"]) == ({"cat": 2_000_000, "lynx": 500_000}, 0.8)
 
 
+def say_cells(lake, said):
+    rows = [{"entity_id": entity_id(name), "actor": actor, "regions": regions} for actor, name, regions in said]
+    record_opinions(lake, rows, source="cells", question="cells", said_at=JAN)
+
+
+def cell(x, label="wbc"):
+    return {"kind": "box", "label": label, "x": x, "y": 0.0, "w": 10.0, "h": 10.0}
+
+
+def test_a_recipe_believes_the_united_regions_that_the_function_gives(told):
+    say_cells(told, [("human:ann", "x", [cell(0.0), cell(50.0)]), ("human:bo", "x", [cell(2.0)]),
+                     ("human:ann", "y", []), ("human:bo", "y", []), ("human:ann", "z", [cell(7.0)])])  # fmt: skip
+    register_policy(told, Policy(union(support=1.0).steps, name="all"))
+    dataset_id, _ = built(told, "all", question="cells", label={"policy": "single"})
+    rows = fetch(told, "select entity_id, answer_json from members where dataset_id = $id", params={"id": dataset_id})
+    members = {row["entity_id"]: json.loads(row["answer_json"]) for row in rows}
+    assert {name: [box["x"] for box in members[entity_id(name)]] for name in "xyz"} == {"x": [1.0], "y": [], "z": [7.0]}
+    function = told.engine.arrow(labels(told, "cells", "all")).to_pylist()
+    assert {row["subject_id"]: [each["x"] for each in row["regions"]] for row in function} == {
+        name: [box["x"] for box in boxes] for name, boxes in members.items()
+    }
+    # And so does people's SQL, beside what else it reads.
+    text = """
+        select unnest(l.regions).x as x from labels_at('cells', 'all') l join entities e on e.entity_id = l.subject_id
+    """
+    said = user_query(told.home, text).to_pylist()
+    assert sorted(row["x"] for row in said) == [1.0, 7.0]
+    with pytest.raises(ConfigError, match="unites regions of several, which is no SQL"):
+        labels_sql(union(), "cells")
+    # Whoever is united counts: one more who says the same is another dataset with the same boxes.
+    say_cells(told, [("human:cy", "y", [])])
+    assert built(told, "all", question="cells", label={"policy": "single"})[0] != dataset_id
+
+
 @pytest.mark.parametrize(("label", "message"), [
     ({"believe": "strikt"}, "no policy `strikt`; did you mean `strict`"),
-    ({"believe": "all"}, "unites regions of several"), ({"believe": "strict", "kinds": ["human"]}, "leave label.kinds"),
+    ({"believe": "strict", "kinds": ["human"]}, "leave label.kinds"),
 ])  # fmt: skip
 def test_a_policy_that_a_recipe_cannot_believe_is_refused(told, label, message):
     register_policy(told, CASCADE)
-    register_policy(told, Policy(union().steps, name="all"))
     with pytest.raises(RecipeError, match=message):
         built(told, **label) if len(label) == 1 else built(told, "strict", label={"kinds": ["human"]})
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.cli import main
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConfigError
 from lakehouse.labels import changes
 from lakehouse.labels.ontology import history, label_set

@@ -147,6 +147,26 @@ def test_one_who_answers_has_at_most_one_region_in_a_group():
     assert [(each["x"], each["score"]) for each in found] == [(0.25, 1.0)]
 
 
+def test_turned_boxes_are_united_in_centre_sides_and_angle_and_tracks_only_where_they_are_equal():
+    plain = {"angle": None, "score": None, "region_id": None, "track_id": None}
+    ann, bo = [{**box(0, w=40), **plain, "angle": 20.0}], [{**box(0, w=40), **plain, "angle": 204.0}]
+    step = Step(kinds=("human",), min_support=1.0)
+    found, = union_of([ann, bo], step)
+    assert (found["x"], found["w"], found["angle"]) == (pytest.approx(0), pytest.approx(40), pytest.approx(22))
+    tracks = [[{**box(x), **plain, "track_id": "1"}] for x in (0, 1)]
+    assert (union_of(tracks, step), len(union_of([tracks[0], tracks[0]], step))) == ([], 1)
+
+
+def test_regions_that_say_a_merged_label_are_united_with_those_of_the_one_that_stands_for_it(photos):
+    add_entities(photos, ["x"])
+    said = {"human:ann": [box(0, label="wbc")], "human:bo": [box(1, label="white")]}
+    rows = [{"entity_id": entity_id("x"), "regions": regions, "actor": actor} for actor, regions in said.items()]
+    record_opinions(photos, rows, source="all", question="animal")
+    changes.merge_label(photos, "animal", "white", "wbc")
+    row, = rows_of(photos, union(support=1.0))
+    assert [(each["label"], each["x"], each["score"]) for each in row["regions"]] == [("wbc", 0.5, 1.0)]
+
+
 def test_a_policy_is_told_apart_by_its_content_and_not_by_its_name():
     one = policy_from({"name": "a", "steps": [{"kinds": ["human", "pool"], "quorum": 1}]}, where="test")
     assert one.policy_id == majority().policy_id == "a34d8cb7b8e79d95"

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.cli import main
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.errors import ConfigError
 from lakehouse.labels.policies import register_policy
 from lakehouse.labels.policy import Policy, Step
@@ -103,5 +103,3 @@ def test_the_command_registers_a_policy_from_a_file(told, tmp_path, capsys):
 def test_a_thing_that_nobody_knows_is_an_error(heard):
     with pytest.raises(ConfigError, match="nothing called"):
         story_of(heard, "f" * 64)
-
-

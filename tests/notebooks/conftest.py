@@ -9,7 +9,7 @@ import pytest
 
 from examples.demo.prepare import prepare_digits
 from examples.demo.steps import config_for, run_embedded
-from lakehouse.datasets.find import find_dataset
+from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.evaluation.evaluate import evaluate
 from lakehouse.opening import open_lake
 from lakehouse.opinions.step import record_opinions

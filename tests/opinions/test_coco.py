@@ -6,10 +6,12 @@ import contextlib
 import io
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pycocotools import mask as oracle
@@ -17,11 +19,19 @@ from pycocotools.coco import COCO
 
 import lakehouse as lh
 from lakehouse.errors import IngestError
+from lakehouse.labels.changes import set_parent
 from lakehouse.opinions.exporting.answers import answer_of
+from lakehouse.opinions.formats.coco.options import CocoOptions
 from lakehouse.opinions.formats.coco.panoptic import ids_of, pixels_of
-from lakehouse.opinions.reading.answer import Note
+from lakehouse.opinions.formats.coco.read import read_coco, read_coco_piece
+from lakehouse.opinions.formats.format import Piece
+from lakehouse.opinions.formats.writer import Ontology
+from lakehouse.opinions.reading.answer import Note, Region, Reject
+from lakehouse.opinions.reading.answer_rows import ITEMS, PARTS, ReadPlan, read_parts
 from lakehouse.query import fetch
 from tests.opinions.making import answers, counts, items, rules
+from tests.opinions.writing import said as as_said
+from tests.opinions.writing import write
 
 # pycocotools 2.0.11 warns of its own arrays with numpy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -280,9 +290,93 @@ def test_keys_that_are_not_read_are_noted_once(tmp_path):
     assert notes == ["keys of annotations that are not read: colour, track"]
 
 
+@pytest.mark.parametrize("pieces", [2, 3, 7])
+def test_a_file_that_several_tasks_read_says_what_one_task_would_read(tmp_path, pieces):
+    more = [{"id": number, "file_name": f"{number}.jpg", "width": 9, "height": 9} for number in range(1, 4)]
+    images = [*PICTURES, more[0], PICTURES[1], {**more[1], "file_name": "cat/1.jpg"}, {**more[2], "id": 252219}, {}]
+    file = coco(
+        tmp_path / "a.json", annotation(track=3), annotation(2, 37777, keypoints=[1, 1, 2], segmentation=[SQUARE]),
+        annotation(3, 1, category=7), annotation(4, 99), {"id": 5}, annotation(6, 252219, colour="red"), images=images,
+    )  # fmt: skip
+    options = CocoOptions(question="things", actor="human:ada", task="keypoints")
+    told = [each for number in range(pieces) for each in read_coco_piece(file, "", options, Piece(number, pieces))]
+    assert told == list(read_coco(file, "", options))
+    assert [each.rule for each in told if isinstance(each, Reject | Note)] == [
+        "bad_id", "unknown_category", "duplicate_image", "duplicate_image", "bad_id", "unknown_image", "listed_again",
+        "segmentation_not_read", "keys_not_read",
+    ]  # fmt: skip
+
+
+def test_pieces_of_a_file_are_in_the_order_of_the_file(tmp_path):
+    file = coco(tmp_path / "a.json", annotation(segmentation=[SQUARE, SQUARE]), annotation(2, 37777))
+    options = {"question": "things", "actor": "human:ada"}
+    plan = ReadPlan(rules={}, now=datetime(2024, 5, 1, tzinfo=UTC), format="coco", path=str(file), options=options)
+
+    def read(pieces: int) -> pa.Table:
+        parts = [{"part": 0, "file": "", "piece": number, "pieces": pieces} for number in range(pieces)]
+        batch = pa.RecordBatch.from_pylist(parts, schema=PARTS)
+        return pa.Table.from_batches(read_parts(iter([batch]), plan=plan), schema=ITEMS)
+
+    whole, apart = read(1), read(2)
+    lines = apart["line"].to_pylist()
+    assert lines == sorted(set(lines))
+    assert apart.drop_columns("line").to_pylist() == whole.drop_columns("line").to_pylist()
+
+
 def test_what_came_from_coco_goes_back_to_voc_and_says_what_is_lost(photos, tmp_path):
     lh.opinions(photos, source(coco(tmp_path / "a.json", annotation(segmentation=[SQUARE]), annotation(2, 37777))))
     receipt = lh.export_opinions(photos, format="voc", path=tmp_path / "voc", question="things")
     assert {note.rule: note.count for note in receipt.notes} == {
         "lost_polygon": 1, "lost_area": 1, "lost_whole_answer": 1,
     }
+
+
+def test_supercategories_and_things_come_in_and_go_out_again(photos, tmp_path):
+    stated = [
+        {"id": 1, "name": "animal", "supercategory": "animal"}, {"id": 17, "name": "cat", "supercategory": "animal"},
+        {"id": 95, "name": "sky", "supercategory": "outdoor", "isthing": 0}, {"id": 7, "name": "plain"},
+    ]  # fmt: skip
+    lh.opinions(photos, source(coco(tmp_path / "a.json", annotation(category=17), categories=stated)))
+    rows = fetch(photos, "select label_id, parent_id from silver.label_sets order by ordinal")
+    assert [tuple(row.values()) for row in rows] == [
+        ("animal", "animal"), ("cat", "animal"), ("sky", "outdoor"), ("plain", None),
+    ]  # fmt: skip
+    back = exported(photos, tmp_path / "b.json")["categories"]
+    assert [(each["name"], each["supercategory"], each.get("isthing")) for each in back] == [
+        ("animal", "animal", None), ("plain", "", None), ("cat", "animal", None), ("sky", "outdoor", 0),
+    ]  # fmt: skip
+    # What was put above a label here is its supercategory too, and stays where another file says otherwise.
+    set_parent(photos, "things", "plain", "cat")
+    again = exported(photos, tmp_path / "c.json")["categories"]
+    assert [each["supercategory"] for each in again if each["name"] == "plain"] == ["cat"]
+    other = coco(tmp_path / "d.json", categories=[{"id": 7, "name": "plain", "supercategory": "odd"}])
+    notes = lh.opinions(photos, source(other, actor="human:bob")).notes
+    assert [note.example for note in notes if note.rule == "parent_differs"] == [
+        "plain is below 'odd' in the files and 'cat' in the lake, where it stays"
+    ]
+
+
+def test_files_that_say_otherwise_of_a_category_are_imported_apart(photos, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name, above in (("a", "animal"), ("b", "pet")):
+        coco(tmp_path / f"in/{name}.json", categories=[{"id": 1, "name": "cat", "supercategory": above}])
+    with pytest.raises(IngestError, match="category cat has supercategory 'pet', in another file of this import 'ani"):
+        lh.opinions(photos, source(tmp_path / "in"))
+    odd = coco(tmp_path / "c.json", categories=[{"id": 1, "name": "cat", "isthing": "yes"}])
+    with pytest.raises(IngestError, match="category 1 has isthing 'yes', expected 0 or 1"):
+        lh.opinions(photos, source(odd))
+
+
+def test_equal_scores_go_out_by_picture_and_then_as_they_were_said(tmp_path):
+    def found(name, *lefts):
+        boxes = [Region("box", label="cell", x=left, y=0.0, w=1.0, h=1.0, score=0.5) for left in lefts]
+        return as_said(*boxes, name=name)
+
+    truth = {"images": [{"id": 9, "file_name": "a.jpg"}, {"id": 4, "file_name": "b.jpg"}], "annotations": [],
+             "categories": [{"id": 1, "name": "cell"}]}  # fmt: skip
+    (tmp_path / "truth.json").write_text(json.dumps(truth))
+    ontology = Ontology(labels=("cell",), numbers={"cell": 0})
+    write("coco", tmp_path / "out.json", found("a.jpg", 7.0, 3.0), found("b.jpg", 5.0), ontology=ontology,
+          task="results", ground_truth=str(tmp_path / "truth.json"))  # fmt: skip
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert [(each["image_id"], each["bbox"][0]) for each in written] == [(9, 7), (9, 3), (4, 5)]

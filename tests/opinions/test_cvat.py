@@ -203,3 +203,45 @@ def test_what_cvat_cannot_hold_is_told(tmp_path):
         Region(kind="box", x=0, y=0, w=1, h=1, score=0.5), Region(kind="interval", label="a", t_start=0, t_end=1),
         size=None))  # fmt: skip
     assert lost == ["interval", "score", "t_start", "t_end", "no_label", "size"]
+
+
+LABELS = "<labels><label><name>cell</name></label></labels>"
+
+
+@pytest.mark.parametrize(("shape", "rule"), [
+    ('<box xtl="1" ytl="2" xbr="3" ybr="4"/>', "no_label"),
+    ('<box label="" xtl="1" ytl="2" xbr="3" ybr="4"/>', "no_label"),
+    ('<cuboid label="cell" xtl1="1" ytl1="2" xbl1="1" ybl1="9"/>', "unknown_shape"),
+    (box(inside='<attribute name="age">old</attribute><attribute name="age">new</attribute>'), "repeated_element"),
+])  # fmt: skip
+def test_a_shape_that_says_nothing_or_something_unknown_costs_its_picture_and_is_counted(file, shape, rule):
+    path = file(image(shape) + image(box(), name="cat/2.jpg"), meta=LABELS)
+    assert rules("cvat", path) == [("annotations.xml: image cat/1.jpg", rule)]
+
+
+def test_a_label_that_the_task_does_not_list_is_kept_and_told(file):
+    path = file(image(box() + '<tag label="night"/>'), meta=LABELS)
+    assert (notes(path), rules("cvat", path)) == (["labels_not_of_task"], [])
+    assert notes(file(image(box()), meta=LABELS)) == []
+
+
+def test_a_tag_without_label_is_rejected_and_its_shapes_stay(file):
+    path = file(image(box() + "<tag/>"))
+    assert rules("cvat", path) == [("annotations.xml: image cat/1.jpg, tags", "no_label")]
+    assert [each.value_kind for each in items("cvat", path) if hasattr(each, "value_kind")] == ["regions"]
+
+
+def test_several_labels_of_a_picture_are_written_as_its_tags_and_read_back(tmp_path):
+    ext = {"night.lamp": "on", "night.source": "auto", "flags": "odd"}
+    tagged = said(value_kind="labels", value=("blurred", "night"), ext=ext)
+    assert write("cvat", tmp_path / "out", tagged) == []
+    found = read("cvat", tmp_path / "out", tags="weather", empty=False)
+    assert [(each.question_id, each.value, each.ext) for each in found] == [
+        ("weather", ("blurred", "night"), {"night.lamp": "on", "night.source": "auto"})
+    ]
+
+
+def test_a_shape_without_label_is_told_and_not_written(tmp_path):
+    found = said(Region("box", x=1.0, y=2.0, w=3.0, h=4.0), Region("box", label="cell", x=1.0, y=2.0, w=3.0, h=4.0))
+    assert write("cvat", tmp_path / "out", found) == ["no_label"]
+    assert [each.label for each in written("cvat", tmp_path / "out")] == ["cell"]

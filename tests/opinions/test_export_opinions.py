@@ -85,7 +85,6 @@ def test_what_was_said_and_known_then_is_exported_as_it_was(photos, tmp_path, cl
     ({"actor": "human:adda"}, "has no answers of human:adda; did you mean `human:ada`"),
     ({"format": "csw"}, "unknown opinion format `csw`"),
     ({"source": "others"}, "none of its 1 answers is about a file of source `others`"),
-    ({"path": "s3://bucket/out"}, "give a local folder or file"),
     ({"options": {"voc_orign": 0}}, "voc_orign"),
     ({"policy": "majority", "actor": "human:ada"}, "name it, and no actor"),
 ])  # fmt: skip

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.opinions.geometry import rle
 from lakehouse.opinions.geometry.polygon import corners_of
 from lakehouse.opinions.geometry.regions import mask_fields, mask_of_region

@@ -115,3 +115,14 @@ def test_an_outline_that_is_drawn_in_pieces_fills_the_same(monkeypatch):
     whole = fill([points], 30, 40)
     monkeypatch.setattr("lakehouse.opinions.geometry.raster.CUT_STEPS", 7)
     assert (fill([points], 30, 40) == whole).all()
+
+
+def test_a_mask_in_a_frame_has_the_runs_of_the_whole_frame():
+    dice = np.random.default_rng(3)
+    for left, top, share in ((0, 0, 0.5), (3, 1, 0.5), (4, 2, 1.0), (0, 0, 0.0), (2, 0, 0.9)):
+        inside = dice.random((4, 3)) < share
+        whole = np.zeros((6, 7), bool)
+        whole[top : top + 4, left : left + 3] = inside
+        assert rle.encode_inside(inside, left, top, 6, 7).tolist() == rle.encode(whole).tolist()
+    column = np.ones((6, 2), bool)
+    assert rle.encode_inside(column, 5, 0, 6, 7).tolist() == [30, 12]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
+import pyarrow as pa
 import pytest
 
 from lakehouse.opinions.ids import content_opinion_id, source_opinion_id, value_hash
-from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, packed, read_record, unpacked
+from lakehouse.opinions.reading.answer import Answer, Frame, Region, answer_record, read_record
+from lakehouse.opinions.reading.packed import PACKED, batch_of, packed, rows_of, unpacked, unpacked_record
+from schemas.canonical import Canonical, canonical_json
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LABEL = Answer(actor_id="human:ann", question_id="animal", subject_key="1.jpg", value="cat")
@@ -109,10 +113,28 @@ POINT_LISTS = [
 
 @pytest.mark.parametrize("points", POINT_LISTS)
 def test_answers_go_from_task_to_task_as_they_are(points):
-    value = (Region("polygon", label="ö\u2028", points=points), Region("box", x=0.1, y=1e-300))
+    value = (
+        Region("polygon", label="ö\u2028", points=points, part_sizes=(2,), attrs={"b": "1", "a": ""}, closed=False),
+        Region("box", x=0.1, y=1e-300, w=7),
+    )
+    empty = Answer(actor_id="human:a", question_id="q", subject_key="s", value_kind="regions")
+    answers = [empty, *(dataclasses.replace(empty, value=each) for each in ((), value, value[:1]))]
+    batch = batch_of([packed(each) for each in answers], pa.schema(list(PACKED.items())))
+    rows = rows_of(batch.slice(1))
+    assert [unpacked(row) for row in rows] == answers[1:]
+    # To the letter: what is kept of a rejected answer is this text.
+    told = [json.dumps(unpacked_record(row)) for row in rows]
+    assert told == [json.dumps(answer_record(each)) for each in answers[1:]]
+
+
+@pytest.mark.parametrize("points", POINT_LISTS)
+def test_the_hash_of_a_row_is_made_of_the_text_of_its_regions(points):
+    value = (Region("polygon", label="e\u0301", points=points, x=-0.0, y=2.0**60), Region("box", x=0.1, w=7))
     answer = Answer(actor_id="human:a", question_id="q", subject_key="s", value_kind="regions", value=value)
-    assert unpacked(packed(answer)) == answer
-    assert isinstance(packed(answer), str)
+    found, records = packed(answer), [each.record() for each in value]
+    assert found["said"] == canonical_json(records)
+    assert found["value_hash"] == value_hash(answer)
+    assert canonical_json({"regions": Canonical(found["said"])}) == canonical_json({"regions": records})
 
 
 def test_null_fields_of_points_are_no_content():

@@ -12,7 +12,7 @@ from lakehouse.config import load_config
 from lakehouse.dimensions.step import dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 from lakehouse.opinions.exporting.step import export_opinions

@@ -11,7 +11,7 @@ from jobs import opinions as job
 from jobs.common import main_of
 from lakehouse.errors import ConfigError
 from lakehouse.ingestion.land import land as land_drop
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.opinions.reading.source import OpinionSource, opinion_source_from
 from lakehouse.opinions.step import opinions as import_opinions
 from lakehouse.opinions.step import resolve_parked

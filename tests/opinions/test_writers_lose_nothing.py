@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lakehouse.errors import ConfigError
+from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.writer import Ontology
 from lakehouse.opinions.geometry import rle
 from lakehouse.opinions.reading.answer import Region
@@ -79,3 +80,22 @@ def test_a_list_of_classes_without_any_is_not_written(tmp_path):
 
 def test_a_score_or_a_frame_of_0_is_a_loss_as_any_other(tmp_path):
     assert write("voc", tmp_path / "out", said(box(score=0.0, frame_start=0))) == ["score", "frame_start"]
+
+
+def test_names_that_a_disk_takes_for_one_or_cannot_hold_get_others(tmp_path):
+    long = "x/" + "ä" * 200 + ".png"
+    names = ["a/é.png", "b/e\u0301.png", long.replace("x/", "y/" + "z" * 100 + "/"), long, "k/1.png", "l/1.png"]
+    found = [labelled(name) for name in names]
+    write("imagefolder", tmp_path / "out", *found)
+    read = {each.name: each.read_bytes().decode() for each in (tmp_path / "out/cat").iterdir()}
+    assert sorted(read.values()) == sorted(names)
+    assert {"a_é.png", "b_e\u0301.png", "k_1.png", "l_1.png"} < set(read)
+    assert max(len(name.encode()) for name in read) <= 255
+
+
+def test_files_beside_pictures_of_long_names_and_names_spelt_otherwise_are_all_there():
+    long = "ä" * 124 + ".jpeg"
+    found = one_name_each([f"x/{long}", f"x/{long[:-5]}.png", "é.png", "e\u0301.png"], ".TextGrid")
+    assert len(set(found.values())) == 4
+    assert max(len(name.rpartition("/")[2].encode()) for name in found.values()) <= 255
+    assert found["é.png"] != found["e\u0301.png"].replace("e\u0301", "é")

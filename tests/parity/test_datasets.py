@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lakehouse.comparing.diff import diff_datasets
-from lakehouse.datasets.answers import heard_opinions, kind_asked, tally
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset
+from lakehouse.datasets.hearing.answers import heard_opinions, kind_asked, tally
 from lakehouse.datasets.policies.embedding import embedding_ref
 from lakehouse.datasets.preview import plan_dataset
-from lakehouse.datasets.recipe import parse_recipe
-from lakehouse.datasets.version import pin
+from lakehouse.datasets.recipes.recipe import parse_recipe
+from lakehouse.datasets.versions.find import find_dataset
+from lakehouse.datasets.versions.version import pin
 from lakehouse.lake import Lake
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.query import fetch
@@ -22,7 +22,10 @@ from tests.parity.world import opened
 
 RECIPE = parse_recipe(
     {
-        "name": "zoo", "question": "animal", "label": {"policy": "soft"}, "split": {"ratios": {"all": 1.0}},
+        "name": "zoo",
+        "question": "animal",
+        "label": {"policy": "soft"},
+        "split": {"ratios": {"all": 1.0}},
         "select": {"sql": "select entity_id, size_bytes / 3 as third, [1, 2] as pair, null::double as x from entities"},
     },
     where="zoo.toml",
@@ -47,10 +50,11 @@ def made(lake: Lake) -> list[object]:
 def test_votes_that_no_bigint_holds_and_own_columns_are_the_same_on_both_engines(tmp_path: Path) -> None:
     found = []
     for engine in ("embedded", "spark"):
-        with opened(tmp_path / engine, engine) as lake:
+        with opened(tmp_path / engine, "embedded") as lake:
             add_entities(lake, ["n0", "n1", "é"])
             rows = [opinion(name, f"human:{who}", label, votes=2**63 - 1) for name, who, label in SAID]
             add_opinions(lake, rows)
+        with opened(tmp_path / engine, engine) as lake:
             found.append(made(lake))
     assert found[0] == found[1]
     assert "0.6666666666666666" in str(found[0])

@@ -14,11 +14,15 @@ from PIL import Image
 
 from lakehouse.config import load_config
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import Label, Recipe, Select, Split, Strata
+from lakehouse.datasets.policies.settings import Label
+from lakehouse.datasets.recipes.recipe import Recipe
+from lakehouse.datasets.recipes.sections.select import Select
+from lakehouse.datasets.recipes.sections.split import Split
+from lakehouse.datasets.recipes.sections.strata import Strata
 from lakehouse.dimensions.step import dimensions as measure_dimensions
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.materialise.step import materialise
 from lakehouse.opening import open_lake
@@ -45,26 +49,45 @@ class World:
     def source(self) -> Source:
         """Where the pictures are."""
         return Source(
-            name="camera", folder=str(self.folder / "drop"), sidecar="about.csv", sidecar_key="path",
-            group_keys={"session": "session"}, captured_at="taken", licence="CC0", campaign="spring",
+            name="camera",
+            folder=str(self.folder / "drop"),
+            sidecar="about.csv",
+            sidecar_key="path",
+            group_keys={"session": "session"},
+            captured_at="taken",
+            licence="CC0",
+            campaign="spring",
         )
 
     @property
     def votes(self) -> OpinionSource:
         """Counted votes of a pool, and one line about a picture that nobody has."""
         return OpinionSource(
-            format="csv", path=str(self.folder / "votes.csv"), question="animal", actor="pool:crowd",
-            source="camera", name="crowd", options={"columns": {"subject": "file", "label": "label", "votes": "votes"}},
+            format="csv",
+            path=str(self.folder / "votes.csv"),
+            question="animal",
+            actor="pool:crowd",
+            source="camera",
+            name="crowd",
+            options={"columns": {"subject": "file", "label": "label", "votes": "votes"}},
         )
 
     @property
     def experts(self) -> OpinionSource:
         """One answer of a person for each picture, with a time."""
         return OpinionSource(
-            format="csv", path=str(self.folder / "experts.csv"), question="animal", actor="human:unnamed",
-            source="camera", name="experts", abstain_allowed=True,
-            options={"columns": {"subject": "file", "label": "label", "actor": "who", "time": "at"},
-                     "actor_prefix": "human:", "abstain": ["?"]},
+            format="csv",
+            path=str(self.folder / "experts.csv"),
+            question="animal",
+            actor="human:unnamed",
+            source="camera",
+            name="experts",
+            abstain_allowed=True,
+            options={
+                "columns": {"subject": "file", "label": "label", "actor": "who", "time": "at"},
+                "actor_prefix": "human:",
+                "abstain": ["?"],
+            },
         )
 
 
@@ -96,9 +119,12 @@ def make_world(folder: Path, *, pictures: int = 24) -> World:
 
 
 MAJORITY = Recipe(
-    name="majority", seed=3, question="animal",
+    name="majority",
+    seed=3,
+    question="animal",
     select=Select(sql="select entity_id from entities_wide where width >= $least", params={"least": 10}),
-    label=Label(kinds=("pool",), quorum=2), strata=Strata(by=("label", "mode"), max=5),
+    label=Label(kinds=("pool",), quorum=2),
+    strata=Strata(by=("label", "mode"), max=5),
     split=Split(ratios={"train": 0.6, "test": 0.4}, group="session"),
 )
 PLAIN = Recipe(name="plain", seed=4)

@@ -24,6 +24,7 @@ from loaders.errors import CorruptionError, FormatError, StorageError
 from loaders.petastorm.rowgroups.claims import _longest_of, _longest_short_word
 from loaders.petastorm.rowgroups.folder import Piece, open_folder, reopen
 from loaders.stores.storage import StorageOptions
+from tests.leftovers import descriptors
 from tests.loaders.s3 import serving
 from tests.loaders.samples import FIELDS, SMALL, rows_of
 
@@ -279,12 +280,12 @@ def test_another_process_asks_nothing_again(tmp_path, monkeypatch):
 
 def test_handles_are_given_back(tmp_path):
     write(tmp_path / "a.parquet")
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     folder = open_folder(tmp_path)
     rows(folder)
-    assert len(os.listdir("/proc/self/fd")) > before
+    assert descriptors() - before
     folder.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() - before == set()
     assert folder.version("a.parquet") != ""
 
 

@@ -137,7 +137,7 @@ def columns(draw, only_tensors=False):
 
 
 @given(columns(), st.integers(1, 30), st.integers(1, 30), st.integers(0, 40), st.integers(0, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_columns_rows_and_a_collate_fn_of_ones_own_give_equal_batches(table, size, group, capacity, seed):
     def own(batch):
         return decimal_friendly_collate(batch)
@@ -152,7 +152,7 @@ def test_columns_rows_and_a_collate_fn_of_ones_own_give_equal_batches(table, siz
 
 
 @given(columns(only_tensors=True), st.integers(1, 30), st.integers(1, 30), st.integers(0, 40), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_all_loaders_agree_on_tensors(table, size, group, capacity, batched):
     if batched:
         table.pop("listed", None)

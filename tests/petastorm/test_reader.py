@@ -23,6 +23,7 @@ from loaders.petastorm.predicates import in_lambda
 from loaders.petastorm.spark_types import SparkType
 from loaders.petastorm.unischema import Unischema, UnischemaField
 from loaders.petastorm.utils import DecodeFieldError
+from tests.leftovers import threads
 
 POOLS = ("thread", "process", "dummy")
 SCHEMA = Unischema(
@@ -321,16 +322,16 @@ def test_an_endless_pass_that_keeps_no_row_ends(things):
 
 
 def test_forgotten_readers_leave_no_threads(things):
-    before = threading.active_count()
+    before = threads()
     for _ in range(20):
         reader = make_reader(things)
         next(reader)
         del reader
     gc.collect()
     until = time.monotonic() + 2
-    while threading.active_count() > before and time.monotonic() < until:
+    while threads() - before and time.monotonic() < until:
         time.sleep(0.05)
-    assert threading.active_count() <= before
+    assert threads() - before == set()
 
 
 def test_reading_imports_neither_pandas_nor_spark_nor_torch(things, numbers):

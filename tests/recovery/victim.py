@@ -13,7 +13,7 @@ from pathlib import Path
 from lakehouse.config import load_config
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
-from lakehouse.ingestion.source import Source
+from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
 from lakehouse.opening import open_lake
 

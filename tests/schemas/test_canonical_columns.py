@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.canonical import canonical_json, content_id, row_hash
@@ -57,7 +57,6 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-@settings(deadline=None)
 @given(data=st.data())
 def test_every_value_of_a_column_has_its_canonical_json(kind, data):
     array = pa.array(data.draw(st.lists(st.none() | values_of(kind), max_size=8)), kind)
@@ -67,7 +66,6 @@ def test_every_value_of_a_column_has_its_canonical_json(kind, data):
     assert texts_of(array.slice(start)).to_pylist() == expected[start:]
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_ids_of_lists_of_values_are_those_of_the_rows(data):
     kinds = [pa.string(), pa.int64(), TIMESTAMP, TEXT_MAP]
@@ -89,7 +87,6 @@ def rows_of(draw, table: Table) -> tuple[list[dict[str, object]], int]:
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
-@settings(deadline=None)
 @given(data=st.data())
 def test_rows_of_every_table_hash_the_same_by_column_and_by_row(table, data):
     made, start = data.draw(rows_of(table))
@@ -152,7 +149,6 @@ LATE = Table(
 
 
 @given(data=st.data())
-@settings(deadline=None)
 def test_columns_that_came_later_are_left_out_where_they_are_null(data):
     made, start = data.draw(rows_of(LATE))
     schema = pa.schema([pa.field(each.name, each.type) for each in LATE.columns if each.name != "zone"])

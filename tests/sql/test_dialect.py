@@ -158,3 +158,25 @@ def test_what_cannot_be_taken_apart_is_an_error() -> None:
 def test_what_the_other_dialect_has_no_words_for_is_an_error() -> None:
     with pytest.raises(ValueError, match="spark has no words for a part of this query"):
         bind("select a from t for update", {"t": "r1"}, {}, dialect="spark")
+
+
+def test_a_text_that_is_bound_again_has_the_names_and_values_of_this_time() -> None:
+    text = 'select a.x, $v as v from a join "b c" on a.x = "b c".x where a.x in (select x from a)'
+    times = [
+        ("r1", 1, "1"), ("r2", 1, "1"), ("s.t", True, "TRUE"), ("r1", "1", "'1'"), ("r1", 1.0, "CAST(1.0 AS DOUBLE)"),
+    ]  # fmt: skip
+    for a, value, written in times:
+        bound = bind(text, {"a": a, "b c": '"odd name"'}, {"v": value}, dialect="duckdb")
+        assert bound.count(f"{a} AS a") == 2
+        assert '"odd name" AS "b c"' in bound
+        assert f"{written} AS v" in bound
+    with pytest.raises(KeyError, match="reads `a`, which is not among"):
+        bind(text, {"b c": "x"}, {"v": 1}, dialect="duckdb")
+    with pytest.raises(KeyError, match=r"needs parameter \$v"):
+        bind(text, {"a": "x", "b c": "x"}, {}, dialect="duckdb")
+
+
+def test_texts_and_values_that_look_like_our_stand_ins_stay_as_they_are() -> None:
+    name = "petrel_name_0_"
+    for text, params in ((f"select '{name}' as x from a", {}), ("select $x as x from a", {"x": name})):
+        assert bind(text, {"a": "r1"}, params, dialect="duckdb") == "SELECT 'petrel_name_0_' AS x FROM r1 AS a"

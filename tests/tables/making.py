@@ -10,7 +10,18 @@ import pyarrow as pa
 
 from lakehouse.tables.finish import finish_row
 from schemas.model import Column, Table
-from schemas.tables import BATCHES, BY_NAME, ENTITIES, LANDED_FILES, OPINIONS, TABLES
+from schemas.tables import (
+    BATCHES,
+    BY_NAME,
+    CHANGESETS,
+    DERIVATIONS,
+    ENTITIES,
+    LANDED_FILES,
+    MARTS,
+    OBJECT_MEMBERS,
+    OPINIONS,
+    TABLES,
+)
 
 INSTANTS = (
     datetime(2026, 1, 2, 3, 4, 5, 678901, UTC),
@@ -37,6 +48,10 @@ OVERRIDES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"rows_read": 10 + n, "rows_new": 4, "rows_same": n, "rows_rejected": 5, "rows_unmatched": 1}
         for n in range(3)
     ),  # type: ignore[dict-item]
+    DERIVATIONS.name: ({}, {"place": 0}, {}),
+    OBJECT_MEMBERS.name: ({"superseded_by": None}, {}, {"op": "leaves"}),
+    MARTS.name: ({"first_run": 1}, {"how": "whole", "because": "why"}, {"how": "touched", "because": None}),
+    CHANGESETS.name: ({"op": "add", "reverts": None}, {"op": "drop", "entities_id": "some"}, {"entities_id": None}),
 }
 
 
@@ -83,6 +98,8 @@ def _value(kind: pa.DataType, variant: int) -> Any:
         return INTS[variant]
     if pa.types.is_float64(kind):
         return FLOATS[variant]
+    if pa.types.is_float32(kind):
+        return 0.25 if variant == FULL else -0.5
     if pa.types.is_boolean(kind):
         return variant != FULL
     if pa.types.is_timestamp(kind):

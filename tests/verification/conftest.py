@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.recipe import parse_recipe
+from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.lake import Lake
 from lakehouse.steps.receipts import Receipt
 from lakehouse.tables.insert import insert_rows
@@ -20,7 +20,8 @@ NAMES = [f"n{number}" for number in range(12)]
 
 RECIPE = parse_recipe(
     {
-        "name": "zoo", "question": "animal",
+        "name": "zoo",
+        "question": "animal",
         "select": {"sql": "select entity_id from entities_wide where brightness >= 0"},
         "split": {"ratios": {"train": 0.5, "test": 0.5}, "group": "site"},
     },
@@ -32,8 +33,16 @@ def fill(lake: Lake) -> None:
     """Entities with groups, a dimension, two commits of opinions, and the batch they came in."""
     add_entities(lake, NAMES)
     sources = [
-        {"landed_id": f"l-{name}", "entity_id": entity_id(name), "source": "s", "drop_name": "d",
-         "uri": f"file:///{name}", "path": name, "name": name, "group_keys": {"site": f"site{place // 2}"}}
+        {
+            "landed_id": f"l-{name}",
+            "entity_id": entity_id(name),
+            "source": "s",
+            "drop_name": "d",
+            "uri": f"file:///{name}",
+            "path": name,
+            "name": name,
+            "group_keys": {"site": f"site{place // 2}"},
+        }
         for place, name in enumerate(NAMES)
     ]
     insert_rows(lake, ENTITY_SOURCES, sources, step="test")
@@ -43,9 +52,20 @@ def fill(lake: Lake) -> None:
     add_opinions(lake, [opinion(name, "human:bob", "cat" if place % 4 else "dog") for place, name in enumerate(NAMES)])
     rows = len(NAMES) * 2
     batch = {
-        "batch_id": "test", "source": "s", "system": "", "content_id": "c", "content_sha256": "d", "format": "csv",
-        "options_json": "{}", "importer_version": 1, "rows_read": rows, "rows_new": rows, "rows_same": 0,
-        "rows_rejected": 0, "rows_unmatched": 0, "ordinal": 1,
+        "batch_id": "test",
+        "source": "s",
+        "system": "",
+        "content_id": "c",
+        "content_sha256": "d",
+        "format": "csv",
+        "options_json": "{}",
+        "importer_version": 1,
+        "rows_read": rows,
+        "rows_new": rows,
+        "rows_same": 0,
+        "rows_rejected": 0,
+        "rows_unmatched": 0,
+        "ordinal": 1,
     }
     insert_rows(lake, BATCHES, [batch], step="test")
 
@@ -71,5 +91,3 @@ def built(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
     """Return a function that copies a lake to a place of its own."""
     return lambda root: Path(shutil.copytree(root, tmp_path / "copy"))
-
-

@@ -19,7 +19,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lakehouse.datasets.build import build
-from lakehouse.datasets.find import find_dataset, read_members
+from lakehouse.datasets.versions.find import find_dataset, read_members
 from lakehouse.errors import TableError
 from lakehouse.query import fetch
 from lakehouse.sql.contained import user_query
@@ -58,7 +58,10 @@ def outcome(root: Path, clean: Receipt) -> str:
     except TableError:
         return "error"
     same = (receipt.details["dataset_id"], receipt.details["members_digest"], receipt.counts) == (
-        clean.details["dataset_id"], clean.details["members_digest"], clean.counts)
+        clean.details["dataset_id"],
+        clean.details["members_digest"],
+        clean.counts,
+    )
     return "same" if same and members == found.members == clean.counts["members"] else "OTHER"
 
 
@@ -122,8 +125,9 @@ def spoil(entry: Path, harm: str) -> None:
     if harm == "removed":
         entry.unlink()
     else:
-        entry.write_text({"emptied": "", "cut": text[: len(text) * 2 // 3],
-                          "misspelt": text.replace('"add"', '"adb"')}[harm])
+        entry.write_text(
+            {"emptied": "", "cut": text[: len(text) * 2 // 3], "misspelt": text.replace('"add"', '"adb"')}[harm]
+        )
 
 
 @pytest.mark.parametrize("harm", ["missing", "shorter", "longer", "other"])
@@ -145,7 +149,8 @@ def test_a_damaged_data_file_is_named_and_nothing_is_written(filled: Path, copy_
         with pytest.raises(TableError, match=part.name):
             add_opinions(lake, [opinion(NAMES[0], "human:eve", "cat")])
         assert {name: each for name, each in heads(root).items() if name != "silver.actors"} == {
-            name: each for name, each in before.items() if name != "silver.actors"}
+            name: each for name, each in before.items() if name != "silver.actors"
+        }
 
 
 def heads(root: Path) -> dict[str, int]:
@@ -227,9 +232,7 @@ def test_a_moved_lake_is_the_same(filled: Path, built: Built, copy_of: Copy, tmp
         assert build(lake, RECIPE).details["dataset_id"] == built[1].details["dataset_id"]
 
 
-def test_no_flipped_bit_in_the_record_of_a_head_gives_other_content(
-    filled: Path, built: Built, copy_of: Copy
-) -> None:
+def test_no_flipped_bit_in_the_record_of_a_head_gives_other_content(filled: Path, built: Built, copy_of: Copy) -> None:
     root = copy_of(filled)
     place = place_of(root, ENTITIES)
     whole = place.head.read_bytes()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lakehouse.consensus.methods.overlap import iou
 from lakehouse.consensus.methods.votes import Floats, Votes
+from lakehouse.overlap.boxes import iou
 
 TINY_PX = 2.0
 SAME_IOU = 0.9
@@ -19,7 +19,7 @@ class Doubt:
     """One candidate.
 
     Attributes:
-        rule: far_from_votes, duplicate_box, tiny_box or outside_frame.
+        rule: far_from_votes, far_from_neighbours, duplicate_box, tiny_box or outside_frame.
         item: The subject.
         actor: Who said it.
         score: The higher, the more doubtful; comparable within a rule.

@@ -1,17 +1,18 @@
-"""How far the boxes of two annotators agree: matched one to one by class, mean overlap and F1."""
+"""How far the shapes of two annotators agree: matched one to one, mean overlap, F1, and how far ends are apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lakehouse.consensus.methods.assignment import assign
-from lakehouse.consensus.methods.overlap import iou
 
 LEAST = 0.5
-"""Overlap from which two boxes are of one object, of F1."""
+"""Overlap from which two shapes are of one object, of F1."""
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,46 +20,52 @@ class Matched:
     """What was matched; sums of several subjects and pairs add up.
 
     Attributes:
-        overlap: Sum of the overlaps of matched boxes.
-        matched: Boxes matched with overlap of at least `LEAST`, pairs.
-        boxes: Boxes of both annotators.
+        overlap: Sum of the overlaps of matched shapes.
+        matched: Shapes matched with overlap of at least `LEAST`, pairs.
+        shapes: Shapes of both annotators.
+        apart: Sum over matched stretches of the mean distance of their starts and of their ends.
+        stretches: Matched pairs that are stretches.
     """
 
     overlap: float = 0.0
     matched: int = 0
-    boxes: int = 0
+    shapes: int = 0
+    apart: float = 0.0
+    stretches: int = 0
 
     def __add__(self, other: Matched) -> Matched:
-        return Matched(self.overlap + other.overlap, self.matched + other.matched, self.boxes + other.boxes)
+        return Matched(
+            self.overlap + other.overlap, self.matched + other.matched, self.shapes + other.shapes,
+            self.apart + other.apart, self.stretches + other.stretches,
+        )  # fmt: skip
 
     @property
     def mean_iou(self) -> float | None:
-        """Mean overlap of matched boxes; None where none is."""
+        """Mean overlap of matched shapes; None where none is."""
         return self.overlap / self.matched if self.matched else None
 
     @property
     def f1(self) -> float | None:
-        """2 x matched / boxes of both; None where neither drew any: nothing there, agreed by both."""
-        return 2 * self.matched / self.boxes if self.boxes else None
+        """2 x matched / shapes of both; None where neither drew any: nothing there, agreed by both."""
+        return 2 * self.matched / self.shapes if self.shapes else None
+
+    @property
+    def boundary_error(self) -> float | None:
+        """Mean distance of an end of a matched stretch from the other one's; None where none is matched."""
+        return self.apart / self.stretches if self.stretches else None
 
 
-def match_boxes(
-    one_N4: np.ndarray, one_labels: Sequence[str | None], other_M4: np.ndarray, other_labels: Sequence[str | None]
-) -> Matched:
-    """Return how the boxes of two annotators about one subject match; those of other labels never do.
+def match_shapes(overlap_NM: Floats, *, apart_NM: Floats | None = None) -> Matched:
+    """Return how the shapes of two annotators match that may be of one object at all: of one kind and label.
 
     Args:
-        one_N4: x, y, w, h in px; (N, 4).
-        one_labels: (N,).
-        other_M4: (M, 4).
-        other_labels: (M,).
+        overlap_NM: Overlap of each shape of one with each of the other, 0 to 1.
+        apart_NM: Of stretches, the mean distance of their starts and of their ends.
     """
-    overlap, matched = 0.0, 0
-    for label in {*one_labels} & {*other_labels}:
-        mine = [n for n, each in enumerate(one_labels) if each == label]
-        theirs = [n for n, each in enumerate(other_labels) if each == label]
-        gain = iou(one_N4[mine], other_M4[theirs])
-        gain = np.where(gain >= LEAST, gain, 0.0)
-        pairs = [gain[pair] for pair in assign(gain) if gain[pair] >= LEAST]
-        overlap, matched = overlap + float(sum(pairs)), matched + len(pairs)
-    return Matched(overlap, matched, len(one_labels) + len(other_labels))
+    gain = np.where(overlap_NM >= LEAST, overlap_NM, 0.0)
+    pairs = [pair for pair in assign(gain) if gain[pair] >= LEAST] if gain.size else []
+    total = float(sum(gain[pair] for pair in pairs))
+    shapes = sum(overlap_NM.shape)
+    if apart_NM is None:
+        return Matched(total, len(pairs), shapes)
+    return Matched(total, len(pairs), shapes, float(sum(apart_NM[pair] for pair in pairs)), len(pairs))

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lakehouse.consensus.methods.clusters import Cluster, greedy, hungarian
-from lakehouse.consensus.methods.overlap import iou
+from lakehouse.consensus.methods.clusters import Cluster, objects
 from lakehouse.consensus.methods.votes import Floats
-
-MATCHINGS = {"greedy": greedy, "hungarian": hungarian}
+from lakehouse.overlap.boxes import iou
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,11 @@ def fuse_boxes(
         min_iou: Overlap from which two boxes are of one object.
         matching: `greedy` or `hungarian`.
     """
-    found = []
-    for label in sorted(set(labels), key=lambda each: (each is not None, each or "")):
-        places = [n for n, each in enumerate(labels) if each == label]
-        overlap = iou(boxes_N4[places], boxes_N4[places])
-        for cluster in MATCHINGS[matching](overlap, [owners[n] for n in places], least=min_iou):
-            found.append(_fused(boxes_N4, label, [places[n] for n in cluster], weights))
-    return found
+    def alike(places: list[int]) -> Floats:
+        return iou(boxes_N4[places], boxes_N4[places])
+
+    found = objects(labels, owners, alike, least=min_iou, matching=matching)
+    return [_fused(boxes_N4, label, members, weights) for label, members in found]
 
 
 def _fused(boxes_N4: Floats, label: str | None, members: Cluster, weights: Sequence[float]) -> Fused:

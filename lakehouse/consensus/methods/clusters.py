@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -62,3 +62,34 @@ def hungarian(overlap_NN: Floats, owners: Sequence[str], *, least: float) -> lis
 
 def _distinct(cluster_of: Sequence[Cluster]) -> list[Cluster]:
     return [each for place, each in enumerate(cluster_of) if each[0] == place]
+
+
+MATCHINGS = {"greedy": greedy, "hungarian": hungarian}
+
+
+def by_label(labels: Sequence[str | None]) -> Iterator[tuple[str | None, list[int]]]:
+    """Yield each label with the places of the shapes that have it, by code point; None first."""
+    for label in sorted(set(labels), key=lambda each: (each is not None, each or "")):
+        yield label, [place for place, each in enumerate(labels) if each == label]
+
+
+def objects(
+    labels: Sequence[str | None],
+    owners: Sequence[str],
+    alike: Callable[[list[int]], Floats],
+    *,
+    least: float,
+    matching: str,
+) -> Iterator[tuple[str | None, Cluster]]:
+    """Yield label and places of the shapes of each object that anybody found, class by class.
+
+    Args:
+        labels: Class of each shape; (N,).
+        owners: Annotator of each; (N,).
+        alike: Places of n shapes of one class -> how much each is like each, 0 to 1; (n, n).
+        least: From which likeness on two are of one object.
+        matching: `greedy` or `hungarian`.
+    """
+    for label, places in by_label(labels):
+        for cluster in MATCHINGS[matching](alike(places), [owners[n] for n in places], least=least):
+            yield label, [places[n] for n in cluster]

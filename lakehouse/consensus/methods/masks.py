@@ -1,4 +1,4 @@
-"""Masks of several annotators: matched by overlap, then a vote at every pixel."""
+"""Masks of several annotators: a vote at every pixel."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lakehouse.consensus.methods.votes import Flags, Floats
-
-
-def mask_iou(masks_NHW: Sequence[Flags]) -> Floats:
-    """Return the overlap of each mask with each other one; float64, (N, N), 0 to 1; two empty ones do not overlap."""
-    if not masks_NHW:
-        return np.zeros((0, 0))
-    flat = np.stack([each.ravel() for each in masks_NHW]).astype(np.float32)
-    shared = (flat @ flat.T).astype(np.float64)
-    area = flat.sum(axis=1, dtype=np.float64)
-    union = area[:, None] + area[None, :] - shared
-    return np.where(union > 0, shared / np.where(union > 0, union, 1.0), 0.0)
+from lakehouse.consensus.methods.votes import Flags
 
 
 def voted_mask(masks_NHW: Sequence[Flags], weights: Sequence[float], *, threshold: float = 0.5) -> Flags:

@@ -15,6 +15,8 @@ from schemas.opinions import VALUE_COLUMNS
 def answer_of(row: Mapping[str, Any]) -> Answer:
     """Return the answer that a row of silver.opinions holds; maps may be lists of pairs, as Arrow hands them out.
 
+    Its regions may be mappings, or a tuple of `Region`, as `rows_of` has them.
+
     Its `subject_key` is the id of the entity. Opinions that it was found to replace here are left out of `supersedes`,
     which has what its source stated.
     """
@@ -75,7 +77,7 @@ def _value(row: Mapping[str, Any]) -> Value:
         return None
     value = row[column]
     if kind in ("regions", "spans"):
-        return tuple(map(region_of, value))
+        return value if isinstance(value, tuple) else tuple(map(region_of, value))
     if kind == "bool":
         return bool(value)
     return tuple(value) if isinstance(value, list) else value

@@ -29,6 +29,8 @@ def merged(answer: Answer, merges: Merges) -> tuple[Answer, str]:
 
     A multi-label answer has a label once, a ranking at its first place; probabilities of what became one add up.
     """
+    if not merges:
+        return answer, ""
     replaced = ""
 
     def named(label: str) -> str:

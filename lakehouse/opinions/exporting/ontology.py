@@ -16,7 +16,7 @@ where question_id = $question and ($known_at is null or ingest_time <= $known_at
 """
 
 LABELS = """
-select label_id, name, ordinal, export_ids, status, merged_into from (
+select label_id, name, parent_id, ordinal, export_ids, status, merged_into from (
     select *, row_number() over (partition by label_id order by version desc) as age
     from silver.label_sets
     where label_set_id = $label_set and ($known_at is null or ingest_time <= $known_at)
@@ -48,6 +48,7 @@ def ontology_of(lake: Lake, question: str, known_at: datetime | None = None) -> 
         names={row["label_id"]: row["name"] for row in rows},
         export_ids=by_format,
         numbers={row["label_id"]: row["ordinal"] for row in rows},
+        parents={row["label_id"]: row["parent_id"] for row in rows if row["parent_id"] is not None},
         keypoints=tuple(limits.get("keypoints", ())),
         skeleton=tuple((a, b) for a, b in limits.get("skeleton", ())),
     )

@@ -28,17 +28,23 @@ class NewPlace:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self.shown = str(self.path)
         self.files = 0
         self.bytes = 0
         self._staged = self.path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}")
         self._is_file = False
         self._written: list[Path] = []
 
+    @property
+    def made(self) -> Path:
+        """Where what was written lies until it has its name."""
+        return self._staged / "whole" if self._is_file else self._staged
+
     def __enter__(self) -> NewPlace:
         try:
             self._staged.mkdir(parents=True)
         except OSError as error:
-            raise ConfigError(f"cannot export to {self.path}: {error.strerror}") from error
+            raise ConfigError(f"cannot export to {self.shown}: {error.strerror}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,16 +54,18 @@ class NewPlace:
         """See `Place.write`."""
         inside = PurePosixPath(name)
         if inside.is_absolute() or ".." in inside.parts or "\x00" in name:
-            raise ConfigError(f"cannot export to {self.path}: {name!a:.200} is no name of a file in it")
+            raise ConfigError(f"cannot export to {self.shown}: {name!a:.200} is no name of a file in it")
         if self._is_file or (not name and self.files):
-            raise ConfigError(f"cannot export to {self.path}: it cannot be a file and hold others")
+            raise ConfigError(f"cannot export to {self.shown}: it cannot be a file and hold others")
         self._is_file = not name
         target = self._staged / (name or "whole")
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             stream = target.open("xb")
         except FileExistsError as error:
-            raise ConfigError(f"cannot export to {self.path}: two subjects would be {name!a:.200}") from error
+            raise ConfigError(f"cannot export to {self.shown}: two subjects would be {name!a:.200}") from error
+        except OSError as error:
+            raise ConfigError(f"cannot export to {self.shown}: {name!a:.200}: {error.strerror}") from error
         with stream:
             for piece in [data] if isinstance(data, bytes) else data:
                 stream.write(piece)
@@ -71,14 +79,15 @@ class NewPlace:
         Raises:
             ConfigError: If the place holds other things.
         """
-        made = self._staged / "whole" if self._is_file else self._staged
+        made = self.made
         if self.path.is_dir() and not any(self.path.iterdir()) and not self._is_file:
             self.path.rmdir()
         if self.path.exists() or self.path.is_symlink():
             if _same(made, self.path):
                 return False
             raise ConfigError(
-                f"cannot export to {self.path}: it holds other things{_some(self.path)}; give a new place, or remove it"
+                f"cannot export to {self.shown}: it holds other things{_some(self.path)}; give a new place, or remove "
+                "it"
             )
         with ThreadPoolExecutor(AT_ONCE, "petrel-export") as threads:
             # Beside one another: 364 files became durable in 0.2 s in place of 2.

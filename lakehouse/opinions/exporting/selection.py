@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import pyarrow as pa
-
 from lakehouse.engines import Relation
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
@@ -16,6 +14,7 @@ from lakehouse.names import nearest
 from lakehouse.objects import read_bytes
 from lakehouse.opinions.exporting.answers import answer_of
 from lakehouse.opinions.formats.writer import Said, Subject
+from lakehouse.opinions.reading.packed import rows_of
 from lakehouse.query import fetch, query
 from lakehouse.views.opinions import current_opinions_sql
 
@@ -92,7 +91,7 @@ class Answers:
     def __iter__(self) -> Iterator[Said]:
         ordered = query(self._lake, IN_ORDER, inputs={"chosen": self._rows})
         for batch in self._lake.engine.stream(ordered):
-            for row in _records(batch):
+            for row in rows_of(batch):
                 yield Said(answer_of(row), _subject(row, self._lake))
 
 
@@ -193,11 +192,6 @@ def _nothing(lake: Lake, wanted: Wanted) -> str:
 
 def _asked(wanted: Wanted) -> str:
     return f"question {wanted.question}" if wanted.question else "any question"
-
-
-def _records(batch: pa.RecordBatch) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = batch.to_pylist()
-    return found
 
 
 def _subject(row: Mapping[str, object], lake: Lake) -> Subject:

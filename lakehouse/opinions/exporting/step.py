@@ -13,13 +13,14 @@ from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.opinions.exporting.merging import Merges, Standing, merged, merges_of
 from lakehouse.opinions.exporting.ontology import ontology_of
-from lakehouse.opinions.exporting.place import NewPlace
+from lakehouse.opinions.exporting.remote import place_at
 from lakehouse.opinions.exporting.selection import Chosen, Wanted, choose
 from lakehouse.opinions.formats import format_named, formats
 from lakehouse.opinions.formats.writer import Said, Writer
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
 from lakehouse.typed import fill
+from loaders.stores.storage import StorageOptions
 
 LOST = "lost_"
 """How the rules of notes about losses begin."""
@@ -38,13 +39,15 @@ def export_opinions(
     options: Mapping[str, object] | None = None,
     strict: bool = False,
     held: Relation | None = None,
+    storage: StorageOptions | None = None,
 ) -> Receipt:
     """Write what is said about one question as annotation files; the same export again writes nothing.
 
     Args:
         lake: The lake.
         format: A format that can be written; see `writable`.
-        path: New folder or file; or one with these very files.
+        path: New folder or file; or one with these very files. Also a URL: `s3://bucket/cells.json` of a format of one
+            file, `s3://bucket/prefix` of one of several, which has `_export.json` when it is whole.
         question: The question; None: every one, of formats that hold several (JSON lines, Label Studio).
         actor: Whose answers; None: everybody's, which formats that hold one answer about each subject refuse if there
             are several.
@@ -54,6 +57,7 @@ def export_opinions(
         options: Options of the writer.
         strict: Refuse what the format cannot hold in place of telling it.
         held: Rows of silver.opinions that are exported in place of those that hold.
+        storage: How to reach a URL; None takes what the configuration says of it ([stores]).
 
     Returns:
         Receipt with counts answers = exported + those left out (`abstained`, `no_name`, `not_written`: the format can
@@ -64,7 +68,9 @@ def export_opinions(
     Raises:
         ConfigError: If there is no such format, question or actor, the format does not hold such answers, answers are
             of several actors and the format holds one each (the message names them), `strict` and something is lost,
-            or the place holds other things.
+            or the place holds other things or lies in the lake.
+        AlreadyPublishedError: If a prefix of a bucket holds another export.
+        StorageError, DeadlineError: If a store refuses or does not answer.
     """
     writer = writer_named(format)
     checked = fill(writer.options, dict(options or {}), where=f"opinions export {format}", word="option")
@@ -73,8 +79,7 @@ def export_opinions(
     for name, time in (("known_at", known_at), ("valid_at", valid_at)):
         if time is not None and time.tzinfo is None:
             raise ConfigError(f"{name} = {time} names no time zone")
-    if "://" in str(path):
-        raise ConfigError(f"cannot export to {path}: give a local folder or file, and copy it")
+    place = place_at(lake, path, format=format, options=storage)
     with step(lake, "opinions_export") as record:
         wanted = Wanted(question or "", actor, source, known_at, valid_at)
         chosen = choose(
@@ -82,10 +87,10 @@ def export_opinions(
         )
         record.counts = {"answers": chosen.count + sum(chosen.left_out.values()), "exported": chosen.count}
         record.counts |= dict(chosen.left_out)
-        record.details = {"format": format, "to": str(Path(path).absolute()), "actors": ", ".join(chosen.actors)}
+        record.details = {"format": format, "to": place.shown, "actors": ", ".join(chosen.actors)}
         merges = {} if writer.as_said else merges_of(lake, known_at)
         _tell_losses(chosen, merges, writer, checked, record, format=format, strict=strict)
-        with NewPlace(Path(path)) as place:
+        with place:
             answers = Standing(chosen.answers, merges, lambda said: writer.leaves_out(said, checked))
             writer.write(answers, place, ontology_of(lake, question or "", known_at), checked)
             if place.finish():
@@ -119,9 +124,15 @@ def _tell_losses(
 ) -> None:
     lost: dict[str, tuple[int, str]] = {}
     omitted, examples = 0, ""
+    before = None
     for found in chosen.answers:
         answer, replaced = merged(found.answer, merges)
         said = Said(answer, found.subject)
+        if before is not None and before.name == said.subject.name and before.entity_id != said.subject.entity_id:
+            # They come by their names, one after the other.
+            count, example = lost.get("same_name", (0, f"{before.name}: two subjects are called so; name one --source"))
+            lost["same_name"] = count + 1, example
+        before = said.subject
         if replaced:
             record.note("labels_merged", f"{said.subject.name}: {replaced} is written as the label it was merged into")
         if said.answer.op == "assert" and said.answer.value_kind not in writer.holds:

@@ -19,7 +19,7 @@ from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Item, Region
+from lakehouse.opinions.reading.answer import Item, Region
 
 MAX_LINE_BYTES = 1 << 16
 WHATS = ("label", "text")
@@ -64,18 +64,7 @@ def read_audacity(path: Path, part: str, options: AudacityOptions) -> Iterator[I
     except RejectedInputError as error:
         yield reject(file.name, error.rule, error.reason)
         return
-    yield Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=options.subject or file.stem,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="regions",
-        value=tuple(regions),
-        event_time_source="unknown",
-        where=file.name,
-    )
+    yield options.answer(options.subject or file.stem, tuple(regions), where=file.name)
 
 
 def lost_in_audacity(said: Said, _options: AudacityWriting) -> Iterator[Loss]:
@@ -150,5 +139,6 @@ AUDACITY = Format(
     functools.partial(plain_files, pattern="*.txt"),
     read_audacity,
     "regions",
+    one_each=True,
     writer=Writer(AudacityWriting, ("regions",), lost_in_audacity, write_audacity),
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lakehouse.errors import IngestError
-from lakehouse.opinions.reading.answer import Reject
+from lakehouse.opinions.reading.answer import Answer, Reject, Value
 
 Line = tuple[int, bytes | None]
 
@@ -32,6 +33,24 @@ class CommonOptions:
     question_version: int = 1
     subject_kind: str = "image"
     slot: str = ""
+
+    def answer(
+        self, subject_key: str, value: Value, *, value_kind: str = "regions", question: str = "", **stated: Any
+    ) -> Answer:
+        """Return an answer of a record that tells neither who gave it nor when.
+
+        Args:
+            subject_key: The subject as the record names it.
+            value: What is said; see `Answer`.
+            value_kind: Its kind.
+            question: What is asked; "": `question` of the options.
+            stated: Other fields of the answer, as the record states them.
+        """
+        common: dict[str, Any] = {
+            "actor_id": self.actor, "question_id": question or self.question, "question_version": self.question_version,
+            "subject_kind": self.subject_kind, "slot": self.slot, "event_time_source": "unknown",
+        }  # fmt: skip
+        return Answer(subject_key=subject_key, value=value, value_kind=value_kind, **(common | stated))
 
 
 class Lines:
@@ -86,6 +105,10 @@ class Lines:
         self._back.extend(reversed(lines))
 
 
+SIDECARS = ("_export.json", "_exporting.json")
+"""What an export leaves beside its files in a bucket: no annotations."""
+
+
 def plain_files(path: Path, pattern: str) -> list[str]:
     """Return the files of a folder that match a pattern, by name; of one file [""].
 
@@ -94,7 +117,7 @@ def plain_files(path: Path, pattern: str) -> list[str]:
     """
     if not path.is_dir():
         return [""]
-    files = sorted(file.name for file in path.glob(pattern) if file.is_file())
+    files = sorted(file.name for file in path.glob(pattern) if file.is_file() and file.name not in SIDECARS)
     if not files:
         raise IngestError(f"{path}: no {pattern} file there; give a file, or the folder that holds them")
     return files

@@ -11,7 +11,37 @@ from lakehouse.opinions.formats.writer import Ontology, Place, Said, Subject, Wr
 from lakehouse.opinions.questions import Stated
 from lakehouse.opinions.reading.answer import Item
 
-__all__ = ["Format", "Ontology", "Place", "Said", "Stated", "Subject", "Writer", "itself"]
+__all__ = ["WHOLE", "Format", "Ontology", "Piece", "Place", "Said", "Stated", "Subject", "Writer", "itself"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Which of the equal pieces of a large file a task reads; 0 of 1 is all of it.
+
+    Attributes:
+        number: Counted from 0.
+        of: Number of pieces.
+    """
+
+    number: int = 0
+    of: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether no other comes before."""
+        return self.number == 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no other comes after."""
+        return self.number == self.of - 1
+
+    def share(self, count: int) -> range:
+        """Return the places of `count` things that are in it: all pieces together have each once, in order."""
+        return range(count * self.number // self.of, count * (self.number + 1) // self.of)
+
+
+WHOLE = Piece()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +60,11 @@ class Format:
         sniff: Of several formats with one ending: whether a file looks like this one, by its first 64 KiB. None: it
             is taken where no other is recognised.
         stated: What the files say about the question as a whole; None: nothing.
+        one_each: Whether an import holds one answer about a subject: another one that says otherwise, neither of
+            which has a time, is rejected (`duplicate_subject`), for neither corrects the other. Else the later holds.
         writer: How it is written; None: it is only read.
+        read_piece: Gives the items of one piece of a part, those of all pieces in their order being what `read` gives:
+            so a large file is read by several tasks. None: a part is read as one.
     """
 
     options: type[Any]
@@ -42,7 +76,9 @@ class Format:
     endings: tuple[str, ...] = ()
     sniff: Callable[[bytes], bool] | None = None
     stated: Callable[[Path, Any], Stated] | None = None
+    one_each: bool = False
     writer: Writer | None = None
+    read_piece: Callable[[Path, str, Any, Piece], Iterator[Item]] | None = None
 
 
 def itself(_path: Path) -> list[str]:

@@ -21,7 +21,7 @@ from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.format import Format, itself
 from lakehouse.opinions.formats.imagefolder_write import IMAGEFOLDER_WRITER
 from lakehouse.opinions.formats.splits import Guess, class_depth, split_like
-from lakehouse.opinions.reading.answer import Answer, Item, Note
+from lakehouse.opinions.reading.answer import Item, Note
 from lakehouse.opinions.reading.values import check_text, label_id
 
 KINDS = ("image", "audio", "video")
@@ -109,18 +109,7 @@ def _item(relative: str, depth: int, options: ImageFolderOptions, seen: _Seen) -
     seen.tops.add(parts[0])
     seen.labels[label] += 1
     seen.spellings[label.casefold()].add(label)
-    return Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=key,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value=label,
-        event_time_source="unknown",
-        stands_beside=True,
-        where=shown,
-    )
+    return options.answer(key, label, value_kind="label", stands_beside=True, where=shown)
 
 
 def _notes(path: Path, depth: int, options: ImageFolderOptions, seen: _Seen) -> Iterator[Item]:

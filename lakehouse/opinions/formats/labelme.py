@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lakehouse.errors import ConfigError, IngestError, RejectedInputError
-from lakehouse.opinions.formats.common import CommonOptions, reject
+from lakehouse.opinions.formats.common import SIDECARS, CommonOptions, reject
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.labelme_write import LABELME_WRITER
 from lakehouse.opinions.geometry import rle
@@ -27,7 +27,7 @@ from lakehouse.opinions.geometry.polygon import box_of
 from lakehouse.opinions.geometry.raster import Points
 from lakehouse.opinions.geometry.regions import mask_fields, parts_of, polygon_fields
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Frame, Item, Region
+from lakehouse.opinions.reading.answer import Frame, Item, Region
 from lakehouse.opinions.reading.json_fields import (
     Object,
     as_list,
@@ -74,7 +74,8 @@ def labelme_files(path: Path) -> list[str]:
     if path.is_file():
         return [""]
     names = (each.relative_to(path) for each in path.rglob("*") if each.suffix.lower() == ".json" and each.is_file())
-    files = sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts))
+    shown = (name for name in names if not any(part.startswith(".") for part in name.parts))
+    files = sorted(name.as_posix() for name in shown if name.name not in SIDECARS)
     if not files:
         raise IngestError(f"{path}: no .json file there; give the folder of the annotations")
     return files
@@ -97,44 +98,17 @@ def read_labelme(path: Path, part: str, options: LabelMeOptions) -> Iterator[Ite
     except RejectedInputError as error:
         yield reject(where, error.rule, error.reason)
         return
-    answer = Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=subject,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="regions",
-        value=tuple(regions),
-        event_time_source="unknown",
-        frame=frame,
-        folders=tuple(filter(None, (Path(part).parent.as_posix().strip("."),))),
-        where=where,
-    )
-    yield answer
+    folders = tuple(filter(None, (Path(part).parent.as_posix().strip("."),)))
+    yield options.answer(subject, tuple(regions), frame=frame, folders=folders, where=where)
     if flags:
-        yield _flags(answer, flags, options)
+        names = tuple(sorted(name for name, is_set in flags.items() if is_set))
+        question = options.flags or f"{options.question}.flags"
+        yield options.answer(subject, names, value_kind="labels", question=question, folders=folders, where=where)
 
 
 def looks_like_labelme(head: bytes) -> bool:
     """Return whether a JSON file begins as LabelMe's does."""
     return _KEYS.search(head) is not None and _PICTURE.search(head) is not None
-
-
-def _flags(answer: Answer, flags: Mapping[str, bool], options: LabelMeOptions) -> Answer:
-    return Answer(
-        actor_id=answer.actor_id,
-        question_id=options.flags or f"{options.question}.flags",
-        question_version=answer.question_version,
-        subject_key=answer.subject_key,
-        subject_kind=answer.subject_kind,
-        slot=answer.slot,
-        value_kind="labels",
-        value=tuple(sorted(name for name, is_set in flags.items() if is_set)),
-        event_time_source="unknown",
-        folders=answer.folders,
-        where=answer.where,
-    )
 
 
 def _region(shape: Object, frame: Frame) -> Region:
@@ -240,9 +214,8 @@ def _mask(shape: Object, points: Points, frame: Frame) -> Fields:
     height, width = inside.shape
     if left < 0 or top < 0 or left + width > frame.width or top + height > frame.height:
         raise RejectedInputError("bad_mask", "has a mask that reaches beyond its picture")
-    whole = np.zeros((frame.height, frame.width), bool)
-    whole[top : top + height, left : left + width] = inside
-    return dict(mask_fields(rle.encode(whole), frame.height, frame.width))
+    runs = rle.encode_inside(inside, left, top, frame.height, frame.width)
+    return dict(mask_fields(runs, frame.height, frame.width))
 
 
 _FIELDS: Mapping[str, Callable[[Object, Points, Frame], Fields]] = {
@@ -257,5 +230,6 @@ LABELME = Format(
     "regions",
     endings=(".json",),
     sniff=looks_like_labelme,
+    one_each=True,
     writer=LABELME_WRITER,
 )

@@ -17,11 +17,13 @@ from lakehouse.opinions.formats.common import CommonOptions, Lines, reject
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.formats.mot_write import IGNORED, MOT_WRITER
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region
+from lakehouse.opinions.reading.answer import Frame, Item, Note, Region
 
 WHATS = ("gt", "det")
 MAX_LINE_BYTES = 1 << 12
 NOTHING = -1.0
+MOST_FRAMES = 2**53
+"""Beyond it not every whole number is one of those that text is read as."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +88,9 @@ def read_mot(path: Path, part: str, options: MotOptions) -> Iterator[Item]:
         text = f"{ignored} of {len(regions)} boxes have conf 0: kept as difficult, which counts neither way"
         yield Note(where, "ignored_boxes", text)
     beyond = sum(1 for each in regions if last is not None and (each.frame_start or 0) >= last)
-    yield Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=subject,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="regions",
-        value=tuple(regions),
-        event_time_source="unknown",
+    yield options.answer(
+        subject,
+        tuple(regions),
         frame=frame,
         notes={"beyond_end": f"{beyond} boxes lie in frames after the last one"} if beyond else {},
         where=where,
@@ -112,8 +107,8 @@ def _region(line: bytes | None, number: int, what: str, options: MotOptions) -> 
     found = [parse.number(cell, f"line {number}, column {place}") for place, cell in enumerate(cells, start=1)]
     frame, identity, left, top, w, h = found[:6]
     conf, kind, visible = (found[place] if len(found) > place else None for place in (6, 7, 8))
-    if frame < 1 or frame != int(frame):
-        raise RejectedInputError("bad_frame", f"line {number} is of frame {frame:g}; they count from 1")
+    if not 1 <= frame < MOST_FRAMES or frame != int(frame):
+        raise RejectedInputError("bad_frame", f"line {number} is of frame {frame:g}; they are whole and count from 1")
     if w < 0 or h < 0:
         raise RejectedInputError("inverted_box", f"line {number} has a box of {w:g} x {h:g} px")
     attrs: dict[str, str] = {}
@@ -153,4 +148,4 @@ def _sequence(file: Path) -> tuple[Frame, str, int | None]:
     return Frame(sides[0], sides[1]), parse.check_text(section.get("name", folder.name), "name"), sides[2]
 
 
-MOT = Format(MotOptions, mot_files, read_mot, "regions", writer=MOT_WRITER)
+MOT = Format(MotOptions, mot_files, read_mot, "regions", one_each=True, writer=MOT_WRITER)

@@ -17,7 +17,7 @@ from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.formats.common import CommonOptions, plain_files, reject
 from lakehouse.opinions.formats.format import Format
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region
+from lakehouse.opinions.reading.answer import Item, Note, Region
 from lakehouse.opinions.reading.json_fields import (
     Object,
     as_list,
@@ -66,19 +66,7 @@ def read_openlabel(path: Path, part: str, options: OpenLabelOptions) -> Iterator
         return
     if unread:
         yield Note(file.name, "not_read", f"has {unread} actions, events, contexts and relations, which are not read")
-    yield Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=subject,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="regions",
-        value=tuple(regions),
-        event_time_source="unknown",
-        frame=Frame(),
-        where=file.name,
-    )
+    yield options.answer(subject, tuple(regions), where=file.name)
 
 
 def looks_like_openlabel(head: bytes) -> bool:
@@ -147,4 +135,5 @@ OPENLABEL = Format(
     "regions",
     endings=(".json",),
     sniff=looks_like_openlabel,
+    one_each=True,
 )

@@ -23,7 +23,7 @@ from lakehouse.opinions.formats.common import CommonOptions, reject
 from lakehouse.opinions.formats.format import Format, Stated
 from lakehouse.opinions.formats.parquet_write import PARQUET_WRITER
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region, Value
+from lakehouse.opinions.reading.answer import Frame, Item, Note, Region, Value
 
 ROWS_PER_BATCH = 64
 BOX_FORMATS = ("xywh", "xyxy")
@@ -196,16 +196,12 @@ def _item(row: Mapping[str, Any], column: str, where: str, layout: Layout, optio
         actor = str(row[options.actor_column] or "") if options.actor_column else options.actor
         frame = Frame(row.get("width"), row.get("height"))
         kind, said = _value(value, layout.names.get(column, ()), options)
-        return Answer(
-            actor_id=actor,
-            question_id=layout.answers[column],
-            question_version=options.question_version,
-            subject_key=_subject(row[layout.media], options),
-            subject_kind=options.subject_kind,
-            slot=options.slot,
+        return options.answer(
+            _subject(row[layout.media], options),
+            said,
             value_kind=kind,
-            value=said,
-            event_time_source="unknown",
+            question=layout.answers[column],
+            actor_id=actor,
             frame=frame if kind == "regions" else Frame(),
             where=where,
         )

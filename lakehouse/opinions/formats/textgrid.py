@@ -19,7 +19,8 @@ from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.textgrid_text import Grid, Tier, grid_text, read_grid
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
 from lakehouse.opinions.reading import values as parse
-from lakehouse.opinions.reading.answer import Answer, Item, Region
+from lakehouse.opinions.reading.answer import Item, Region
+from lakehouse.opinions.reading.whole import whole_bytes
 
 MAX_BYTES = 64 << 20
 WHATS = ("label", "text")
@@ -63,8 +64,7 @@ def read_textgrid(path: Path, part: str, options: TextGridOptions) -> Iterator[I
     """Give one answer for each name of a tier; a file that cannot be read is one reject."""
     file = path / part if part else path
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = whole_bytes(file, most=MAX_BYTES)
         if len(data) > MAX_BYTES:
             raise RejectedInputError("too_long", f"has more than {MAX_BYTES:,} bytes")
         grid = read_grid(data, options.encoding)
@@ -79,16 +79,10 @@ def read_textgrid(path: Path, part: str, options: TextGridOptions) -> Iterator[I
         return
     for name, regions in tiers.items():
         alone = options.question if len(tiers) == 1 else f"{options.question}.{name}"
-        yield Answer(
-            actor_id=options.actor,
-            question_id=options.tiers.get(name, alone),
-            question_version=options.question_version,
-            subject_key=options.subject or file.stem,
-            subject_kind=options.subject_kind,
-            slot=options.slot,
-            value_kind="regions",
-            value=tuple(regions),
-            event_time_source="unknown",
+        yield options.answer(
+            options.subject or file.stem,
+            tuple(regions),
+            question=options.tiers.get(name, alone),
             ext={"tier": name},
             where=f"{file.name}, tier {name}",
         )
@@ -170,5 +164,6 @@ TEXTGRID = Format(
     read_textgrid,
     "regions",
     endings=(".textgrid",),
+    one_each=True,
     writer=Writer(TextGridWriting, ("regions",), lost_in_textgrid, write_textgrid, several=True),
 )

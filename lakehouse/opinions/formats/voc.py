@@ -19,6 +19,7 @@ from lakehouse.opinions.formats.voc_layout import BOX, MAX_SHOWN, check_layout
 from lakehouse.opinions.formats.voc_write import ATTRIBUTES, VOC_WRITER
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Region, Tally
+from lakehouse.opinions.reading.whole import whole_bytes
 from lakehouse.opinions.reading.xml_text import shown_text
 from lakehouse.opinions.reading.xml_tree import MAX_BYTES, Element, read_xml
 
@@ -137,16 +138,9 @@ class _Reader:
         several = sum(len(each.all("bndbox")) > 1 for each in objects)
         if several:
             notes["several_boxes"] = f"{several} objects have several boxes, each of which is a region"
-        return Answer(
-            actor_id=self.options.actor,
-            question_id=self.options.question,
-            question_version=self.options.question_version,
-            subject_key=self._subject(root, file),
-            subject_kind=self.options.subject_kind,
-            slot=self.options.slot,
-            value_kind="regions",
-            value=tuple(regions),
-            event_time_source="unknown",
+        return self.options.answer(
+            self._subject(root, file),
+            tuple(regions),
             frame=frame,
             folders=tuple(filter(None, (root.value("folder"), folder))),
             notes=notes,
@@ -201,8 +195,7 @@ class _Reader:
 
 def _bytes(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+        return whole_bytes(file, most=MAX_BYTES)
     except OSError as error:
         raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
 
@@ -237,4 +230,5 @@ def _attributes(element: Element) -> dict[str, str] | None:
     return found or None
 
 
-VOC = Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc, endings=(".xml",), writer=VOC_WRITER)
+VOC = Format(VocOptions, voc_files, read_voc, "regions", judge=judge_voc, endings=(".xml",), one_each=True,
+             writer=VOC_WRITER)  # fmt: skip

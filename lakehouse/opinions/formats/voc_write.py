@@ -12,6 +12,7 @@ from lakehouse.opinions.formats.losing import Loss, lost_fields, other_kinds
 from lakehouse.opinions.formats.names import one_name_each
 from lakehouse.opinions.formats.voc_layout import BOX
 from lakehouse.opinions.formats.writer import Ontology, Place, Said, Writer
+from lakehouse.opinions.geometry.regions import box_of_region
 from lakehouse.opinions.reading.answer import Region
 
 ATTRIBUTES = ("pose", "truncated", "difficult", "occluded")
@@ -116,7 +117,7 @@ def _object(
 
 
 def _corners(region: Region, options: VocWriting) -> tuple[float, float, float, float]:
-    x, y, w, h = region.x or 0.0, region.y or 0.0, region.w or 0.0, region.h or 0.0
+    x, y, w, h = box_of_region(region)
     # Counted from 1 with maxima included: 259, 176, 232 x 200 px is 260, 177, 491, 376.
     return x + options.voc_origin, y + options.voc_origin, x + w, y + h
 

@@ -71,6 +71,7 @@ class Ontology:
         names: Label id -> name for people.
         export_ids: Format -> label id -> its id there.
         numbers: Label id -> class number; gaps are labels that were merged away.
+        parents: Label id -> the more general label, of those that have one.
         keypoints: Names of keypoints, in order.
         skeleton: Pairs of places in `keypoints`, counted from 0.
     """
@@ -79,6 +80,7 @@ class Ontology:
     names: Mapping[str, str] = field(default_factory=dict)
     export_ids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     numbers: Mapping[str, int] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
 

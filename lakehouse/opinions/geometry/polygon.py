@@ -78,4 +78,6 @@ def _signed(points: Points) -> float:
         return 0.0
     # About the first point: far from the origin the products would lose digits.
     x, y = (points - points[0]).T
-    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+    # Places of 1e300 px have no area that a number holds: it is inf or NaN, which equals no other.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2

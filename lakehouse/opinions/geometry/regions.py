@@ -106,8 +106,39 @@ def parts_of(region: Region) -> list[Points]:
 
 
 def box_of_region(region: Region) -> Bounds:
-    """Return x, y, w, h of a region, px; what is not stated is 0."""
-    return region.x or 0.0, region.y or 0.0, region.w or 0.0, region.h or 0.0
+    """Return x, y, w, h of a region, px: as it states them, else as its points or its mask have them; else 0."""
+    drawn = drawn_box(region) if region.x is None else None
+    return drawn or (region.x or 0.0, region.y or 0.0, region.w or 0.0, region.h or 0.0)
+
+
+def drawn_box(region: Region) -> Bounds | None:
+    """Return x, y, w, h of the points or the mask of a region, px, whatever it states; None: it has neither.
+
+    Four zeros where no keypoint is seen, or no pixel is set.
+    """
+    if region.kind == "mask":
+        runs = drawn_runs(region)
+        if runs is None:
+            return None
+        x, y, w, h = rle.bounds(runs, region.mask_h or 0)
+        return float(x), float(y), float(w), float(h)
+    if region.kind not in ("polygon", "polyline", "point", "keypoints") or not region.points:
+        return None
+    seen = [each for each in region.points if region.kind != "keypoints" or each.get("v") != 0]
+    if not seen:
+        return 0.0, 0.0, 0.0, 0.0
+    xs, ys = ([each.get(axis) or 0.0 for each in seen] for axis in ("x", "y"))
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def drawn_runs(region: Region) -> Runs | None:
+    """Return the runs of a mask as it states them, unchecked; None: it states none that can be read."""
+    if region.mask_encoding != COCO_RLE or region.mask_counts is None or not region.mask_h:
+        return None
+    try:
+        return rle.decompress(region.mask_counts)
+    except RejectedInputError:
+        return None
 
 
 def mask_bounds(region: Region) -> tuple[int, int, int, int]:

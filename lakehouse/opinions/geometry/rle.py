@@ -39,6 +39,28 @@ def encode(mask_HW: npt.ArrayLike) -> Runs:
     return np.diff(ends, prepend=0)
 
 
+def encode_inside(mask_HW: npt.ArrayLike, left: int, top: int, height: int, width: int) -> Runs:
+    """Return the runs of a frame that is empty but for a mask in it; takes memory by the mask, not by the frame.
+
+    Args:
+        mask_HW: Of shape (rows, columns) that fits into the frame.
+        left: Column of the frame where it begins.
+        top: Row of the frame where it begins.
+        height: Of the frame, px.
+        width: Of the frame, px.
+
+    Returns:
+        As `encode` of the whole frame.
+    """
+    columns, rows = np.nonzero(np.asarray(mask_HW).T)
+    flat = (columns.astype(np.int64) + left) * height + rows + top
+    breaks = np.flatnonzero(np.diff(flat) != 1)
+    firsts, lasts = np.concatenate((flat[:1], flat[breaks + 1])), np.concatenate((flat[breaks], flat[-1:]))
+    edges = np.stack((firsts, lasts + 1), axis=1).ravel()
+    runs = np.diff(edges, prepend=0, append=height * width)
+    return runs[:-1] if flat.size and not runs[-1] else runs
+
+
 def decode(runs: npt.ArrayLike, height: int, width: int) -> Mask:
     """Return the mask of runs: bool, shape (height, width).
 

@@ -58,6 +58,11 @@ with hits as (
     select k.asked, e.entity_id, '' as path, 0 as distance
     from keys k join silver.entities e on e.entity_id = k.form where k.key_kind = 'sha256'
     union all
+    select k.asked, m.entity_id, '' as path, 0 as distance
+    from keys k join (select distinct entity_id from gold.dataset_members where parent_ids is not null) m
+        on m.entity_id = k.form
+    where k.key_kind = 'sha256'
+    union all
     select k.asked, p.entity_id, p.path, 0 as distance
     from keys k join places p on p.uri = k.form where k.key_kind = 'uri'
     union all

@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lakehouse.ingestion.listing import plain_path
+from lakehouse.ingestion.sources.listing import plain_path
 from lakehouse.media.sniff import claimed
 from schemas.canonical import canonical_json
 

@@ -13,6 +13,7 @@ from lakehouse.lake import Lake
 from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.reading.answer import read_record
 from lakehouse.opinions.reading.answer_rows import ITEMS, answer_row
+from lakehouse.opinions.reading.packed import batch_of
 from lakehouse.query import query
 from schemas.tables import PARKED_OPINIONS
 
@@ -63,7 +64,7 @@ def waiting_items(batches: Iterator[pa.RecordBatch], *, match: str) -> Iterator[
             waiting = json.loads(parked["answer_json"])
             row = answer_row(read_record(waiting["answer"]), identity=waiting["identity"], match=match)
             rows.append(row | {"part": 0, "line": parked["ordinal"]})
-        yield pa.RecordBatch.from_pylist(rows, schema=ITEMS)
+        yield batch_of(rows, ITEMS)
 
 
 def as_items(lake: Lake, parked: Relation, rule: SubjectRule) -> Relation:

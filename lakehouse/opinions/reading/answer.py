@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,12 +52,13 @@ class Region:
 
     def record(self) -> dict[str, object]:
         """What is stated, by field name."""
-        stated = zip(REGION_FIELDS, _REGION_VALUES(self), strict=True)
+        stated = zip(REGION_FIELDS, region_values(self), strict=True)
         return {name: value for name, value in stated if value is not None}
 
 
 REGION_FIELDS = tuple(f.name for f in dataclasses.fields(Region))
-_REGION_VALUES = attrgetter(*REGION_FIELDS)
+region_values = attrgetter(*REGION_FIELDS)
+"""From a region to its fields, in the order of `REGION_FIELDS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,45 +207,6 @@ def read_record(record: Mapping[str, object]) -> Answer:
         kind = values.get("value_kind")
         values["value"] = tuple(map(_region, value)) if kind in ("regions", "spans") else tuple(value)
     return Answer(**values)  # type: ignore[arg-type]
-
-
-def packed(answer: Answer) -> str:
-    """Return the answer as it goes from one task of an import to the next: `answer_record` as JSON.
-
-    Points of a region stand in it by axis where all of them state the same axes: a polygon takes half of the time that
-    a list of points takes.
-    """
-    record = answer_record(answer)
-    if isinstance(value := record.get("value"), list):
-        record["value"] = [_by_axis(each) if isinstance(each, dict) else each for each in value]
-    return json.dumps(record, ensure_ascii=False)
-
-
-def unpacked_record(data: object) -> dict[str, object]:
-    """Return the record of an answer that `packed` made."""
-    record: dict[str, object] = json.loads(str(data))
-    if isinstance(value := record.get("value"), list):
-        record["value"] = [_by_point(each) if isinstance(each, dict) else each for each in value]
-    return record
-
-
-def unpacked(data: object) -> Answer:
-    """Return the answer that `packed` made."""
-    return read_record(unpacked_record(data))
-
-
-def _by_axis(region: dict[str, object]) -> dict[str, object]:
-    points = region.get("points")
-    if not isinstance(points, list | tuple) or not points or any(each.keys() != points[0].keys() for each in points):
-        return region
-    return region | {"points": {axis: [each[axis] for each in points] for axis in points[0]}}
-
-
-def _by_point(region: dict[str, object]) -> dict[str, object]:
-    axes = region.get("points")
-    if not isinstance(axes, dict):
-        return region
-    return region | {"points": [dict(zip(axes, each, strict=True)) for each in zip(*axes.values(), strict=True)]}
 
 
 def _plain(value: object) -> object:

@@ -15,17 +15,24 @@ import pyarrow as pa
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.formats import format_named, format_options
 from lakehouse.opinions.formats.common import reject
-from lakehouse.opinions.ids import source_opinion_id, value_hash
+from lakehouse.opinions.formats.format import WHOLE, Piece
+from lakehouse.opinions.ids import source_opinion_id
 from lakehouse.opinions.matching.subjects import asked_of, key_forms, key_kind
 from lakehouse.opinions.questions import QuestionKey, Rules
-from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Tally, packed
+from lakehouse.opinions.reading.answer import Answer, Item, Note, Reject, Tally
 from lakehouse.opinions.reading.check import checked, stated_labels
 from lakehouse.opinions.reading.label_text import MISSING
+from lakehouse.opinions.reading.packed import PACKED, batch_of, packed
 from schemas.model import TIMESTAMP
 
-PART_COLUMNS: dict[str, pa.DataType] = {"part": pa.int64(), "file": pa.string()}
+PART_COLUMNS: dict[str, pa.DataType] = {
+    "part": pa.int64(), "file": pa.string(), "piece": pa.int64(), "pieces": pa.int64(),
+}  # fmt: skip
 PARTS = pa.schema(list(PART_COLUMNS.items()))
-"""Files of a source, in order; "" is the path itself."""
+"""Files of a source, in order; "" is the path itself. A large one may be there piece by piece."""
+
+LINES_PER_PIECE = 1 << 40
+"""Items of a piece have numbers (`line`) from here on times its own: so all are in the order of the file."""
 
 TEXT = pa.string()
 ITEM_COLUMNS: dict[str, pa.DataType] = {
@@ -38,8 +45,9 @@ ITEM_COLUMNS: dict[str, pa.DataType] = {
     "slot": TEXT, "base_slot": TEXT,  # of answers that stand beside others: the slot before they were told apart
     "op": TEXT, "value_kind": TEXT, "labels": pa.list_(TEXT),
     "event_time": TIMESTAMP, "event_time_source": TEXT, "votes": pa.int64(),
-    "value_hash": TEXT, "identity": TEXT, "source_key": TEXT,
-    "answer": TEXT,  # see `packed`
+    "identity": TEXT, "source_key": TEXT,
+    **PACKED,
+    "fits_w": pa.int32(), "fits_h": pa.int32(),  # the picture in which its regions lie as they stand, px; see `_fits`
     "notes": pa.list_(TEXT),  # "rule: text", of kind note and of answers
 }
 ITEMS = pa.schema(list(ITEM_COLUMNS.items()))
@@ -81,18 +89,23 @@ class ReadPlan:
 
 def read_parts(batches: Iterator[pa.RecordBatch], *, plan: ReadPlan) -> Iterator[pa.RecordBatch]:
     """Read the files of `PARTS` rows and yield `ITEMS`."""
-    read = format_named(plan.format).read
+    chosen, path = format_named(plan.format), Path(plan.path)
     options = format_options(plan.format, plan.options)
     for batch in batches:
         for part in batch.to_pylist():
-            yield from item_batches(read(Path(plan.path), part["file"], options), plan, part=part["part"])
+            piece = Piece(part["piece"], part["pieces"])
+            if piece == WHOLE or chosen.read_piece is None:
+                items = chosen.read(path, part["file"], options)
+            else:
+                items = chosen.read_piece(path, part["file"], options, piece)
+            yield from item_batches(items, plan, part=part["part"], after=piece.number * LINES_PER_PIECE)
 
 
-def item_batches(items: Iterable[Item], plan: ReadPlan, *, part: int = 0) -> Iterator[pa.RecordBatch]:
-    """Yield rows of `ITEMS`, some thousand at a time."""
-    rows = (_row(item, plan, part, line) for line, item in enumerate(items, start=1))
+def item_batches(items: Iterable[Item], plan: ReadPlan, *, part: int = 0, after: int = 0) -> Iterator[pa.RecordBatch]:
+    """Yield rows of `ITEMS`, some thousand at a time, numbered from the one that follows `after`."""
+    rows = (_row(item, plan, part, line) for line, item in enumerate(items, start=after + 1))
     while chunk := list(islice(rows, ROWS_PER_BATCH)):
-        yield pa.RecordBatch.from_pylist(chunk, schema=ITEMS)
+        yield batch_of(chunk, ITEMS)
 
 
 def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str, object]:
@@ -117,12 +130,23 @@ def answer_row(answer: Answer, *, identity: str | None, match: str) -> dict[str,
         "event_time": answer.event_time,
         "event_time_source": answer.event_time_source,
         "votes": answer.votes,
-        "value_hash": value_hash(answer),
         "identity": identity,
         "source_key": answer.source_key,
-        "answer": packed(answer),
+        **packed(answer),
         "notes": note_texts(answer.notes),
+        **_fits(answer),
     }
+
+
+def _fits(answer: Answer) -> dict[str, object]:
+    """Return the picture in which the regions of an answer lie as they stand: the frame that it states, if they do.
+
+    Whoever knows that the picture is of that size need not look at them.
+    """
+    frame, flags = answer.frame, answer.ext.get("flags", "").split()
+    if answer.value_kind != "regions" or frame.relative or None in (frame.width, frame.height):
+        return {}
+    return {} if "outside_frame" in flags else {"fits_w": frame.width, "fits_h": frame.height}
 
 
 def note_texts(notes: Mapping[str, str]) -> list[str] | None:

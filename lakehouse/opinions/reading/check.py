@@ -6,10 +6,14 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from itertools import chain
 from operator import itemgetter
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.actors import actor_from
+from lakehouse.opinions.geometry import rle
+from lakehouse.opinions.geometry.regions import COCO_RLE
+from lakehouse.opinions.matching.scaling import OBB
 from lakehouse.opinions.questions import QuestionKey, Rules
 from lakehouse.opinions.reading.answer import OPS, Answer, Region
 from lakehouse.opinions.reading.label_text import MISSING, plain_label
@@ -22,6 +26,10 @@ MAX_INT32 = 2**31 - 1
 MAX_VOTES = 10**9
 """Votes behind one answer: nine thousand million such answers still add up within 64 bits."""
 
+MAX_SUBJECT_CHARACTERS = 16_384
+"""Paths have 4,096 bytes at most, keys of buckets 1,024; a picture that a file holds as text names nothing."""
+
+WHOLE = ("frame_start", "frame_end", "channel", "char_start", "char_end")
 FUTURE = timedelta(hours=24)
 
 _XY = itemgetter("x", "y")
@@ -46,6 +54,7 @@ def checked(
     _check_operation(answer, rule)
     answer = _with_known_labels(_with_plain_labels(answer, rule, missing), rule)
     _check_numbers(answer)
+    _check_kinds(answer, rule.kinds)
     return noted(answer, _remarkable(answer, now))
 
 
@@ -85,6 +94,11 @@ def _check_frame_of_answer(answer: Answer) -> None:
     actor_from(answer.actor_id)
     if not answer.subject_key:
         raise RejectedInputError("no_subject", "names no subject")
+    if len(answer.subject_key) > MAX_SUBJECT_CHARACTERS:
+        raise RejectedInputError(
+            "subject_too_long",
+            f"names its subject in {len(answer.subject_key):,} characters, at most {MAX_SUBJECT_CHARACTERS:,} are kept",
+        )
     if not answer.question_id:
         raise RejectedInputError("no_question", "names no question")
     if not 1 <= answer.question_version <= MAX_INT32:
@@ -186,6 +200,19 @@ def _check_probabilities(answer: Answer, probs: Mapping[str, float]) -> None:
         raise RejectedInputError("bad_probabilities", f"no probability for its own label {answer.value!a:.80}")
 
 
+def _check_kinds(answer: Answer, allowed: Collection[str]) -> None:
+    """Refuse regions that no dataset of the question would have: they would be left out where nobody looks."""
+    for region in answer.value if allowed and isinstance(answer.value, tuple) else ():
+        # Corners in shares of a picture become a turned box, or a polygon, once the picture is known.
+        kind = region.kind if isinstance(region, Region) else None
+        if kind not in (None, OBB) and kind not in allowed:
+            raise RejectedInputError(
+                "kind_not_allowed",
+                f"has a {kind!a:.40}, the question takes {', '.join(allowed)}; convert it, or ask another question or "
+                "version with other geometry_kinds",
+            )
+
+
 def _check_region(region: Region) -> None:
     for name in ("x", "y", "w", "h", "angle", "score", "area", "t_start", "t_end"):
         number = getattr(region, name)
@@ -195,8 +222,31 @@ def _check_region(region: Region) -> None:
         number = getattr(region, name)
         if number is not None and number < 0:
             raise RejectedInputError("inverted_box", f"region's {name} is {number:g}, below 0")
-    if region.points and not all(math.isfinite(x or 0) and math.isfinite(y or 0) for x, y in map(_XY, region.points)):
-        raise RejectedInputError("not_finite", "a point of a region is not finite")
+    _check_shape(region)
+    # A sum shows at the speed of C what is not finite; one of finite numbers may be so large only by chance.
+    numbers = chain.from_iterable(map(_XY, region.points or ()))
+    if not math.isfinite(sum(filter(None, numbers))):
+        for number in filter(None, chain.from_iterable(map(_XY, region.points or ()))):
+            if not math.isfinite(number):
+                raise RejectedInputError("not_finite", "a point of a region is not finite")
+
+
+def _check_shape(region: Region) -> None:
+    if region.kind == "mask" and region.mask_encoding == COCO_RLE and region.mask_counts is not None:
+        rle.decompress(region.mask_counts)
+    sizes = region.part_sizes
+    if sizes is not None and (min(sizes, default=0) < 0 or sum(sizes) != len(region.points or ())):
+        raise RejectedInputError(
+            "bad_polygon", f"part_sizes are those of {sum(sizes):,} points, it has {len(region.points or ()):,}"
+        )
+    for name in WHOLE:
+        number = getattr(region, name)
+        if number is not None and not -(2**63) <= number < 2**63:
+            raise RejectedInputError("not_an_integer", f"region's {name} is beyond 64 bits")
+    for first, last in (("t_start", "t_end"), ("frame_start", "frame_end"), ("char_start", "char_end")):
+        start, end = getattr(region, first), getattr(region, last)
+        if start is not None and end is not None and end < start:
+            raise RejectedInputError("inverted_interval", f"region's {last} is {end}, before its {first} {start}")
 
 
 def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:
@@ -210,10 +260,20 @@ def _remarkable(answer: Answer, now: datetime) -> dict[str, str]:
         notes["no_labels"] = "has no label: taken as the answer that none of them applies"
     if outside:
         notes["outside_frame"] = f"{outside} regions reach beyond the frame that it states, kept as they are"
+    unfit = sum(map(_is_unfit, regions))
+    if unfit:
+        notes["mask_unfit"] = f"{unfit} masks have runs that do not add up to their size; no dataset will have them"
     empty = sum(0 in (region.w, region.h) for region in regions)
     if empty:
         notes["empty_region"] = f"{empty} regions have no width or no height, kept as they are"
     return notes
+
+
+def _is_unfit(region: Region) -> bool:
+    if region.kind != "mask" or region.mask_encoding != COCO_RLE or region.mask_counts is None:
+        return False
+    runs = rle.decompress(region.mask_counts)
+    return int(runs.sum()) != (region.mask_h or 0) * (region.mask_w or 0) or bool((runs < 0).any())
 
 
 def is_outside(region: Region, width: int | None, height: int | None) -> bool:

@@ -11,10 +11,9 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.opinions.formats.common import reject
-from lakehouse.opinions.ids import value_hash
-from lakehouse.opinions.reading.answer import packed, unpacked
 from lakehouse.opinions.reading.answer_rows import ITEMS, reject_row
 from lakehouse.opinions.reading.check import check_votes
+from lakehouse.opinions.reading.packed import batch_of, packed, rows_of, unpacked
 from lakehouse.query import query
 
 COLUMNS = ", ".join(f"i.{name}" for name in ITEMS.names)
@@ -45,17 +44,17 @@ def recounted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield items whose votes, value hash and answer hold the sum of their group."""
     for batch in batches:
         rows = []
-        for row in batch.to_pylist():
+        for row in rows_of(batch):
             votes = row.pop("all_votes")
             rows.append(_counted(row, votes) if row["kind"] == "answer" and votes != row["votes"] else row)
-        yield pa.RecordBatch.from_pylist(rows, schema=ITEMS)
+        yield batch_of(rows, ITEMS)
 
 
 def _counted(row: Mapping[str, object], votes: int) -> dict[str, object]:
-    answer = dataclasses.replace(unpacked(row["answer"]), votes=votes)
+    answer = dataclasses.replace(unpacked(row), votes=votes)
     try:
         check_votes(votes)
     except RejectedInputError as error:
         found = reject(str(row["location"]), error.rule, f"with its equals: {error.reason}", answer.raw_json)
         return reject_row(found) | {"part": row["part"], "line": row["line"]}
-    return {**row, "votes": votes, "value_hash": value_hash(answer), "answer": packed(answer)}
+    return {**row, "votes": votes, **packed(answer)}

@@ -24,6 +24,7 @@ from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.reading.answer import Answer
 from lakehouse.opinions.reading.answer_rows import ITEMS, answer_row
 from lakehouse.opinions.reading.guess_format import guess_format
+from lakehouse.opinions.reading.packed import batch_of
 from lakehouse.opinions.reading.source import OpinionSource, opinion_source_from
 from lakehouse.query import fetch
 
@@ -122,7 +123,7 @@ def _num_matched(lake: Lake, names: Sequence[str], rule: SubjectRule) -> int:
     keys = [name for name in dict.fromkeys(names) if name][:MAX_MATCHED]
     asked = [Answer(actor_id="", question_id="", subject_key=key, value=key) for key in keys]
     rows = [answer_row(each, identity=None, match=rule.match) for each in asked]
-    items = lake.engine.stage(lake.engine.from_arrow(pa.Table.from_pylist(rows, schema=ITEMS)))
+    items = lake.engine.stage(lake.engine.from_arrow(pa.Table.from_batches([batch_of(rows, ITEMS)])))
     matches = match_subjects(lake, items, rule, guess=False)
     found = fetch(lake, "select count(*) as n from found", inputs={"found": matches})
     return int(found[0]["n"])

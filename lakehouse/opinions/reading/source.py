@@ -49,7 +49,7 @@ class OpinionSource:
         measurement: nominal, ordinal, interval or ratio.
         abstain_allowed: Whether an actor may decline.
         instructions: What annotators were told.
-        geometry_kinds: Kinds of regions that the answers have; none: any.
+        geometry_kinds: Kinds of regions that the answers have, others are rejected; none: any.
         keypoints: Names of the keypoints of each object, in order.
         skeleton: Pairs of places in `keypoints`, from 0, that are joined by a line.
         sigmas: How far each keypoint may be off when it is scored.
@@ -129,6 +129,8 @@ class OpinionSource:
             abstain_allowed=self.abstain_allowed,
             instructions=self.instructions,
             geometry_kinds=self.geometry_kinds,
+            # Stated for an import: what its files happen to have limits nobody.
+            closed_kinds=bool(self.geometry_kinds),
             keypoints=keypoints,
             skeleton=self.skeleton or (found.skeleton if not self.keypoints else ()),
             sigmas=self.sigmas,

@@ -47,13 +47,14 @@ def big_loads(text: str) -> object:
     """
     _check_depth(text)
     try:
-        found = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        # Only an escape can bring what tables cannot hold: going through millions of keys and numbers takes seconds.
+        is_clean = "\\u" not in text
+        found = json.loads(text, object_pairs_hook=_unique if is_clean else _object, parse_constant=_constant)
     except RejectedInputError:
         raise
     except (ValueError, RecursionError) as error:
         raise RejectedInputError("malformed", f"is not JSON: {error}") from error
-    if "\\u" in text:
-        # Only an escape can bring what tables cannot hold: going through millions of numbers takes seconds.
+    if not is_clean:
         clean_texts(found)
     return found
 
@@ -75,6 +76,11 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
             raise RejectedInputError("duplicate_key", f"has key {key!a:.80} twice")
         found[_clean(key)] = value
     return found
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _object(pairs)
 
 
 def clean_texts(value: object) -> None:

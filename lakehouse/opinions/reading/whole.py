@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lakehouse.errors import RejectedInputError
+
+
+def whole_bytes(file: Path, *, most: int) -> bytes:
+    """Return the bytes of a file, of one with more than `most` one byte more than that.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with file.open("rb") as stream:
+        # What is asked for is allocated at once: a file of a kilobyte would take as much as the largest may.
+        return stream.read(min(os.fstat(stream.fileno()).st_size, most) + 1)
 
 
 def whole_text(file: Path, *, most: int, advice: str = "") -> str:
@@ -19,8 +31,7 @@ def whole_text(file: Path, *, most: int, advice: str = "") -> str:
         RejectedInputError: With rule unreadable, too_long or not_utf8.
     """
     try:
-        with file.open("rb") as stream:
-            data = stream.read(most + 1)
+        data = whole_bytes(file, most=most)
     except OSError as error:
         raise RejectedInputError("unreadable", f"cannot be read: {error.strerror}") from error
     if len(data) > most:

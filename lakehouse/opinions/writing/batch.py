@@ -16,7 +16,7 @@ from lakehouse.opinions.formats.format import Format
 from lakehouse.query import fetch
 from schemas.canonical import canonical_json, content_id
 
-IMPORTER_VERSION = 2
+IMPORTER_VERSION = 3
 CHUNK_BYTES = 1 << 20
 
 RETRACTION = "retraction"

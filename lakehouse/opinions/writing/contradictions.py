@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from lakehouse.engines import Relation
 from lakehouse.lake import Lake
-from lakehouse.opinions.reading.answer import packed, unpacked
 from lakehouse.opinions.reading.answer_rows import ITEMS, note_texts
 from lakehouse.opinions.reading.check import noted
+from lakehouse.opinions.reading.packed import batch_of, packed, rows_of, unpacked
 from lakehouse.query import fetch, query
 
 ROWS_PER_TASK = 10_000
@@ -58,19 +58,19 @@ def set_beside(lake: Lake, items: Relation, matches: Relation) -> Relation:
 def rows_beside(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Yield `ITEMS` of rows of `APART`."""
     for batch in batches:
-        yield pa.RecordBatch.from_pylist([_row(row) for row in batch.to_pylist()], schema=ITEMS)
+        yield batch_of([_row(row) for row in rows_of(batch)], ITEMS)
 
 
 def _row(row: dict[str, object]) -> dict[str, object]:
     first, last = row.pop("first_key"), row.pop("last_key")
     if first is None:
         return row
-    before = unpacked(row["answer"])
+    before = unpacked(row)
     notes = {"contradicting_labels": f"the same bytes are {first!r} and {last!r}: both labels stand, side by side"}
     answer = noted(dataclasses.replace(before, slot=f"{row['base_slot']}={before.value}"), notes)
     told = row["notes"] if isinstance(row["notes"], list) else []
     return row | {
         "slot": answer.slot,
-        "answer": packed(answer),
+        **packed(answer),
         "notes": [*told, *(note_texts(notes) or ())],
     }

@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.ids import content_opinion_id
-from lakehouse.opinions.reading.answer import Answer, Region, unpacked, unpacked_record
+from lakehouse.opinions.reading.answer import Answer, Region
 from lakehouse.opinions.reading.check import stated_labels
+from lakehouse.opinions.reading.packed import rows_of, unpacked, unpacked_record
+from lakehouse.opinions.reading.region_columns import REGIONS
 from lakehouse.steps.outputs import union_batch, union_schema
 from lakehouse.steps.rejects import rejected_row
 from lakehouse.tables.finish import finish_row
-from schemas.canonical import canonical_json, content_id
+from schemas.canonical import Canonical, canonical_json, content_id
 from schemas.opinions import VALUE_COLUMNS
 from schemas.tables import OPINIONS, PARKED_OPINIONS, REJECTED, Table
 
@@ -32,9 +34,15 @@ REASONS = {
         "equals an earlier row in everything and has neither id nor time; say what such rows are: "
         "repeat = event, duplicate or votes (--repeat)",
     ),
+    "contradicting": (
+        "duplicate_subject",
+        "is another answer about what the import has an answer about before, and neither corrects the other: this one "
+        "is not read; remove one of them, or import them one after the other",
+    ),
     "changed": (
         "changed_without_version",
-        "has the id and version of another answer and says something else; the source must give edits a new version",
+        "has the id and version of another answer and says something else; the source must give edits a new version "
+        "(where silver.batches has an older importer_version for that one, it may say the same: hashes changed)",
     ),
 }
 """Fate of a row -> rule and reason of its rejection."""
@@ -74,7 +82,17 @@ def opinion_ids(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def table_rows(batches: Iterator[pa.RecordBatch], *, plan: RowPlan) -> Iterator[pa.RecordBatch]:
     """Yield rows of silver.opinions, silver.rejected and silver.parked_opinions, tagged with their table."""
     for batch in batches:
-        yield union_batch((_finished(row, plan) for row in batch.to_pylist()), OUTPUTS)
+        rows = rows_of(batch, read=_needs_regions)
+        made = union_batch((_finished(row, plan) for row in rows), OUTPUTS)
+        # The regions of new opinions are in a column already.
+        kept = pa.array([place if row["fate"] == "new" else None for place, row in enumerate(rows)], pa.int64())
+        place = OUTPUTS.get_field_index("regions")
+        yield made.set_column(place, OUTPUTS.field(place), batch.column("regions").take(kept).cast(REGIONS))
+
+
+def _needs_regions(row: Mapping[str, object]) -> bool:
+    # Labels with a probability are in `labels` as well: those of the regions alone are wanted.
+    return row["fate"] != "new" or '"probs"' in str(row["answer"])
 
 
 def opinion_row(answer: Answer, *, subject_id: str, opinion_id: str, supersedes: list[str]) -> dict[str, object]:
@@ -140,7 +158,7 @@ def _finished(row: Mapping[str, object], plan: RowPlan) -> tuple[Table, dict[str
     location = str(row["location"])
     raw = row["raw"]
     if raw is None and row["answer"] is not None:
-        raw = json.dumps(unpacked_record(row["answer"]), ensure_ascii=False)
+        raw = json.dumps(unpacked_record(row), ensure_ascii=False)
     rejected = rejected_row(
         "opinions", f"{plan.source}/{location}", RejectedInputError(rule, reason),
         source=plan.source, location=location, raw=None if raw is None else str(raw),
@@ -151,21 +169,26 @@ def _finished(row: Mapping[str, object], plan: RowPlan) -> tuple[Table, dict[str
 def _opinion(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
     earlier = row["superseded"] if isinstance(row["superseded"], list) else []
     before = [] if row["previous_id"] is None else [str(row["previous_id"])]
+    answer = unpacked(row)
     made = opinion_row(
-        unpacked(row["answer"]),
+        answer,
         subject_id=str(row["subject_id"]),
         opinion_id=str(row["opinion_id"]),
         supersedes=[*earlier, *before],
     )
+    if row["said"] is not None:
+        made["regions"] = Canonical(str(row["said"]))
+        if answer.value is None:
+            made["labels"] = row["labels"]
     made["value_hash"] = row["value_hash"]
     made["batch_id"] = plan.batch_id
     made["ingest_seq"] = (plan.ordinal << 32) | int(str(row["place"]))
-    return finish_row(made, OPINIONS, plan.now)
+    return finish_row(made, OPINIONS, plan.now) | {"regions": None}
 
 
 def _parked(row: Mapping[str, object], plan: RowPlan) -> dict[str, object]:
     waiting = {
-        "answer": unpacked_record(row["answer"]),
+        "answer": unpacked_record(row),
         "identity": row["identity"],
         "repeat": plan.repeat,
     }

@@ -12,7 +12,7 @@ from lakehouse.errors import IngestError
 from lakehouse.lake import Lake
 from lakehouse.opinions.actors import Actor, actor_from, actor_rows
 from lakehouse.opinions.matching.names import hint_of
-from lakehouse.opinions.matching.outcome import settle
+from lakehouse.opinions.matching.outcome import CARRIED, settle
 from lakehouse.opinions.matching.subjects import SubjectRule
 from lakehouse.opinions.matching.waiting import without_waiting
 from lakehouse.opinions.questions import Question, QuestionKey, question_rows
@@ -32,7 +32,13 @@ logger = logging.getLogger(__name__)
 ROWS_PER_TASK = 5_000
 COUNTS = ("read", "new", "same", "rejected", "unmatched")
 
-REJECTED_FATES = ("reject", "ambiguous", "changed")
+REJECTED_FATES = ("reject", "ambiguous", "contradicting", "changed")
+
+CARRIED_ON = f"""
+select s.*, i.labels, {", ".join(f"i.{name}" for name in CARRIED)}
+from settled s join items i on i.part = s.part and i.line = s.line where s.fate <> 'same'
+"""
+"""What becomes rows, with what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class Import:
         actors: Actors whose details are known; others are registered by their id.
         max_rejected_share: Above it nothing is written.
         new_question: Whether a question may be new that looks like a slip of one that is known.
+        one_each: See `Format.one_each`.
     """
 
     content: Content
@@ -58,6 +65,7 @@ class Import:
     actors: tuple[Actor, ...]
     max_rejected_share: float
     new_question: bool = True
+    one_each: bool = False
 
 
 def import_lock(lake: Lake) -> AbstractContextManager[Held]:
@@ -75,12 +83,13 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
         CheckFailedError: If the counts do not balance.
     """
     read = _count(lake, items, "kind in ('answer', 'reject')")
-    settled = settle(lake, items, job.rule, repeat=job.repeat)
+    found = settle(lake, items, job.rule, repeat=job.repeat, one_each=job.one_each)
+    settled = found.fates
     tell_notes(lake, settled, record)
     fates = _fates(lake, settled)
     rejected = sum(fates.get(fate, 0) for fate in REJECTED_FATES)
     news = without_waiting(lake, settled, job.rule) if fates.get("unmatched") else settled
-    outputs = table_outputs(lake, news, job.content.source, job.batch, job.rule, job.repeat)
+    outputs = table_outputs(lake, news, found.items, job.content.source, job.batch, job.rule, job.repeat)
     _refuse_many(lake, outputs, rejected, read, job)
     record.writes += _register(lake, items, settled, job, record)
     written = insert_outputs(lake, outputs, (REJECTED, PARKED_OPINIONS, OPINIONS), step="opinions")
@@ -102,12 +111,12 @@ def absorb(lake: Lake, items: Relation, job: Import, record: StepRecord) -> None
 
 
 def table_outputs(
-    lake: Lake, settled: Relation, source: str, batch: Batch, rule: SubjectRule, repeat: str
+    lake: Lake, settled: Relation, items: Relation, source: str, batch: Batch, rule: SubjectRule, repeat: str
 ) -> Relation:
     """Return the rows that settled items make, for the tables of `OUTPUTS`."""
     plan = RowPlan(source, batch.batch_id, batch.ordinal, rule.to_json(), repeat, lake.clock())
     return lake.engine.map_batches(
-        query(lake, "select * from settled where fate <> 'same'", inputs={"settled": settled}),
+        query(lake, CARRIED_ON, inputs={"settled": settled, "items": items}),
         functools.partial(table_rows, plan=plan),
         OUTPUTS,
         rows_per_task=ROWS_PER_TASK,

@@ -11,7 +11,7 @@ import functools
 
 from lakehouse.opinions.formats.coco.document import looks_like_coco
 from lakehouse.opinions.formats.coco.options import CocoOptions
-from lakehouse.opinions.formats.coco.read import read_coco
+from lakehouse.opinions.formats.coco.read import read_coco, read_coco_piece
 from lakehouse.opinions.formats.coco.stated import stated_by_coco
 from lakehouse.opinions.formats.coco.write import COCO_WRITER
 from lakehouse.opinions.formats.common import plain_files
@@ -19,5 +19,5 @@ from lakehouse.opinions.formats.format import Format
 
 COCO = Format(
     CocoOptions, functools.partial(plain_files, pattern="*.json"), read_coco, "regions", endings=(".json",),
-    sniff=looks_like_coco, stated=stated_by_coco, writer=COCO_WRITER,
+    sniff=looks_like_coco, stated=stated_by_coco, one_each=True, writer=COCO_WRITER, read_piece=read_coco_piece,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from lakehouse.opinions.formats.coco.stated import NAME
 from lakehouse.opinions.formats.writer import ClassNumbers, Ontology
+from lakehouse.opinions.words import ISTHING
 
 
 def category_ids(ontology: Ontology) -> ClassNumbers:
@@ -29,9 +30,18 @@ def category_ids(ontology: Ontology) -> ClassNumbers:
 
 
 def categories_of(ontology: Ontology, ids: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return the entries of `categories`, by id; labels that were merged into others are none."""
+    """Return the entries of `categories`, by id; labels that were merged into others are none.
+
+    The supercategory is what a label is put below, also where that is no label of the set.
+    """
     points: dict[str, Any] = {}
     if ontology.keypoints:
         points = {"keypoints": list(ontology.keypoints), "skeleton": [[a + 1, b + 1] for a, b in ontology.skeleton]}
     chosen = sorted(ontology.labels, key=lambda label: ids[label])
-    return [{"id": ids[label], "name": ontology.name(label), "supercategory": "", **points} for label in chosen]
+    above = {label: ontology.name(parent) for label, parent in ontology.parents.items()}
+    things = ontology.export_ids.get(ISTHING, {})
+    return [
+        {"id": ids[label], "name": ontology.name(label), "supercategory": above.get(label, ""), **points,
+         **({"isthing": int(things[label] != "0")} if label in things else {})}
+        for label in chosen
+    ]  # fmt: skip

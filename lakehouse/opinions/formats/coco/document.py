@@ -24,11 +24,17 @@ _SHOWS = re.compile(rb'"(categories|segments_info|category_id|image_id)"\s*:|"im
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """One category: its name, names of keypoints, and pairs of their places, counted from 1 as the file has them."""
+    """One category: its name, names of keypoints, and pairs of their places, counted from 1 as the file has them.
+
+    `supercategory`: what it belongs to; "": not stated. `isthing`: "1" of what can be counted, "0" of what only fills
+    a place, as sky; "": not stated.
+    """
 
     name: str
     keypoints: tuple[str, ...] = ()
     skeleton: tuple[tuple[int, int], ...] = ()
+    supercategory: str = ""
+    isthing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,8 @@ def integer_id(record: Mapping[str, Any], key: str) -> int:
         RejectedInputError: bad_id, if there is none.
     """
     value = record.get(key)
-    if type(value) is not int:
-        raise RejectedInputError("bad_id", f"{key} must be a whole number, found {value!a:.80}")
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise RejectedInputError("bad_id", f"{key} must be a whole number of 64 bits, found {_shown(value)}")
     return value
 
 
@@ -115,6 +121,13 @@ def side(image: Mapping[str, Any], key: str) -> int | None:
     return int(value) or None
 
 
+def _shown(value: object) -> str:
+    # Thousands of digits are not written out: that takes quadratic time, or raises.
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"one of {value.bit_length():,} bits"
+    return f"{value!a:.80}"
+
+
 def _records(value: object, what: str) -> list[Record]:
     if not isinstance(value, list) or not all(type(each) is dict for each in value):
         raise RejectedInputError("not_coco", f"`{what}` must be a list of objects")
@@ -131,7 +144,14 @@ def _categories(records: list[Record]) -> dict[int, Category]:
         if number in found or name in names:
             raise RejectedInputError("bad_category", f"category {number} {name!a:.80} is there twice")
         names.add(name)
-        found[number] = Category(name, _names(each), _edges(each))
+        above, isthing = each.get("supercategory"), each.get("isthing")
+        if above is not None and not isinstance(above, str):
+            raise RejectedInputError("bad_category", f"category {number} has supercategory {above!a:.80}, no text")
+        if isthing not in (None, 0, 1):
+            raise RejectedInputError("bad_category", f"category {number} has isthing {isthing!a:.80}, expected 0 or 1")
+        found[number] = Category(
+            name, _names(each), _edges(each), (above or "").strip(), "" if isthing is None else str(int(isthing))
+        )
     return found
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.opinions.formats.coco.document import Category, Document, Record, integer_id, read_document, side
@@ -14,6 +13,7 @@ from lakehouse.opinions.formats.coco.options import CocoOptions
 from lakehouse.opinions.formats.coco.panoptic import panoptic_regions, png_folder
 from lakehouse.opinions.formats.coco.regions import READ, region_of
 from lakehouse.opinions.formats.common import reject
+from lakehouse.opinions.formats.format import WHOLE, Piece
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region
 from lakehouse.opinions.reading.values import check_text
 
@@ -26,6 +26,15 @@ def read_coco(path: Path, part: str, options: CocoOptions) -> Iterator[Item]:
     Raises:
         IngestError: If the file cannot be read as COCO, or results name pictures that the ground truth lacks.
     """
+    return read_coco_piece(path, part, options, WHOLE)
+
+
+def read_coco_piece(path: Path, part: str, options: CocoOptions, piece: Piece) -> Iterator[Item]:
+    """Give the items of some of the pictures of a file: every task parses all of it, which is the smaller work.
+
+    Raises:
+        IngestError: As `read_coco`.
+    """
     file = path / part if part else path
     document = read_document(file)
     task = options.task or document.task()
@@ -33,7 +42,7 @@ def read_coco(path: Path, part: str, options: CocoOptions) -> Iterator[Item]:
         truth = _ground_truth(file, options)
         _check_known(file, document, truth, options)
         document = Document(truth.images, document.annotations, truth.categories, is_list=True)
-    yield from _Reader(file, document, task, options).items()
+    yield from _Reader(file, document, task, options, piece).items()
 
 
 @dataclass(slots=True)
@@ -42,6 +51,7 @@ class _Reader:
     document: Document
     task: str
     options: CocoOptions
+    piece: Piece
     unread: set[str] = field(default_factory=set)
     unnamed: int = 0
     segments: int = 0
@@ -55,9 +65,14 @@ class _Reader:
             try:
                 by_image.setdefault(integer_id(each, "image_id"), []).append(each)
             except RejectedInputError as error:
-                yield reject(f"{self.file.name}: annotation {number}", error.rule, error.reason, json.dumps(each))
-        for image in self.document.images:
-            yield from self._of_image(image, by_image)
+                if self.piece.is_first:
+                    yield reject(f"{self.file.name}: annotation {number}", error.rule, error.reason, json.dumps(each))
+        mine = self.piece.share(len(self.document.images))
+        for place, image in enumerate(self.document.images):
+            # What comes before tells whether a picture is there again; and what nobody asks for is told at the end.
+            yield from self._of_image(image, by_image, is_mine=place in mine)
+        if not self.piece.is_last:
+            return
         for image_id, others in by_image.items():
             for record in others:
                 yield reject(
@@ -66,7 +81,7 @@ class _Reader:
                 )  # fmt: skip
         yield from self._notes()
 
-    def _of_image(self, image: Record, by_image: dict[int, list[Record]]) -> Iterator[Item]:
+    def _of_image(self, image: Record, by_image: dict[int, list[Record]], *, is_mine: bool) -> Iterator[Item]:
         where = f"{self.file.name}: image {image.get('id')}"
         raw = None
         try:
@@ -80,6 +95,9 @@ class _Reader:
                 self.unnamed += 1
                 return
             records = records or []
+            self._look_over(records)
+            if not is_mine:
+                return
             if self.options.keep_raw:
                 raw = json.dumps({"image": image, "annotations": records}, ensure_ascii=False)
             if self.task == "captions":
@@ -87,7 +105,16 @@ class _Reader:
             else:
                 yield self._answer(image, records, where, raw)
         except RejectedInputError as error:
-            yield reject(where, error.rule, error.reason, raw or json.dumps(image))
+            if is_mine:
+                yield reject(where, error.rule, error.reason, raw or json.dumps(image))
+
+    def _look_over(self, records: list[Record]) -> None:
+        """Take note of what of these annotations is not read."""
+        if self.task not in ("captions", "panoptic"):
+            for record in records:
+                self.unread.update(record.keys() - READ)
+                with_points = self.task != "instances" and bool(record.get("keypoints"))
+                self.segments += with_points and bool(record.get("segmentation"))
 
     def _check_new(self, number: int, image: Record, annotations: int) -> None:
         """Refuse a picture that is listed before: of two lists of what is in it neither corrects the other."""
@@ -112,8 +139,9 @@ class _Reader:
             regions = panoptic_regions(records, folder, self.document.categories, notes)
         else:
             regions = self._regions(records, frame, notes)
-        said: dict[str, Any] = {"value": tuple(regions), "frame": frame, "notes": notes, "raw_json": raw}
-        return Answer(value_kind="regions", **said, **self._common(image, where))
+        return self.options.answer(
+            _name(image), tuple(regions), frame=frame, notes=notes, raw_json=raw, where=where
+        )  # fmt: skip
 
     def _regions(self, records: list[Record], frame: Frame, notes: dict[str, str]) -> list[Region]:
         found = []
@@ -123,8 +151,6 @@ class _Reader:
             except RejectedInputError as error:
                 raise RejectedInputError(error.rule, f"annotation {record.get('id')}: {error.reason}") from error
             found.append(region)
-            self.unread.update(record.keys() - READ)
-            self.segments += region.kind == "keypoints" and bool(record.get("segmentation"))
             if region.kind == "mask" and (region.mask_w, region.mask_h) != (frame.width, frame.height) and frame.width:
                 notes["mask_of_other_size"] = (
                     f"a mask has {region.mask_w} x {region.mask_h} px, its picture {frame.width} x {frame.height} px"
@@ -137,19 +163,10 @@ class _Reader:
             text = record.get("caption")
             if not isinstance(text, str) or not text:
                 raise RejectedInputError("no_value", f"annotation {record.get('id')} has no caption")
-            common = self._common(image, where) | {"slot": f"{self.options.slot}{place}"}
-            yield Answer(value_kind="text", value=check_text(text, "caption"), stands_beside=False, **common)
-
-    def _common(self, image: Record, where: str) -> dict[str, Any]:
-        name = image.get("file_name")
-        if not isinstance(name, str) or not name:
-            raise RejectedInputError("no_filename", "names no file_name")
-        return {
-            "actor_id": self.options.actor, "question_id": self.options.question,
-            "question_version": self.options.question_version, "subject_key": check_text(name, "file_name"),
-            "subject_kind": self.options.subject_kind, "slot": self.options.slot, "event_time_source": "unknown",
-            "where": where,
-        }  # fmt: skip
+            slot = f"{self.options.slot}{place}"
+            yield self.options.answer(
+                _name(image), check_text(text, "caption"), value_kind="text", slot=slot, where=where
+            )  # fmt: skip
 
     def _notes(self) -> Iterator[Note]:
         if self.again:
@@ -169,6 +186,13 @@ class _Reader:
         if self.unread:
             keys = ", ".join(sorted(self.unread)[:MAX_SHOWN])
             yield Note(self.file.name, "keys_not_read", f"keys of annotations that are not read: {keys}")
+
+
+def _name(image: Record) -> str:
+    name = image.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise RejectedInputError("no_filename", "names no file_name")
+    return check_text(name, "file_name")
 
 
 def _ground_truth(file: Path, options: CocoOptions) -> Document:

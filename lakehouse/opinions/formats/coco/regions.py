@@ -98,7 +98,14 @@ def mask_of(segmentation: Mapping[str, Any]) -> tuple[rle.Runs, int, int]:
 def _part(flat: object) -> Points:
     if not isinstance(flat, list) or len(flat) % 2 or not set(map(type, flat)) <= _NUMBERS:
         raise RejectedInputError("bad_polygon", f"a polygon must be a list of x, y, x, y ..., found {flat!a:.80}")
-    return np.array(_finite(flat, "a polygon"), np.float64).reshape(-1, 2)
+    try:
+        points = np.array(flat, np.float64)
+    except OverflowError:
+        # A whole number of more than 308 digits.
+        points = np.array([np.inf])
+    if not np.isfinite(points).all():
+        raise RejectedInputError("not_finite", f"a polygon must be finite, found {flat!a:.80}")
+    return points.reshape(-1, 2)
 
 
 def _keypoints(flat: object, category: Category) -> dict[str, Any]:

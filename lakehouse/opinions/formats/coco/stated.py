@@ -10,33 +10,38 @@ from lakehouse.opinions.formats.coco.options import CocoOptions
 from lakehouse.opinions.formats.common import plain_files
 from lakehouse.opinions.questions import Stated
 from lakehouse.opinions.reading.values import label_id
+from lakehouse.opinions.words import ISTHING
 
 NAME = "coco"
+ABOVE = "supercategory"
+WORDS = {NAME: "id", ABOVE: ABOVE, ISTHING: "isthing"}
 
 
 def stated_by_coco(path: Path, options: CocoOptions) -> Stated:
     """Return labels, their ids and keypoints, over all files of an import.
 
     Raises:
-        IngestError: If a file cannot be read, or two give one category another id, or one question several lists of
-            keypoints.
+        IngestError: If a file cannot be read, or two say otherwise of one category, or one question has several lists
+            of keypoints.
     """
     files = [path / part if part else path for part in plain_files(path, "*.json")]
     documents = {file: read_document(file) for file in files}
     if options.ground_truth:
         documents[Path(options.ground_truth)] = read_document(Path(options.ground_truth))
-    ids: dict[str, str] = {}
+    told: dict[str, dict[str, str]] = {NAME: {}, ABOVE: {}, ISTHING: {}}
     points: dict[tuple[str, ...], Category] = {}
     kinds: set[str] = set()
     for file, document in documents.items():
         task = options.task or document.task()
         for number, category in document.categories.items():
             label = label_id(category.name.strip(), "category")
-            if ids.setdefault(label, str(number)) != str(number):
-                raise IngestError(
-                    f"{file}: category {label} has id {number}, in another file of this import {ids[label]}; import "
-                    "them apart from each other"
-                )
+            said = {NAME: str(number), ABOVE: category.supercategory, ISTHING: category.isthing}
+            for what, text in said.items():
+                if text and told[what].setdefault(label, text) != text:
+                    raise IngestError(
+                        f"{file}: category {label} has {WORDS[what]} {text!a:.80}, in another file of this import "
+                        f"{told[what][label]!a:.80}; import them apart from each other"
+                    )
             if category.keypoints and task == "keypoints":
                 points[category.keypoints] = category
         kinds |= _kinds(document, task)
@@ -46,8 +51,9 @@ def stated_by_coco(path: Path, options: CocoOptions) -> Stated:
         )
     found = next(iter(points.values()), Category(""))
     return Stated(
-        labels=tuple(ids),
-        export_ids={NAME: ids} if ids else {},
+        labels=tuple(told[NAME]),
+        export_ids={what: texts for what, texts in told.items() if texts and what != ABOVE},
+        parents=told[ABOVE],
         geometry_kinds=tuple(sorted(kinds)),
         keypoints=found.keypoints,
         skeleton=tuple((a - 1, b - 1) for a, b in found.skeleton),

@@ -37,7 +37,7 @@ def write_panoptic(said: Iterable[Said], place: Place, ontology: Ontology) -> No
         place.write(f"panoptic/{name}", pixels)
         images.append({"id": number, "file_name": each.subject.name, "width": width, "height": height})
         annotations.append({"image_id": number, "file_name": name, "segments_info": segments})
-    categories = [{**each, "isthing": 1} for each in categories_of(ontology, ids)]
+    categories = [{"isthing": 1, **each} for each in categories_of(ontology, ids)]
     document = {"images": images, "annotations": annotations, "categories": categories}
     place.write("panoptic.json", json.dumps(document, ensure_ascii=False).encode())
 

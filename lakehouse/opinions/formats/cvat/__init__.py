@@ -26,5 +26,6 @@ CVAT = Format(
     "regions",
     endings=(".xml",),
     sniff=looks_like_cvat,
+    one_each=True,
     writer=CVAT_WRITER,
 )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from lakehouse.errors import RejectedInputError
 from lakehouse.opinions.formats.common import CommonOptions, reject
-from lakehouse.opinions.formats.cvat.shapes import attributes_of, region_of
+from lakehouse.opinions.formats.cvat.shapes import Labels, attributes_of, label_of, region_of
 from lakehouse.opinions.formats.cvat.tracks import track_regions
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Answer, Frame, Item, Note, Region
+from lakehouse.opinions.reading.whole import whole_bytes
 from lakehouse.opinions.reading.xml_tree import Element, read_xml
 
 MAX_BYTES = 256 << 20
@@ -41,21 +42,20 @@ class Task:
         source: Name of the video; None: not stated.
         frame: Picture of the video.
         last: Last frame of the video, from 0; None: not stated.
-        order: Label of a skeleton -> names of its points.
+        labels: What it says of its labels.
     """
 
     source: str | None
     frame: Frame
     last: int | None
-    order: Mapping[str, Sequence[str]]
+    labels: Labels
 
 
 def read_cvat(path: Path, part: str, options: CvatOptions) -> Iterator[Item]:
     """Give one answer or reject for each picture, one for its tags, and one for the tracks of a video."""
     file = path / part if part else path
     try:
-        with file.open("rb") as stream:
-            root = read_xml(stream.read(MAX_BYTES + 1), max_bytes=MAX_BYTES)
+        root = read_xml(whole_bytes(file, most=MAX_BYTES), max_bytes=MAX_BYTES)
         if root.tag != "annotations":
             raise RejectedInputError("not_cvat", f"root element is <{root.tag[:80]}>, expected <annotations>")
         task = task_of(root)
@@ -74,7 +74,7 @@ def read_cvat(path: Path, part: str, options: CvatOptions) -> Iterator[Item]:
         try:
             frame, subject = _frame(image), parse.check_text(image.attributes.get("name", ""), "name of an image")
             if shapes or options.empty:
-                regions = tuple(region_of(each, frame, task.order) for each in shapes)
+                regions = tuple(region_of(each, frame, task.labels) for each in shapes)
                 yield _answer(options, subject, regions, frame, where)
         except RejectedInputError as error:
             yield reject(where, error.rule, error.reason)
@@ -84,6 +84,11 @@ def read_cvat(path: Path, part: str, options: CvatOptions) -> Iterator[Item]:
     if tracks:
         yield _video(tracks, task, options, file.name)
     yield from _notes(root, file.name, empty, options, has_answers=bool(images or tracks))
+    used = {each.attributes.get("label", "") for image in images for each in image.children}
+    strange = (used | {each.attributes.get("label", "") for each in tracks}) - task.labels.labels - {""}
+    if task.labels.labels and strange:
+        text = f"has shapes of {len(strange)} labels that its task does not list, such as {min(strange)!a:.80}; kept"
+        yield Note(file.name, "labels_not_of_task", text)
 
 
 def task_of(root: Element) -> Task:
@@ -97,12 +102,15 @@ def task_of(root: Element) -> Task:
         frame = Frame(parse.integer(width or "0", "width") or None, parse.integer(height or "0", "height") or None)
     stop, count = task.value("stop_frame"), task.value("size")
     last = parse.integer(stop, "stop_frame") if stop else parse.integer(count, "size") - 1 if count else None
-    order: dict[str, list[str]] = {}
+    points: dict[str, list[str]] = {}
+    names = set()
     for label in (task.find("labels") or Element("labels")).all("label"):
         parent, name = label.value("parent"), label.value("name")
         if parent is not None and name is not None:
-            order.setdefault(parent, []).append(name)
-    return Task(task.value("source") or meta.value("source"), frame, last, order)
+            points.setdefault(parent, []).append(name)
+        elif name:
+            names.add(parse.label_id(name))
+    return Task(task.value("source") or meta.value("source"), frame, last, Labels(frozenset(names), points))
 
 
 def _video(tracks: Sequence[Element], task: Task, options: CvatOptions, file: str) -> Item:
@@ -111,7 +119,7 @@ def _video(tracks: Sequence[Element], task: Task, options: CvatOptions, file: st
         name = options.video or task.source
         if not name:
             raise RejectedInputError("no_video", "has tracks and names no video; set video = NAME")
-        regions = tuple(each for track in tracks for each in track_regions(track, task.frame, task.order, task.last))
+        regions = tuple(each for track in tracks for each in track_regions(track, task.frame, task.labels, task.last))
         return _answer(options, parse.check_text(name, "source"), regions, task.frame, where)
     except RejectedInputError as error:
         return reject(where, error.rule, error.reason)
@@ -119,37 +127,19 @@ def _video(tracks: Sequence[Element], task: Task, options: CvatOptions, file: st
 
 def _tags(tags: Sequence[Element], options: CvatOptions, subject: str, where: str) -> Item:
     try:
-        labels = tuple(sorted({parse.label_id(each.attributes.get("label", ""), "tag") for each in tags}))
+        labels = tuple(sorted({label_of(each) for each in tags}))
         said = {f"{each.attributes.get('label')}.{name}": text for each in tags
                 for name, text in attributes_of(each).items()}  # fmt: skip
     except RejectedInputError as error:
         return reject(f"{where}, tags", error.rule, error.reason)
-    return Answer(
-        actor_id=options.actor,
-        question_id=options.tags or f"{options.question}.tags",
-        question_version=options.question_version,
-        subject_key=subject,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="labels",
-        value=labels,
-        event_time_source="unknown",
-        ext=said,
-        where=where,
-    )
+    question = options.tags or f"{options.question}.tags"
+    return options.answer(subject, labels, value_kind="labels", question=question, ext=said, where=where)
 
 
 def _answer(options: CvatOptions, subject: str, regions: tuple[Region, ...], frame: Frame, where: str) -> Answer:
-    return Answer(
-        actor_id=options.actor,
-        question_id=options.question,
-        question_version=options.question_version,
-        subject_key=subject,
-        subject_kind=options.subject_kind,
-        slot=options.slot,
-        value_kind="regions",
-        value=regions,
-        event_time_source="unknown",
+    return options.answer(
+        subject,
+        regions,
         frame=frame,
         # A task names its pictures by path; where several have one name, that decides.
         folders=tuple(filter(None, (_folder(subject),))),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,24 +31,51 @@ USUAL = {"occluded": "0", "source": "manual", "z_order": "0"}
 Fields = dict[str, Any]
 
 
-def region_of(element: Element, frame: Frame, order: Mapping[str, Sequence[str]], label: str | None = None) -> Region:
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a task says of its labels.
+
+    Attributes:
+        labels: All of them; none: it lists none.
+        points: Label of a skeleton -> names of its points, in order.
+    """
+
+    labels: frozenset[str] = frozenset()
+    points: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def region_of(element: Element, frame: Frame, known: Labels, label: str | None = None) -> Region:
     """Return the region that a shape is.
 
     Args:
         element: box, polygon, polyline, points, ellipse, mask or skeleton.
         frame: The picture that it lies in.
-        order: Label of a skeleton -> names of its points, as the task lists them.
+        known: What the task says of its labels.
         label: Of the track that the shape is of; None takes its own.
 
     Raises:
-        RejectedInputError: unknown_shape, no_coordinate, inverted_box, bad_mask or another rule of reading numbers.
+        RejectedInputError: unknown_shape, no_label, no_coordinate, inverted_box, bad_mask or another rule of reading
+            numbers.
     """
     if element.tag not in FIELDS:
-        raise RejectedInputError("unknown_shape", f"has <{element.tag[:80]}>, which is not read")
-    name = parse.label_id(label if label is not None else element.attributes.get("label", ""), "label of a shape")
-    fields, attrs = FIELDS[element.tag](element, frame, order.get(name, ())), attributes_of(element)
+        # A cuboid among them: eight corners of a solid are no outline.
+        raise RejectedInputError("unknown_shape", f"has <{element.tag[:80]}>, which is not read: {SHAPES}")
+    name = label_of(element, label)
+    fields, attrs = FIELDS[element.tag](element, frame, known.points.get(name, ())), attributes_of(element)
     attrs |= fields.pop("attrs", {})
     return Region(label=name, **fields, attrs=attrs or None)
+
+
+def label_of(element: Element, label: str | None = None) -> str:
+    """Return the label of a shape or tag; `label`: of the track that it is of, None takes its own.
+
+    Raises:
+        RejectedInputError: no_label, if it has none.
+    """
+    stated = label if label is not None else element.attributes.get("label", "")
+    if not stated:
+        raise RejectedInputError("no_label", f"has a <{element.tag}> without label, which says nothing")
+    return parse.label_id(stated, "label of a shape")
 
 
 def attributes_of(element: Element) -> dict[str, str]:
@@ -56,7 +84,10 @@ def attributes_of(element: Element) -> dict[str, str]:
     for each in element.all("attribute"):
         name = parse.check_text(each.attributes.get("name", ""), "name of an attribute")
         # An attribute of the task may be called as one of CVAT's own.
-        found[f"attribute.{name}" if name in OWN else name] = parse.check_text(each.text, "attribute")
+        key = f"attribute.{name}" if name in OWN else name
+        if key in found:
+            raise RejectedInputError("repeated_element", f"has attribute {name!a:.80} of a <{element.tag}> twice")
+        found[key] = parse.check_text(each.text, "attribute")
     return {name: parse.check_text(text, name) for name, text in found.items() if text is not None}
 
 
@@ -134,9 +165,8 @@ def _mask(element: Element, frame: Frame, _order: Sequence[str]) -> Fields:
         raise RejectedInputError("bad_mask", "has a mask that reaches beyond its picture")
     # Row by row inside its box: the transpose of what COCO's runs, column by column, would be.
     inside = rle.decode(runs, width, height).T
-    whole = np.zeros((frame.height, frame.width), bool)
-    whole[top : top + height, left : left + width] = inside
-    return dict(mask_fields(rle.encode(whole), frame.height, frame.width))
+    runs_inside = rle.encode_inside(inside, left, top, frame.height, frame.width)
+    return dict(mask_fields(runs_inside, frame.height, frame.width))
 
 
 def _named(points: Sequence[tuple[float, float, int]]) -> Fields:
@@ -164,3 +194,4 @@ FIELDS: Mapping[str, Callable[[Element, Frame, Sequence[str]], Fields]] = {
     "box": _box, "ellipse": _ellipse, "polygon": _polygon, "polyline": _polygon, "points": _keypoints,
     "mask": _mask, "skeleton": _skeleton,
 }  # fmt: skip
+SHAPES = f"shapes are {', '.join(FIELDS)}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lakehouse.errors import RejectedInputError
-from lakehouse.opinions.formats.cvat.shapes import flag, region_of
+from lakehouse.opinions.formats.cvat.shapes import Labels, flag, region_of
 from lakehouse.opinions.reading import values as parse
 from lakehouse.opinions.reading.answer import Frame, Region
 from lakehouse.opinions.reading.xml_tree import Element
@@ -35,14 +35,14 @@ class Stated(NamedTuple):
 
 
 def track_regions(
-    track: Element, frame: Frame, order: Mapping[str, Sequence[str]], last: int | None
+    track: Element, frame: Frame, known: Labels, last: int | None
 ) -> Iterator[Region]:
     """Yield the regions of a track in order of their frames.
 
     Args:
         track: The track.
         frame: Picture of the video.
-        order: See `region_of`.
+        known: See `region_of`.
         last: Last frame of the video, from 0; None: not stated. An object that never leaves is seen until then.
 
     Raises:
@@ -51,7 +51,7 @@ def track_regions(
     label = track.attributes.get("label", "")
     identity = track.attributes.get("id")
     source = track.attributes.get("source")
-    shapes = sorted((_stated(each, frame, order, label) for each in track.children), key=lambda each: each.frame)
+    shapes = sorted((_stated(each, frame, known, label) for each in track.children), key=lambda each: each.frame)
     for one, other in itertools.pairwise(shapes):
         if one.frame == other.frame:
             raise RejectedInputError("repeated_element", f"has frame {one.frame} of track {identity} twice")
@@ -74,12 +74,12 @@ def track_regions(
         )
 
 
-def _stated(element: Element, frame: Frame, order: Mapping[str, Sequence[str]], label: str) -> Stated:
+def _stated(element: Element, frame: Frame, known: Labels, label: str) -> Stated:
     number = parse.integer(element.attributes.get("frame", ""), "frame")
     if number < 0:
         raise RejectedInputError("bad_frame", f"has frame {number}; they count from 0")
     key = flag(element, "keyframe") if "keyframe" in element.attributes else True
-    return Stated(number, region_of(element, frame, order, label), key, flag(element, "outside"))
+    return Stated(number, region_of(element, frame, known, label), key, flag(element, "outside"))
 
 
 def _without_interpolated(shapes: Sequence[Stated]) -> list[Stated]:

@@ -1,4 +1,7 @@
-"""Writing CVAT's XML 1.1: `annotations.xml` of all pictures, and one file of tracks for each video."""
+"""Writing CVAT's XML 1.1: `annotations.xml` of all pictures, and one file of tracks for each video.
+
+Several labels of a picture are its tags.
+"""
 
 from __future__ import annotations
 
@@ -38,13 +41,15 @@ def lost_in_cvat(said: Said, _options: CvatWriting) -> Iterator[Loss]:
         if len(each.part_sizes or ()) > 1:
             yield "part_sizes", f"{name}: parts of a {each.kind} become shapes of their own"
         if each.label is None:
-            yield "no_label", f"{name}: a {each.kind} without label, which every shape has"
+            yield "no_label", f"{name}: a {each.kind} without label, which every shape has; it is not written"
         if is_video and each.frame_start is None:
             yield "no_frame", f"{name}: a {each.kind} of no frame is written at frame 0"
         if each.kind == "mask" and not is_video and not mask_bounds(each)[2]:
             yield "empty_mask", f"{name}: a mask of {each.label} has no pixel set, and is not written"
         if each.kind == "mask" and is_video:
             yield "mask", f"{name}: a mask of a video is not written"
+    if is_video and said.answer.value_kind == "labels":
+        yield "tags", f"{name}: CVAT has tags of pictures; those of a video are not written"
     if None in said.size and not is_video:
         yield "size", f"{name}: nobody has measured it, and its picture says 0"
 
@@ -82,15 +87,32 @@ def _is_video(said: Said) -> bool:
 def _image(number: int, said: Said, ontology: Ontology) -> str:
     width, height = said.size
     head = {"id": number, "name": said.subject.name, "width": width or 0, "height": height or 0}
-    shapes = "".join(line for each in said.regions for line in _shapes(each, ontology, {}, is_track=False))
-    return f"  <image{_attributes(head)}>\n{shapes}  </image>\n"
+    shapes = "".join(line for each in _labelled(said) for line in _shapes(each, ontology, {}, is_track=False))
+    return f"  <image{_attributes(head)}>\n{shapes}{''.join(_tags(said, ontology))}  </image>\n"
+
+
+def _tags(said: Said, ontology: Ontology) -> Iterator[str]:
+    if said.answer.value_kind != "labels" or not isinstance(said.answer.value, tuple):
+        return
+    for label in map(str, said.answer.value):
+        head = _attributes({"label": ontology.name(label), "source": said.answer.ext.get(f"{label}.source", "manual")})
+        inside = "".join(
+            f"      <attribute name={quoteattr(name.removeprefix(f'{label}.'))}>{escape(text)}</attribute>\n"
+            for name, text in said.answer.ext.items()
+            if name.startswith(f"{label}.") and name != f"{label}.source"
+        )
+        yield f"    <tag{head}>\n{inside}    </tag>\n" if inside else f"    <tag{head}/>\n"
+
+
+def _labelled(said: Said) -> list[Region]:
+    return [each for each in said.regions if each.label is not None]
 
 
 def _video(said: Said, ontology: Ontology) -> Iterator[str]:
     last = max((each.frame_end or each.frame_start or 0 for each in said.regions), default=0)
     yield _meta("interpolation", last + 1, ontology, [said])
     tracks: dict[str, list[Region]] = {}
-    for place, each in enumerate(said.regions):
+    for place, each in enumerate(_labelled(said)):
         if each.kind != "mask":
             # A shape of no track is a track of its own.
             tracks.setdefault(each.track_id if each.track_id is not None else f"\x00{place}", []).append(each)
@@ -124,7 +146,9 @@ def _meta(mode: str, size: int, ontology: Ontology, said: Iterable[Said]) -> str
     labels = dict.fromkeys(ontology.name(label) for label in ontology.labels)
     source, frame = "", ""
     for each in said:
-        for region in each.regions:
+        if each.answer.value_kind == "labels" and isinstance(each.answer.value, tuple):
+            labels |= dict.fromkeys(ontology.name(str(label)) for label in each.answer.value)
+        for region in _labelled(each):
             labels.setdefault(ontology.name(region.label))
             if region.kind == "keypoints":
                 skeletons.setdefault(ontology.name(region.label), (region.attrs or {}).get("keypoints", ""))
@@ -233,10 +257,18 @@ def _attributes(values: Attributes) -> str:
     return "".join(f" {name}={quoteattr(str(value))}" for name, value in values.items())
 
 
-def _writes(region: Region, _options: CvatWriting) -> bool:
+def _left_out(said: Said, _options: CvatWriting) -> bool:
+    if said.answer.value_kind == "labels":
+        return _is_video(said)
+    return bool(said.regions) and not any(map(_writes, said.regions))
+
+
+def _writes(region: Region) -> bool:
+    if region.label is None:
+        return False
     if region.kind == "mask":
         return region.frame_start is None and mask_bounds(region)[2] > 0
     return region.kind in KINDS
 
 
-CVAT_WRITER = Writer(CvatWriting, ("regions",), lost_in_cvat, write_cvat, writes=_writes)
+CVAT_WRITER = Writer(CvatWriting, ("regions", "labels"), lost_in_cvat, write_cvat, left_out=_left_out)

@@ -13,4 +13,6 @@ from lakehouse.opinions.formats.yolo.options import YoloOptions
 from lakehouse.opinions.formats.yolo.read import read_yolo, stated_by_yolo, yolo_files
 from lakehouse.opinions.formats.yolo.write import YOLO_WRITER
 
-YOLO = Format(YoloOptions, yolo_files, read_yolo, "regions", stated=stated_by_yolo, writer=YOLO_WRITER)
+YOLO = Format(
+    YoloOptions, yolo_files, read_yolo, "regions", stated=stated_by_yolo, one_each=True, writer=YOLO_WRITER
+)  # fmt: skip

@@ -30,37 +30,42 @@ def region_of(line: str, number: int, classes: Classes, task: str) -> Region:
         raise RejectedInputError(
             "unknown_class", f"line {number} has class {place}, and the list has {len(classes.names)} classes"
         )
+    # A line of millions of numbers is refused before they are read.
+    used = _used(len(rest), number, classes, task)
     numbers = [parse.number(each, f"line {number}") for each in rest]
-    shape, used = _shape(numbers, number, classes, task)
+    shape = _shape(numbers[:used], number, classes, task)
     return Region(label=label, score=numbers[used] if used < len(numbers) else None, **shape)
 
 
-def _shape(numbers: list[float], line: int, classes: Classes, task: str) -> tuple[dict[str, Any], int]:
-    """Return what is stated, and how many numbers that takes; one more is the score."""
-    count = len(numbers)
+def _used(count: int, line: int, classes: Classes, task: str) -> int:
+    """Return how many numbers the shape takes; one more is the score."""
     if task == "segment":
         used = count - count % 2
         if used < 6:
             raise _wrong(line, count, "a polygon of class, x, y, x, y, x, y ...", task)
-        return {"kind": "polygon", "closed": True, "points": _points(numbers[:used])}, used
-    if task == "obb":
-        if count not in (8, 9):
-            raise _wrong(line, count, "class and four corners", task)
-        return {"kind": OBB, "points": _points(numbers[:8])}, 8
+        return used
     size = len(classes.keypoints) * classes.dimensions if task == "pose" else 0
-    if count not in (4 + size, 5 + size):
-        what = f"class, box and {len(classes.keypoints)} keypoints" if size else "class, x, y, w, h"
-        raise _wrong(line, count, what, task)
+    used, what = (8, "class and four corners") if task == "obb" else (4 + size, "class, x, y, w, h")
+    if count not in (used, used + 1):
+        raise _wrong(line, count, f"class, box and {len(classes.keypoints)} keypoints" if size else what, task)
+    return used
+
+
+def _shape(numbers: list[float], line: int, classes: Classes, task: str) -> dict[str, Any]:
+    if task == "segment":
+        return {"kind": "polygon", "closed": True, "points": _points(numbers)}
+    if task == "obb":
+        return {"kind": OBB, "points": _points(numbers)}
     x, y, w, h = numbers[:4]
     if w < 0 or h < 0:
         raise RejectedInputError("inverted_box", f"line {line} has a box of {w:g} x {h:g}")
     # Its centre is stated.
     shape: dict[str, Any] = {"kind": "box", "x": x - w / 2, "y": y - h / 2, "w": w, "h": h}
-    if size:
-        flat, step = numbers[4 : 4 + size], classes.dimensions
-        each = [flat[start : start + step] for start in range(0, size, step)]
+    flat, step = numbers[4:], classes.dimensions
+    if flat:
+        each = [flat[start : start + step] for start in range(0, len(flat), step)]
         shape |= {"kind": "keypoints", "points": tuple(_keypoint(point, line) for point in each)}
-    return shape, 4 + size
+    return shape
 
 
 def _points(flat: list[float]) -> tuple[dict[str, float], ...]:

@@ -15,7 +15,7 @@ from lakehouse.opinions.formats.yolo.classes import TEXT, classes_of
 from lakehouse.opinions.formats.yolo.lines import region_of
 from lakehouse.opinions.formats.yolo.options import KIND, YoloOptions
 from lakehouse.opinions.questions import Stated
-from lakehouse.opinions.reading.answer import Answer, Frame, Item
+from lakehouse.opinions.reading.answer import Frame, Item
 from lakehouse.opinions.reading.whole import whole_text
 
 NAME = "yolo"
@@ -77,10 +77,8 @@ def read_yolo(path: Path, part: str, options: YoloOptions) -> Iterator[Item]:
         lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
         regions = tuple(region_of(line, number, classes, options.task) for number, line in lines)
         key, folder = _subject(file, path)
-        yield Answer(
-            actor_id=options.actor, question_id=options.question, question_version=options.question_version,
-            subject_key=key, subject_kind=options.subject_kind, slot=options.slot, value_kind="regions",
-            value=regions, event_time_source="unknown", frame=Frame(relative=True), folders=folder,
+        yield options.answer(
+            key, regions, frame=Frame(relative=True), folders=folder,
             raw_json=json.dumps({"txt": text}, ensure_ascii=False) if options.keep_raw else None, where=where,
         )  # fmt: skip
     except RejectedInputError as error:

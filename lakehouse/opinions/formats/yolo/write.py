@@ -29,13 +29,13 @@ class YoloWriting:
 
     Attributes:
         task: detect (boxes), segment (polygons), obb (turned boxes) or pose (keypoints).
-        digits: Decimals of a coordinate, 1 to 17. Ten keep a picture of 10,000 px within a millionth of a pixel; with
-            the six that others write, one of 640 px is kept within 0.0004.
+        digits: Decimals of a coordinate, 1 to 17. Fifteen keep every place to the millionth of a pixel that counts;
+            with the six that others write, one of 640 px is kept within 0.0004.
         scores: Write the score of a region as a last number.
     """
 
     task: str
-    digits: int = 10
+    digits: int = 15
     scores: bool = False
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ def write_yolo(said: Iterable[Said], place: Place, ontology: Ontology, options: 
         )
     names = one_name_each((_under_images(each.subject.name) for each in said), ".txt")
     for each in said:
-        lines = "".join(f"{line}\n" for line in _lines(each, numbers, options))
+        lines = "".join(f"{line}\n" for line in lines_of(each, numbers, options))
         place.write(f"labels/{names[_under_images(each.subject.name)]}", lines.encode())
     place.write("data.yaml", "".join(_yaml(ontology, numbers, sorted(names), options)).encode())
 
@@ -94,7 +94,12 @@ def class_numbers(ontology: Ontology) -> ClassNumbers:
     return ClassNumbers({label: place for place, label in enumerate(ontology.labels)})
 
 
-def _lines(said: Said, numbers: dict[str, int], options: YoloWriting) -> Iterator[str]:
+def lines_of(said: Said, numbers: dict[str, int], options: YoloWriting) -> Iterator[str]:
+    """Yield the lines of one answer: class number and places, as shares of the picture as viewers show it.
+
+    Raises:
+        ConfigError: If the size of the picture is not known.
+    """
     width, height = said.size
     regions = [each for each in said.regions if each.kind == KIND[options.task] and each.label is not None]
     if not regions:
@@ -150,12 +155,17 @@ def _yaml(ontology: Ontology, numbers: dict[str, int], names: list[str], options
     for key, top in splits.items():
         if top or key != "test":
             yield f"{key}: {f'{IMAGES}/{top}' if top else IMAGES}\n"
-    yield f"nc: {len(numbers)}\nnames:\n"
-    for label, number in sorted(numbers.items(), key=lambda each: each[1]):
-        yield f"  {number}: {json.dumps(ontology.name(label), ensure_ascii=False)}\n"
+    yield from class_lines(ontology, numbers)
     if options.task == "pose":
         yield f"kpt_shape: [{len(ontology.keypoints)}, 3]\n"
         yield f"kpt_names: {json.dumps(ontology.keypoints, ensure_ascii=False)}\n"
+
+
+def class_lines(ontology: Ontology, numbers: dict[str, int]) -> Iterator[str]:
+    """Yield the class list as data.yaml has it: `nc`, then `names` by number."""
+    yield f"nc: {len(numbers)}\nnames:\n"
+    for label, number in sorted(numbers.items(), key=lambda each: each[1]):
+        yield f"  {number}: {json.dumps(ontology.name(label), ensure_ascii=False)}\n"
 
 
 def _writes(region: Region, options: YoloWriting) -> bool:

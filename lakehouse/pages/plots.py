@@ -64,10 +64,22 @@ def line(points: Sequence[float], *, width: int = 120, height: int = 24) -> str:
     return _svg(width, height, [f'<polyline points="{places}" class="line"/>'])
 
 
+def wave(peaks: Sequence[float], *, width: int = 120, height: int = 48) -> str:
+    """Return the outline of a recording: a bar about the middle for each peak, 0 to 1."""
+    step = width / len(peaks)
+    lines = [
+        f'<rect x="{place * step:.1f}" y="{height * (1 - peak) / 2:.1f}" width="{step:.1f}" '
+        f'height="{max(height * peak, 1):.1f}" class="bar"/>'
+        for place, peak in enumerate(peaks)
+    ]
+    return _svg(width, height, lines)
+
+
 def _short(name: str) -> str:
     return escape(name if len(name) <= SHORT else f"{name[: SHORT - 1]}…")
 
 
 def _svg(width: float, height: float, lines: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" role="img">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" '
+    head += f'height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img">'
     return f"{head}{''.join(lines)}</svg>"

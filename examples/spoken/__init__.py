@@ -1,0 +1,1 @@
+"""Spoken digits: from recordings to a model, split by speaker."""

@@ -1,0 +1,1 @@
+"""Embeddings: vectors that models give entities, and the entities that are nearest by them."""

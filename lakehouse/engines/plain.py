@@ -1,0 +1,245 @@
+"""What Petrel's SQL has beyond DuckDB's, said in DuckDB's: slices of arrays, and weighted samples.
+
+    x[10:20, :, 0]                                      nd_slice(x, '10:20, :, 0')
+    <query> sample by weight seed 7 limit 100           the same rows each time, by Efraimidis and Spirakis (2006)
+    <query> sample by weight with replacement key entity_id seed 7 limit 100
+
+Every text that DuckDB reads stays as it is: it reads no comma inside the brackets behind a value, and no SAMPLE BY.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from lakehouse.errors import QueryRefusedError
+
+if TYPE_CHECKING:
+    from lakehouse.engines.tokens import Token
+
+OPENING = {"(": ")", "[": "]", "{": "}"}
+CLOSING = {closing: opening for opening, closing in OPENING.items()}
+
+BEFORE_LISTS = frozenset(
+    "select in not and or when then else by from values distinct all any array case having where on limit between like "
+    "ilike is union as return using row offset similar glob some lambda "
+    "qualify if".split()
+)
+"""Keywords behind which brackets are a list; behind others, which DuckDB lets be names, they take a part of a value."""
+
+USE = "<query> SAMPLE BY weight [WITH REPLACEMENT] [KEY column] SEED whole_number LIMIT rows"
+_WHOLE = re.compile(r"[+-]?\s*[0-9]{1,18}")
+_SAMPLE = re.compile(r"\bsample\s+by\b", re.IGNORECASE)
+MOST_SLICES = 1000
+
+
+@lru_cache(maxsize=256)
+def plain(text: str) -> str:
+    """Return a text in DuckDB's own SQL.
+
+    Raises:
+        QueryRefusedError: If a SAMPLE BY is not whole, the message says how it is written; or if a text has more than
+            `MOST_SLICES` slices.
+    """
+    if "[" in text and "," in text:
+        text = _sliced(text)
+    return _sampled(text) if _SAMPLE.search(text) else text
+
+
+def _tokens(text: str) -> list[Token]:
+    from lakehouse.engines.tokens import tokens
+
+    return tokens(text)
+
+
+@dataclass(slots=True)
+class _Bracket:
+    """A bracket of a text.
+
+    Attributes:
+        place: Its piece.
+        value: Piece with which the value before it begins; None: there is none, it is a list.
+        end: Piece that closes it; -1: none does.
+        splits: Commas and colons in it that are inside no further brackets.
+    """
+
+    place: int
+    value: int | None
+    end: int = -1
+    splits: list[int] = field(default_factory=list)
+
+
+def _sliced(text: str) -> str:
+    """Return the text with its slices written as calls. One pass: a text of a stranger's may be all brackets."""
+    pieces = _tokens(text)
+    slices = _slices(pieces)
+    if len(slices) > MOST_SLICES:
+        raise QueryRefusedError(f"a query of {len(slices):,} slices; the limit is {MOST_SLICES:,}")
+    if not slices:
+        return text
+    encoded = text.encode()
+    said = [piece.text for piece in pieces]
+    # What stands before each piece; the piece behind each, over those that became part of it.
+    gaps = [encoded[before.end : piece.start].decode() for before, piece in itertools.pairwise(pieces)]
+    gaps = [encoded[: pieces[0].start].decode(), *gaps]
+    behind = list(range(1, len(pieces) + 1))
+
+    def joined(first: int, last: int) -> str:
+        found, at = [], first
+        while at < last:
+            found += [gaps[at] if at > first else "", said[at]]
+            at = behind[at]
+        return "".join(found)
+
+    # Those inside, and those before, end first.
+    for each in slices:
+        assert each.value is not None
+        spec, numbers = _spec(pieces, each, joined)
+        said[each.value] = f"nd_slice({', '.join([joined(each.value, each.place), _quoted(spec), *numbers])})"
+        behind[each.value] = each.end + 1
+    return f"{gaps[0]}{joined(0, len(pieces))}{encoded[pieces[-1].end :].decode()}"
+
+
+def _slices(pieces: list[Token]) -> list[_Bracket]:
+    """Return the brackets behind a value that have a comma in them, in the order in which they end."""
+    found: list[_Bracket] = []
+    open_ones: list[_Bracket] = []
+    closed: dict[int, _Bracket] = {}
+    for at, piece in enumerate(pieces):
+        if piece.text in OPENING:
+            open_ones.append(_Bracket(at, _value_before(pieces, at, closed)))
+        elif piece.text in CLOSING and open_ones:
+            each = closed[at] = open_ones.pop()
+            each.end = at
+            is_slice = pieces[each.place].text == "[" and each.value is not None
+            if is_slice and any(pieces[split].text == "," for split in each.splits):
+                found.append(each)
+        elif piece.text in (",", ":", "::") and open_ones:
+            open_ones[-1].splits.append(at)
+    return found
+
+
+def _spec(pieces: list[Token], bracket: _Bracket, joined: Callable[[int, int], str]) -> tuple[str, list[str]]:
+    """Return what stands in the brackets, with `?` for what is no whole number, and these."""
+    told, numbers, first = "", [], bracket.place + 1
+    for at in [*bracket.splits, bracket.end]:
+        text = joined(first, at)
+        if text and text != "..." and not _WHOLE.fullmatch(text):
+            numbers.append(text)
+            text = "?"
+        split = pieces[at].text
+        told += "".join(text.split()) + (", " if split == "," else "" if at == bracket.end else split)
+        first = at + 1
+    return told, numbers
+
+
+def _value_before(pieces: list[Token], place: int, closed: Mapping[int, _Bracket]) -> int | None:
+    """Return where the value begins that stands before a bracket: a name, a call, something in brackets."""
+    before = place - 1
+    if before < 0:
+        return None
+    if before not in closed:
+        return _name_before(pieces, place) if _is_name(pieces[before]) else None
+    opening = closed[before]
+    if pieces[before].text == ")":
+        name = pieces[opening.place - 1] if opening.place else None
+        # `if` is a function too.
+        is_call = name is not None and (_is_name(name) or name.text.lower() == "if")
+        return _name_before(pieces, opening.place) if is_call else opening.place
+    return opening.value if pieces[before].text == "]" else None
+
+
+def _name_before(pieces: list[Token], place: int) -> int:
+    at = place - 1
+    while at >= 2 and pieces[at - 1].text == "." and _is_name(pieces[at - 2]):
+        at -= 2
+    # `$name`: a parameter.
+    return at - 1 if at > 0 and pieces[at - 1].text == "$" and pieces[at - 1].end == pieces[at].start else at
+
+
+def _is_name(piece: Token) -> bool:
+    text = piece.text
+    if text.startswith('"'):
+        return True
+    return text.isidentifier() and text.lower() not in BEFORE_LISTS
+
+
+def _sampled(text: str) -> str:
+    """Return a query with SAMPLE BY at its end as one that draws."""
+    encoded, pieces = text.encode(), _tokens(text)
+    while pieces and pieces[-1].text == ";":
+        pieces.pop()
+    words = [piece.text.lower() for piece in pieces]
+    places, depth = [], 0
+    for at, word in enumerate(words):
+        depth += (word in OPENING) - (word in CLOSING)
+        if depth == 0 and words[at : at + 2] == ["sample", "by"]:
+            places.append(at)
+    if not places:
+        return text
+    if len(places) > 1 or places[0] == 0:
+        raise QueryRefusedError(f"SAMPLE BY stands once, at the end of a query: {USE}")
+    place = places[0]
+    tail = words[place + 2 :]
+    numbered = len(tail) > 3 and (tail[-4], tail[-2]) == ("seed", "limit") and (tail[-3] + tail[-1]).isdecimal()
+    if not numbered:
+        raise QueryRefusedError(f"SAMPLE BY needs a seed and how many rows to draw: {USE}")
+    seed, rows = int(tail[-3]), int(tail[-1])
+    end, key, again = len(pieces) - 4, "entity_id", False
+    if words[end - 2 : end - 1] == ["key"]:
+        key, end = pieces[end - 1].text, end - 2
+    if words[end - 2 : end] in (["with", "replacement"], ["without", "replacement"]):
+        again, end = words[end - 2] == "with", end - 2
+    if end <= place + 2:
+        raise QueryRefusedError(f"SAMPLE BY needs a weight: {USE}")
+    weight = encoded[pieces[place + 2].start : pieces[end - 1].end].decode()
+    query = encoded[: pieces[place].start].decode().rstrip()
+    return (_draw_again if again else _draw_once)(query, f"cast(({weight}) as double)", key, seed, rows)
+
+
+def _draw_once(query: str, weight: str, key: str, seed: int, rows: int) -> str:
+    # The key of a row is u ** (1 / weight) of a uniform u; its logarithm has the same order.
+    drawn = f"ln((petrel_bucket(cast({key} as varchar), {seed}) + 0.5) / 4503599627370496.0) / {weight}"
+    return f"""select * exclude (petrel_drawn) from (
+select *, {_for_one_row(key, drawn)} as petrel_drawn from (
+{query}
+) as petrel_given where {_is_weight(weight)}
+) as petrel_pool order by petrel_drawn desc, {key} limit {rows}"""
+
+
+def _draw_again(query: str, weight: str, key: str, seed: int, rows: int) -> str:
+    # Each draw is a point on a line on which every row has a stretch as long as its weight.
+    uniform = f"(petrel_bucket(cast(petrel_i as varchar), {seed}) + 0.5) / 4503599627370496.0"
+    return f"""with petrel_pool as (
+select *, {_for_one_row(key, weight)} as petrel_weight from (
+{query}
+) as petrel_given where {_is_weight(weight)}
+), petrel_ends as (
+select *, sum(petrel_weight) over (order by {key} rows unbounded preceding) as petrel_to from petrel_pool
+), petrel_line as (
+select *, coalesce(lag(petrel_to) over (order by {key}), 0) as petrel_from from petrel_ends
+), petrel_draws as (
+select petrel_i, {uniform} * (select max(petrel_to) from petrel_ends) as petrel_at
+from (select unnest(range({rows})) as petrel_i) as petrel_numbers
+)
+select petrel_line.* exclude (petrel_weight, petrel_to, petrel_from)
+from petrel_draws join petrel_line on petrel_at >= petrel_from and petrel_at < petrel_to order by petrel_i"""
+
+
+def _is_weight(weight: str) -> str:
+    # NaN is above every number in both engines; the sum of all weights is to stay one.
+    return f"{weight} > 0 and {weight} < 1e300"
+
+
+def _for_one_row(key: str, value: str) -> str:
+    """Return a value that fails where several rows have one key: which of them is drawn would be chance."""
+    told = f"cast({key} as varchar) || ' is the key of several rows: SAMPLE BY needs a KEY that tells rows apart'"
+    return f"case when count(*) over (partition by {key}) > 1 then cast({told} as double) else {value} end"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""What a served model saw, said and was told comes back as files and opinions."""
