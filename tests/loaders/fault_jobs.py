@@ -59,11 +59,26 @@ def act(kind):
         os.kill(os.getpid(), getattr(signal, kind))
 
 
-def slow_first(batch):
-    """Take long over the batch with row 0."""
-    if 0 in batch["number"].tolist():
-        time.sleep(1.0)
-    return batch
+@dataclass(frozen=True)
+class SlowUntilOthers:
+    """A transform that is done with the batch of one row only when `others` batches beside it are done."""
+
+    row: int
+    others: int
+    folder: str  # one empty file for each batch that is done
+
+    def __call__(self, batch):
+        """Note the batch, or wait for the others."""
+        rows = batch["number"].tolist()
+        if self.row not in rows:
+            (Path(self.folder) / str(rows[0])).touch()
+            return batch
+        end = time.monotonic() + 60
+        while len(os.listdir(self.folder)) < self.others:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.others} other batches were not made while this one was waited for")
+            time.sleep(0.01)
+        return batch
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import pytest
 from loaders import DeadlineError, LoaderError, ReadOptions, Shuffle, TransformError, WorkerDiedError, make_reader
 from loaders.options import Shard
 from tests.lanes import examples
-from tests.loaders.fault_jobs import Fault, Left, settled, slow_first
+from tests.loaders.fault_jobs import Fault, Left, SlowUntilOthers, settled
 from tests.loaders.samples import numbers_of
 
 ROOT = Path(__file__).parents[2]
@@ -113,24 +113,21 @@ def test_a_worker_that_takes_too_much_memory_is_an_error_of_its_batch(train, ord
 
 def test_after_a_worker_was_stuck_the_other_batches_still_come(train, order, tmp_path):
     fault = Fault("loop", order[0], once=str(tmp_path / "once"))
-    opts = options("processes", deadline_s=2.0)
+    opts = options("processes", deadline_s=6.0)  # a worker that is started anew loads its modules within it
     with make_reader(train, columns=["number"], batch_size=8, transform=fault, options=opts) as reader:
         found, caught, longest = until_error(reader)
         assert (found, type(caught)) == ([], DeadlineError)
-        assert longest < 3
+        assert longest < 7
         reader.load_state_dict(reader.state_dict())
         assert [number for batch in reader for number in numbers_of(batch)] == order
 
 
 @pytest.mark.parametrize("pool", ["threads", "processes"])
-def test_a_slow_sample_changes_no_order_and_stops_nobody_else(train, order, pool):
-    opts = options(pool, prefetch=12, workers=2)
-    with make_reader(train, columns=["number"], batch_size=8, transform=slow_first, options=opts) as reader:
-        first = numbers_of(next(reader))
-        began = time.monotonic()
-        rest = [number for batch in islice(reader, 8) for number in numbers_of(batch)]
-        assert time.monotonic() - began < 0.5, "they were made meanwhile"
-        assert first + rest == order[:72]
+def test_a_slow_sample_changes_no_order_and_stops_nobody_else(train, order, pool, tmp_path):
+    slow = SlowUntilOthers(order[0], others=8, folder=str(tmp_path))
+    opts = options(pool, prefetch=12, workers=2, deadline_s=120)
+    with make_reader(train, batch_size=8, transform=slow, options=opts) as reader:  # with pictures: a batch a job
+        assert [number for batch in islice(reader, 9) for number in numbers_of(batch)] == order[:72]
 
 
 def breaks(train, pool, count, how):
@@ -185,7 +182,7 @@ PROGRAM = """
 import os, sys, time
 from loaders import ReadOptions, Shuffle, make_reader
 from tests.lanes import examples
-from tests.loaders.fault_jobs import Fault, slow_first
+from tests.loaders.fault_jobs import Fault
 
 def wait(batch):
     time.sleep(0.05)
