@@ -15,6 +15,7 @@ import pytest
 
 from loaders.agreement import check_agreement, through_folder
 from loaders.errors import DeadlineError, FormatError, RankMismatchError
+from tests.lanes import BUSY_S
 
 ROOT = Path(__file__).parents[2]
 MINE = {
@@ -91,7 +92,7 @@ def test_equal_ranks_agree_in_one_exchange():
 def test_every_rank_says_which_rank_differs_in_what(name, value, said):
     started = time.monotonic()
     errors = compare({}, {name: value}, {})
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 1.0 + BUSY_S
     for error in errors:
         assert isinstance(error, RankMismatchError)
         assert said in str(error)
@@ -129,7 +130,7 @@ def test_a_rank_that_does_not_come_is_waited_for_until_the_deadline():
         started = time.monotonic()
         with pytest.raises(DeadlineError, match="not all there within 0.2 s"):
             check_agreement(MINE, rank=0, world=2, exchange=exchange, deadline_s=0.2)
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < 1.2 + BUSY_S
     finally:
         never.set()
 

@@ -13,6 +13,7 @@ from loaders import ReadOptions, make_reader
 from loaders.errors import CorruptionError, DeadlineError, FormatError, StorageError
 from loaders.stores.schemes import open_files
 from loaders.stores.storage import StorageOptions
+from tests.lanes import BUSY_S
 from tests.loaders.roles import KEY, SECRET, TOKEN, Roles, roles_serving
 from tests.loaders.s3 import Fault, Kind, Store, serving
 
@@ -114,7 +115,7 @@ def test_a_fault_that_stays_is_a_named_error_in_time_without_a_secret(store: Sto
     began = time.monotonic()
     with pytest.raises(ENDS[kind], match="s3://bucket/a") as caught:
         files.read("a", 5, 3 * PART)
-    assert time.monotonic() - began < 5  # the deadline is 0.6 s
+    assert time.monotonic() - began < 1 + BUSY_S  # the deadline is 0.6 s
     assert not any(secret in str(caught.value) for secret in (KEY, SECRET, TOKEN))
     files.close()
 
@@ -140,7 +141,7 @@ def test_a_role_that_cannot_be_had_is_a_named_error_in_time(
     began = time.monotonic()
     with pytest.raises((StorageError, DeadlineError), match="s3://bucket/a") as caught:
         files.read("a", 5, 9)
-    assert time.monotonic() - began < 5  # the deadline is 0.6 s
+    assert time.monotonic() - began < 1 + BUSY_S  # the deadline is 0.6 s
     assert not any(secret in str(caught.value) for secret in (KEY, SECRET, TOKEN))
     files.close()
     assert store.authorizations == []

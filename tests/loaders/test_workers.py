@@ -600,14 +600,14 @@ def test_a_fork_neither_uses_nor_ends_the_pool_of_its_parent(tmp_path):
                 except RuntimeError as error:
                     print(error, flush=True)
                 pool.close()
-                time.sleep(1)
+                time.sleep(6)
                 del pool
                 sys.exit(0)
             started = time.monotonic()
             time.sleep(0.3)
             print(pool.submit("echo", ["echo", 2]).result(), flush=True)
             pool.close()
-            assert time.monotonic() - started < 0.9, "the descriptors that the fork holds do not delay the end"
+            assert time.monotonic() - started < 5, "the descriptors that the fork holds do not delay the end"
             os.waitpid(child, 0)
         """,
         python=["-W", "ignore::DeprecationWarning"],
