@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -50,6 +51,11 @@ class Lake:
         other = Lake(self.config, home=home, engine=self.engine_name, clock=self.clock, scratch=self.scratch)
         other._engine = self.engine
         return other
+
+    def beside(self) -> Lake:
+        """Return the same lake with an embedded engine of its own: for another thread, which closes it."""
+        scratch = self.scratch / f"beside-{uuid.uuid4().hex}"
+        return Lake(self.config, home=self.home, engine="embedded", clock=self.clock, scratch=scratch)
 
     @property
     def engine(self) -> Engine:

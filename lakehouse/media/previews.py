@@ -56,18 +56,25 @@ def preview_array(data: bytes, media_type: str, limits: ArrayLimits) -> bytes:
     Raises:
         RejectedInputError: If it cannot be read.
     """
-    array = ArrayView(data, media_type=media_type, limits=limits).array
+    return heat(ArrayView(data, media_type=media_type, limits=limits).array)[0]
+
+
+def heat(array: npt.NDArray[np.generic]) -> tuple[bytes, tuple[float, float] | None]:
+    """Return `preview_array` of an array, and the values that black and white stand for; None of a curve."""
     if not array.size:
-        return as_png(Image.new("L", (1, 1)))
+        return as_png(Image.new("L", (1, 1))), None
     values = array.reshape(-1, *array.shape[-2:])[0] if array.ndim > 1 else array.reshape(-1)
     values = values[tuple(slice(None, None, max(1, side // (4 * LONGEST_PX))) for side in values.shape)]
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    numbers = values.astype(np.float64)
+    finite = np.isfinite(numbers)
+    numbers[~finite] = numbers[finite].min() if values.ndim > 1 and finite.any() else 0.0
     if values.ndim < 2:
-        return as_png(Image.fromarray(_waveform(numbers, float(np.abs(numbers).max()) or 1.0)))
+        return as_png(Image.fromarray(_waveform(numbers, float(np.abs(numbers).max()) or 1.0))), None
+    ends = float(numbers.min()), float(numbers.max())
     numbers /= 2  # the difference of any two of them is finite
     low, high = float(numbers.min()), float(numbers.max())
     span = high - low if high > low else 1.0
-    return as_png(Image.fromarray(((numbers - low) / span * 255).clip(0, 255).astype(np.uint8)))
+    return as_png(Image.fromarray(((numbers - low) / span * 255).clip(0, 255).astype(np.uint8))), ends
 
 
 def preview_text(data: bytes, media_type: str, limits: TextLimits) -> bytes:

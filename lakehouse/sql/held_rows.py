@@ -1,11 +1,15 @@
-"""The rows of one answer, kept in memory by columns: paged, filtered, ordered, and counted as histograms."""
+"""The rows of one answer, kept by columns: paged, filtered, ordered, and counted as histograms."""
 
 from __future__ import annotations
 
 import math
+import shutil
+import uuid
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -70,39 +74,51 @@ class Facet:
 
 
 class HeldRows:
-    """Rows of an answer in memory. Several threads may ask at once.
+    """Rows of an answer. Several threads may ask at once.
 
     Args:
         schema: Columns of the rows; no name twice.
         batches: The rows, in the order in which they are to be shown.
         memory_mb: Memory that they may take.
+        folder: Where the rows are kept, in a file that goes with them: memory has those that are looked at, and never
+            more than `memory_mb`. None: in memory, all of them.
 
     Raises:
-        QueryFailedError: If they take more.
+        QueryFailedError: If they take more memory than that.
     """
 
-    def __init__(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, memory_mb: int = 2048) -> None:
+    def __init__(
+        self, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, memory_mb: int = 2048, folder: Path | None = None
+    ) -> None:
         names = [name.lower() for name in schema.names]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise QueryFailedError(f"two columns are called {twice[0]}; give each a name of its own with `as`")
-        self._connection = duckdb.connect(":memory:", config={"memory_limit": f"{memory_mb}MB", "threads": 2})
+        place = ":memory:"
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            place = str(folder / f"{uuid.uuid4().hex}.duckdb")
+        self._connection = duckdb.connect(place, config={"memory_limit": f"{memory_mb}MB", "threads": 2})
+        # Also where nobody closes it: another thread may read what is not wanted any more.
+        self._end = weakref.finalize(self, _end, self._connection, place)
         self._connection.execute("SET TimeZone = 'UTC'")
+        if folder is None:
+            self._connection.execute("SET temp_directory = ''")  # else it would spill into the caller's own folder
         reader = pa.RecordBatchReader.from_batches(schema, batches)
         try:
             self._connection.register("incoming", reader)
             self._connection.execute("create table held as select * from incoming")
             self._connection.unregister("incoming")
         except duckdb.Error as error:
-            self._connection.close()
+            self.close()
             raise QueryFailedError(f"the rows do not fit into {memory_mb} MB: {one_line(error)}") from None
         self._edges: dict[str, list[float]] = {}
         self.kinds: dict[str, str] = {each.name: kind_of(each.type) for each in schema}
         """Column -> number, text, boolean, time, or other."""
 
     def close(self) -> None:
-        """Free the memory."""
-        self._connection.close()
+        """Free the memory, and remove the file."""
+        self._end()
 
     def count(self, filters: Mapping[str, Filter] | None = None) -> int:
         """Return how many rows pass the filters.
@@ -251,6 +267,14 @@ def plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _end(connection: duckdb.DuckDBPyConnection, place: str) -> None:
+    connection.close()
+    if place != ":memory:":
+        for name in (place, f"{place}.wal"):
+            Path(name).unlink(missing_ok=True)
+        shutil.rmtree(f"{place}.tmp", ignore_errors=True)
 
 
 def _edges(low: float, high: float, bins: int) -> list[float]:

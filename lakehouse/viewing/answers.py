@@ -11,6 +11,7 @@ import numpy as np
 
 from lakehouse.errors import one_line
 from lakehouse.lake import Lake
+from lakehouse.opinions.geometry.tracks import LINEAR
 from lakehouse.query import fetch
 from lakehouse.sql.held_rows import plain
 from loaders.decoding.masks import decode_mask
@@ -21,6 +22,8 @@ Row = dict[str, Any]
 MASK_PIXELS = 64 << 20
 REGIONS = 500
 """Of one answer that are handed out; `left_out` tells how many more there are."""
+REGIONS_OF_ONE = 5_000
+"""Likewise where one entity alone is looked at: a track has a region for each frame."""
 
 SAID = """
 select subject_id, question_id, actor_id, op, value_kind, label, labels, number, text, ranking, probs, regions,
@@ -36,13 +39,16 @@ where m.entity_id in $ids and m.operation is not null order by m.entity_id, d.bu
 """
 
 
-def answers_of(lake: Lake, lock: threading.Lock, entity_ids: Iterable[str]) -> dict[str, list[Row]]:
+def answers_of(
+    lake: Lake, lock: threading.Lock, entity_ids: Iterable[str], *, most: int = REGIONS
+) -> dict[str, list[Row]]:
     """Return the current answers about some entities, by id, each with its value in the columns of its kind.
 
     Regions have `kind`, `label`, `score`, `x`, `y`, `w`, `h`, `angle` (degrees clockwise), `rings` (lists of [x, y]),
     `keypoints` (lists of [x, y, v]), `mask` ({"height", "width", "runs"}: lengths of runs down the columns, the first
-    of them background, as COCO counts them), `seconds` and `characters` ([start, end]), `frames`, `track`; what an
-    answer has not is missing. Px of the stored picture before any EXIF rotation.
+    of them background, as COCO counts them), `seconds` and `characters` ([start, end]), `frames` ([first, last], both
+    included), `track_id`, `moves` (whether it moves on a line to the next shape of its track); what an answer has not
+    is missing. Px of the stored picture before any EXIF rotation. Of each answer `most` regions.
     """
     ids = sorted(set(entity_ids))
     found: dict[str, list[Row]] = {each: [] for each in ids}
@@ -55,8 +61,8 @@ def answers_of(lake: Lake, lock: threading.Lock, entity_ids: Iterable[str]) -> d
         regions = row.pop("regions")
         answer = {name: plain(value) for name, value in row.items() if value is not None}
         if regions is not None:
-            answer["regions"] = [drawable(each) for each in regions[:REGIONS]]
-            answer["left_out"] = max(0, len(regions) - REGIONS)
+            answer["regions"] = [drawable(each) for each in regions[:most]]
+            answer["left_out"] = max(0, len(regions) - most)
         found[str(row["subject_id"])].append(answer)
     for row in samples:
         if not any(each["actor_id"] == f"dataset:{row['name']}" for each in found[str(row["subject_id"])]):
@@ -78,9 +84,13 @@ def drawable(region: Mapping[str, Any]) -> Row:
     if region.get("mask_counts") and region.get("mask_h") and region.get("mask_w"):
         drawn["mask"] = _mask(region)
     for name, begin in (("seconds", "t"), ("characters", "char"), ("frames", "frame")):
-        start, end = f"{begin}_start", f"{begin}_end"
-        if region.get(start) is not None and region.get(end) is not None:
-            drawn[name] = [region[start], region[end]]
+        start, end = region.get(f"{begin}_start"), region.get(f"{begin}_end")
+        if name == "frames" and end is None:
+            end = start
+        if start is not None and end is not None:
+            drawn[name] = [start, end]
+    if dict(region.get("attrs") or ()).get("interpolation") == LINEAR:
+        drawn["moves"] = True
     return drawn
 
 

@@ -18,20 +18,20 @@ from starlette.routing import Route
 from lakehouse.errors import EntityNotFoundError, PetrelError, one_line
 from lakehouse.lake import Lake
 from lakehouse.objects import read_range
-from lakehouse.sql.held_rows import Filter
+from lakehouse.sql.held_rows import Filter, HeldRows
 from lakehouse.viewing import pages
 from lakehouse.viewing.annotating import Annotator
-from lakehouse.viewing.answers import answers_of
+from lakehouse.viewing.answers import REGIONS, REGIONS_OF_ONE, answers_of
 from lakehouse.viewing.built import FRONT
-from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeError, part_of, spectrogram
+from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeError, moments, part_of, spectrogram
 from lakehouse.viewing.places import Place, Places
 from lakehouse.viewing.previews import Previews
 from lakehouse.viewing.selections import Selections
 
 PAGE_ROWS = 500
 """Rows of one page at most."""
-FOREVER = "private, max-age=31536000, immutable"
-"""Of what is named by the hash of its content."""
+NOT_KEPT = {"cache-control": "no-store"}
+"""Of what comes from the lake: what is erased there must not stay in the folders of a browser."""
 
 
 def make_app(lake: Lake, folder: Path, *, actor: str = "") -> Starlette:
@@ -51,20 +51,21 @@ class _Answers:
         self._places = Places(lake, self._lock)
         self._previews = Previews(lake.config, self._places, folder)
         self._selections = Selections(lake)
+        self._places.gone.tell(lambda _: self._selections.forget())
         self._annotator = Annotator(lake, actor) if actor else None
 
     def routes(self) -> list[Route]:
         """Return what is answered at which path."""
         asked: dict[str, Callable[[Mapping[str, Any]], object]] = {
             "/api/about": self._about, "/api/rows": self._rows, "/api/facets": self._facets,
-            "/api/answers": self._said, "/api/entity": self._of_lake(pages.entity_page, "id"),
+            "/api/answers": self._said, "/api/entity": self._entity,
             "/api/datasets": self._of_lake(pages.datasets_page),
             "/api/dataset": self._of_lake(pages.dataset_page, "name"),
             "/api/evaluations": self._of_lake(pages.evaluations_page),
             "/api/evaluation": self._of_lake(pages.evaluation_page, "id"),
             "/api/diff": self._of_lake(pages.diff_page, "old", "new"),
             "/api/rejected": self._of_lake(pages.rejected_page), "/api/quality": self._of_lake(pages.quality_page),
-            "/api/annotate": self._annotate, "/api/forget": self._forget,
+            "/api/frames": self._frames, "/api/annotate": self._annotate, "/api/forget": self._forget,
         }  # fmt: skip
         return [
             *(Route(path, _answering(answer), methods=["POST"]) for path, answer in asked.items()),
@@ -78,7 +79,7 @@ class _Answers:
         return found | {"annotate": None if self._annotator is None else self._annotator.actor}
 
     def _rows(self, asked: Mapping[str, Any]) -> object:
-        rows = self._selections.of(_text(asked, "sql"), _text(asked, "order"))
+        rows = self._held(asked)
         filters = _filters(asked)
         page = rows.page(
             filters, order=_text(asked, "column"), descending=bool(asked.get("descending")),
@@ -88,12 +89,28 @@ class _Answers:
         return {"total": rows.count(filters), "columns": rows.kinds, "rows": slim}
 
     def _facets(self, asked: Mapping[str, Any]) -> object:
-        rows = self._selections.of(_text(asked, "sql"), _text(asked, "order"))
+        rows = self._held(asked)
         return [asdict(each) for each in rows.facets(_filters(asked), columns=asked.get("columns"))]
 
+    def _held(self, asked: Mapping[str, Any]) -> HeldRows:
+        self._places.gone.erased()  # forgets what is held, if anything was
+        return self._selections.of(_text(asked, "sql"), _text(asked, "order"))
+
     def _said(self, asked: Mapping[str, Any]) -> object:
+        erased = self._places.gone.erased()
         ids = [str(each) for each in asked.get("ids") or []][:PAGE_ROWS]
-        return answers_of(self._lake, self._lock, ids)
+        most = REGIONS_OF_ONE if len(ids) == 1 else REGIONS
+        return answers_of(self._lake, self._lock, [each for each in ids if each not in erased], most=most)
+
+    def _frames(self, asked: Mapping[str, Any]) -> object:
+        return moments(self._places, self._places.of(_text(asked, "id")), self._lake.config)
+
+    def _entity(self, asked: Mapping[str, Any]) -> object:
+        name = _text(asked, "id")
+        if name in self._places.gone.erased():
+            self._places.of(name)  # raises, and says that it was
+        with self._lock:
+            return pages.entity_page(self._lake, name)
 
     def _of_lake(self, page: Callable[..., object], *names: str) -> Callable[[Mapping[str, Any]], object]:
         def answer(asked: Mapping[str, Any]) -> object:
@@ -119,7 +136,7 @@ class _Answers:
         told = asdict(preview)
         # JSON of ASCII alone is a header, but for one control character that JSON leaves as it is.
         said = json.dumps(told).replace("\x7f", "\\u007f")
-        headers = {"x-petrel-preview": said, "cache-control": FOREVER if picture else "no-store"}
+        headers = {"x-petrel-preview": said} | NOT_KEPT
         return Response(picture, media_type=preview.picture_type or "application/octet-stream", headers=headers)
 
     async def _media(self, request: Request) -> Response:
@@ -128,7 +145,7 @@ class _Answers:
         if place.is_stored and place.size_bytes > LARGEST_RANGE and "range" not in request.headers and not is_made:
             return self._streamed(place)
         part = await run_in_threadpool(part_of, self._lake, self._places, place, request.headers.get("range"))
-        headers = {"accept-ranges": "bytes" if place.is_stored else "none", "cache-control": FOREVER}
+        headers = {"accept-ranges": "bytes" if place.is_stored else "none"} | NOT_KEPT
         if part.media_type == "application/octet-stream":
             headers["content-disposition"] = "attachment"
         if not part.is_whole:
@@ -139,7 +156,7 @@ class _Answers:
     def _streamed(self, place: Place) -> Response:
         """Return all bytes of a large file, of which a few are in memory at a time; they are compared with nothing."""
         uri, size = str(place.place).rpartition("#")[0], place.size_bytes
-        headers = {"accept-ranges": "bytes", "content-length": str(size)}
+        headers = {"accept-ranges": "bytes", "content-length": str(size)} | NOT_KEPT
         if place.media_type not in SHOWN:
             headers["content-disposition"] = "attachment"
         pieces = (
@@ -152,7 +169,7 @@ class _Answers:
     async def _spectrogram(self, request: Request) -> Response:
         place = await run_in_threadpool(self._places.of, request.path_params["entity_id"])
         picture = await run_in_threadpool(spectrogram, self._places, place, self._lake.config)
-        return Response(picture, media_type="image/png", headers={"cache-control": FOREVER})
+        return Response(picture, media_type="image/png", headers=NOT_KEPT)
 
 
 async def _front(request: Request) -> Response:
@@ -174,7 +191,7 @@ def _answering(answer: Callable[[Mapping[str, Any]], object]) -> Callable[[Reque
             asked = json.loads(await request.body() or b"{}")
             if not isinstance(asked, dict):
                 return JSONResponse({"error": "expected one JSON object"}, 400)
-            return JSONResponse(await run_in_threadpool(answer, asked))
+            return JSONResponse(await run_in_threadpool(answer, asked), headers=NOT_KEPT)
         except (PetrelError, ValueError, TypeError, OverflowError, RecursionError) as error:
             status = 404 if isinstance(error, EntityNotFoundError) else 400
             return JSONResponse({"error": one_line(error, limit=1000), "kind": type(error).__name__}, status)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, EntityNotFoundError, one_line
 from lakehouse.lake import Lake
 from lakehouse.progress import progress
 from lakehouse.viewing import pages
@@ -42,10 +42,11 @@ def export_pages(lake: Lake, folder: Path, *, sql: str = "") -> str:
         sql: One SELECT with a column entity_id; "": everything.
 
     Returns:
-        What was written, in a sentence.
+        What was written, in a sentence; also how many rows are left out since their entity was erased, or never was.
 
     Raises:
-        ConfigError: If the folder exists, or there are no rows or too many.
+        ConfigError: If the folder exists, or there are no rows or too many, or none of them is of an entity that is
+            there.
         QueryRefusedError, QueryFailedError: As `Selections.of`.
     """
     if folder.exists():
@@ -75,7 +76,8 @@ def export_pages(lake: Lake, folder: Path, *, sql: str = "") -> str:
     problems = sum(bool(each["problem"]) for each in data["previews"].values())
     unseen = f"; {problems:,} of them cannot be shown, and say why" if problems else ""
     opened = folder if is_file else folder / "index.html"
-    return f"{folder}: {total:,} samples, {size / 1e6:,.1f} MB, open {opened}{unseen}"
+    told = "".join(f"; {note}" for note in data["about"]["notes"])
+    return f"{folder}: {len(data['rows']):,} samples, {size / 1e6:,.1f} MB, open {opened}{unseen}{told}"
 
 
 def page_of(lake: Lake, *, sql: str = "") -> str:
@@ -100,6 +102,7 @@ class _Writer:
         """Write the pictures and return what the page is told."""
         (self._folder / "media").mkdir(parents=True)
         previews: dict[str, dict[str, Any]] = {}
+        missing: dict[str, str] = {}
         files: dict[str, str] = {}
         answers: dict[str, Any] = {}
         entities: dict[str, Any] = {}
@@ -109,15 +112,24 @@ class _Writer:
                 some = ids[start : start + AT_ONCE]
                 answers |= answers_of(self._lake, self._lock, some)
                 for entity_id in some:
-                    preview, picture = self._previews.of(entity_id)
+                    try:
+                        preview, picture = self._previews.of(entity_id)
+                    except EntityNotFoundError as error:
+                        missing[entity_id] = one_line(error, limit=160)
+                        del answers[entity_id]
+                        continue
                     previews[entity_id] = asdict(preview)
                     if picture:
                         files[entity_id] = self._keep(entity_id, preview, picture)
                     with self._lock:
                         entities[entity_id] = pages.entity_page(self._lake, entity_id)
                     advance(1)
-        about = pages.about(self._lake) | {"annotate": None, "is_static": True, "words": []}
-        slim = [{name: value for name, value in row.items() if value is not None} for row in rows]
+        kept = [row for row in rows if str(row["entity_id"]) in previews]
+        notes = [f"{len(rows) - len(kept):,} rows left out: {next(iter(missing.values()))}"] if missing else []
+        if not kept:
+            raise ConfigError(f"nothing to show: {notes[0]}")
+        about = pages.about(self._lake) | {"annotate": None, "is_static": True, "words": [], "notes": notes}
+        slim = [{name: value for name, value in row.items() if value is not None} for row in kept]
         used = {name for row in slim for name in row}
         return {
             "about": about, "columns": {name: kind for name, kind in kinds.items() if name in used}, "rows": slim,

@@ -16,7 +16,9 @@ from PIL import Image
 from lakehouse.config import Config
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.media.contained import look
 from lakehouse.media.kinds.registry import judges_of
+from lakehouse.media.kinds.video import VIDEO
 from lakehouse.media.view import AudioView
 from lakehouse.objects import read_range
 from lakehouse.viewing.places import Place, Places
@@ -33,6 +35,8 @@ CHUNK_BYTES = 1 << 20
 """What an open-ended range gets: a player asks for the next when it needs it."""
 LARGEST_RANGE = 64 << 20
 """What any range gets at most: the answer says which bytes it has."""
+LARGEST_VIDEO = 256 << 20
+"""Bytes of files of which it is looked up when each frame is shown: all of them are read for it."""
 LARGEST_SOUND = 256 << 20
 """Bytes of files whose spectrogram is made."""
 
@@ -86,6 +90,24 @@ def part_of(lake: Lake, places: Places, place: Place, asked: str | None) -> Part
     if place.media_type.startswith("image/") and place.media_type not in SHOWN:
         data, media_type = full_picture(data, lake.config), "image/png"
     return Part(data, 0, len(data), media_type, is_whole=True)
+
+
+def moments(places: Places, place: Place, config: Config) -> dict[str, object]:
+    """Return when each frame of a video is shown: `seconds`, a list in order, from 0 of the first one.
+
+    What is said of frames by number is drawn by it: also where frames do not follow one another evenly.
+
+    Raises:
+        ConfigError: If it is no video, or too large.
+        RejectedInputError: If it cannot be opened.
+        EntityNotFoundError, IngestError: As `Places.read`.
+    """
+    if not place.media_type.startswith(VIDEO.prefix):
+        raise ConfigError(f"{place.media_type}: only videos have frames with a time")
+    if place.size_bytes > LARGEST_VIDEO:
+        raise ConfigError(f"{place.size_bytes:,} bytes: frames of {LARGEST_VIDEO:,} at most are looked up")
+    seen = look(places.read(place), VIDEO.limits(config), want="times")  # type: ignore[arg-type]
+    return {"seconds": [round(each, 6) for each in seen.times.tolist()]}
 
 
 def spectrogram(places: Places, place: Place, config: Config) -> bytes:

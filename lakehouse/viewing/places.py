@@ -1,4 +1,4 @@
-"""Where the bytes of entities and of members of datasets are, and what they are; remembered, for they never change."""
+"""Where the bytes of entities and of members of datasets are, and what they are; remembered until they are erased."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lakehouse.derived.identity import CLIP
+from lakehouse.derived.identity import CLIP, WINDOW
 from lakehouse.derived.members import MADE
 from lakehouse.derived.places import PLACED, derived_place
 from lakehouse.derived.reading import read_by
 from lakehouse.derived.video import CLIP_TYPE, FRAME_TYPE
-from lakehouse.erasures import erased_entities, expiry_of
+from lakehouse.erasures import expiry_of
 from lakehouse.errors import EntityNotFoundError
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.kind import UNKNOWN
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.query import fetch
+from lakehouse.viewing.gone import Gone
 
 REMEMBERED = 200_000
 """Places that are kept in memory."""
@@ -35,7 +37,7 @@ from silver.entities e {referenced} where e.entity_id in $ids
 # Samples that are no entities, as crops of a dataset: made of the entity that they come from.
 SAMPLES = """
 select distinct m.entity_id, coalesce(p.size_bytes, e.size_bytes) as size_bytes, m.operation, m.parameters_json,
-    {place} as place
+    m.parent_ids, {place} as place
 from gold.dataset_members m join silver.entities e on e.entity_id = m.parent_ids[1] {referenced}
 where m.entity_id in $ids and m.operation is not null
 """.format(**PLACED)
@@ -52,6 +54,7 @@ class Place:
         place: As `read_derived` takes it; None: its bytes are kept nowhere.
         is_stored: Whether these very bytes lie in storage, and parts of them can be read alone.
         operation: What it is made by; "": it was landed.
+        parts: Of a window its entities, in order.
     """
 
     entity_id: str
@@ -60,6 +63,7 @@ class Place:
     place: str | None
     is_stored: bool
     operation: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class Places:
@@ -68,15 +72,21 @@ class Places:
     Args:
         lake: The lake.
         lock: Held while the lake is asked.
+
+    Attributes:
+        gone: What was erased since.
     """
 
     def __init__(self, lake: Lake, lock: threading.Lock) -> None:
         self._lake, self._lock, self._judges = lake, lock, judges_of(lake.config)
         self._known: OrderedDict[str, Place] = OrderedDict()
+        self.gone = Gone(lake.home)
+        self.gone.tell(self._forget)
 
     def find(self, entity_ids: Iterable[str]) -> dict[str, Place]:
         """Return the places of those that the lake knows, by id."""
-        wanted = [each for each in dict.fromkeys(entity_ids) if _ID.fullmatch(each)]
+        erased = self.gone.erased()
+        wanted = [each for each in dict.fromkeys(entity_ids) if _ID.fullmatch(each) and each not in erased]
         with self._lock:
             missing = sorted({each for each in wanted if each not in self._known})
             for text, placed in ((ENTITIES, _place), (SAMPLES, _sample)):
@@ -93,7 +103,7 @@ class Places:
             EntityNotFoundError: If there is no such entity or member, or it was erased.
         """
         found = self.find([entity_id]).get(entity_id)
-        if found is None and entity_id in erased_entities(self._lake.home):
+        if found is None and entity_id in self.gone.erased():
             raise EntityNotFoundError(f"entity {entity_id} was erased from this lake, for privacy")
         if found is None:
             raise EntityNotFoundError(f"no entity `{entity_id}` in this lake")
@@ -115,6 +125,11 @@ class Places:
             raise EntityNotFoundError(f"the bytes of {place.entity_id} are kept nowhere{made}")
         return read_by(self._lake.home, place.place, self._judges)
 
+    def _forget(self, entity_ids: frozenset[str]) -> None:
+        with self._lock:
+            for each in entity_ids:
+                self._known.pop(each, None)
+
     def _keep(self, place: Place) -> None:
         self._known[place.entity_id] = place
         while len(self._known) > REMEMBERED:
@@ -133,4 +148,8 @@ def _sample(row: dict[str, object]) -> Place:
         where = derived_place(str(row["place"]), operation, json.loads(str(row["parameters_json"] or "{}")))
     media_type = CLIP_TYPE if operation == CLIP else FRAME_TYPE
     size = int(str(row["size_bytes"] or 0))
-    return Place(str(row["entity_id"]), media_type, size, where, is_stored=False, operation=operation)
+    parents = row["parent_ids"]
+    parts = tuple(map(str, parents)) if operation == WINDOW and isinstance(parents, list) else ()
+    if parts:
+        media_type, size = UNKNOWN, 0
+    return Place(str(row["entity_id"]), media_type, size, where, is_stored=False, operation=operation, parts=parts)

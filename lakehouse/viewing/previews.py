@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import threading
 from dataclasses import asdict, dataclass
@@ -13,11 +14,11 @@ import numpy as np
 from PIL import Image
 
 from lakehouse.config import Config
-from lakehouse.derived.identity import CLIP
+from lakehouse.derived.identity import CLIP, WINDOW
 from lakehouse.errors import PetrelError, one_line
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.media.plain_views import ArrayView
-from lakehouse.media.previews import as_png, preview_audio, waveform
+from lakehouse.media.previews import as_png, heat, preview_array, preview_audio, waveform
 from lakehouse.media.view import AudioView, ImageView
 from lakehouse.viewing.places import Place, Places
 from loaders.decoding.pictures import decode_native
@@ -28,6 +29,11 @@ SHARP_PX = 96
 """Pictures no larger than this are kept losslessly: every pixel counts."""
 LARGEST_BYTES = 256 << 20
 """Files beyond are not read for a small picture."""
+ON_A_SHEET = 16
+"""Entities of a window that its picture has."""
+CHARACTERS = 200
+"""Of each text of a window."""
+GROUND = (32, 32, 32)
 AT_ONCE = 4
 """Pictures that are decoded at the same time: what they take in memory is bounded."""
 
@@ -37,7 +43,7 @@ class Preview:
     """What is shown of an entity in a grid.
 
     Attributes:
-        kind: image, audio, video, array, text, or "" for bytes that nothing here shows.
+        kind: image, audio, video, array, text, window, or "" for bytes that nothing here shows.
         media_type: What the bytes are.
         size_bytes: How many.
         width: Of the stored picture, px, before any EXIF rotation; 0 of all else.
@@ -47,6 +53,10 @@ class Preview:
         text: How a text begins; "" of all else.
         problem: Why there is nothing to see; "" where there is something.
         picture_type: Media type of the small picture; "" without one.
+        low: Value of an array that is black in its picture; None of a curve, and of all else.
+        high: Value that is white.
+        shape: Axes of an array, as NumPy counts them; () of all else. Of more than two the first place is shown.
+        parts: Of a window the ids of its entities, in order; its picture has the first of them, line by line.
     """
 
     kind: str
@@ -59,6 +69,10 @@ class Preview:
     text: str = ""
     problem: str = ""
     picture_type: str = ""
+    low: float | None = None
+    high: float | None = None
+    shape: tuple[int, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 class Previews:
@@ -74,6 +88,7 @@ class Previews:
         self._judges, self._places, self._folder = judges_of(config), places, folder
         self._slots = threading.BoundedSemaphore(AT_ONCE)
         folder.mkdir(parents=True, exist_ok=True)
+        places.gone.tell(self._forget)
 
     def of(self, entity_id: str) -> tuple[Preview, bytes]:
         """Return the preview of an entity and its small picture, PNG or JPEG; b"" without one.
@@ -86,16 +101,27 @@ class Previews:
         place = self._places.of(entity_id)
         kept = self._folder / entity_id
         try:
-            facts, _, picture = kept.read_bytes().partition(b"\n")
-            return Preview(**json.loads(facts)), picture
+            said, _, picture = kept.read_bytes().partition(b"\n")
+            facts = json.loads(said)
+            return Preview(**facts | {name: tuple(facts[name]) for name in ("shape", "parts")}), picture
         except FileNotFoundError:
             pass
-        with self._slots:
-            preview, picture = self._make(place)
+        if place.operation == WINDOW:
+            preview, picture = self._sheet(place)  # not in a slot: each of its parts takes one
+        else:
+            with self._slots:
+                preview, picture = self._make(place)
         beside = kept.with_suffix(f".{threading.get_ident()}")
         beside.write_bytes(json.dumps(asdict(preview)).encode() + b"\n" + picture)
         os.replace(beside, kept)
+        if self._places.of(entity_id) != place:  # its bytes went while they were read
+            kept.unlink(missing_ok=True)
+            return self.of(entity_id)
         return preview, picture
+
+    def _forget(self, entity_ids: frozenset[str]) -> None:
+        for each in entity_ids:
+            (self._folder / each).unlink(missing_ok=True)
 
     def _make(self, place: Place) -> tuple[Preview, bytes]:
         kind = self._judges.of_type(place.media_type)
@@ -113,8 +139,13 @@ class Previews:
                 small, of = _small(view.picture, lossless=max(facts.width_px, facts.height_px) <= SHARP_PX)
                 sides = {"width": facts.width_px, "height": facts.height_px, "orientation": facts.exif_orientation or 1}
                 return _with(blank, picture_type=of, **sides), small
+            if isinstance(view, ArrayView):
+                blank = _with(blank, shape=view.array.shape)
             if isinstance(view, ArrayView) and place.operation == CLIP:
                 shown = as_png(Image.fromarray(view.array[0]))
+            elif kind.preview is preview_array and isinstance(view, ArrayView):
+                shown, ends = heat(view.array)
+                blank = _with(blank, low=ends and ends[0], high=ends and ends[1])
             elif kind.preview is preview_audio and isinstance(view, AudioView):
                 shown = waveform(view)
             else:
@@ -127,6 +158,33 @@ class Previews:
         with Image.open(io.BytesIO(shown)) as picture:
             width, height = picture.size
         return _with(blank, picture_type="image/png", width=width, height=height, seconds=seconds), shown
+
+
+    def _sheet(self, place: Place) -> tuple[Preview, bytes]:
+        """Return the pictures of the first entities of a window beside one another; of texts, how they begin."""
+        blank = Preview(kind=WINDOW, media_type=place.media_type, size_bytes=place.size_bytes, parts=place.parts)
+        pictures: list[Image.Image] = []
+        words: list[str] = []
+        problem = ""
+        for each in place.parts[:ON_A_SHEET]:
+            preview, picture = self.of(each)
+            problem = problem or preview.problem
+            if picture:
+                with Image.open(io.BytesIO(picture)) as opened:
+                    pictures.append(opened.convert("RGB"))
+            elif preview.text:
+                words.append(preview.text[:CHARACTERS])
+        if not pictures:
+            problem = "" if words else problem or "nothing of it can be shown"
+            return _with(blank, text="\n".join(words), problem=problem), b""
+        columns = math.ceil(math.sqrt(len(pictures)))
+        side = 2 * THUMBNAIL_PX // columns
+        sheet = Image.new("RGB", (columns * side, math.ceil(len(pictures) / columns) * side), GROUND)
+        for at, small in enumerate(pictures):
+            small.thumbnail((side - 2, side - 2), Image.Resampling.BOX)
+            sheet.paste(small, (at % columns * side, at // columns * side))
+        shown = as_png(sheet)
+        return _with(blank, picture_type="image/png", width=sheet.width, height=sheet.height), shown
 
 
 def full_picture(data: bytes, config: Config) -> bytes:

@@ -14,8 +14,8 @@ from lakehouse.sql.held_rows import HeldRows, kind_of
 
 MOST_HELD = 4
 """Answers that are kept: the one looked at, and those that the back button leads to."""
-MEMORY_MB = 2048
-"""Of each of them at most."""
+MEMORY_MB = 192
+"""That each of them takes at most; their rows lie in files of the lake's scratch folder."""
 LONGEST_SQL = 100_000
 
 EVERYTHING = "select * from entities_wide"
@@ -31,7 +31,7 @@ class Selections:
     """
 
     def __init__(self, lake: Lake) -> None:
-        self._lake = lake
+        self._lake, self._folder = lake, lake.scratch / "held"
         self._guard = threading.Lock()
         self._asking: dict[tuple[str, str], threading.Lock] = {}
         self._held: OrderedDict[tuple[str, str], HeldRows] = OrderedDict()
@@ -95,4 +95,4 @@ class Selections:
             if not text:
                 names = [name for name in names if name not in TECHNICAL]
             schema = pa.schema([answer.schema.field(name) for name in names])
-            return HeldRows(schema, (batch.select(names) for batch in answer), memory_mb=MEMORY_MB)
+            return HeldRows(schema, (batch.select(names) for batch in answer), memory_mb=MEMORY_MB, folder=self._folder)

@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -42,8 +42,7 @@ def serve(lake: Lake, *, scratch: Path, port: int, actor: str, tell: Callable[[s
 def serving(lake: Lake, *, scratch: Path, port: int = 0, actor: str = "") -> Iterator[str]:
     """Answer in a thread of this process, as for a notebook, and yield the address.
 
-    Until it ends the lake is the server's: its engine is asked by one thread at a time. Who wants to ask or write
-    meanwhile opens the lake again.
+    The server asks by an engine of its own: the caller goes on with the lake as if it were not there.
 
     Raises:
         ConfigError: As `serve`.
@@ -73,10 +72,12 @@ def _listening(
         listening.listen(128)
         port = int(listening.getsockname()[1])
         token = secrets.token_urlsafe(24)
-        app = Guard(
-            make_app(lake, scratch, actor=actor), token=token, hosts=[f"{LOOPBACK}:{port}", f"localhost:{port}"]
-        )
-        settings = uvicorn.Config(
-            app, log_level="error", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=1
-        )
-        yield uvicorn.Server(settings), listening, f"http://{LOOPBACK}:{port}/?token={token}"
+        # An engine is asked by one thread at a time: ours under a lock, and the caller goes on with its own.
+        with closing(lake.beside()) as own:
+            app = make_app(own, scratch, actor=actor)
+            guarded = Guard(app, token=token, hosts=[f"{LOOPBACK}:{port}", f"localhost:{port}"])
+            settings = uvicorn.Config(
+                guarded, log_level="error", access_log=False, lifespan="off", server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+            yield uvicorn.Server(settings), listening, f"http://{LOOPBACK}:{port}/?token={token}"

@@ -23,11 +23,13 @@ ROWS = pa.table({
 })  # fmt: skip
 
 
-@pytest.fixture
-def rows():
-    held = HeldRows(ROWS.schema, ROWS.to_batches(max_chunksize=3))
+@pytest.fixture(params=["memory", "file"])
+def rows(request, tmp_path):
+    folder = tmp_path / "held" if request.param == "file" else None
+    held = HeldRows(ROWS.schema, ROWS.to_batches(max_chunksize=3), folder=folder)
     yield held
     held.close()
+    assert folder is None or list(folder.iterdir()) == []
 
 
 def ids(rows: HeldRows, filters: dict[str, Filter] | None = None, **how: object) -> str:
@@ -111,3 +113,15 @@ def test_wrong_filters_and_columns_are_errors(rows):
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "A"])
     with pytest.raises(QueryFailedError, match="two columns"):
         HeldRows(twice.schema, twice.to_batches())
+
+
+def test_rows_in_a_file_take_no_more_memory_than_they_may_and_go_when_nobody_holds_them(tmp_path):
+    table = pa.table({"entity_id": [f"{place:064x}" for place in range(40_000)] , "n": range(40_000)})
+    batches = [table.to_batches()[0]] * 40
+    with pytest.raises(QueryFailedError, match="do not fit into 32 MB"):
+        HeldRows(table.schema, batches, memory_mb=32)
+    held = HeldRows(table.schema, batches, memory_mb=32, folder=tmp_path)
+    assert held.count({"n": Filter(low=39_999)}) == 40
+    assert held.page(offset=1_599_999) == [{"entity_id": f"{39_999:064x}", "n": 39_999}]
+    del held
+    assert list(tmp_path.iterdir()) == []

@@ -145,7 +145,8 @@ def test_sound_has_a_time_axis_of_its_length(tab, seen):
     tab.locator("img.spectrogram").click(position={"x": 10, "y": 10})
 
 
-def test_regions_that_are_not_drawn_are_told(tab, seen):
+def test_regions_that_are_not_drawn_are_told(tab, seen, monkeypatch):
+    monkeypatch.setattr("lakehouse.viewing.app.REGIONS_OF_ONE", 500)
     mask = {"kind": "mask", "label": "cat", "mask_encoding": "coco_rle", "mask_counts": "2111", "mask_h": 9000,
             "mask_w": 9000}  # fmt: skip
     row = {"entity_id": seen.ids["turned.jpg"], "regions": [mask, *[BOX] * 500]}

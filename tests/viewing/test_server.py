@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import io
 import json
+import threading
 import urllib.error
 import urllib.request
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from lakehouse.opinions.predictions import record_opinions
+from lakehouse.query import fetch
 from tests.viewing.conftest import BOX, HEIGHT, SECRET, SVG, WIDTH, Seen, answer_of, picture
 
 SIDES = {"x": 1.0, "y": 2.0, "w": 3.0, "h": 4.0}
@@ -78,6 +80,23 @@ def test_answers_come_in_pixels_of_the_stored_picture(seen):
     (boxes, *_) = [each for each in seen.post("answers", {"ids": [thing]})[thing] if "regions" in each]
     (region,) = boxes["regions"]
     assert {name: region[name] for name in BOX} == BOX
+
+
+def test_of_one_alone_more_regions_come_and_tracks_say_in_which_frames(seen, monkeypatch):
+    monkeypatch.setattr("lakehouse.viewing.app.REGIONS", 1)
+    thing = seen.ids["grid.npy"]
+    moving = BOX | {"track_id": "t1", "frame_start": 4, "frame_end": 9, "attrs": {"interpolation": "linear"}}
+    still = BOX | {"track_id": "t1", "frame_start": 10}
+    row = {"entity_id": thing, "regions": [moving, still], "frame_w": WIDTH, "frame_h": HEIGHT}
+    record_opinions(seen.lake, [row], source="tracks", question="cells", actor="model:tracker@1")
+
+    def of(ids: list[str]) -> dict[str, object]:
+        return next(each for each in seen.post("answers", {"ids": ids})[thing] if each["actor_id"] == "model:tracker@1")
+
+    alone, among = of([thing]), of([thing, seen.ids["plain.jpg"]])
+    told = [(each["frames"], each.get("moves", False)) for each in alone["regions"]]
+    assert told == [([4, 9], True), ([10, 10], False)]
+    assert (len(among["regions"]), among["left_out"]) == (1, 1)
 
 
 def test_previews_tell_the_stored_size_and_orientation(seen):
@@ -268,6 +287,29 @@ def test_without_somebody_who_answers_nothing_is_written(tmp_path, seen):
         # The token of one server opens no other.
         request = urllib.request.Request(f"{other.base}/api/about", b"{}", {"x-petrel-token": seen.token})
         assert answer_of(request).status == 403
+
+
+def test_who_started_the_server_goes_on_asking_the_lake(seen):
+    wanted = fetch(seen.lake, "select entity_id, media_type from entities order by entity_id")
+    failed: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            for _ in range(12):
+                told = seen.post("answers", {"ids": list(seen.ids.values())})
+                assert set(told) == set(seen.ids.values()), told
+                assert "counts" in seen.post("about")
+        except BaseException as error:
+            failed.append(error)
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for each in asking:
+        each.start()
+    while any(each.is_alive() for each in asking):
+        assert fetch(seen.lake, "select entity_id, media_type from entities order by entity_id") == wanted
+    for each in asking:
+        each.join()
+    assert failed == []
 
 
 def test_texts_of_data_come_as_json(seen):
