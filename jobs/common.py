@@ -224,7 +224,8 @@ def _run_step(module: Command, config: Config, args: argparse.Namespace) -> int:
     makes, home = getattr(module, "MAKES_LAKE", False), find_home(config)
     new = makes and not is_lake(home)
     failed = False
-    with open_lake(config, engine=args.engine, create=makes) as lake:
+    finish = not getattr(args, "abandon", False)
+    with open_lake(config, engine=args.engine, create=makes, finish=finish) as lake:
         if new:
             # Said even where nobody asked: a mistyped name makes a lake too.
             sys.stderr.write(f"petrel: made a new lake at {home}{similar_lake(home, made=True)}\n")

@@ -6,7 +6,9 @@
 
 All events of both sides are kept. Conflicts are the same actor's different answers to one question about one thing,
 versions of one dataset name on both sides, and a label set or question that both sides changed. A run that was killed
-is finished by the next command that opens the branch.
+is finished by the next command that opens the branch; where that says it cannot be, what was written is taken back:
+
+    petrel merge --abandon
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
+from lakehouse.config import Config
 from lakehouse.errors import ConfigError
 from lakehouse.steps.receipts import Receipt
 
@@ -32,16 +35,27 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this command takes."""
-    parser.add_argument("other", help="a branch, tag or commit")
+    parser.add_argument("other", nargs="?", default="", help="a branch, tag or commit")
     parser.add_argument(
         "--policy", default="fail", help="fail, ours, theirs, newest or MODULE:FUNCTION (default: fail)"
     )
     parser.add_argument("--message", "-m", default="", metavar="WHY", help="why, for people")
     parser.add_argument("--list", action="store_true", help="show the conflicts and write nothing")
+    parser.add_argument("--abandon", action="store_true", help="take back a merge or revert that cannot be finished")
+
+
+def check(args: argparse.Namespace, _: Config) -> None:
+    """Check that it is said what to merge."""
+    if bool(args.other) == args.abandon:
+        raise ConfigError("petrel merge: name the branch, tag or commit to merge, or say --abandon; one of the two")
 
 
 def run(lake: Lake, args: argparse.Namespace) -> Receipt | Iterator[Receipt]:
     """Run the step."""
+    if args.abandon:
+        from lakehouse.merging.abandoning import abandon
+
+        return abandon(lake)
     from lakehouse.merging.merge import conflicts_with, merge
 
     if not args.list:

@@ -37,6 +37,8 @@ class Erasure:
         opinions: Import -> opinions of it that were erased.
         members: Dataset version -> digest of its members that were erased.
         old_files: Table -> files of older versions that have such rows; `maintain` removes them, whatever pins them.
+        row_hashes: Table -> hashes of the rows that were erased, of older versions too, where a row need not name an
+            entity: what a sidecar, a reject or an archive told of one comes back by no merge and no revert.
         pending: What only a run that goes on after a kill needs: source, group key and its value, published. Empty
             once it is done.
         is_done: Whether it came to its end; one that did not is taken up by the next.
@@ -54,6 +56,7 @@ class Erasure:
     opinions: dict[str, int] = field(default_factory=dict)
     members: dict[str, str] = field(default_factory=dict)
     old_files: dict[str, list[str]] = field(default_factory=dict)
+    row_hashes: dict[str, list[str]] = field(default_factory=dict)
     pending: dict[str, str] = field(default_factory=dict)
     is_done: bool = False
     kind: str = ERASURE

@@ -8,6 +8,7 @@ PetrelError (schemas.errors)
 │   ├── TableNotFoundError (FileNotFoundError)
 │   ├── VersionUnavailableError (LookupError)
 │   ├── ReadOnlyCommitError (PermissionError)   the lake was opened as a commit has it: writing needs a branch
+│   ├── UnfinishedMergeError (RuntimeError)   a merge or revert was killed and cannot be finished: undo it
 │   ├── UnknownCommitError (OSError)    a bucket did not say whether it has made a commit
 │   └── ConcurrentWriteError (RuntimeError)
 │       └── LockLostError               the lock was taken over while its holder was held up
@@ -47,6 +48,7 @@ __all__ = [
     "TableError",
     "TableNotFoundError",
     "TensorError",
+    "UnfinishedMergeError",
     "UnknownCommitError",
     "VersionUnavailableError",
     "one_line",
@@ -96,6 +98,10 @@ class VersionUnavailableError(TableError, LookupError):
 
 class ReadOnlyCommitError(TableError, PermissionError):
     """The lake was opened as a commit has it, which nobody changes any more."""
+
+
+class UnfinishedMergeError(TableError, RuntimeError):
+    """A merge or revert was killed, and cannot be finished as it is; the message says why, and how it is undone."""
 
 
 class UnknownCommitError(TableError, OSError):

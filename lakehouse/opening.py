@@ -31,7 +31,7 @@ from lakehouse.verification.places import HEADS
 
 @contextmanager
 def open_lake(
-    config: Config, *, engine: str = "embedded", clock: Clock = utc_now, create: bool = False
+    config: Config, *, engine: str = "embedded", clock: Clock = utc_now, create: bool = False, finish: bool = True
 ) -> Iterator[OpenLake]:
     """Open the lake that `config` names.
 
@@ -44,11 +44,13 @@ def open_lake(
         create: Make the lake if there is none, in a folder that is missing or empty; one that was killed while it
             was made is completed. Otherwise a missing lake is an error: a mistyped name must not look like a lake
             in which nothing happened yet.
+        finish: Finish a merge or revert of a run that was killed; else leave it as it is, to be abandoned.
 
     Raises:
         ConfigError: If the root cannot be a folder of ours, or its store knows no conditional writes.
         TableNotFoundError: If there is no lake; the message names the nearest one.
         TableError: If the lake lost a table, or was made by another version of Petrel.
+        UnfinishedMergeError: If a merge or revert of a run that was killed cannot be finished.
     """
     home = find_home(config)
     making = create and not is_lake(home)
@@ -74,7 +76,8 @@ def open_lake(
                 _make(lake)
             else:
                 check_tables(home)
-                _finish_merges(lake)
+                if finish:
+                    _finish_merges(lake)
             yield lake
         finally:
             lake.close()

@@ -42,7 +42,7 @@ COSTLY: dict[str, str] = {
         "notes one_state order_of_imports parked predictions real_data retract subjects views voc_traps yolo"
     ),
     "parity": "engine_parity readers_agree without_java",
-    "recovery": "killed_runs killed_watches",
+    "recovery": "killed_merges killed_runs killed_watches",
     "reifying": "reifying",
     "serving": "capture",
     "sql": "contained",

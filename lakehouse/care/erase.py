@@ -56,6 +56,12 @@ STEP = ERASE
 LEAST_LETTERS = 5
 """Shorter names, as `1.png`, are in receipts by chance; they name nobody."""
 
+UNNAMED = frozenset({
+    each.name for each in (PARKED_OPINIONS, REJECTED, ENTITY_SOURCES, KEEP_DECISIONS, RAW_RECORDS, CONTAINERS,
+                           LANDED_FILES)
+})  # fmt: skip
+"""Tables of which rows go that name no entity: the tombstone keeps their hashes, so that none comes back by a merge."""
+
 OF_SOURCE = """
 select entity_id, count(*) filter (where source <> $source) as elsewhere
 from (
@@ -266,8 +272,11 @@ def _with_derived(lake: Lake, ids: set[str]) -> frozenset[str]:
 
 def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: bool = False) -> None:
     ids = _relation(lake, erasure.entities)
-    wanted = _wanted(lake, erasure, ids)
-    _tell_datasets(lake, erasure, ids, record)
+    lines = dict(_lines(lake))
+    # Of all lines together: what one of them reverted, another may tell of, and the first has it in files still.
+    wanted = _together([_wanted(there, erasure, ids) for there in lines.values()])
+    for there in lines.values():
+        _tell_datasets(there, erasure, ids, record)
     linked = fetch(lake, "select count(*) as n, min(object_uri) as example from silver.entities where storage = 'link' "
                          "and entity_id in (select entity_id from ids)", inputs={"ids": ids})[0]  # fmt: skip
     if linked["n"]:
@@ -277,58 +286,73 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
         keep_erasure(lake.home, erasure)
         delete_objects(lake, erasure.entities, record)
     rules = list(_rules(wanted))
+    elsewhere: Counter[str] = Counter()
     with progress("erase rows", total=len(rules), unit="tables") as advance:
         for table, chosen, columns in rules:
-            found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
-            if (found.rows or found.old_files) and not dry_run:
-                # Accounted for first: killed in between, rows that are gone must not look lost.
-                _account(erasure, table, found)
-                keep_erasure(lake.home, erasure)
-            if not dry_run:
-                remove_rows(lake, table, chosen, step=STEP)  # without rows: it mends what a killed one left half done
-            record.counts["rows"] = record.counts.get("rows", 0) + found.rows
-            if table is MARTS and found.rows:
-                record.note("marts", "marts had counted what is erased, and are empty; `petrel marts` makes them anew")
+            for name, there in lines.items():
+                rows = _of_table(there, table, chosen, columns, erasure, dry_run=dry_run, is_open=there is lake)
+                if there is lake:
+                    record.counts["rows"] = record.counts.get("rows", 0) + rows
+                else:
+                    elsewhere[name] += rows
+                if table is MARTS and rows and there is lake:
+                    told = "marts had counted what is erased, and are empty; `petrel marts` makes them anew"
+                    record.note("marts", told)
             advance(1)
-    # Of deleted branches too, as long as a tag or a dataset keeps their tables.
-    alive = branches(lake.home)
-    deleted = {f"{told['name']} (deleted)": line for line, told in deleted_lines(lake.home).items()}
-    for name, line in (alive | deleted).items():
-        there = lake if line == lake.home.line else lake.on(line_home(lake.home, line))
-        if there is not lake:
-            _of_line(there, name, erasure, ids, record, dry_run=dry_run)
-        if name in alive and lake.config.lake.commit_steps and not dry_run:
-            commit_removed(there, STEP)  # else the newest commit would be one whose files go
+    for name, rows in elsewhere.items():
+        if rows:
+            record.note(f"branch {name}", f"branch {name} had {rows} rows about them, which go too", count=rows)
     if not dry_run:
+        for name, there in lines.items():
+            if there is not lake:
+                _forget_runs(there, wanted)
+            if lake.config.lake.commit_steps and name in branches(lake.home):
+                commit_removed(there, STEP)  # else the newest commit would be one whose files go
         _forget(lake, erasure, wanted)
     record.counts["entities"] = record.counts.get("entities", 0) + len(erasure.entities)
     record.counts |= {"datasets": len(erasure.datasets), "folders": len(erasure.folders)}
     record.details["erasure_id"] = erasure.erasure_id
 
 
-def _of_line(
-    lake: Lake, name: str, erasure: Erasure, ids: Relation, record: StepRecord, *, dry_run: bool
-) -> None:
-    """Take the rows out of another branch too: bytes are those of all, and privacy knows no branches."""
-    rows = 0
-    wanted = _wanted(lake, erasure, ids)
-    _tell_datasets(lake, erasure, ids, record)
-    for table, chosen, columns in _rules(wanted):
-        found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
-        rows += found.rows
-        if dry_run:
-            continue
-        if found.rows or found.old_files:
-            before = erasure.rows.get(table.name)
-            _account(erasure, table, found)
-            if before is not None:
-                erasure.rows[table.name] = before  # of the line that was open
-            keep_erasure(lake.home, erasure)
-        remove_rows(lake, table, chosen, step=STEP)
-    if not dry_run:
-        _forget_runs(lake, wanted)
-    if rows:
-        record.note(f"branch {name}", f"branch {name} had {rows} rows about them, which go too", count=rows)
+def _lines(lake: Lake) -> Iterator[tuple[str, Lake]]:
+    """Yield every line, the open one first: bytes are those of all, and privacy knows no branches.
+
+    Those of deleted branches too, as long as a tag or a dataset keeps their tables.
+    """
+    deleted = {f"{told['name']} (deleted)": line for line, told in deleted_lines(lake.home).items()}
+    named = branches(lake.home) | deleted
+    yield next(name for name, line in named.items() if line == lake.home.line), lake
+    for name, line in named.items():
+        if line != lake.home.line:
+            yield name, lake.on(line_home(lake.home, line))
+
+
+def _of_table(
+    lake: Lake, table: Table, chosen: Chosen, columns: tuple[str, ...], erasure: Erasure, *, dry_run: bool,
+    is_open: bool,
+) -> int:  # fmt: skip
+    """Take the rows out of a table of one line, and return how many the newest version had."""
+    columns = tuple(dict.fromkeys([*columns, "row_hash"]))
+    found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
+    if dry_run:
+        return found.rows
+    if found.rows or found.old_files:
+        # Accounted for first: killed in between, rows that are gone must not look lost.
+        before = erasure.rows.get(table.name)
+        _account(erasure, table, found)
+        if before is not None and not is_open:
+            erasure.rows[table.name] = before  # of the line that was open
+        keep_erasure(lake.home, erasure)
+    remove_rows(lake, table, chosen, step=STEP)  # without rows: it mends what a killed one left half done
+    return found.rows
+
+
+def _together(found: Sequence[_Wanted]) -> _Wanted:
+    first = found[0]
+    return _Wanted(first.entities, first.source, **{
+        name: frozenset[str]().union(*(getattr(each, name) for each in found))
+        for name in ("landed", "names", "sidecars", "parked", "records", "containers")
+    })  # fmt: skip
 
 
 def _wanted(lake: Lake, erasure: Erasure, ids: Relation) -> _Wanted:
@@ -460,13 +484,18 @@ def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
         erasure.rows[table.name] = removed.rows
     if removed.old_files:
         erasure.old_files[table.name] = sorted({*erasure.old_files.get(table.name, ()), *removed.old_files})
+    if table.name in UNNAMED:
+        hashes = {row_hash for each in (*removed.batches, *removed.old_batches)
+                  for row_hash in each.column("row_hash").to_pylist()}  # fmt: skip
+        erasure.row_hashes[table.name] = sorted({*erasure.row_hashes.get(table.name, ()), *hashes})
     if table is OPINIONS:
         counts = Counter(batch for each in removed.batches for batch in each.column("batch_id").to_pylist())
         erasure.opinions.update(counts)
     if table is DATASET_MEMBERS:
         digests: dict[str, Digest] = {}
         for each in removed.batches:
-            for dataset, row_hash in zip(*(column.to_pylist() for column in each.columns), strict=True):
+            both = (each.column(name).to_pylist() for name in ("dataset_id", "row_hash"))
+            for dataset, row_hash in zip(*both, strict=True):
                 digests[dataset] = digests.get(dataset, Digest()) + digest_of([bytes.fromhex(row_hash)])
         for dataset, digest in digests.items():
             erasure.members[dataset] = str(digest)
@@ -478,4 +507,3 @@ def _relation(lake: Lake, entities: Collection[str]) -> Relation:
 
 def _texts(column: str, values: Collection[str]) -> pa.Table:
     return pa.table({column: pa.array(sorted(values), pa.string())})
-

@@ -2,20 +2,16 @@
 
 Before the first row is written, `_merges/<id>.json` says what is done: which commits, and how each conflict is settled.
 What follows from that is a function of the commits, and writing it twice adds nothing. So a run that was killed is
-finished by whoever opens the lake next for writing; it is never undone. The commit comes last: who reads the lake by
-commits (`@main`) sees all of it or nothing.
+finished by whoever opens the lake next for writing; what cannot be finished is taken back by `abandoning`. The commit
+comes last: who reads the lake by commits (`@main`) sees all of it or nothing.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from lakehouse.commits.branching import commit_now
 from lakehouse.commits.history import before
@@ -23,22 +19,20 @@ from lakehouse.commits.making import commit, versions_now
 from lakehouse.commits.manifest import Commit, read_commit
 from lakehouse.commits.naming import find_commit, newest_commit
 from lakehouse.commits.refs import branches
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConcurrentWriteError, ConfigError, PetrelError, UnfinishedMergeError, one_line
 from lakehouse.lake import Lake
 from lakehouse.lines import MERGES
+from lakehouse.merging.applying import apply_plan
 from lakehouse.merging.comparing import compare, since
 from lakehouse.merging.conflicts import FAIL, Conflict, Settle, find_conflicts, settled
 from lakehouse.merging.plan import Plan, forget_erased, plan_merge
 from lakehouse.merging.references import check_references
-from lakehouse.steps.fresh import FRESH
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import StepRecord, step
-from lakehouse.tables.insert import insert
 from lakehouse.tables.locks import lake_lock
-from lakehouse.tables.remove import remove_rows
 from lakehouse.verification.places import line_home
+from loaders.errors import StorageError
 from schemas.canonical import content_id
-from schemas.tables import TABLES
 
 
 def merge(lake: Lake, other: str, *, policy: str | Settle = FAIL, message: str = "") -> Receipt:
@@ -123,6 +117,9 @@ def revert(lake: Lake, name: str, *, message: str = "") -> Receipt:
         plan = _reverting(lake, taken)
         check_references(lake, plan.go, what=f"revert {taken.commit_id[:8]}")
         _apply(lake, intent, plan, record)
+        if erased := plan.left_out.total():
+            record.note("erased", f"{erased} rows that the commit took out do not come back: what they tell of was "
+                        "erased", count=erased)  # fmt: skip
     return record.finished()
 
 
@@ -161,48 +158,37 @@ def _apply(lake: Lake, intent: Mapping[str, Any], plan: Plan, record: StepRecord
     """Say what is done, do it, commit it, and forget that it was to be done."""
     name = f"{MERGES}/{content_id(dict(intent))}.json"
     lake.files.put(name, (json.dumps(dict(intent)) + "\n").encode())
-    come = gone = 0
-    for table in TABLES:
-        if hashes := plan.go.get(table.name):
-            chosen = functools.partial(_among, hashes=pa.array(sorted(hashes), pa.string()))
-            taken = remove_rows(lake, table, chosen, step=str(intent["kind"]))
-            gone += taken.rows
-        if (rows := plan.come.get(table.name)) is not None and rows.num_rows:
-            done = insert(lake, table, lake.engine.from_arrow(rows), step=str(intent["kind"]))
-            record.writes.append(done)
-            come += done.rows_new
-            if intent["kind"] == "revert" and (held := rows.num_rows - done.rows_new):
-                record.note(f"held {table.name}", f"{held} rows of {table.name} that the commit took out do not come "
-                            "back: they are there, or later rows stand under their keys", count=held)  # fmt: skip
-    if gone:
-        for each in list(lake.files.list(FRESH)):  # a note that nothing changed
-            lake.files.delete(each.name)
+    apply_plan(lake, plan, record, kind=str(intent["kind"]))
     parents = (str(intent["theirs"]),) if intent["kind"] == "merge" else ()
-    if come or gone or parents:
+    if parents or any(record.counts.values()):
         record.details["commit"] = commit(lake, str(intent["message"]), parents=parents).commit_id
-    record.counts = {"come": come, "gone": gone}
     lake.files.delete(name)
-
-
-def _among(rows: pa.RecordBatch, *, hashes: pa.Array) -> pa.BooleanArray:
-    return pc.is_in(rows.column("row_hash"), value_set=hashes)
 
 
 def _finish(lake: Lake, record: StepRecord) -> None:
     for each in list(lake.files.list(MERGES)):
         intent = json.loads(lake.files.read_whole(each.name))
-        record.note("finished", f"{intent['message']}: a run that was killed is finished")
         theirs = intent.get("theirs")
-        newest = newest_commit(lake.home)
-        if theirs and any(done.commit_id == theirs for done in before(lake.home, newest)):
+        if theirs and any(done.commit_id == theirs for done in before(lake.home, newest_commit(lake.home))):
             lake.files.delete(each.name)  # killed after its commit
             continue
-        if theirs:
-            ours = read_commit(lake.home, intent["ours"])
-            _, _, plan = _planned(lake, ours, read_commit(lake.home, theirs), intent["choices"])
-        else:
-            plan = _reverting(lake, read_commit(lake.home, intent["taken"]))
-        _apply(lake, intent, plan, record)
+        try:
+            if theirs:
+                ours = read_commit(lake.home, intent["ours"])
+                _, _, plan = _planned(lake, ours, read_commit(lake.home, theirs), intent["choices"])
+            else:
+                plan = _reverting(lake, read_commit(lake.home, intent["taken"]))
+            _apply(lake, intent, plan, record)
+        except (ConcurrentWriteError, StorageError):
+            raise  # the next to open the branch has better luck
+        except (PetrelError, FileNotFoundError) as error:
+            raise UnfinishedMergeError(
+                f"{intent['message']}: a run of it on branch {lake.home.branch} was killed, and it cannot be finished: "
+                f"{one_line(error)}; put that right, or take back what it wrote: petrel merge --abandon --branch "
+                f"{lake.home.branch}. Until then the branch is read as its newest commit has it: --branch "
+                f"@{lake.home.branch}"
+            ) from error
+        record.note("finished", f"{intent['message']}: a run that was killed is finished")
 
 
 def _newest_of(lake: Lake, other: str) -> Commit:

@@ -93,20 +93,24 @@ def _new(their: Changed, mine: Changed | None) -> pa.Table:
 
 
 def forget_erased(lake: Lake, plan: Plan) -> None:
-    """Leave out what names an entity that was erased from the lake meanwhile, on whichever line.
+    """Leave out what was erased from the lake meanwhile, on whichever line: by the entity it names, or as the very row.
 
     Of what expired the bytes alone are gone: rows about it come.
     """
-    gone = {entity for each in erasures(lake.home) if each.kind == ERASURE for entity in each.entities}
-    if not gone:
+    done = [each for each in erasures(lake.home) if each.kind == ERASURE]
+    if not done:
         return
+    gone = {entity for each in done for entity in each.entities}
     for name in COMPUTED & plan.come.keys():  # nobody knows which of them tell of an entity
         plan.left_out["computed"] += plan.come.pop(name).num_rows
     values = pa.array(sorted(gone), pa.string())
+    naming = ("entity_id", "subject_id", "parent_id", "sha256", "object_id", "member_id")
     for name, rows in plan.come.items():
-        for column in ("entity_id", "subject_id", "parent_id", "sha256", "object_id", "member_id"):
+        very = {row_hash for each in done for row_hash in each.row_hashes.get(name, ())}
+        sought = {column: values for column in naming} | {"row_hash": pa.array(sorted(very), pa.string())}
+        for column, erased in sought.items():
             if column in rows.column_names:
-                named = pc.fill_null(pc.is_in(rows.column(column), value_set=values), False)
+                named = pc.fill_null(pc.is_in(rows.column(column), value_set=erased), False)
                 plan.left_out["erased"] += int(pc.sum(named).as_py() or 0)
                 rows = rows.filter(pc.invert(named))
         plan.come[name] = rows

@@ -13,13 +13,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lakehouse.errors import ReadOnlyCommitError
+from lakehouse.errors import ReadOnlyCommitError, TableError, VersionUnavailableError
 from lakehouse.lake import Lake
-from lakehouse.verification.entries import Stamp, stamp_of
+from lakehouse.verification.entries import MEND, Stamp, stamp_of
 from lakehouse.verification.heads import Head, read_head, write_head
 from lakehouse.verification.notes import Noted, add_notes, read_notes
 from lakehouse.verification.places import Place, own_place, place_of
-from lakehouse.verification.tables import entries_upto
+from lakehouse.verification.tables import entries_upto, live_in
 from schemas.model import Table
 
 NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -54,17 +54,20 @@ def _fork(place: Place, own: Place, version: int) -> None:
     noted = read_notes(place)
     stamps: dict[str, Stamp | None] = {name: stamp_of(place.folder / name) for name in names}
     of_entries = {number: stamp_of(place.entry(number)) for number in range(version + 1)}
+    needed = {fact.name for fact in live_in(entries)}
     for name in names:
-        if stamps[name] is not None:
-            _link(place.folder / name, own.folder / name)
+        if (stamps[name] is not None or name in needed) and not _link(place.folder / name, own.folder / name):
+            if name in needed:
+                raise _missing(place, own, name)
+            stamps[name] = None  # `maintain` removed it meanwhile: only an older version had it
     head = read_head(place)
     checkpoints = {name: sha256 for name, sha256 in (head.checkpoints if head else {}).items()
                    if int(name[:20]) <= version and (place.log / name).is_file()}  # fmt: skip
-    for name in checkpoints:
-        _link(place.log / name, own.log / name)
+    checkpoints = {name: sha256 for name, sha256 in checkpoints.items() if _link(place.log / name, own.log / name)}
     write_head(own, Head(version, entries[-1].sha256, checkpoints))
     for number in range(version, -1, -1):
-        _link(place.entry(number), own.entry(number))
+        if not _link(place.entry(number), own.entry(number)):
+            raise _missing(place, own, f"_delta_log/{place.entry(number).name}")
     # A link changes a time of the file; what was whole a moment ago need not be read again for that.
     untouched = {number: each for number, each in noted.items() if of_entries.get(number) == each.stamp}
     for at in (place, own):
@@ -82,14 +85,32 @@ def _note_again(at: Place, noted: Mapping[int, Noted], stamps: Mapping[str, Stam
     add_notes(at, found)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path, target: Path) -> bool:
+    """Link a file, or copy it; False if it, or the folder that it is linked into, is gone."""
     try:
         os.link(source, target)
     except FileExistsError:
-        return  # of a fork that was killed: names of files are never given twice
+        return True  # of a fork that was killed: names of files are never given twice
+    except FileNotFoundError:
+        return False
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
         temporary = target.with_name(f"{target.name}.tmp")
-        shutil.copyfile(source, temporary)
+        try:
+            shutil.copyfile(source, temporary)
+        except FileNotFoundError:
+            return False
         os.replace(temporary, target)
+    return True
+
+
+def _missing(place: Place, own: Place, name: str) -> TableError:
+    if not own.log.is_dir():
+        return VersionUnavailableError(
+            f"branch {own.home.branch} of {own.home.shared} was deleted, and `petrel maintain` freed it while it was "
+            "written to; write to another branch"
+        )
+    return TableError(
+        f"{place.name}: {place.folder / name} is missing, and branch {own.home.branch} begins with it; {MEND}"
+    )

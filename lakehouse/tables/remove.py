@@ -46,12 +46,14 @@ class Removed:
         batches: The rows themselves, as tables of those columns that were asked for.
         old_files: Of a dry run: files that have such rows, of older versions and of this one; when the rows are out,
             the files stay until `maintain`.
+        old_batches: Of a dry run: those rows in files of older versions, as `batches`.
     """
 
     rows: int = 0
     files: int = 0
     batches: list[pa.RecordBatch] = field(default_factory=list)
     old_files: list[str] = field(default_factory=list)
+    old_batches: list[pa.RecordBatch] = field(default_factory=list)
 
 
 def remove_rows(
@@ -82,7 +84,7 @@ def remove_rows(
                 removed.rows, removed.files = removed.rows + rows, removed.files + 1
         if dry_run:
             # With those of now: they are old once these rows have left them.
-            removed.old_files = [*_old_files(place, before, table, chosen), *files]
+            removed.old_files = [*_old_files(place, before, table, chosen, columns, removed), *files]
             return removed
         metadata = table_metadata(place, before)
         if files:
@@ -113,12 +115,19 @@ def _find(
     return rows, digest
 
 
-def _old_files(place: Place, version: int, table: Table, chosen: Chosen) -> list[str]:
+def _old_files(
+    place: Place, version: int, table: Table, chosen: Chosen, columns: tuple[str, ...], removed: Removed
+) -> list[str]:
     """Return the files of older versions, of those that are still there, that have rows which are to go."""
     facts = replaced_files(place, version)
     complete(place, facts)
-    there = [fact.name for fact in facts if (place.folder / fact.name).exists()]
-    return [name for name in there if _find(place.folder / name, table, chosen, (), Removed())[0]]
+    holding = []
+    for fact in facts:
+        found = Removed()
+        if (place.folder / fact.name).exists() and _find(place.folder / fact.name, table, chosen, columns, found)[0]:
+            holding.append(fact.name)
+            removed.old_batches += found.batches
+    return holding
 
 
 def _kept(paths: list[Path], table: Table, chosen: Chosen) -> Iterator[pa.RecordBatch]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from lakehouse.commits.branching import make_branch
 from lakehouse.commits.making import commit
@@ -15,6 +17,8 @@ from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
 from lakehouse.verification.places import line_home
 from schemas.tables import OPINIONS
+from tests.commits.histories import Histories
+from tests.lanes import LANE
 from tests.making import opinion, small_lake
 from tests.parity.world import opened
 
@@ -49,3 +53,21 @@ def test_branches_come_to_the_same_on_both_engines(tmp_path):
     assert found["spark"] == found["embedded"]
     rows, _, counts, _ = found["embedded"]
     assert (rows, counts["conflicts"]) == ([{"now": 3, "theirs": 1}], 1)
+
+
+class OnSpark(Histories):
+    """The same histories, of which Spark does the reading and writing."""
+
+    engine = "spark"
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark")
+@pytest.mark.skipif(LANE != "long", reason="histories by lot on Spark are part of the long lane")
+def test_branches_have_what_a_model_of_sets_has_on_spark():
+    run_state_machine_as_test(
+        OnSpark,
+        settings=settings(
+            max_examples=20, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )  # fmt: skip

@@ -7,14 +7,16 @@ import json
 
 import pytest
 
+from jobs.cli import main as petrel
 from lakehouse.audit.verify import verify
 from lakehouse.care.maintain import maintain
 from lakehouse.commits.branching import delete_branch, make_branch
 from lakehouse.commits.naming import find_commit, pins_at
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipes.recipe import parse_recipe
-from lakehouse.errors import CheckFailedError, ConfigError
+from lakehouse.errors import CheckFailedError, ConfigError, TableError
 from lakehouse.lines import parted
+from lakehouse.merging import applying
 from lakehouse.merging import merge as merging
 from lakehouse.merging.comparing import compare
 from lakehouse.merging.conflicts import MergeConflictError
@@ -22,6 +24,7 @@ from lakehouse.merging.merge import conflicts_with, merge, revert
 from lakehouse.query import fetch
 from lakehouse.steps.step import step
 from lakehouse.tables.insert import insert_rows
+from lakehouse.verification.places import line_home
 from schemas.tables import OPINIONS
 from tests.making import START, add_entities, add_opinions, opinion, small_lake
 
@@ -123,9 +126,9 @@ def test_a_merge_that_is_killed_anywhere_is_finished_by_the_next_to_open_the_lak
         make_branch(main, name, "main")
         with small_lake(root, f'lake.branch="{name}"') as lake:
             with monkeypatch.context() as patched:
-                for each in ("insert", "commit", "remove_rows"):
-                    call = getattr(merging, each)
-                    patched.setattr(merging, each, lambda *args, call=call, **named: dying(call, *args, **named))
+                for where, each in ((applying, "insert"), (merging, "commit"), (applying, "remove_rows")):
+                    call = getattr(where, each)
+                    patched.setattr(where, each, lambda *args, call=call, **named: dying(call, *args, **named))
                 try:
                     merge(lake, "relabel")
                     killed = False
@@ -205,3 +208,44 @@ def test_a_dataset_built_on_a_branch_comes_with_pins_that_lead_there_and_recipes
     ]  # fmt: skip
     found = [*verify(main), *verify(main, dataset=built.details["dataset_id"])]
     assert {each.kind for each in found} <= {"object"}  # whose bytes nobody wrote in this test
+
+
+def test_a_merge_that_cannot_be_finished_says_so_and_is_taken_back(two, monkeypatch, capsys):
+    main, _ = two
+    root = str(main.home.folder)
+    say(main, ("c", "human:ann", "wrong"))
+    branch = main.on(line_home(main.home, make_branch(main, "clean").line))
+    revert(branch, "HEAD")  # some rows go with the merge, and some come
+    add_entities(branch, ["d"])
+    say(branch, ("c", "human:bob", "dog"), ("d", "human:dan", "dog"))
+    before = said(main), digests(main)
+    with monkeypatch.context() as patched:
+        call = applying.insert
+
+        def dying(lake, table, *args, **named):
+            done = call(lake, table, *args, **named)
+            if table is OPINIONS:
+                raise KeyboardInterrupt
+            return done
+
+        patched.setattr(applying, "insert", dying)
+        with pytest.raises(KeyboardInterrupt):
+            merge(main, "clean")
+    monkeypatch.setattr(merging, "_planned", unplanned)
+    assert petrel(["dimensions", "--lake", root]) == 1
+    assert "petrel merge --abandon --branch main" in capsys.readouterr().err
+    assert said(main) != before[0]
+    assert petrel(["sql", "--lake", root, "--branch", "@main", "select 1"]) == 0
+    assert petrel(["merge", "--lake", root]) == petrel(["merge", "--lake", root, "--abandon", "clean"]) == 1
+    assert petrel(["merge", "--lake", root, "--abandon"]) == 0
+    assert "2 come, 4 gone" in capsys.readouterr().out
+    assert (said(main), digests(main)) == before
+    assert petrel(["merge", "--lake", root, "--abandon"]) == 1
+    monkeypatch.undo()
+    assert merge(main, "clean").counts["come"] > 0
+    assert ("human:bob", "dog") in said(main)
+    assert {each.kind for each in verify(main)} <= {"object"}  # whose bytes nobody wrote in this test
+
+
+def unplanned(*_):
+    raise TableError("a file of it is damaged")

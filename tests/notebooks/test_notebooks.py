@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ nbformat = pytest.importorskip("nbformat")
 
 
 def test_there_is_a_notebook() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["explore_demo_lake.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["branches.ipynb", "explore_demo_lake.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -24,20 +25,33 @@ def test_notebooks_are_stored_without_outputs(path: Path) -> None:
     assert all(cell.outputs == [] and cell.execution_count is None for cell in code)
 
 
+def executed(name: str, lake: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Outputs of a notebook that ran on a lake."""
+    nbclient = pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("matplotlib")
+    monkeypatch.setenv("PETREL_LAKE", str(lake))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
+    resources = {"metadata": {"path": str(REPOSITORY / "notebooks")}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    return [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@pytest.mark.slow
+def test_a_campaign_on_a_branch_ends_with_a_merge(small_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = executed("branches", small_lake, monkeypatch)
+    texts = [str(output["data"].get("text/plain", "")) for output in outputs if "data" in output]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 1
+    assert "['opinion'], {'come':" in texts[-2].replace("\n", "").replace("(", "")
+    assert texts[-1].replace("\n", "").startswith("(['main'], [(")
+
+
 @pytest.mark.slow
 def test_the_exploration_runs_on_a_small_lake_and_draws_its_plots(
     small_lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    pytest.importorskip("matplotlib")
-    monkeypatch.setenv("PETREL_LAKE", str(small_lake))
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    notebook = nbformat.read(NOTEBOOKS[0], as_version=4)
-    nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(REPOSITORY / "notebooks")}}
-    ).execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    outputs = executed("explore_demo_lake", small_lake, monkeypatch)
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     texts = "".join(str(output.get("data", {}).get("text/plain", "")) for output in outputs)
     assert len(pictures) == 6
