@@ -17,13 +17,13 @@ from starlette.routing import Route
 
 from lakehouse.errors import EntityNotFoundError, PetrelError, one_line
 from lakehouse.lake import Lake
-from lakehouse.objects import read_range
 from lakehouse.sql.held_rows import Filter, HeldRows
 from lakehouse.viewing import pages
 from lakehouse.viewing.annotating import Annotator
 from lakehouse.viewing.answers import REGIONS, REGIONS_OF_ONE, answers_of
 from lakehouse.viewing.built import FRONT
 from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeError, moments, part_of, spectrogram
+from lakehouse.viewing.pieces import piece_of
 from lakehouse.viewing.places import Place, Places
 from lakehouse.viewing.previews import Previews
 from lakehouse.viewing.selections import Selections
@@ -160,7 +160,7 @@ class _Answers:
         if place.media_type not in SHOWN:
             headers["content-disposition"] = "attachment"
         pieces = (
-            read_range(self._lake.home, uri, start, min(CHUNK_BYTES, size - start))
+            piece_of(self._lake.home, uri, start, min(CHUNK_BYTES, size - start))
             for start in range(0, size, CHUNK_BYTES)
         )
         media_type = place.media_type if place.media_type in SHOWN else "application/octet-stream"
@@ -191,12 +191,28 @@ def _answering(answer: Callable[[Mapping[str, Any]], object]) -> Callable[[Reque
             asked = json.loads(await request.body() or b"{}")
             if not isinstance(asked, dict):
                 return JSONResponse({"error": "expected one JSON object"}, 400)
+            _check_texts(asked)
             return JSONResponse(await run_in_threadpool(answer, asked), headers=NOT_KEPT)
         except (PetrelError, ValueError, TypeError, OverflowError, RecursionError) as error:
             status = 404 if isinstance(error, EntityNotFoundError) else 400
             return JSONResponse({"error": one_line(error, limit=1000), "kind": type(error).__name__}, status)
 
     return respond
+
+
+def _check_texts(value: object) -> None:
+    """Refuse texts that no table has and no answer could repeat: with NUL, or half of a pair of surrogates."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a text with NUL in it names nothing here")
+        value.encode()
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            _check_texts(name)
+            _check_texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            _check_texts(each)
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str:

@@ -20,7 +20,7 @@ from lakehouse.media.contained import look
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.media.kinds.video import VIDEO
 from lakehouse.media.view import AudioView
-from lakehouse.objects import read_range
+from lakehouse.viewing.pieces import piece_of
 from lakehouse.viewing.places import Place, Places
 from lakehouse.viewing.previews import full_picture
 
@@ -84,7 +84,7 @@ def part_of(lake: Lake, places: Places, place: Place, asked: str | None) -> Part
     if place.is_stored and asked:
         start, stop = _range(asked, place.size_bytes)
         uri = str(place.place).rpartition("#")[0]
-        data = read_range(lake.home, uri, start, stop - start)
+        data = piece_of(lake.home, uri, start, stop - start)
         return Part(data, start, place.size_bytes, media_type, is_whole=False)
     data = places.read(place)
     if place.media_type.startswith("image/") and place.media_type not in SHOWN:
