@@ -37,6 +37,10 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     with open_lake(alone(config)) as lake:
         if args.name and args.delete:
             delete_branch(lake, args.name, unmerged=args.unmerged)
+            if args.json:
+                say_json({"deleted": args.name})
+            else:
+                say(f"branch {args.name} is deleted; `petrel maintain` frees what only it has")
             return 0
         if args.name:
             made = make_branch(lake, args.name, args.at)

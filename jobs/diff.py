@@ -3,8 +3,9 @@
     petrel diff --lake my_lake relabel                      # against what is open: main
     petrel diff paper HEAD --table silver.opinions --rows
     petrel diff main relabel --html diff.html
+    petrel sql "$(petrel diff main relabel --table silver.opinions --sql)"
 
-It costs what changed, however much the lake holds. In SQL: `silver.opinions@relabel` beside `silver.opinions@main`.
+It costs what changed, however much the lake holds. As SQL it is a query over whole tables, to be asked further.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from lakehouse.config import Config
 from lakehouse.errors import ConfigError
 
 if TYPE_CHECKING:
+    from lakehouse.commits.manifest import Commit
+    from lakehouse.lake import Lake
     from lakehouse.merging.comparing import Difference
 
 
@@ -31,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("other", nargs="?", default="HEAD", help="another one (default: HEAD)")
     parser.add_argument("--table", action="append", default=[], metavar="NAME", help="only this table; may be repeated")
     parser.add_argument("--rows", action="store_true", help="show the rows, as JSON, one a line")
+    parser.add_argument("--sql", action="store_true", help="print a query for the rows of the one --table")
     parser.add_argument("--html", metavar="FILE", type=Path, help="write the summary as a page")
 
 
@@ -45,8 +49,13 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     for name in args.table:
         if name not in BY_NAME:
             raise ConfigError(f"--table {name}: no table is called so{nearest(name, [*BY_NAME])}")
+    if args.sql and (len(args.table) != 1 or args.rows or args.html):
+        raise ConfigError("--sql: name one --table, whose rows the query is for; --rows and --html are other answers")
     with open_lake(alone(config)) as lake:
         one, other = (find_commit(lake.home, each) for each in (args.one, args.other))
+        if args.sql:
+            say(_query(lake, one, other, args.table[0]))
+            return 0
         found = compare(lake, one, other, tables=args.table, columns=args.rows)
     if args.rows:
         _rows(found)
@@ -67,6 +76,16 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     else:
         say("no difference")
     return 0
+
+
+def _query(lake: Lake, one: Commit, other: Commit, table: str) -> str:
+    from lakehouse.commits.history import common_ancestor
+    from lakehouse.merging.query import difference_query
+
+    ancestor = common_ancestor(lake.home, one, other)
+    if ancestor is None:
+        raise ConfigError(f"commits {one.commit_id[:8]} and {other.commit_id[:8]} have no commit in common")
+    return difference_query(ancestor, one, other, table)
 
 
 def _rows(found: Difference) -> None:

@@ -80,7 +80,10 @@ def say_commit(commit: Commit, *, as_json: bool, was: Commit | None = None) -> N
             for name, now in commit.tables.items()
             if name not in was.tables or was.tables[name].digest != now.digest
         ]  # fmt: skip
-        say_table(["table", "version before", "version", "rows more"], changed)
+        if changed:
+            say_table(["table", "version before", "version", "rows more"], changed)
+        else:
+            say("the tables are those of the commit before")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

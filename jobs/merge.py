@@ -56,10 +56,13 @@ def run(lake: Lake, args: argparse.Namespace) -> Receipt | Iterator[Receipt]:
         from lakehouse.merging.abandoning import abandon
 
         return abandon(lake)
+    from lakehouse.merging.conflicts import check_policy
     from lakehouse.merging.merge import conflicts_with, merge
 
+    policy = _policy(args.policy)
+    check_policy(policy)
     if not args.list:
-        return merge(lake, args.other, policy=_policy(args.policy), message=args.message)
+        return merge(lake, args.other, policy=policy, message=args.message)
     found = conflicts_with(lake, args.other)
     if args.json:
         for each in found:

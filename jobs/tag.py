@@ -39,6 +39,10 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             if args.name not in tags(lake.home):
                 raise ConfigError(f"no tag `{args.name}` in {lake.home}; `petrel tag` shows them")
             delete_ref(lake.home, TAGS, args.name)
+            if args.json:
+                say_json({"deleted": args.name})
+            else:
+                say(f"tag {args.name} is deleted; its commit stays, and keeps its files no longer by this name")
             return 0
         if args.name:
             record = tag_commit(lake, args.name, args.commit, message=args.message)

@@ -95,6 +95,16 @@ def find_conflicts(ours: Mapping[str, Changed], theirs: Mapping[str, Changed]) -
     return found
 
 
+def check_policy(policy: str | Settle) -> None:
+    """Check that a policy is one, also where there is nothing to settle.
+
+    Raises:
+        ConfigError: If it is neither one of `POLICIES` nor a function.
+    """
+    if not callable(policy) and policy not in POLICIES:
+        raise ConfigError(f"merge policy: expected {', '.join(POLICIES)} or MODULE:FUNCTION, found {policy!r}")
+
+
 def settled(conflicts: list[Conflict], policy: str | Settle) -> list[str]:
     """Return `ours`, `theirs` or `newest` for each conflict.
 
@@ -112,7 +122,7 @@ def settled(conflicts: list[Conflict], policy: str | Settle) -> list[str]:
     choices = [policy(each) if callable(policy) else policy for each in conflicts]
     for choice in choices:
         if choice not in (OURS, THEIRS, NEWEST):
-            raise ConfigError(f"merge policy: expected {', '.join(POLICIES)} or a function of them, found {choice!r}")
+            raise ConfigError(f"merge policy: expected it to say {OURS}, {THEIRS} or {NEWEST}, found {choice!r}")
     return choices
 
 

@@ -24,7 +24,7 @@ from lakehouse.lake import Lake
 from lakehouse.lines import MERGES
 from lakehouse.merging.applying import apply_plan
 from lakehouse.merging.comparing import compare, since
-from lakehouse.merging.conflicts import FAIL, Conflict, Settle, find_conflicts, settled
+from lakehouse.merging.conflicts import FAIL, Conflict, Settle, check_policy, find_conflicts, settled
 from lakehouse.merging.plan import Plan, forget_erased, plan_merge
 from lakehouse.merging.references import check_references
 from lakehouse.steps.receipts import Receipt
@@ -54,9 +54,10 @@ def merge(lake: Lake, other: str, *, policy: str | Settle = FAIL, message: str =
 
     Raises:
         MergeConflictError: If there are conflicts and the policy is `fail`; it has them all, and nothing was written.
-        ConfigError: If there is no such branch or commit, or they have no commit in common.
+        ConfigError: If there is no such branch, commit or policy, or they have no commit in common.
         CheckFailedError: If rows that stay would point at rows that go.
     """
+    check_policy(policy)
     with step(lake, "merge") as record, lake_lock(lake, f"merge-{lake.home.line}"):
         _finish(lake, record)
         theirs, ours = _newest_of(lake, other), commit_now(lake)

@@ -44,6 +44,10 @@ def test_a_campaign_on_a_branch_from_its_beginning_to_its_end(root, tmp_path, ca
     }  # fmt: skip
     (row,) = said("diff", "main", "relabel", "--rows", "--table", "silver.actors").splitlines()
     assert json.loads(row)["row"]["actor_id"] == "human:bob"
+    query = said("diff", "main", "relabel", "--table", "silver.actors", "--sql")
+    assert [json.loads(line) for line in said("sql", f"select side, change, name from ({query})", "--json").splitlines()
+            ] == [{"side": "other", "change": "added", "name": "bob"}]  # fmt: skip
+    assert said("diff", "HEAD", "HEAD", "--table", "silver.actors", "--sql").startswith("select 'one' as side")
     said("diff", "main", "relabel", "--html", str(tmp_path / "diff.html"))
     assert "silver.actors" in (tmp_path / "diff.html").read_text()
     assert said("merge", "relabel", "--list") == "no conflict\n"
@@ -61,6 +65,8 @@ def test_mistakes_are_told_in_one_line(root, capsys):
         (("dimensions", "--branch", "@HEAD"), "commits are not written to"),
         (("merge", "main"), "is the branch that is open"),
         (("diff", "HEAD", "--table", "silver.opinion"), "did you mean"),
+        (("diff", "HEAD", "--sql"), "name one --table"),
+        (("merge", "HEAD", "--policy", "best"), "expected fail, ours, theirs, newest"),
         (("branch", "--delete", "main"), "cannot be deleted"),
     ):
         assert petrel([*words, "--lake", str(root)]) == 1

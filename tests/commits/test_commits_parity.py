@@ -13,6 +13,7 @@ from lakehouse.commits.making import commit
 from lakehouse.commits.naming import newest_commit
 from lakehouse.merging.comparing import compare
 from lakehouse.merging.merge import merge
+from lakehouse.merging.query import difference_query
 from lakehouse.query import fetch
 from lakehouse.tables.insert import insert_rows
 from lakehouse.verification.places import line_home
@@ -33,10 +34,14 @@ def told(lake):
         "select (select count(*) from silver.opinions) as now, (select count(*) from silver.opinions@relabel a "
         "anti join silver.opinions@main b using (opinion_id)) as theirs"
     )
-    summary = compare(lake, commits[1], commits[0]).summary()
+    difference = compare(lake, commits[1], commits[0])
+    summary = difference.summary()
+    query = difference_query(difference.ancestor, difference.one, difference.other, OPINIONS.name)
+    rows = fetch(lake, f"select side, change, actor_id, label from ({query}) order by all")
+    assert len(rows) == sum(each.added + each.removed for each in summary if each.table == OPINIONS.name)
     receipt = merge(lake, "relabel", policy="ours")
     tables = {name: each.digest for name, each in newest_commit(lake.home).tables.items()}
-    return fetch(lake, text), summary, receipt.counts, tables
+    return fetch(lake, text), [*summary, *rows], receipt.counts, tables
 
 
 @pytest.mark.spark
