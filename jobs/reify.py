@@ -4,6 +4,7 @@
     petrel reify tracks --lake my_lake --question people [--actor consensus:tracks@1] [--min-iou 0.5]
     petrel reify places --lake my_lake --cell-m 50 \\
         --sql "select entity_id, latitude, longitude, captured_at as seen_at from entities_wide"
+    petrel reify places --lake my_lake --within-m 30 --least 3 --sql "..."
 
 Ids stay: an object keeps its id while members come and go, and of two that turn out to be one the older id survives.
 """
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jobs.common import Verb, main_of
+from lakehouse.errors import ConfigError
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -41,21 +43,37 @@ def run(lake: Lake, args: argparse.Namespace) -> Receipt:
 
 def _arguments_of_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sql", required=True, help="query for entity_id, latitude, longitude and perhaps seen_at")
-    parser.add_argument("--cell-m", type=float, required=True, metavar="M", help="side of a cell, metres")
-    parser.add_argument("--name", default="places", help="tells grids for different things apart (default: places)")
+    parser.add_argument("--cell-m", type=float, metavar="M", help="a place is a cell of a grid: its side, metres")
+    parser.add_argument(
+        "--within-m", type=float, metavar="M", help="a place is what hangs together: metres from one to the next"
+    )
+    parser.add_argument(
+        "--least", type=int, default=1, metavar="N",
+        help="with --within-m: positions within these metres, itself counted, of one that makes a place (default: 1)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", default="", help="tells grids for different things apart (default: places, or clusters)"
+    )
 
 
 def _places(lake: Lake, args: argparse.Namespace) -> Receipt:
-    from lakehouse.reifying.step import reify_places
+    from lakehouse.reifying.step import reify_clusters, reify_places
 
-    return reify_places(lake, args.sql, cell_m=args.cell_m, name=args.name)
+    if (args.cell_m is None) == (args.within_m is None):
+        raise ConfigError("state one of --cell-m (cells of a grid) and --within-m (what hangs together)")
+    if args.within_m is not None:
+        return reify_clusters(lake, args.sql, within_m=args.within_m, least=args.least, name=args.name or "clusters")
+    if args.least != 1:
+        raise ConfigError("--least: is of --within-m; a cell is a place whoever is in it")
+    return reify_places(lake, args.sql, cell_m=args.cell_m, name=args.name or "places")
 
 
 PLACES = Verb(
-    """Make one place of the positions in one cell of a grid on the earth, whoever comes and in whatever order.
+    """Make one place of the positions in one cell of a grid on the earth, or of those that hang together.
 
     petrel reify places --lake my_lake --cell-m 50 \\
         --sql "select entity_id, latitude, longitude, captured_at as seen_at from entities_wide"
+    petrel reify places --lake my_lake --within-m 30 --least 3 --sql "..."
 """,
     _arguments_of_places,
     _places,

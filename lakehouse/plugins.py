@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lakehouse.errors import ConfigError
 
@@ -74,6 +75,37 @@ def object_at(place: str, kind: type[T]) -> T:
     if not isinstance(found, kind):
         raise ConfigError(f"{place}: expected an {kind.__name__}, found {type(found).__name__}")
     return found
+
+
+def identity_of(name: str, *functions: Callable[..., Any]) -> str:
+    """Return what the work of functions of people's is kept under: the name behind their module, of ours the name.
+
+    Args:
+        name: One with a dot is taken as it is.
+        functions: What works, all of one module.
+
+    Raises:
+        ConfigError: If they are of no module, as those of notebooks, or of several: the name needs a dot then.
+    """
+    if "." in name:
+        return name
+    modules = {_module(each) for each in functions}
+    if all(each.startswith("lakehouse.") for each in modules):
+        return name
+    if len(modules) > 1 or "__main__" in modules:
+        said = "a notebook or script, as others may be" if "__main__" in modules else " and ".join(sorted(modules))
+        raise ConfigError(
+            f"`{name}` is of {said}: what it makes is kept under its name, and another of that name would find its "
+            f"work done; give it a name with a dot, as name=\"my_project.{name}\""
+        )
+    return f"{modules.pop()}.{name}"
+
+
+def _module(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    found = getattr(function, "__module__", None) or type(function).__module__
+    return str(found)
 
 
 def _package(point: EntryPoint) -> str:

@@ -108,7 +108,7 @@ DERIVATIONS = Table(
         Column("derivation_id", pa.string(), "Content id (32 hex) of parent, operation and parameters."),
         Column("place", pa.int64(), "Place among what was made, counted from 1; 0: nothing was."),
         Column("parent_id", pa.string(), "The entity that it was made of."),
-        Column("operation", pa.string(), "Transforms as name@version, joined by |, in the order they were applied."),
+        Column("operation", pa.string(), "Transforms as name@version, yours as module.name@version, joined by |."),
         Column("parameters_json", pa.string(), "Canonical JSON list of the parameters of each transform."),
         Column("entity_id", pa.string(), "The entity that was made: SHA-256 of its bytes. Two parents may give one.",
                null="nothing was made"),

@@ -34,7 +34,8 @@ def over_batches(
             taken = Sound(value, int(rates[place])) if chain.first.takes == "sound" and rates is not None else value
             found = chain.made(taken)
             if len(found) != 1:
-                raise ValueError(f"{chain.operation} makes {len(found)} of a value; in a reader it has to make one")
+                called = "|".join(each.name for each, _ in chain.steps)
+                raise ValueError(f"{called} makes {len(found)} of a value; in a reader it has to make one")
             made.append(found[0].value)
         shapes = {getattr(each, "shape", None) for each in made}
         alike = len(shapes) == 1 and None not in shapes

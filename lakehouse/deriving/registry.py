@@ -35,15 +35,11 @@ def transform_named(name: str) -> Transform:
     """Return a transform by its name, or by `package.module:NAME`, which is imported.
 
     Raises:
-        ConfigError: If there is none, or it is something else, or has the name of another one.
+        ConfigError: If there is none, or it is something else, or two that are installed have one name.
     """
-    known = transforms()
     if ":" in name:
-        found = object_at(name, Transform)
-        # What is made is kept under the name: the second of two would find its work done.
-        if known.get(found.name, found) is not found:
-            raise ConfigError(f"{name}: another transform is called `{found.name}`; give yours a `name` of its own")
-        return found
+        return object_at(name, Transform)
+    known = transforms()
     if name not in known:
         raise ConfigError(f"no transform `{name}`{nearest(name, known)}; or name one by its place: package.module:NAME")
     return known[name]

@@ -34,6 +34,7 @@ from lakehouse.deriving.values import (
 )
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
+from lakehouse.plugins import identity_of
 from schemas.canonical import canonical_json, content_id
 
 Parameter = int | float | str | bool
@@ -46,7 +47,7 @@ MOST_MADE = 10_000
 _WHOLE = (bytes, str, Sound, Reference, Mapping)
 """What is one thing, though some of them can be iterated over."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NAME = re.compile(r"(?:[A-Za-z_][A-Za-z0-9_]*\.)*[a-z][a-z0-9_]{0,62}")
 _TYPES = (int, float, str, bool)
 
 
@@ -55,7 +56,7 @@ class Transform:
     """One transform.
 
     Attributes:
-        name: Stable, snake_case.
+        name: Stable, snake_case; or with dots in front, see `identity`.
         version: Counted from 1. Raise it when the same input would give something else: all is made anew, beside the
             old.
         media_types: Media types it is for, or beginnings of them, where it is the first of a chain.
@@ -77,7 +78,8 @@ class Transform:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise ConfigError(f"transform {self.name!r}: a name is a-z, 0-9 and _, from a letter on, at most 63 long")
+            raise ConfigError(f"transform {self.name!r}: a name is a-z, 0-9 and _, from a letter on, at most 63 long, "
+                              "perhaps behind that of a module and a dot")  # fmt: skip
         if self.version < 1:
             raise ConfigError(f"transform {self.name}: versions count from 1, found {self.version}")
         if self.takes not in TAKES:
@@ -97,9 +99,18 @@ class Transform:
         return self.function(value, **parameters)
 
     @property
+    def identity(self) -> str:
+        """What is made is kept under this: the name, of yours behind its module, `my_package.cutting.tiles`.
+
+        Two teams may call theirs alike, and of one lake neither knows the other. A name that has a dot is taken as it
+        is: a function that moves to another module keeps what it made.
+        """
+        return identity_of(self.name, self.function)
+
+    @property
     def key(self) -> str:
-        """Name and version in one word, for example `flip@2`."""
-        return f"{self.name}@{self.version}"
+        """Identity and version in one word, for example `flip@2`."""
+        return f"{self.identity}@{self.version}"
 
     def filled(self, given: Mapping[str, object]) -> dict[str, Parameter]:
         """Return all parameters with their values, by name.
@@ -192,7 +203,7 @@ class Chain:
 
     @property
     def operation(self) -> str:
-        """The transforms as name@version, joined by |."""
+        """The transforms as identity@version, joined by |."""
         return "|".join(each.key for each, _ in self.steps)
 
     @property
@@ -227,7 +238,7 @@ class Chain:
                     for other in _each(each.function(_checked(before.value, each), **given)))  # fmt: skip
             found = list(itertools.islice(made, MOST_MADE + 1))
             if len(found) > MOST_MADE:
-                raise ValueError(f"{each.key} makes more than {MOST_MADE:,} things of one")
+                raise ValueError(f"{each.name} makes more than {MOST_MADE:,} things of one")
         return found
 
 
@@ -281,7 +292,7 @@ def _checked(value: Any, taker: Transform) -> Any:
     fits = {"pixels": is_picture(value), "sound": isinstance(value, Sound), "text": isinstance(value, str),
             "bytes": isinstance(value, bytes), "video": isinstance(value, Frames)}  # fmt: skip
     if not fits[taker.takes]:
-        raise TypeError(f"{taker.key} takes {taker.takes}, found {type(value).__name__}")
+        raise TypeError(f"{taker.name} takes {taker.takes}, found {type(value).__name__}")
     return value
 
 

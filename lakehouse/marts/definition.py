@@ -28,7 +28,7 @@ from lakehouse.errors import ConfigError, QueryRefusedError
 from lakehouse.names import nearest
 from lakehouse.sql.gate import check_query
 from lakehouse.typed import fill, parse_toml, toml_text
-from lakehouse.views.behind import tables_of, views_of
+from lakehouse.views.behind import functions_of, tables_of, views_of
 from lakehouse.views.marts import KINDS
 from lakehouse.views.registry import VIEW_NAMES
 from schemas.canonical import content_id
@@ -64,11 +64,14 @@ class Mart:
     where: str
 
     def definition_id(self) -> str:
-        """Return the content id of all that its rows depend on, views among it; not of `touched`, which only saves
-        work."""
-        views = views_of(self.sql)
-        said = {"keys": self.keys, "columns": list(self.columns.items()), "sql": self.sql}
-        return content_id(said | {"views": views} if views else said)
+        """Return the content id of all that its rows depend on, views among it, and versions of functions over arrays;
+        not of `touched`, which only saves work."""
+        said: dict[str, object] = {"keys": self.keys, "columns": list(self.columns.items()), "sql": self.sql}
+        if views := views_of(self.sql):
+            said["views"] = views
+        if functions := {each.name: each.version for each in functions_of(self.sql)}:
+            said["functions"] = functions
+        return content_id(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ def load_mart(path: str | Path) -> Mart:
         columns = list(head.columns)
         raise ConfigError(f"{path}: keys: expected the first of [columns] {columns}, found {list(head.keys)}")
     tables = tuple(sorted(_checked(sql, f"{path}")))
+    for each in functions_of(sql):
+        if not each.deterministic:
+            raise ConfigError(f"{path}: calls {each.name}, which is not deterministic: touched rows would not be those "
+                              "of a whole run; declare it so (deterministic=True) if it is")  # fmt: skip
     if not tables:
         raise ConfigError(f"{path}: the query reads no table or view")
     for table, text in head.touched.items():

@@ -125,7 +125,7 @@ def _why_whole(lake: Lake, mart: Mart, last: MartRun | None, changed: Sequence[s
     if last is None:
         return "it is new"
     if last.definition_id != mart.definition_id():
-        return "its query, keys or columns, or views that it reads, are others now"
+        return "its query, keys or columns, or a view or function behind it, changed"
     for name in changed:
         if name not in mart.touched:
             return f"{name} changed, and [touched] does not say which keys its rows touch"

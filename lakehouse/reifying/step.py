@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from lakehouse.consensus.reading import asked_of
 from lakehouse.erasures import erased_entities
 from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.query import fetch
+from lakehouse.reifying.clusters import NOWHERE, clusters_of
 from lakehouse.reifying.members import POSITION, TRACK, Assigned, Member, assigned
 from lakehouse.reifying.places import cell_of
 from lakehouse.reifying.tracks import is_shape, track_groups
@@ -54,6 +58,11 @@ where place = 1
 
 AGES = "select entity_id, first_version from silver.entities where operation = $operation"
 
+AGES_OF = "select e.entity_id, e.first_version from silver.entities e semi join ids on ids.entity_id = e.entity_id"
+
+MOST_TIMES = 1_000
+"""Objects that one member may have founded, one after the other."""
+
 PARENTS = """
 select e.entity_id, e.group_keys, e.origin, e.captured_at from silver.entities e
 semi join ids on ids.entity_id = e.entity_id
@@ -68,11 +77,13 @@ class _Kind:
         scope: What made the rows.
         operation: Of the entities.
         role: Of their members.
+        is_fixed: Whether an id is what it is, whoever was a member: that of a cell. Others stay with their members.
     """
 
     scope: str
     operation: str
     role: str
+    is_fixed: bool = False
 
 
 def reify_tracks(lake: Lake, question: str, *, actors: Sequence[str] = (), min_iou: float = 0.5) -> Receipt:
@@ -151,25 +162,14 @@ def reify_places(lake: Lake, sql: str, *, cell_m: float, name: str = "places") -
     """
     if not 1.0 <= cell_m <= 1_000_000.0:
         raise ConfigError(f"cell_m {cell_m}: expected metres from 1 to 1,000,000")
-    kind = _Kind(f"places {name}", PLACE, POSITION)
+    kind = _Kind(f"places {name}", PLACE, POSITION, is_fixed=True)
     with step(lake, STEP) as record, lake_lock(lake, LOCK):
         erased = erased_entities(lake.home)
         cells: dict[tuple[int, int], list[Member]] = {}
         places: dict[tuple[str, str], tuple[int, int]] = {}
-        problems = {}
-        for row in _positions(lake, sql):
-            member = Member(0, row["entity_id"], seen_at=row.get(SEEN_AT))
-            if member.key in places or row["entity_id"] in problems:
-                raise ConfigError(f"places: two positions of {row['entity_id']}; give one, as the mean")
-            if row["latitude"] is None or row["longitude"] is None:
-                record.counts["unknown"] = record.counts.get("unknown", 0) + 1
-                continue
-            try:
-                cell = cell_of(float(row["latitude"]), float(row["longitude"]), cell_m)
-            except ValueError as error:
-                problems[row["entity_id"]] = RejectedInputError("no_position", str(error))
-                continue
-            places[member.key] = cell
+        known, problems = _positions(lake, sql, record)
+        for member, latitude, longitude in known:
+            places[member.key] = cell = cell_of(latitude, longitude, cell_m)
             cells.setdefault(cell, []).append(member)
 
         def found(member: Member, times: int) -> tuple[str, dict[str, object]]:
@@ -180,7 +180,79 @@ def reify_places(lake: Lake, sql: str, *, cell_m: float, name: str = "places") -
     return record.finished()
 
 
-def _positions(lake: Lake, sql: str) -> list[dict[str, Any]]:
+def reify_clusters(lake: Lake, sql: str, *, within_m: float, least: int = 1, name: str = "clusters") -> Receipt:
+    """Make one place of the positions that hang together; see `clusters_of`.
+
+    Ids stay with their members, as those of tracks: a place keeps its id while photos come and go, and of two that grow
+    into one that of the older survives. So they hang on what was known when, and cells do not.
+
+    Args:
+        lake: The lake.
+        sql: As for `reify_places`.
+        within_m: Metres from which two positions are near.
+        least: Positions, itself counted, that lie near to one that makes a place; 1: each is of a place.
+        name: Tells clusters of different things apart; others metres or another `least` are others anyway.
+
+    Returns:
+        As `reify_places`, and where somebody is in no cluster the count `alone`.
+
+    Raises:
+        ConfigError, QueryRefusedError, QueryFailedError, IngestError, TableError: As `reify_places`; also if there are
+            too many positions near to each other.
+    """
+    if not 0.1 <= within_m <= 1_000_000.0:
+        raise ConfigError(f"within_m {within_m}: expected metres from 0.1 to 1,000,000")
+    if least < 1:
+        raise ConfigError(f"least {least}: expected 1 or more positions")
+    kind = _Kind(f"clusters {name} within {within_m:g} m of {least}", PLACE, POSITION)
+    with step(lake, STEP) as record, lake_lock(lake, LOCK):
+        erased = erased_entities(lake.home)
+        known, problems = _positions(lake, sql, record)
+        known.sort(key=lambda each: each[0])
+        degrees = np.array([each[1:] for each in known], np.float64).reshape(-1, 2)
+        groups: dict[int, list[Member]] = {}
+        clusters = clusters_of(degrees, within_m=within_m, least=least).tolist()
+        for (member, *_), place in zip(known, clusters, strict=True):
+            groups.setdefault(place, []).append(member)
+        if alone := groups.pop(NOWHERE, []):
+            record.counts["alone"] = len(alone)
+
+        def found(member: Member, times: int) -> tuple[str, dict[str, object]]:
+            # Without the member, which may be erased before the place is; it is the parent.
+            stated: dict[str, object] = {"name": name, "within_m": within_m, "least": least}
+            made, _ = _id_of(kind, {**stated, "member": member.member_id, "times": times})
+            return made, stated
+
+        _written(lake, kind, list(groups.values()), found, problems, record, erased)
+    return record.finished()
+
+
+def _positions(
+    lake: Lake, sql: str, record: StepRecord
+) -> tuple[list[tuple[Member, float, float]], dict[str, RejectedInputError]]:
+    """Return members with latitude and longitude, and why others have none; NULL is counted."""
+    known: dict[str, tuple[Member, float, float]] = {}
+    problems: dict[str, RejectedInputError] = {}
+    rows = _rows_of_positions(lake, sql)
+    names = sorted({row["entity_id"] for row in rows})
+    asked = lake.engine.from_arrow(pa.table({"entity_id": pa.array(names, pa.string())}))
+    ages = {row["entity_id"]: row["first_version"] for row in fetch(lake, AGES_OF, inputs={"ids": asked})}
+    for row in rows:
+        name, latitude, longitude = (row[each] for each in POSITIONS)
+        if name in known or name in problems:
+            raise ConfigError(f"places: two positions of {name}; give one, as the mean")
+        if latitude is None or longitude is None:
+            record.counts["unknown"] = record.counts.get("unknown", 0) + 1
+        elif not (-90.0 <= latitude <= 90.0 and -180.0 <= longitude <= 180.0):
+            reason = f"no position on the earth: latitude {latitude}, longitude {longitude}"
+            problems[name] = RejectedInputError("no_position", reason)
+        else:
+            member = Member(ages.get(name, 0), name, seen_at=row.get(SEEN_AT))
+            known[name] = member, float(latitude), float(longitude)
+    return list(known.values()), problems
+
+
+def _rows_of_positions(lake: Lake, sql: str) -> list[dict[str, Any]]:
     table = user_query(lake.home, sql, limits=lake.config.sql)
     if set(table.column_names) - {SEEN_AT} != set(POSITIONS):
         raise ConfigError(
@@ -215,10 +287,10 @@ def _written(
     now = {key: row for key, row in last.items() if row["op"] == "joins" and key[1] not in problems}
     ages = {row["entity_id"]: row["first_version"] for row in fetch(lake, AGES, params={"operation": kind.operation})}
     held = {(member, part): name for name, member, part in now}
-    if kind.operation == PLACE:
-        held = {}  # a cell is what it is, whoever was in it
+    if kind.is_fixed:
+        held = {}
     outcome = assigned(groups, held, ages, lambda member, times: str(found(member, times)[0]))
-    if kind.operation == PLACE:
+    if kind.is_fixed:
         outcome = _left(outcome, now)
     events, joined, left = _events(kind, outcome, last, now)
     parents = _parents(lake, [each.member_id for group in outcome.objects.values() for each in group])
@@ -278,8 +350,6 @@ def _events(
 
 
 def _parents(lake: Lake, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    import pyarrow as pa
-
     asked = lake.engine.from_arrow(pa.table({"entity_id": pa.array(sorted(set(ids)), pa.string())}))
     found = {row["entity_id"]: row for row in fetch(lake, PARENTS, inputs={"ids": asked})}
     for each in ids:
@@ -292,9 +362,9 @@ def _entity(
     kind: _Kind, name: str, oldest: Member, found: Any, parents: Mapping[str, dict[str, Any]]
 ) -> dict[str, object]:
     """Return the row of a new object."""
-    parent, times = parents[oldest.member_id], 0
-    while found(oldest, times)[0] != name:
-        times += 1
+    parent = parents[oldest.member_id]
+    # None: the object was erased with the member that founded it, and others are left.
+    times = next((each for each in range(MOST_TIMES) if found(oldest, each)[0] == name), 0)
     is_object = kind.operation == OBJECT
     return {
         "entity_id": name, "media_type": f"application/vnd.petrel.{kind.operation}", "size_bytes": 0,

@@ -1,8 +1,12 @@
-"""Which tables stand behind a query: those it names, and those that the views it names read."""
+"""What stands behind a query: the tables and views that it reads, and the functions over arrays that it calls."""
 
 from __future__ import annotations
 
 from lakehouse.engines import tree as sql_tree
+from lakehouse.engines.called import PREFIX
+from lakehouse.engines.plain import plain
+from lakehouse.tensors.function import ArrayFunction
+from lakehouse.tensors.registered import names
 from lakehouse.views.registry import VIEW_NAMES, view_text, view_texts
 from schemas.tables import BY_NAME
 
@@ -26,3 +30,14 @@ def views_of(text: str) -> dict[str, str]:
             found[name] = view_text(name, asked_by=text)
             found |= views_of(found[name])
     return found
+
+
+def functions_of(text: str) -> list[ArrayFunction]:
+    """Return the functions over arrays, ours and the user's, that a query calls, by name."""
+    nodes = sql_tree.nodes(sql_tree.parse(text))
+    called = {str(node["function_name"]).lower() for node in nodes if "function_name" in node}
+    if not any(name.startswith(PREFIX) for name in called) and called.isdisjoint(names()):
+        return []
+    from lakehouse.tensors.registry import functions_in
+
+    return sorted((each for each in functions_in(plain(text)) if each.name in called), key=lambda each: each.name)

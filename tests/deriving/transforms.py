@@ -66,12 +66,6 @@ def forever(pixels):
         yield pixels[:1, :1]
 
 
-@transform(name="flip")
-def other_flip(pixels):
-    """Have the name of another."""
-    return pixels
-
-
 @transform(takes="text", media_types=("text/",))
 def emptied(text):
     """Make an empty text."""

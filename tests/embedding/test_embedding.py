@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ from tests.embedding import embedders
 from tests.making import small_lake
 
 PICTURES = 30
+COLOUR = "tests.embedding.embedders.colour@1"
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,7 @@ def test_batches_device_and_weights_reach_the_model(fresh, tmp_path):
         (tmp_path / "weights").write_text(scale)
         keys.add(embed(fresh, embedders.WEIGHTED, weights=tmp_path / "weights").details["model"])
     assert len(keys) == 2
-    assert all(key.startswith("weighted@2+") for key in keys)
+    assert all(key.startswith("tests.embedding.embedders.weighted@2+") for key in keys)
     one, two = (vectors_of(fresh, key)[1] for key in keys)
     assert np.allclose(np.maximum(one, two), 2 * np.minimum(one, two))
 
@@ -157,7 +159,7 @@ def test_what_cannot_be_prepared_is_rejected_once(fresh):
     rows = fetch(fresh, "select rule, reason, location from silver.rejected where step = 'embed'")
     assert len(rows) == receipt.counts["rejected"]
     assert rows[0]["rule"] == "embedder_error"
-    assert rows[0]["reason"] == "embedder dark@1: ValueError: dark at 0x..."
+    assert rows[0]["reason"] == "embedder tests.embedding.embedders.dark@1: ValueError: dark at 0x..."
     assert embed(fresh, embedders.DARK).counts["seen"] == 0
 
 
@@ -184,7 +186,7 @@ def test_a_run_that_was_killed_goes_on_after_its_last_chunk(fresh, monkeypatch):
     insert = module.insert
 
     def dies(lake, table, rows, *, step):
-        if len(vectors_of(lake, "colour@1")[0]) == 4:
+        if len(vectors_of(lake, COLOUR)[0]) == 4:
             raise KeyboardInterrupt
         return insert(lake, table, rows, step=step)
 
@@ -193,16 +195,16 @@ def test_a_run_that_was_killed_goes_on_after_its_last_chunk(fresh, monkeypatch):
         embed(fresh, embedders.COLOUR)
     monkeypatch.setattr(module, "insert", insert)
     assert embed(fresh, embedders.COLOUR).counts == {"seen": 5, "embedded": 5, "rejected": 0}
-    assert len(vectors_of(fresh, "colour@1")[0]) == 9
+    assert len(vectors_of(fresh, COLOUR)[0]) == 9
 
 
 def test_erased_entities_leave_no_vector(fresh):
     from lakehouse.care.erase import erase
 
     embed(fresh, embedders.COLOUR)
-    gone = vectors_of(fresh, "colour@1")[0][0]
+    gone = vectors_of(fresh, COLOUR)[0][0]
     erase(fresh, entities=[gone], reason="asked")
-    assert gone not in vectors_of(fresh, "colour@1")[0]
+    assert gone not in vectors_of(fresh, COLOUR)[0]
 
 
 @pytest.mark.parametrize("name", ["descriptr", "no.such:MODULE", "tests.embedding.embedders:NOTHING"])
@@ -225,8 +227,8 @@ def test_the_commands(landed, tmp_path, capsys):
     assert petrel(["embed", "--lake", root, "--embedder", "tests.embedding.embedders:COLOUR", "--device", "cpu"]) == 0
     assert "30 seen, 30 embedded" in capsys.readouterr().out
     assert petrel(["similar", "--lake", root, ids[0]]) == 1
-    assert "embeddings are by colour@1, descriptor@1" in capsys.readouterr().err
-    assert petrel(["similar", "--lake", root, ids[0], "--model", "colour@1", "--k", "3", "--json"]) == 0
+    assert "embeddings are by descriptor@1, tests.embedding.embedders.colour@1" in capsys.readouterr().err
+    assert petrel(["similar", "--lake", root, ids[0], "--model", COLOUR, "--k", "3", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (len(rows), rows[0]["entity_id"], rows[0]["distance"]) == (3, ids[0], pytest.approx(0, abs=1e-9))
     file = next((tmp_path.parent).glob("landed*/drop/*/*.png"), None) or next(
@@ -280,8 +282,11 @@ def test_what_is_erased_while_it_is_embedded_gets_no_vector(fresh, monkeypatch):
 
 
 def test_models_are_not_mixed(landed, tmp_path, capsys):
-    with pytest.raises(ConfigError, match="another embedder is called `descriptor`"):
-        embedder_named("tests.embedding.embedders:DESCRIPTOR_TOO")
+    too = embedder_named("tests.embedding.embedders:DESCRIPTOR_TOO")
+    assert (too.key(), DESCRIPTOR.key()) == ("tests.embedding.embedders.descriptor@1", "descriptor@1")
+    with pytest.raises(ConfigError, match="`mixed` is of lakehouse.* and tests.embedding.embedders: .*name with a dot"):
+        replace(too, name="mixed", load=DESCRIPTOR.load).key()
+    assert replace(too, name="team.mixed", load=DESCRIPTOR.load).key() == "team.mixed@1"
     with pytest.raises(ConfigError, match="expected finite numbers"):
         nearest(landed, np.full(LENGTH, np.nan), model="descriptor@1")
     (file,) = good_images(tmp_path, 1)

@@ -138,6 +138,24 @@ def test_a_row_that_changed_is_another_record_and_one_without_a_cursor_is_told(p
     assert len(fetch(lake, ROWS)) == 6
 
 
+@pytest.mark.parametrize("value", ["2026-01-01", float("inf")])
+def test_a_value_behind_which_nothing_would_come_stops_it(lake, tmp_path, value):
+    """Of SQLite a column holds any type, and texts sort behind all numbers: later rows would never be read."""
+    with closing(sqlite3.connect(tmp_path / "one.sqlite")) as database, database:
+        database.execute("CREATE TABLE scans (id INTEGER, day REAL)")
+        database.execute("INSERT INTO scans VALUES (1, 1), (2, 1.5)")
+    options = {"table": "scans", "cursor": ["day"], "key": ["id"]}
+    chosen = source(tmp_path / "one.sqlite", form="database", options=options)
+    assert land(lake, chosen).counts["new"] == 2
+    with closing(sqlite3.connect(tmp_path / "one.sqlite")) as database, database:
+        database.execute("INSERT INTO scans VALUES (3, ?)", [value])
+    with pytest.raises(IngestError, match="cursor day: (values of several types, real and text|inf, and nothing)"):
+        land(lake, chosen)
+    with closing(sqlite3.connect(tmp_path / "one.sqlite")) as database, database:
+        database.execute("UPDATE scans SET day = 2 WHERE id = 3")
+    assert land(lake, chosen).counts["new"] == 1
+
+
 def test_overlap_finds_what_a_slow_transaction_committed_late(place, lake):
     land(lake, scans(place))
     add(place, 9, day=1)

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+import lakehouse as lh
 from jobs.cli import main as petrel
 from lakehouse.care.erase import erase
 from lakehouse.errors import CheckFailedError, ConfigError, QueryFailedError, QueryRefusedError, TableNotFoundError
@@ -170,9 +173,30 @@ def test_another_query_builds_all_rows_anew_and_says_so(tmp_path: Path, written:
         changed = written(SIZES.replace("group by source", "where size_bytes > 1 group by source"))
         receipt = marts(lake, [changed])
         assert [note.example for note in receipt.notes] == [
-            "all 1 rows of sizes were computed: its query, keys or columns, or views that it reads, are others now"
+            "all 1 rows of sizes were computed: its query, keys or columns, or a view or function behind it, changed"
         ]
         assert told(lake, "sizes") == [{"source": "b", "files": 1, "mean_bytes": 2.0}]
+
+
+def test_another_version_of_a_function_of_yours_builds_all_rows_anew(
+    tmp_path: Path, written: Callable[[str], Mart]
+) -> None:
+    def define(version: int, *, deterministic: bool = True) -> None:
+        @lh.sql_function(gives="number", version=version, deterministic=deterministic)
+        def times_version(size: NDArray[np.float64]) -> NDArray[np.float64]:
+            return size.sum(axis=1) * version
+
+    text = SIZES.replace("avg(size_bytes)", "sum(times_version([cast(size_bytes as double)]))")
+    with small_lake(tmp_path / "lake") as lake:
+        landed(lake, ("a", 3, 0))
+        for version in (1, 2):
+            define(version)
+            marts(lake, [written(text)])
+            assert told(lake, "sizes") == [{"source": "a", "files": 1, "mean_bytes": 3.0 * version}]
+        assert marts(lake, [written(text)]).counts["unchanged"] == 1
+        define(3, deterministic=False)
+        with pytest.raises(ConfigError, match="calls times_version, which is not deterministic"):
+            written(text)
 
 
 def test_another_text_of_a_view_builds_all_rows_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

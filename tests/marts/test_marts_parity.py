@@ -8,7 +8,7 @@ from pathlib import Path
 from lakehouse.marts.definition import load_marts
 from lakehouse.marts.step import marts
 from lakehouse.opinions.predictions import record_opinions
-from lakehouse.reifying.step import reify_places, reify_tracks
+from lakehouse.reifying.step import reify_clusters, reify_places, reify_tracks
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.read import digest_at, head
 from schemas.tables import ENTITIES, ENTITY_SOURCES, LANDED_FILES, MART_ROWS, MARTS, OBJECT_MEMBERS
@@ -49,6 +49,8 @@ def test_both_engines_make_the_same(lake, spark_lake):
         assert reify_tracks(each, "things").counts["objects"] == 1
         where = "select entity_id, 10 as latitude, 20.5 as longitude, captured_at as seen_at from entities"
         assert reify_places(each, f"{where} where operation is null", cell_m=100).counts["members"] == 3
+        apart = where.replace("10 as", "10 + ascii(entity_id) % 3 * 0.0001 as")
+        assert reify_clusters(each, f"{apart} where operation is null", within_m=15).counts["members"] == 3
     for table in (MARTS, MART_ROWS, OBJECT_MEMBERS, ENTITIES):
         here, there = (digest_at(each, table, head(each.home, table)) for each in (lake, spark_lake))
         assert (table.name, here) == (table.name, there)

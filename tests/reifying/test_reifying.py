@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,9 +18,10 @@ from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.query import fetch
+from lakehouse.reifying.clusters import NOWHERE, clusters_of
 from lakehouse.reifying.members import Member, assigned
 from lakehouse.reifying.places import cell_of
-from lakehouse.reifying.step import reify_places, reify_tracks
+from lakehouse.reifying.step import reify_clusters, reify_places, reify_tracks
 from tests.making import add_dimension, add_entities, entity_id, small_lake
 
 MEMBERS = "select object_id, part, frame_start, frame_end from object_members where role = 'track' order by part"
@@ -143,7 +145,8 @@ select e.entity_id, max(case when d.dimension = 'latitude' then d.number end) as
     max(case when d.dimension = 'longitude' then d.number end) as longitude
 from entities e join current_dimensions d on d.entity_id = e.entity_id group by e.entity_id
 """
-SPOTS = {"gate": (48.137, 11.575), "gate again": (48.1371, 11.5751), "lake": (47.6, 9.4), "nowhere": (95.0, 0.0)}
+SPOTS = {"gate": (48.137, 11.575), "gate again": (48.1371, 11.5751), "lake": (47.6, 9.4), "nowhere": (95.0, 0.0),
+         "bridge": (48.138, 11.575), "between": (48.1375, 11.575)}  # fmt: skip
 
 
 def spotted(lake: Lake, names: list[str]) -> None:
@@ -162,7 +165,8 @@ def places(lake: Lake) -> dict[str, set[str]]:
 
 def test_places_are_the_same_in_whatever_order_positions_come(tmp_path: Path) -> None:
     seen = []
-    for number, order in enumerate((list(SPOTS), list(reversed(SPOTS)))):
+    few = ["gate", "gate again", "lake", "nowhere"]
+    for number, order in enumerate((few, few[::-1])):
         with small_lake(tmp_path / f"lake {number}") as lake:
             for name in order:
                 spotted(lake, [name])
@@ -191,6 +195,62 @@ def test_an_erasure_takes_members_and_objects_and_leaves_places_that_others_are_
         reify_places(lake, WHERE, cell_m=500)
         assert {place: len(names) for place, names in places(lake).items()} == dict.fromkeys(before, 1)
         assert len(fetch(lake, "select 1 as x from entities where entity_id = $id", params={"id": gate})) == 1
+
+
+def test_clusters_grow_together_and_part_again_and_keep_their_ids(tmp_path: Path) -> None:
+    with small_lake(tmp_path / "lake") as lake:
+        spotted(lake, ["gate", "gate again", "nowhere"])
+        spotted(lake, ["bridge", "lake"])
+        receipt = reify_clusters(lake, WHERE, within_m=80)
+        assert (receipt.counts["objects"], receipt.counts["rejected"]) == (3, 1)
+        apart = places(lake)
+        assert sorted(map(sorted, apart.values())) == [["bridge"], ["gate", "gate again"], ["lake"]]
+        (gate,) = (place for place, names in apart.items() if "gate" in names)
+        assert reify_clusters(lake, WHERE, within_m=80).rows_new == 0
+
+        spotted(lake, ["between"])  # 56 m from either
+        reify_clusters(lake, WHERE, within_m=80)
+        assert places(lake)[gate] == {"gate", "gate again", "between", "bridge"}
+        without = WHERE.replace("group by", f"where e.entity_id <> '{entity_id('between')}' group by")
+        reify_clusters(lake, without, within_m=80)
+        assert places(lake) == apart
+
+        alone = reify_clusters(lake, without, within_m=80, least=2)  # stands beside
+        assert (alone.counts["objects"], alone.counts["alone"]) == (1, 2)
+        named = fetch(lake, "select parent_id from entities where entity_id = $id", params={"id": gate})[0]["parent_id"]
+        erase(lake, entities=[named], reason="asked to")
+        reify_clusters(lake, without, within_m=80)
+        assert len(places(lake)[gate]) == 1
+        (row,) = fetch(lake, "select * from entities where entity_id = $id", params={"id": gate})
+        assert row["parent_id"] in {entity_id("gate"), entity_id("gate again")} - {named}
+
+
+@given(st.data())
+def test_clusters_are_those_of_comparing_all_with_all(data: st.DataObject) -> None:
+    steps = st.integers(-6, 6)
+    pole = data.draw(st.sampled_from([0.0, 89.999]))
+    points = data.draw(st.lists(st.tuples(steps, steps), max_size=14))
+    # Steps of 11 m, across the date line too.
+    degrees = np.array([(pole + x * 1e-4, ((179.9999 + y * 1e-4) + 180) % 360 - 180) for x, y in points]).reshape(-1, 2)
+    degrees[:, 0] = degrees[:, 0].clip(-90, 90)
+    least = data.draw(st.integers(1, 4))
+    found = clusters_of(degrees, within_m=23.0, least=least)
+    radians = np.radians(degrees)
+    latitudes, longitudes = radians.T
+    half = (np.sin((latitudes[:, None] - latitudes) / 2) ** 2
+            + np.cos(latitudes[:, None]) * np.cos(latitudes) * np.sin((longitudes[:, None] - longitudes) / 2) ** 2)
+    near = 2 * 6_378_137 * np.arcsin(np.sqrt(half)) <= 23.0
+    core = near.sum(axis=1) >= least
+    joined = near & core & core[:, None]
+    for _ in range(len(points)):  # transitive closure
+        joined |= (joined[:, :, None] & joined[None]).any(axis=1)
+    for place in range(len(points)):
+        if core[place]:
+            assert found[place] == np.flatnonzero(joined[place])[0]
+        elif (near[place] & core).any():
+            assert found[place] in found[near[place] & core]
+        else:
+            assert found[place] == NOWHERE
 
 
 def test_cells_close_at_the_date_line_and_at_the_poles() -> None:
@@ -225,3 +285,9 @@ def test_the_command(lake: Lake, capsys: Any) -> None:
     lake.close()
     assert petrel(["reify", "tracks", "--lake", str(lake.root), "--question", "people"]) == 0
     assert "1 objects" in capsys.readouterr().out
+    asked = ["reify", "places", "--lake", str(lake.root), "--sql", "select entity_id, 1 as latitude, 2 as longitude "
+             "from entities where operation is null"]  # fmt: skip
+    assert petrel([*asked, "--within-m", "30", "--least", "2"]) == 0
+    assert "1 objects" in capsys.readouterr().out
+    assert petrel(asked) == petrel([*asked, "--cell-m", "5", "--within-m", "5"]) == 1
+    assert "one of --cell-m (cells of a grid) and --within-m" in capsys.readouterr().err

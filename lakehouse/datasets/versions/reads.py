@@ -16,14 +16,11 @@ from sqlglot.errors import SqlglotError
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.recipes.sections.split import official_place
 from lakehouse.engines import tree as sql_tree
-from lakehouse.engines.called import PREFIX
-from lakehouse.engines.plain import plain
 from lakehouse.errors import RecipeError
 from lakehouse.extractors.extractor import Extractor
 from lakehouse.extractors.registry import extractors
 from lakehouse.tensors.function import ArrayFunction
-from lakehouse.tensors.registered import names
-from lakehouse.views.behind import tables_of
+from lakehouse.views.behind import functions_of, tables_of
 from lakehouse.views.ontology import MERGED_LABELS_VIEW
 from schemas.tables import (
     ACTORS,
@@ -133,21 +130,14 @@ def array_functions_read(recipe: Recipe) -> list[ArrayFunction]:
     Raises:
         RecipeError: If one of them gives other results each time.
     """
-    text = recipe.select.sql
-    tree = sql_tree.parse(text)
-    called = {str(node["function_name"]).lower() for node in sql_tree.nodes(tree) if "function_name" in node}
-    if not any(name.startswith(PREFIX) for name in called) and called.isdisjoint(names()):
-        return []
-    from lakehouse.tensors.registry import functions_in
-
-    found = [each for each in functions_in(plain(text)) if each.name in called]
+    found = functions_of(recipe.select.sql)
     for each in found:
         if not each.deterministic:
             raise RecipeError(
                 f"select.sql calls {each.name}, which is not deterministic: the same recipe would select others each "
                 "time; declare it so (deterministic=True) if it is"
             )
-    return sorted(found, key=lambda each: each.name)
+    return found
 
 
 def reads_merges(recipe: Recipe) -> bool:

@@ -36,6 +36,9 @@ class Database(Protocol):
     def rows(self, text: str, params: Sequence[object]) -> Iterator[Sequence[object]]:
         """Yield the rows of a query, as they come."""
 
+    def kinds(self, text: str, column: str) -> list[str]:
+        """Return the types that values of a column have, where each may have its own; numbers are of one."""
+
 
 @contextmanager
 def connected(source: Source) -> Iterator[Database]:
@@ -66,7 +69,13 @@ class _Sqlite:
         return {name: types.get(name, "") for name, *_ in found}
 
     def rows(self, text: str, params: Sequence[object]) -> Iterator[Sequence[object]]:
-        yield from self._connection.execute(text, list(params))
+        for row in self._connection.execute(text, list(params)):  # noqa: UP028 - would close a cursor of a closed database
+            yield row
+
+    def kinds(self, text: str, column: str) -> list[str]:
+        kind = f"CASE typeof({column}) WHEN 'integer' THEN 'real' ELSE typeof({column}) END"
+        asked = f"SELECT DISTINCT {kind} FROM ({text}) AS asked WHERE {column} IS NOT NULL ORDER BY 1"
+        return [str(name) for name, in self._connection.execute(asked)]
 
 
 @contextmanager
@@ -116,6 +125,9 @@ class _Postgres:
             cursor.itersize = ROWS_AT_ONCE
             cursor.execute(text.encode(), list(params) or None)
             yield from cursor
+
+    def kinds(self, text: str, column: str) -> list[str]:
+        return []  # a column has one
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import TypeGuard
 
 import pyarrow as pa
 
+from lakehouse.errors import IngestError
 from lakehouse.ingestion.containers.member import DIVIDER
 from lakehouse.ingestion.database.connection import Database, Undecoded, connected
 from lakehouse.ingestion.database.places import before, place_of, value_of
@@ -66,6 +67,7 @@ def land_database(lake: Lake, source: Source) -> Receipt:
         check_layout(lake, source, found, record, origin=origin, required=required)
         counts = record.counts = dict.fromkeys((*ROW_COUNTS, *FILE_COUNTS), 0)
         _count_without_cursor(database, base, options, origin, record)
+        _check_kinds(database, base, options, origin)
         last = latest(lake, source, origin=origin, kind="cursor")
         reading = _Reading(lake, source, origin, tuple(found), record)
         for rows in _portions(database, base, options, last):
@@ -97,6 +99,14 @@ def _count_without_cursor(
         record.counts["without_cursor"] = int(str(found))
         record.note("without_cursor", f"{origin}: rows whose {', '.join(options.cursor)} is NULL are before and behind "
                     "nothing, and are not read; give them a value", count=int(str(found)))
+
+
+def _check_kinds(database: Database, base: str, options: DatabaseOptions, origin: str) -> None:
+    for name in options.cursor:
+        kinds = database.kinds(base, quoted_column(name))
+        if len(kinds) > 1:
+            raise IngestError(f"{origin}: cursor {name}: values of several types, {' and '.join(kinds)}: what comes "
+                              "later may be before them and would never be read; give all rows one type")  # fmt: skip
 
 
 def quoted_column(name: str) -> str:
@@ -162,7 +172,7 @@ class _Reading:
         for cells in rows:
             self.rows += 1
             row = dict(zip(self._columns, cells, strict=True))
-            places.append([place_of(row[name]) for name in self._options.cursor])
+            places.append([place_of(name, row[name]) for name in self._options.cursor])
             files = {name: bytes(value) for name, value in row.items() if _is_file(value)}
             told = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
             payload = record_text(

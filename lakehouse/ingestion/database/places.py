@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import uuid
 from collections.abc import Callable, Mapping
 
@@ -17,18 +18,20 @@ _SAID: Mapping[str, tuple[type, Callable[[str], object]]] = {
 }
 
 
-def place_of(value: object) -> object:
+def place_of(name: str, value: object) -> object:
     """Return a value of a cursor column as JSON.
 
     Raises:
-        IngestError: If it is of a type that no cursor can have.
+        IngestError: If it is of a type that no cursor can have, or a number that nothing comes behind.
     """
+    if isinstance(value, float | decimal.Decimal) and not math.isfinite(value):
+        raise IngestError(f"cursor {name}: {value}, and nothing comes behind that; give the row a number")
     if isinstance(value, int | float | str) and not isinstance(value, bool):
         return value
     for name, (kind, _) in _SAID.items():
         if type(value) is kind:
             return {name: value.isoformat() if isinstance(value, datetime.date) else str(value)}
-    raise IngestError(f"a cursor of type {type(value).__name__}: expected numbers, texts, times, dates or UUIDs")
+    raise IngestError(f"cursor {name}: type {type(value).__name__}: expected numbers, texts, times, dates or UUIDs")
 
 
 def value_of(place: object) -> object:

@@ -1,0 +1,1 @@
+"""What bringing files in costs, beside plain loops and other libraries."""
