@@ -99,6 +99,11 @@ def home_of(root: Root) -> Home:
     return Home(str(root), Path(os.devnull)) if folder is None else _home_in(str(folder), os.getpid())
 
 
+def forget_homes() -> None:
+    """Have folders looked at again: what they are the copy of, or a branch of, is written there now."""
+    _home_in.cache_clear()
+
+
 def table_home(folder: Path) -> tuple[Home, str]:
     """Return the home of the lake that a table's folder belongs to, and that folder's name among its files."""
     root = folder.parents[2]  # tables/<layer>/<name>
@@ -122,7 +127,7 @@ def keep_origin(home: Home) -> None:
     home.folder.mkdir(parents=True, exist_ok=True)
     stores = [asdict(each) for each in home.stores]
     write_whole(home.folder / ORIGIN, json.dumps({"address": home.address, "stores": stores}) + "\n")
-    _home_in.cache_clear()
+    forget_homes()
 
 
 def storage_at(address: str, stores: Iterable[StoreConfig] = ()) -> Storage:

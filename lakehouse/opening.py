@@ -26,7 +26,7 @@ from lakehouse.tables.create import create_tables
 from lakehouse.tables.leases import check_store
 from lakehouse.tables.locks import lake_lock
 from lakehouse.tables.read import check_tables
-from lakehouse.verification.places import HEADS
+from lakehouse.verification.forked import HEADS
 
 
 @contextmanager

@@ -19,7 +19,7 @@ COSTLY: dict[str, str] = {
     "cards": "cards",
     "care": "copying erase fsck usage",
     "carrying": "carrying",
-    "commits": "branches commands histories merging",
+    "commits": "branches branches_in_buckets commands histories merging two_people",
     "consensus": "consensus documentation kinds",
     "datasets": (
         "balance build classes extending filters golden_ids killed_builds materialise moves narrowing "

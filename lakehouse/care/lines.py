@@ -76,9 +76,10 @@ def free_deleted(lake: Lake, pins: Iterable[Pin], *, grace: timedelta, now: date
     for line, told in deleted_lines(lake.home).items():
         if line in needed or now - datetime.fromisoformat(told["at"]) < grace:
             continue
+        files = list(shared.files.list(line_folder(line)))
         # A file that others have by another name takes no room that would be freed.
-        size += sum(told.size for told in shared.files.list(line_folder(line))
-                    if (shared.folder / told.name).stat().st_nlink == 1)  # fmt: skip
+        size += sum(each.size for each in files
+                    if not shared.is_local or (shared.folder / each.name).stat().st_nlink == 1)  # fmt: skip
         freed += 1
         if not dry_run:
             name = f"{DELETED}/{line}.json"
@@ -86,6 +87,8 @@ def free_deleted(lake: Lake, pins: Iterable[Pin], *, grace: timedelta, now: date
             # is killed after this, the next knows it still.
             told = {"tables": dict(line_home(lake.home, line).pins), **told}
             shared.files.put(name, (json.dumps(told) + "\n").encode())
+            for each in files if not shared.is_local else ():
+                shared.files.delete(each.name)
             shutil.rmtree(shared.folder / line_folder(line), ignore_errors=True)
             shared.files.put(name, (json.dumps({**told, "freed": True}) + "\n").encode())
     return freed, size

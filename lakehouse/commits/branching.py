@@ -31,9 +31,9 @@ from lakehouse.errors import ConfigError, VersionUnavailableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
 from lakehouse.lines import BRANCH, MAIN, line_folder
-from lakehouse.lines import BRANCHES as LINES
 from lakehouse.names import nearest
-from lakehouse.verification.places import line_home, own_place, place_at
+from lakehouse.verification.forked import ask_again
+from lakehouse.verification.places import line_home, place_at, place_of
 from lakehouse.verification.tables import live_files, verify_table
 from schemas.tables import BY_NAME, TABLES
 
@@ -68,14 +68,9 @@ def make_branch(lake: Lake, name: str, at: str = "HEAD") -> Branch:
         at: As in `find_commit`.
 
     Raises:
-        ConfigError: If there is such a branch or tag, or no such commit, or the lake is in a bucket.
+        ConfigError: If there is such a branch or tag, or no such commit.
         VersionUnavailableError: If files of the commit were removed by `maintain` before.
     """
-    if not lake.home.is_local:
-        raise ConfigError(
-            f"{lake.home}: branches of lakes in buckets are not there yet: a branch's tables are links to files, which "
-            "a bucket has none of; copy the lake to a folder with `petrel copy-lake`, or tag the commit"
-        )
     start = commit_now(lake) if at == "HEAD" and not lake.home.read_only else find_commit(lake.home, at)
     for table, number in start.pins.items():
         place, version = place_at(lake.home, BY_NAME[table], number)
@@ -117,10 +112,11 @@ def commit_now(lake: Lake) -> Commit:
 
 def branch_list(home: Home) -> Iterator[Branch]:
     """Yield every branch, main first."""
+    ask_again(home)
     for name, line in branches(home).items():
         newest = head_of(home, line)
         there = line_home(home, line)
-        own = sum(own_place(there, table).entry(0).is_file() for table in TABLES)
+        own = sum(place_of(there, table).pinned is None for table in TABLES)
         began = "" if line == MAIN else str(_record(home.shared, line)["commit"])
         yield Branch(name, line, read_commit(home, newest) if newest else None, began, own)
 
@@ -160,9 +156,19 @@ def delete_branch(lake: Lake, name: str, *, unmerged: bool = False) -> None:
 
 def _free_line(shared: Home) -> int:
     # Heads stay when a branch is deleted: commits that were merged tell of its line, so no other gets its number.
-    found = [*shared.folder.glob(f"{LINES}/*"), *shared.folder.glob(f"{HEADS}/*.json")]
-    taken = [int(each.stem) for each in found if each.stem.isdecimal()]
-    return max(taken, default=MAIN) + 1
+    names = (each.name.removeprefix(f"{HEADS}/").removesuffix(".json") for each in shared.files.list(HEADS))
+    line = max((int(name) for name in names if name.isdecimal()), default=MAIN) + 1
+    while _is_begun(shared, line):
+        line += 1
+    return line
+
+
+def _is_begun(shared: Home, line: int) -> bool:
+    try:
+        shared.files.stat(f"{line_folder(line)}/{BRANCH}")
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _record(shared: Home, line: int) -> dict[str, object]:

@@ -20,7 +20,7 @@ from lakehouse.erasures import erased_files
 from lakehouse.errors import TableError, VersionUnavailableError, one_line
 from lakehouse.home import Home
 from lakehouse.lines import MAIN, parted
-from lakehouse.verification.copies import complete
+from lakehouse.verification.copies import complete, refresh
 from lakehouse.verification.entries import FileFact, read_entry
 from lakehouse.verification.places import Place, place_at
 from schemas.model import Table
@@ -113,7 +113,7 @@ def _ways(home: Home, table: Table, number: int) -> dict[int, int]:
 
 def _since(home: Home, table: Table, number: int, common: int) -> tuple[set[str], dict[str, _File]]:
     """Return which files of a common version are gone by a version, and which are new, by name."""
-    place, version = place_at(home, table, number)
+    place, version = _known(home, table, number)
     gone: set[str] = set()
     new: dict[str, _File] = {}
     for each in range(common + 1, version + 1):
@@ -127,7 +127,7 @@ def _since(home: Home, table: Table, number: int, common: int) -> tuple[set[str]
 
 def _facts(home: Home, table: Table, number: int, wanted: set[str]) -> list[_File]:
     """Return files of the common version that only the other side replaced: this side has them still."""
-    place, version = place_at(home, table, number)
+    place, version = _known(home, table, number)
     found: list[_File] = []
     for each in range(version, -1, -1):
         if not wanted:
@@ -137,6 +137,14 @@ def _facts(home: Home, table: Table, number: int, wanted: set[str]) -> list[_Fil
                 wanted = wanted - {fact.name}
                 found.append((place, fact))
     return found
+
+
+def _known(home: Home, table: Table, number: int) -> tuple[Place, int]:
+    """Return the place of a version, whose log this machine has."""
+    place, version = place_at(home, table, number)
+    if not place.entry(version).is_file():
+        refresh(place)  # another machine made it
+    return place, version
 
 
 def _rows(files: Sequence[_File], columns: Sequence[str], none: pa.Table) -> pa.Table:

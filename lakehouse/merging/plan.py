@@ -223,14 +223,21 @@ def _taken_back(row: Mapping[str, object], difference: Difference, made_at: date
 
 
 def _count_batches(plan: Plan, difference: Difference, made_at: datetime) -> None:
-    """Have imports that come say how many of their answers came with them: others were here, or were left out."""
+    """Have imports that come say how many of their answers came with them: others were here, or were left out.
+
+    Which of two imports that say the same brought an answer is another on each line. So what a merge over there made
+    of the counts of an import that both know is not taken over.
+    """
     rows = plan.come.get(BATCHES.name)
-    their = difference.others.get(OPINIONS.name)
     if rows is None or not rows.num_rows:
         return
-    ours = difference.ones.get(BATCHES.name)
-    held = set(ours.added.column("batch_id").to_pylist()) if ours else set()
-    brought = Counter(their.added.column("batch_id").to_pylist()) if their else Counter()
+    ours, theirs = difference.ones.get(BATCHES.name), difference.others[BATCHES.name]
+    counted = set(theirs.removed.column("batch_id").to_pylist()) & set(theirs.added.column("batch_id").to_pylist())
+    recounted = pc.is_in(theirs.removed.column("batch_id"), value_set=pa.array(sorted(counted), pa.string()))
+    plan.go[BATCHES.name] = plan.go.get(BATCHES.name, set()) - set(
+        theirs.removed.filter(recounted).column("row_hash").to_pylist()
+    )
+    held = counted | (set(ours.added.column("batch_id").to_pylist()) if ours else set())
     come = Counter(plan.come[OPINIONS.name].column("batch_id").to_pylist()) if OPINIONS.name in plan.come else Counter()
     dropped = Counter(
         row["batch_id"] for row in _opinions_left_out(plan, difference)
@@ -239,7 +246,7 @@ def _count_batches(plan: Plan, difference: Difference, made_at: datetime) -> Non
     for row in rows.to_pylist():
         if row["batch_id"] in held:
             continue  # the same import on both sides: ours tells of it
-        missing = min(row["rows_new"], brought[row["batch_id"]] - come[row["batch_id"]])
+        missing = max(0, row["rows_new"] - come[row["batch_id"]])
         rejected = min(missing, dropped[row["batch_id"]])
         if missing:
             row |= {"rows_new": row["rows_new"] - missing, "rows_rejected": row["rows_rejected"] + rejected,

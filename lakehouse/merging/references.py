@@ -74,7 +74,7 @@ def check_references(lake: Lake, go: Mapping[str, set[str]], *, what: str) -> No
         for row in fetch(lake, SHORT, inputs=inputs):
             raise CheckFailedError(
                 f"{what}: import {row['batch_id']} brought {row['rows_new']} answers and would have {row['found']}; "
-                "take the import back instead: petrel opinions retract --import"
+                f"take the import back instead: petrel opinions retract --batch {row['batch_id']}"
             )
 
 

@@ -2,7 +2,8 @@
 
 Log entries and data files never change, so that a hard link is as good as a copy and takes no room: the branch's table
 is a plain Delta table with the same history, entry by entry, which every reader knows, and has the same hashes. What
-vacuum, compaction or deletion do to one of the two leaves the other whole. Where a disk has no links, files are copied.
+vacuum, compaction or deletion do to one of the two leaves the other whole. Where a disk has no links, files are copied;
+a bucket, which has none, copies them within itself.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import errno
 import os
 import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lakehouse.errors import ReadOnlyCommitError, TableError, VersionUnavailableError
 from lakehouse.lake import Lake
+from lakehouse.lines import MAIN, line_folder
+from lakehouse.verification.copies import AT_ONCE, refresh
 from lakehouse.verification.entries import MEND, Stamp, stamp_of
+from lakehouse.verification.forked import ask_again
 from lakehouse.verification.heads import Head, read_head, write_head
 from lakehouse.verification.notes import Noted, add_notes, read_notes
 from lakehouse.verification.places import Place, own_place, place_of
@@ -42,8 +47,51 @@ def writable(lake: Lake, table: Table) -> Place:
     if place.pinned is None:
         return place
     own = own_place(lake.home, table)
+    if not own.home.is_local:
+        _copy_in_bucket(place, own, place.pinned)
     _fork(place, own, place.pinned)
+    ask_again(lake.home)
     return own
+
+
+def _copy_in_bucket(place: Place, own: Place, version: int) -> None:
+    """Have the bucket copy the log and the files of a table for a branch, so that nothing passes through here.
+
+    The record of its head comes after all this, and tells that the branch has the table.
+    """
+    if not place.entry(version).is_file():
+        refresh(place)
+    entries = entries_upto(place, version)
+    needed = {fact.name for fact in live_in(entries)}
+    log = [f"_delta_log/{place.entry(number).name}" for number in range(version + 1)]
+    names = [*(fact.name for entry in entries for fact in entry.added),
+             *(f"_delta_log/{name}" for name in _checkpoints(place, version)), *log]  # fmt: skip
+    files, source, target = own.home.shared.files, _name_of(place), _name_of(own)
+
+    def copied(name: str) -> bool:
+        try:
+            files.copy(f"{source}/{name}", f"{target}/{name}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for name, is_there in zip(names, threads.map(copied, names), strict=True):
+            if not is_there and (name in needed or name in log):
+                raise _missing(place, own, name)
+
+
+def _name_of(place: Place) -> str:
+    """Return the folder of a table among the files of the lake, whichever line it is of."""
+    line = place.home.line
+    return place.folder_name if line == MAIN else f"{line_folder(line)}/{place.folder_name}"
+
+
+def _checkpoints(place: Place, version: int) -> dict[str, str]:
+    """Return the checkpoints of a table up to a version, those that are here, and their hashes."""
+    head = read_head(place)
+    return {name: sha256 for name, sha256 in (head.checkpoints if head else {}).items()
+            if int(name[:20]) <= version and (place.log / name).is_file()}  # fmt: skip
 
 
 def _fork(place: Place, own: Place, version: int) -> None:
@@ -54,16 +102,15 @@ def _fork(place: Place, own: Place, version: int) -> None:
     noted = read_notes(place)
     stamps: dict[str, Stamp | None] = {name: stamp_of(place.folder / name) for name in names}
     of_entries = {number: stamp_of(place.entry(number)) for number in range(version + 1)}
-    needed = {fact.name for fact in live_in(entries)}
+    # Of a lake in a bucket those that were fetched are here.
+    needed = {fact.name for fact in live_in(entries)} if own.home.is_local else set[str]()
     for name in names:
         if (stamps[name] is not None or name in needed) and not _link(place.folder / name, own.folder / name):
             if name in needed:
                 raise _missing(place, own, name)
             stamps[name] = None  # `maintain` removed it meanwhile: only an older version had it
-    head = read_head(place)
-    checkpoints = {name: sha256 for name, sha256 in (head.checkpoints if head else {}).items()
-                   if int(name[:20]) <= version and (place.log / name).is_file()}  # fmt: skip
-    checkpoints = {name: sha256 for name, sha256 in checkpoints.items() if _link(place.log / name, own.log / name)}
+    checkpoints = {name: sha256 for name, sha256 in _checkpoints(place, version).items()
+                   if _link(place.log / name, own.log / name)}  # fmt: skip
     write_head(own, Head(version, entries[-1].sha256, checkpoints))
     for number in range(version, -1, -1):
         if not _link(place.entry(number), own.entry(number)):
@@ -106,7 +153,7 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def _missing(place: Place, own: Place, name: str) -> TableError:
-    if not own.log.is_dir():
+    if own.home.is_local and not own.log.is_dir():
         return VersionUnavailableError(
             f"branch {own.home.branch} of {own.home.shared} was deleted, and `petrel maintain` freed it while it was "
             "written to; write to another branch"

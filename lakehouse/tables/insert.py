@@ -25,6 +25,7 @@ from lakehouse.tables.rules import Judged, judge
 from lakehouse.verification.copies import publish_checkpoint
 from lakehouse.verification.entries import entry_sha256
 from lakehouse.verification.facts import commit_facts
+from lakehouse.verification.forked import ask_again
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import note_checkpoint, note_commit
 from schemas.digest import Digest
@@ -84,6 +85,7 @@ def _insert_held(
     lake: Lake, table: Table, offered: Relation, judged: Judged, *, step: str, lock: Held
 ) -> Inserted:
     """Do what `insert` says, under the table's lock."""
+    ask_again(lake.home)  # another machine may have made it the branch's own before we had the lock
     engine, place = lake.engine, place_of(lake.home, table)
     for attempt in range(lake.config.engine.commit_attempts):
         before = whole(lake, table, head(lake.home, table))

@@ -13,10 +13,12 @@ from deltalake.exceptions import TableNotFoundError as DeltaTableNotFoundError
 from lakehouse.erasures import erasures
 from lakehouse.errors import TableError, TableNotFoundError, VersionUnavailableError, one_line
 from lakehouse.home import Root, home_of
+from lakehouse.lines import BRANCHES as LINES
 from lakehouse.tables.digest import relation_digest
 from lakehouse.verification.copies import AT_ONCE, refresh
 from lakehouse.verification.entries import MEND, commit_metadata, versions_in
 from lakehouse.verification.facts import digest_from_metadata
+from lakehouse.verification.forked import ask_again
 from lakehouse.verification.places import place_at, place_of
 from lakehouse.verification.tables import newest, verify_table
 from schemas.digest import Digest
@@ -41,13 +43,16 @@ def check_tables(root: Root) -> None:
     """
     home = home_of(root)
     if not home.is_local:
+        ask_again(home)
         lacking = [place_of(home, table) for table in TABLES if not log_exists(home, table)]
         with ThreadPoolExecutor(AT_ONCE) as threads:
             for _ in threads.map(refresh, lacking):
                 pass
+        lines = [home.shared.folder, *home.shared.folder.glob(f"{LINES}/*")]
         for name, files in ((name, files) for each in erasures(home) for name, files in each.old_files.items()):
             for file in files:  # a copy must not keep what the lake has forgotten
-                (place_of(home, BY_NAME[name]).folder / file).unlink(missing_ok=True)
+                for line in lines:
+                    (line / "tables" / name.replace(".", "/", 1) / file).unlink(missing_ok=True)
     gone = [table.name for table in TABLES if not log_exists(root, table)]
     if gone:
         raise TableError(

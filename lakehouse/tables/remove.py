@@ -25,6 +25,7 @@ from lakehouse.tables.read import digest_at, head, whole
 from lakehouse.verification.copies import complete
 from lakehouse.verification.entries import entry_sha256, table_metadata
 from lakehouse.verification.facts import commit_facts
+from lakehouse.verification.forked import ask_again
 from lakehouse.verification.places import Place, place_of
 from lakehouse.verification.tables import live_files, note_commit, replaced_files
 from schemas.digest import Digest, digest_of
@@ -73,8 +74,9 @@ def remove_rows(
         TableError: If a file is damaged; nothing was changed.
         ConcurrentWriteError: If the table stayed busy.
     """
-    place = place_of(lake.home, table)
     with lake_lock(lake, table.name) as held:
+        ask_again(lake.home)  # another machine may have made it the branch's own before we had the lock
+        place = place_of(lake.home, table)
         before = whole(lake, table, head(lake.home, table))
         removed, gone, files = Removed(), Digest(), {}
         for fact in live_files(place, before):

@@ -11,9 +11,9 @@ from pathlib import Path
 from lakehouse.errors import VersionUnavailableError
 from lakehouse.home import Home, Root, home_of
 from lakehouse.lines import MAIN, line_folder, parted
+from lakehouse.verification.forked import HEADS, ask_again, has_table, keep_branch_here
 from schemas.model import Table
 
-HEADS = "_heads"
 NOTES = "verified"
 
 
@@ -64,13 +64,18 @@ def place_of(root: Root, table: Table) -> Place:
     """Return the places of a table of a lake; of a branch that never wrote it, those of the line that it began on."""
     home = home_of(root)
     own = _own(home, table)
-    if home.read_only or (home.main is not None and not own.entry(0).is_file()):
-        # Hard-linked last of all: the first entry says that the branch has the table.
+    if home.read_only or (home.main is not None and not _is_there(home, own)):
         number = dict(home.pins).get(table.name)
         if number is not None:
             place, version = place_at(home, table, number)
             return replace(place, pinned=version)
     return own
+
+
+def _is_there(home: Home, own: Place) -> bool:
+    """Say whether a branch has a table for itself."""
+    # Hard-linked last of all: the first entry says so.
+    return own.entry(0).is_file() or (not home.is_local and has_table(home, own.name))
 
 
 def place_at(root: Root, table: Table, number: int) -> tuple[Place, int]:
@@ -83,7 +88,11 @@ def place_at(root: Root, table: Table, number: int) -> tuple[Place, int]:
     line, version = parted(number)
     if line == 0:
         return place_of(home, table), version
-    place = place_of(line_home(home, line), table)
+    there = line_home(home, line)
+    place = place_of(there, table)
+    if place.home.line != line and not home.is_local:
+        ask_again(there)  # another machine may have written it since
+        place = place_of(there, table)
     if place.home.line != line:
         # Its table is gone, and what it began on has other rows under this number.
         raise _gone(home, line)
@@ -100,6 +109,8 @@ def line_home(home: Home, line: int) -> Home:
         return home
     if line == MAIN:
         return home.shared
+    if not home.is_local:
+        keep_branch_here(home.shared, line)
     found = home_of(home.shared.folder / line_folder(line))
     if found.line != line:
         raise _gone(home, line)
