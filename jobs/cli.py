@@ -51,6 +51,7 @@ COMMANDS = {
     "evaluate": "score predictions against labels, with a verdict",
     "run": "run a whole pipeline; does only what changed",
     "sql": "ask the lake in SQL",
+    "views": "save questions in SQL under names that others read: save, list, show, drop",
     "verify": "look for damage in the whole lake, or in what one dataset stands on",
     "fsck": "look for damage and for what nobody needs, with the command that mends each",
     "mend": "put back what is damaged, from where it came or from a copy of the lake",
@@ -104,6 +105,12 @@ VERBS: dict[str, dict[str, tuple[str, str]]] = {
         "policy": ("policies:POLICY", "register a label policy"),
         "policies": ("policies:POLICIES", "show the label policies"),
         "believed": ("policies:BELIEVED", "ask what a policy believes, now or at a time"),
+    },
+    "views": {
+        "list": ("views", "show the saved views"),
+        "save": ("views:SAVE", "save a question under a name"),
+        "show": ("views:SHOW", "print the text of one, and what it was before"),
+        "drop": ("views:DROP", "have a name stand for nothing any more"),
     },
     "changes": {
         "list": ("changes", "show the changes of one virtual dataset, or of all"),

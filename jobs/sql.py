@@ -6,15 +6,20 @@
     petrel sql --lake my_lake "select * from labels" --output labels.parquet
     petrel sql --lake my_lake "select label, count(*) as n from current_opinions group by 1 order by n desc" --plot
     petrel sql --lake my_lake --views; petrel sql --lake my_lake --views labels
+    petrel sql --lake my_lake "explain select count(*) from entities"
+    petrel sql --lake my_lake "select count(*) from entities join old.entities o using (entity_id)" --also old=old_lake
+    petrel sql --lake my_lake "create dataset wide as select entity_id, width from entities_wide where width > 640"
 
-DESCRIBE, SUMMARIZE, SHOW TABLES and information_schema tell what there is. A question runs in a process of its own
-that is stopped after --timeout seconds and gets --memory-mb of memory; Ctrl-C stops it at once.
+DESCRIBE, SUMMARIZE, SHOW TABLES and information_schema tell what there is; `petrel views` saves questions under names.
+`create dataset` writes a recipe (--recipe FILE, else NAME.toml) and builds it; all else only reads. A question runs in
+a process of its own that is stopped after --timeout seconds and gets --memory-mb of memory; Ctrl-C stops it at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +36,8 @@ from lakehouse.sql.contained import Answer, open_query
 if TYPE_CHECKING:
     import pyarrow as pa
 
+CREATE = re.compile(r"\s*create\s+dataset\s+(\S+)\s+as\s+(.+)", re.IGNORECASE | re.DOTALL)
+"""DuckDB has no CREATE DATASET."""
 SHOWN_ROWS = 1000
 FORMS = ("table", "json", "csv", "parquet")
 
@@ -38,8 +45,14 @@ FORMS = ("table", "json", "csv", "parquet")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What this command takes."""
     parser.add_argument("query", nargs="?", help="one SELECT; `$name` stands for a parameter; - reads it from stdin")
-    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="value of a parameter; of `?`: 1=VALUE"
+    )
     parser.add_argument("--pin", action="append", default=[], metavar="TABLE=VERSION", help="read this version")
+    parser.add_argument(
+        "--also", action="append", default=[], metavar="NAME=LAKE", help="read another lake too: NAME.silver.entities"
+    )
+    parser.add_argument("--recipe", metavar="FILE", help="of `create dataset`: where to (default: NAME.toml)")
     parser.add_argument("--format", choices=FORMS, help="default: table, for a file what its name ends with")
     parser.add_argument("--output", metavar="FILE", type=Path, help="write all rows into a file, whole or not at all")
     parser.add_argument("--limit", type=int, help=f"rows at most; 0: all (default: {SHOWN_ROWS}, with --output all)")
@@ -65,11 +78,16 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     text = sys.stdin.read() if args.query == "-" else args.query
     pins = {name: _version(value) for name, value in pairs("--pin", args.pin).items()}
     params = parameters(args.param)
+    if found := CREATE.fullmatch(text):
+        return _create(config, args, found[1], found[2].strip().rstrip(";"), params)
+    if args.recipe:
+        raise ConfigError("--recipe belongs to `create dataset NAME as select ...`")
     # One more than is shown tells whether there are more.
     first = None if limit == 0 else limit if args.output else limit + 1
     limits = _limits(config, args)
     with open_query(
-        find_home(config), text, params=params, pins=pins, limits=limits, engine=config.engine, first=first
+        find_home(config), text, params=params, pins=pins, limits=limits, engine=config.engine, first=first,
+        also=pairs("--also", args.also),
     ) as answer:
         _check_names(answer)
         if args.output is not None:
@@ -82,6 +100,22 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     show_rows(found.slice(0, limit) if limit else found, form, wide=args.wide)
     if limit and found.num_rows > limit:
         sys.stderr.write(f"petrel: the first {limit:,} rows are shown, there are more; --limit 0 shows all\n")
+    return 0
+
+
+def _create(
+    config: Config, args: argparse.Namespace, name: str, text: str, params: dict[str, object]
+) -> int:
+    from jobs.output import say_receipt
+    from lakehouse.materialise.creating import create_dataset
+    from lakehouse.opening import open_lake
+
+    if args.pin or args.also or args.output or args.limit is not None or args.plot:
+        raise ConfigError("create dataset: takes --param and --recipe; what it reads is pinned by the build")
+    path = args.recipe or f"{name}.toml"
+    with open_lake(config) as lake:
+        say_receipt(create_dataset(lake, name, text, recipe=path, params=params), as_json=args.json)
+    sys.stderr.write(f"petrel: its recipe is {path}\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from lakehouse.lake import Lake
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from lakehouse.engines.params import Params
     from lakehouse.ingestion.sources.source import Source
     from lakehouse.ingestion.watch import Batches
     from lakehouse.opinions.actors import Actor
@@ -70,7 +71,7 @@ class OpenLake(Lake):
         query: str,
         *,
         batch_size: int,
-        params: Mapping[str, object] | None = None,
+        params: Params | None = None,
         pins: Mapping[str, int] | None = None,
         columns: Sequence[str] | None = None,
         decoders: Mapping[str, Any] | None = None,

@@ -8,11 +8,13 @@ from typing import Any
 from lakehouse.commits.at import at_commits
 from lakehouse.engines import Relation
 from lakehouse.engines.dialect import table_names
+from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.tables.read import check_columns, head, whole
 from lakehouse.verification.places import place_at
 from lakehouse.views.registry import VIEW_NAMES, view_text
+from lakehouse.views.saved import expanded, saved_texts
 from schemas.tables import BY_NAME, Table
 
 Pins = Mapping[str, int]
@@ -25,7 +27,7 @@ def query(
     text: str,
     *,
     inputs: Mapping[str, Relation] | None = None,
-    params: Mapping[str, object] | None = None,
+    params: Params | None = None,
     pins: Pins | None = None,
 ) -> Relation:
     """Return the rows of one query; lazy.
@@ -33,22 +35,24 @@ def query(
     Args:
         lake: The lake.
         text: In DuckDB's dialect. Names resolve to `inputs` first, then tables (`silver.entities`), then
-            views (`entities_wide`). `name@commit` reads a table or view as a commit, tag or branch has it.
+            views (`entities_wide`), then saved views. `name@commit` reads a table or view as a commit, tag or branch
+            has it.
         inputs: Relations of the step by name.
-        params: Values for `$name` in the text; they become literals, never SQL.
+        params: Values for `$name` in the text, or a list of those for `?`; they become literals, never SQL.
         pins: Table name -> Delta version; a table that is not pinned is read at its head.
 
     Raises:
         TableNotFoundError: If a name is none of these; the message lists what there is.
         TableError: If a file of a table is missing or damaged.
     """
+    given = numbered(params)
     at = at_commits(lake.home, text, known=_KNOWN)
     resolved = {
-        name: _resolve(lake, at.named[name][0], at.text, {}, params or {}, at.named[name][1]) if name in at.named
-        else _resolve(lake, name, at.text, inputs or {}, params or {}, pins or {})
+        name: _resolve(lake, at.named[name][0], at.text, {}, given, at.named[name][1]) if name in at.named
+        else _resolve(lake, name, at.text, inputs or {}, given, pins or {})
         for name in table_names(at.text)
     }  # fmt: skip
-    return lake.engine.sql(at.text, resolved, params or {})
+    return lake.engine.sql(at.text, resolved, given)
 
 
 def fetch(
@@ -56,7 +60,7 @@ def fetch(
     text: str,
     *,
     inputs: Mapping[str, Relation] | None = None,
-    params: Mapping[str, object] | None = None,
+    params: Params | None = None,
     pins: Pins | None = None,
 ) -> list[dict[str, Any]]:
     """`query`, run now; returns the few rows of the answer."""
@@ -97,5 +101,8 @@ def _resolve(
         return _scanned(lake, BY_NAME[name], pins.get(name))
     if name in VIEW_NAMES:
         return query(lake, view_text(name, asked_by=text), params=params, pins=pins)
-    known = sorted([*BY_NAME, *VIEW_NAMES, *inputs])
+    saved = saved_texts(lake.home, pins={**dict(lake.home.pins if lake.home.read_only else ()), **pins})
+    if name in saved:
+        return query(lake, expanded(saved[name], saved, above=(name,)), pins=pins)
+    known = sorted([*BY_NAME, *VIEW_NAMES, *inputs, *saved])
     raise TableNotFoundError(f"no table or view `{name}`; known: {', '.join(known)}")

@@ -313,6 +313,29 @@ QUALITY_RESULTS = Table(
     },
 )
 
+SAVED_VIEWS = Table(
+    name="gold.saved_views",
+    doc="One text that one name stands for in SQL. A view that is saved anew, or dropped, is a row more; the highest "
+    "ordinal holds.",
+    columns=(
+        Column("name", pa.string(), "The view: small letters, digits and `_`; no name of a table or view of Petrel's."),
+        Column("ordinal", pa.int64(), "Place among the rows of this view, counted from 1."),
+        Column("sql", pa.string(), "One SELECT, in DuckDB's dialect and Petrel's.", null="the view was dropped"),
+        Column("doc", pa.string(), "What one row is, for people.", null="not stated"),
+        Column(
+            "saved_by",
+            pa.string(),
+            "Who did: `lake.author` of the configuration.",
+            null="nobody was stated",
+            clock=True,
+        ),
+        Column("saved_at", TIMESTAMP, "When.", clock=True),
+        ROW_HASH,
+    ),
+    key=("name", "ordinal"),
+    checks={"ordinal_positive": "ordinal >= 1"},
+)
+
 MARTS = Table(
     name="gold.marts",
     doc="One run of one mart: what it read, and how its rows came to be. The highest run of a name holds; the rows of "

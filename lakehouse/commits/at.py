@@ -35,8 +35,14 @@ class AtCommits:
     named: Mapping[str, tuple[str, Mapping[str, int]]]
 
 
-def at_commits(home: Home, text: str, *, known: Collection[str]) -> AtCommits:
+def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0) -> AtCommits:
     """Return a query with a name of ours for each `name@commit` of a known table or view.
+
+    Args:
+        home: The lake.
+        text: The query.
+        known: Names of tables and views.
+        first: Number of the first name of ours: how many others the query has already.
 
     Raises:
         ConfigError: If no commit is called so, or no table or view; the message names the nearest.
@@ -57,7 +63,7 @@ def at_commits(home: Home, text: str, *, known: Collection[str]) -> AtCommits:
         if name not in known:
             raise ConfigError(f"no table or view `{name}` to read {found[0]}{nearest(name, sorted(known))}")
         commit = find_commit(home, found[0])
-        ours = f"{STAND_IN}{len(named)}"
+        ours = f"{STAND_IN}{first + len(named)}"
         named[ours] = name, commit.pins
         end = piece.start + len(found[0].encode())
         alias = "" if _has_alias(pieces, end) else f" as {name.rpartition('.')[2]}"

@@ -220,7 +220,10 @@ def check_selection(recipe: Recipe) -> None:
     try:
         check_query(recipe.select.sql, known={*BY_NAME, *view_texts()})
     except QueryRefusedError as error:
-        raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}") from error
+        hint = ""
+        if "no table or view" in str(error):
+            hint = "; a saved view is none in a recipe, which holds its text: `petrel views show NAME` prints it"
+        raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}{hint}") from error
 
 
 def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:

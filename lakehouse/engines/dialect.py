@@ -9,6 +9,7 @@ Texts are written in DuckDB's dialect. Three functions are ours, because no buil
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import re
@@ -57,9 +58,17 @@ def _spark_votes(args: list[exp.Expr]) -> str:
     return f"map_from_entries(collect_list(struct({label}, cast({votes} as bigint))))"
 
 
+def _spark_element(args: list[exp.Expr]) -> str:
+    values, place = (_sql(arg, "spark") for arg in args)
+    return f"try_element_at({values}, cast({place} as int))"
+
+
 FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
     "duckdb": {"petrel_half": _duckdb_half, "petrel_bucket": _duckdb_bucket, "petrel_votes": _duckdb_votes},
-    "spark": {"petrel_half": _spark_half, "petrel_bucket": _spark_bucket, "petrel_votes": _spark_votes},
+    "spark": {
+        "petrel_half": _spark_half, "petrel_bucket": _spark_bucket, "petrel_votes": _spark_votes,
+        "list_extract": _spark_element,
+    },
 }
 
 
@@ -160,16 +169,59 @@ def _bound(text: str, names: Mapping[str, str], params: Mapping[str, object], di
         # `silver.entities.entity_id`: the table goes by its alias now.
         for part in ("db", "catalog"):
             column.set(part, None)
-    for placeholder in list(tree.find_all(exp.Placeholder)):
-        name = placeholder.name
+    asked = itertools.count(1)
+    for placeholder in list(tree.find_all(exp.Placeholder, bfs=False)):
+        # Of `?` the first is called 1, as `$1` is.
+        name = placeholder.name if placeholder.name not in ("", "?") else str(next(asked))
         if name not in params:
             raise KeyError(f"query needs parameter ${name}, given {sorted(params)}: {text}")
         placeholder.replace(literal(params[name]))
     _fill_functions(tree, dialect)
+    if dialect == "spark":
+        for cte in tree.find_all(exp.CTE):
+            cte.set("materialized", None)  # Spark plans by itself whether to keep one
+        tree = _without_percents(tree)
     try:
         return tree.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
     except UnsupportedError as error:
         raise ValueError(f"{dialect} has no words for a part of this query ({error}): {text}") from error
+
+
+def _without_percents(tree: exp.Expr) -> exp.Expr:
+    """Return a tree in which `limit 10 percent` is said by the places of rows: Spark has no such limit."""
+    for limit in list(tree.find_all(exp.Limit)):
+        options = limit.args.get("limit_options")
+        query = limit.parent
+        if options is None or not options.args.get("percent") or query is None:
+            continue
+        offset = query.args.get("offset")
+        skipped = 0 if offset is None else int(offset.expression.name)
+        query.set("limit", None)
+        query.set("offset", None)
+        rows = f"floor(petrel_rows * cast({_sql(limit.expression, 'spark')} as double) / 100)"
+        # Rows that were put in order have rising ids; a window over the order itself would need its columns.
+        whole = sqlglot.parse_one(
+            "select * except (petrel_at, petrel_row, petrel_rows) from ("
+            "select *, row_number() over (order by petrel_at) as petrel_row, count(*) over () as petrel_rows "
+            "from (select *, monotonically_increasing_id() as petrel_at "
+            "from (petrel_query) as petrel_inner) as petrel_told) as petrel_cut "
+            f"where petrel_row > {skipped} and petrel_row <= {skipped} + {rows} order by petrel_row",
+            read="spark",
+        )
+        hole = next(each for each in whole.find_all(exp.Table) if each.name == "petrel_query")
+        ctes = query.args.get("with_")
+        outer = query is tree
+        below = query.copy()
+        if ctes is not None and outer:
+            below.set("with_", None)
+            whole.set("with_", ctes.copy())
+        inner = exp.Subquery(this=below, alias=exp.TableAlias(this=exp.to_identifier("petrel_inner")))
+        (hole.parent if isinstance(hole.parent, exp.Subquery) else hole).replace(inner)
+        if outer:
+            tree = whole
+        else:
+            query.replace(whole)
+    return tree
 
 
 def literal(value: object) -> exp.Expr:

@@ -1,10 +1,9 @@
-"""What Petrel's SQL has beyond DuckDB's, said in DuckDB's: slices of arrays, and weighted samples.
+"""What Petrel's SQL has beyond DuckDB's, said in DuckDB's: slices of arrays, and clauses at the end of a query.
 
     x[10:20, :, 0]                                      nd_slice(x, '10:20, :, 0')
-    <query> sample by weight seed 7 limit 100           the same rows each time, by Efraimidis and Spirakis (2006)
-    <query> sample by weight with replacement key entity_id seed 7 limit 100
+    <query> sample by weight seed 7 limit 100           `lakehouse.engines.clauses` has these
 
-Every text that DuckDB reads stays as it is: it reads no comma inside the brackets behind a value, and no SAMPLE BY.
+Every text that DuckDB reads stays as it is: it reads no comma inside the brackets behind a value.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ BEFORE_LISTS = frozenset(
 )
 """Keywords behind which brackets are a list; behind others, which DuckDB lets be names, they take a part of a value."""
 
-USE = "<query> SAMPLE BY weight [WITH REPLACEMENT] [KEY column] SEED whole_number LIMIT rows"
+CLAUSE = re.compile(r"\b(?:sample|expand|ungroup)\s+by\b|\bgroup\s+across\b", re.IGNORECASE)
+"""What may be a clause of ours; DuckDB reads none of these."""
 _WHOLE = re.compile(r"[+-]?\s*[0-9]{1,18}")
-_SAMPLE = re.compile(r"\bsample\s+by\b", re.IGNORECASE)
 MOST_SLICES = 1000
 
 
@@ -42,12 +41,16 @@ def plain(text: str) -> str:
     """Return a text in DuckDB's own SQL.
 
     Raises:
-        QueryRefusedError: If a SAMPLE BY is not whole, the message says how it is written; or if a text has more than
+        QueryRefusedError: If a clause is not whole, the message says how it is written; or if a text has more than
             `MOST_SLICES` slices.
     """
     if "[" in text and "," in text:
         text = _sliced(text)
-    return _sampled(text) if _SAMPLE.search(text) else text
+    if CLAUSE.search(text):
+        from lakehouse.engines.clauses import without_clauses
+
+        text = without_clauses(text)
+    return text
 
 
 def _tokens(text: str) -> list[Token]:
@@ -166,79 +169,6 @@ def _is_name(piece: Token) -> bool:
     if text.startswith('"'):
         return True
     return text.isidentifier() and text.lower() not in BEFORE_LISTS
-
-
-def _sampled(text: str) -> str:
-    """Return a query with SAMPLE BY at its end as one that draws."""
-    encoded, pieces = text.encode(), _tokens(text)
-    while pieces and pieces[-1].text == ";":
-        pieces.pop()
-    words = [piece.text.lower() for piece in pieces]
-    places, depth = [], 0
-    for at, word in enumerate(words):
-        depth += (word in OPENING) - (word in CLOSING)
-        if depth == 0 and words[at : at + 2] == ["sample", "by"]:
-            places.append(at)
-    if not places:
-        return text
-    if len(places) > 1 or places[0] == 0:
-        raise QueryRefusedError(f"SAMPLE BY stands once, at the end of a query: {USE}")
-    place = places[0]
-    tail = words[place + 2 :]
-    numbered = len(tail) > 3 and (tail[-4], tail[-2]) == ("seed", "limit") and (tail[-3] + tail[-1]).isdecimal()
-    if not numbered:
-        raise QueryRefusedError(f"SAMPLE BY needs a seed and how many rows to draw: {USE}")
-    seed, rows = int(tail[-3]), int(tail[-1])
-    end, key, again = len(pieces) - 4, "entity_id", False
-    if words[end - 2 : end - 1] == ["key"]:
-        key, end = pieces[end - 1].text, end - 2
-    if words[end - 2 : end] in (["with", "replacement"], ["without", "replacement"]):
-        again, end = words[end - 2] == "with", end - 2
-    if end <= place + 2:
-        raise QueryRefusedError(f"SAMPLE BY needs a weight: {USE}")
-    weight = encoded[pieces[place + 2].start : pieces[end - 1].end].decode()
-    query = encoded[: pieces[place].start].decode().rstrip()
-    return (_draw_again if again else _draw_once)(query, f"cast(({weight}) as double)", key, seed, rows)
-
-
-def _draw_once(query: str, weight: str, key: str, seed: int, rows: int) -> str:
-    # The key of a row is u ** (1 / weight) of a uniform u; its logarithm has the same order.
-    drawn = f"ln((petrel_bucket(cast({key} as varchar), {seed}) + 0.5) / 4503599627370496.0) / {weight}"
-    return f"""select * exclude (petrel_drawn) from (
-select *, {_for_one_row(key, drawn)} as petrel_drawn from (
-{query}
-) as petrel_given where {_is_weight(weight)}
-) as petrel_pool order by petrel_drawn desc, {key} limit {rows}"""
-
-
-def _draw_again(query: str, weight: str, key: str, seed: int, rows: int) -> str:
-    # Each draw is a point on a line on which every row has a stretch as long as its weight.
-    uniform = f"(petrel_bucket(cast(petrel_i as varchar), {seed}) + 0.5) / 4503599627370496.0"
-    return f"""with petrel_pool as (
-select *, {_for_one_row(key, weight)} as petrel_weight from (
-{query}
-) as petrel_given where {_is_weight(weight)}
-), petrel_ends as (
-select *, sum(petrel_weight) over (order by {key} rows unbounded preceding) as petrel_to from petrel_pool
-), petrel_line as (
-select *, coalesce(lag(petrel_to) over (order by {key}), 0) as petrel_from from petrel_ends
-), petrel_draws as (
-select petrel_i, {uniform} * (select max(petrel_to) from petrel_ends) as petrel_at
-from (select unnest(range({rows})) as petrel_i) as petrel_numbers
-)
-select petrel_line.* exclude (petrel_weight, petrel_to, petrel_from)
-from petrel_draws join petrel_line on petrel_at >= petrel_from and petrel_at < petrel_to order by petrel_i"""
-
-
-def _is_weight(weight: str) -> str:
-    # NaN is above every number in both engines; the sum of all weights is to stay one.
-    return f"{weight} > 0 and {weight} < 1e300"
-
-
-def _for_one_row(key: str, value: str) -> str:
-    """Return a value that fails where several rows have one key: which of them is drawn would be chance."""
-    told = f"cast({key} as varchar) || ' is the key of several rows: SAMPLE BY needs a KEY that tells rows apart'"
-    return f"case when count(*) over (partition by {key}) > 1 then cast({told} as double) else {value} end"
 
 
 def _quoted(text: str) -> str:

@@ -28,6 +28,7 @@ from lakehouse.sql.contained import user_query
 from lakehouse.tables.read import pin_heads
 from lakehouse.tables.readers import reading
 from lakehouse.views.behind import tables_of
+from lakehouse.views.saved import with_saved
 from schemas.tables import BATCHES, DATASET_MEMBERS, DATASETS, ENTITIES, OPINIONS
 
 WHERE = "the selection"
@@ -229,6 +230,7 @@ def _ontology(lake: Lake, version: DatasetVersion) -> Ontology:
 
 
 def _of_query(lake: Lake, text: str, params: Mapping[str, object]) -> Selection:
+    text = with_saved(lake.home, text)
     # The batches before the opinions: an import writes them in the other order.
     batches = pin_heads(lake, [BATCHES.name])
     pins = pin_heads(lake, tables_of(text) | {ENTITIES.name})

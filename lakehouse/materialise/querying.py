@@ -18,6 +18,7 @@ from lakehouse.sql.ordered import in_total_order, is_cut
 from lakehouse.steps.receipts import Receipt
 from lakehouse.tables.read import pin_heads
 from lakehouse.views.behind import tables_of
+from lakehouse.views.saved import with_saved
 from schemas.canonical import canonical_json, sha256_text
 
 SPLIT = "train"
@@ -45,7 +46,8 @@ def query_recipe(
     """
     given = dict(params or {})
     name = name or f"query-{sha256_text(canonical_json([text, sql_literals(given)]))[:12]}"
-    sql = text
+    # Of saved views the recipe has the text: what they stand for later is another matter.
+    sql = text = with_saved(lake.home, text)
     if is_cut(text):
         pins = pin_heads(lake, tables_of(text))
         with open_query(lake.home, text, params=given, pins=pins, limits=lake.config.sql, first=0) as answer:

@@ -23,7 +23,7 @@ ONTOLOGY: Mapping[str, str] = {LABEL_SETS.name: "label_set_id", QUESTIONS.name: 
 
 GROWING: Mapping[str, str] = {
     LABEL_SETS.name: "version", QUESTIONS.name: "version", "gold.changesets": "number", "gold.dataset_tags": "ordinal",
-    "silver.object_members": "ordinal",
+    "silver.object_members": "ordinal", "gold.saved_views": "ordinal",
 }
 """Table -> the number in its key: what others have said under the same number can be said under the next one."""
 

@@ -82,7 +82,7 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
 
     # pyarrow asks for it once, when it is imported.
     yours = request.get("functions", ())
-    with_arrays = yours or calls_arrays(request["text"])
+    with_arrays = yours or calls_arrays(request["text"]) or request.get("has_views")
     # Functions of yours import what they like.
     always = set() if yours else {"pandas"}
     hidden = _Without(always if with_arrays else {"numpy", "pandas"})
@@ -97,7 +97,9 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     from lakehouse.views.marts import CALLED
 
     limits = request["limits"]
-    text = request["text"]
+    explain, text = _explained(request["text"])
+    if request.get("has_views"):
+        text = _with_saved(text, request)
     united: dict[str, pa.Table] = {}
     if CALLED.search(text):
         united |= _marts(text, Path(request["root"]), request["pins"])
@@ -120,8 +122,46 @@ def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
     files = close_up(connection, question.reads - united.keys(), request, asked_by=question.text)
     _limit_memory(limits["memory_mb"] * MIB)
     text = _in_total_order(connection, question.text) if request["in_order"] else question.text
+    if explain:
+        return _plan(connection, f"{explain} {text}", out, limits, request["first"])
     with files.read(), connection.execute(text).to_arrow_reader(BATCH_ROWS) as reader:
         return {"rows": _stream(reader, out, limits, request["first"])}
+
+
+def _explained(text: str) -> tuple[str, str]:
+    """Return EXPLAIN or EXPLAIN ANALYZE, where a text begins with it, and the query behind it."""
+    if "explain" not in text.lower():
+        return "", text
+    from lakehouse.engines.tokens import tokens
+
+    words = [piece for piece in tokens(text)[:2] if piece.is_word]
+    said = [piece.text.lower() for piece in words]
+    if said[:1] != ["explain"]:
+        return "", text
+    count = 2 if said[1:] == ["analyze"] else 1
+    return " ".join(said[:count]), text.encode()[words[count - 1].end :].decode()
+
+
+def _plan(connection: Any, text: str, out: BinaryIO, limits: Mapping[str, Any], first: int | None) -> dict[str, Any]:
+    import pyarrow as pa
+
+    rows = connection.execute(text).fetchall()
+    table = pa.table({"plan": pa.array([row[1] for row in rows], pa.string())})
+    return {"rows": _stream(table.to_reader(), out, limits, first)}
+
+
+def _with_saved(text: str, request: dict[str, Any]) -> str:
+    """Return the query with the saved views that it reads; what these read `@commit` joins what it reads so."""
+    from lakehouse.commits.at import at_commits
+    from lakehouse.home import home_of
+    from lakehouse.sql.session import ALL_NAMES
+    from lakehouse.views.saved import with_saved
+
+    home = home_of(Path(request["root"]))
+    text = with_saved(home, text, pins=request["pins"])
+    at = at_commits(home, text, known=ALL_NAMES, first=len(request["at"]))
+    request["at"] = {**request["at"], **at.named}
+    return at.text
 
 
 def _marts(text: str, root: Path, pins: Mapping[str, int]) -> dict[str, pa.Table]:
@@ -229,9 +269,9 @@ def close_up(
     named = request.get("at", {})
     define(connection, Path(request["root"]), set(wanted) - named.keys(), request["pins"],
            define_table=files.define_table, asked_by=None if catalogue else asked_by)
-    for ours, (name, pins) in named.items():
-        define_at(connection, Path(request["root"]), ours, name, pins, define_table=files.define_table,
-                  asked_by=asked_by)
+    for ours, (name, pins, *others) in named.items():
+        root = Path(others[0] if others else request["root"])
+        define_at(connection, root, ours, name, pins, define_table=files.define_table, asked_by=asked_by)
     if catalogue:
         _define_catalogue(connection)
     limits, scratch = request["limits"], request["scratch"].replace("'", "''")

@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING, Any
 from lakehouse import errors
 from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.ending import removed_at_end
+from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import PetrelError, QueryFailedError, one_line
 from lakehouse.home import Home, Root
 from lakehouse.place import located
 from lakehouse.sql.literals import sql_literals
+from lakehouse.tensors import registered
 from lakehouse.tensors.registered import called_in
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MAX_THREADS = 8
+VIEWS_LOG = "tables/gold/saved_views/_delta_log"
+MADE = frozenset({f"{0:020}.json", f"{1:020}.json"})
+"""Entries of a table without rows: one makes it, the other adds its constraints."""
 BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from lakehouse.sql.child import main; main()"
 QUIET = {"MALLOC_ARENA_MAX": "2", "TOKIO_WORKER_THREADS": "2"}
 """Of the memory of a process with many threads, most would be room that is kept for each of them."""
@@ -69,25 +74,30 @@ def user_query(
     root: Root,
     text: str,
     *,
-    params: Mapping[str, object] | None = None,
+    params: Params | None = None,
     pins: Mapping[str, int] | None = None,
     limits: SqlConfig | None = None,
+    also: Mapping[str, Root] | None = None,
 ) -> pa.Table:
     """Run SQL that a person wrote, read-only: gated on its syntax tree, in a process that reaches no file.
 
     Args:
         root: Folder or URL of the lake.
-        text: One SELECT in DuckDB's dialect, or DESCRIBE, SUMMARIZE, SHOW TABLES; `$name` stands for a parameter.
-        params: Values of the parameters; they become literals.
+        text: One SELECT in DuckDB's dialect, or DESCRIBE, SUMMARIZE, SHOW TABLES; `$name` stands for a parameter, `?`
+            for the next one of a list. With EXPLAIN before it, the plan of the query; EXPLAIN ANALYZE runs it.
+        params: Values of the parameters by name, or those of `?` and `$1` in order; each becomes one literal, whatever
+            is in it.
         pins: As in `connect`.
         limits: Seconds, memory, rows; None takes the defaults of the configuration's section [sql].
+        also: Name -> another lake that is read too, as `name.silver.opinions` and `name.labels`; arrays are decoded
+            from `root` alone.
 
     Raises:
         QueryRefusedError: If the gate refuses it; nothing has run then.
         QueryFailedError: If DuckDB cannot run it, or it crosses a limit.
         TableError: If the files of a table are missing or damaged.
     """
-    with open_query(root, text, params=params, pins=pins, limits=limits) as answer:
+    with open_query(root, text, params=params, pins=pins, limits=limits, also=also) as answer:
         return answer.table()
 
 
@@ -96,12 +106,13 @@ def open_query(
     root: Root,
     text: str,
     *,
-    params: Mapping[str, object] | None = None,
+    params: Params | None = None,
     pins: Mapping[str, int] | None = None,
     limits: SqlConfig | None = None,
     engine: EngineConfig | None = None,
     first: int | None = None,
     in_order: bool = False,
+    also: Mapping[str, Root] | None = None,
 ) -> Iterator[Answer]:
     """`user_query`, batch by batch: what the result takes in memory is a few batches.
 
@@ -114,6 +125,7 @@ def open_query(
         engine: Its `memory_limit_mb` bounds DuckDB's memory further, where it is set.
         first: Rows wanted at most; None wants all.
         in_order: Complete the order of the rows, so that it is the same each time (`lakehouse.sql.ordered`).
+        also: As in `user_query`.
 
     Raises:
         QueryRefusedError: As `user_query`.
@@ -126,12 +138,19 @@ def open_query(
         removed_at_end(Path(scratch)),
     ):
         home = located(root)
-        text, named = _at(home, text)
         pins = {**dict(home.pins if home.read_only else ()), **(pins or {})}
+        has_views = may_have_views(home)
+        if has_views and registered.names():
+            # A view may call functions of this process, which the other one has to be sent.
+            text = _with_saved(home, text, pins)
+        text, named = _at(home, text)
+        if also:
+            text, others = _of_others(text, also, first=len(named))
+            named = {**named, **others}
         request = {
-            "root": str(home.folder), "text": text, "at": named, "params": sql_literals(params or {}),
+            "root": str(home.folder), "text": text, "at": named, "params": sql_literals(numbered(params)),
             "pins": pins, "first": first, "in_order": in_order, "scratch": scratch, "parent": os.getpid(),
-            "functions": [each.sent() for each in called_in(text)],
+            "functions": [each.sent() for each in called_in(text)], "has_views": has_views,
             "limits": request_limits(limits, engine or EngineConfig()),
         }
         child = _Child(request, limits)
@@ -139,6 +158,31 @@ def open_query(
             yield Answer(child)
         finally:
             child.end()
+
+
+def may_have_views(home: Home) -> bool:
+    """Say whether a lake may have saved views, by a look at the log of their table; costs no library."""
+    if not home.is_local:
+        return True
+    try:
+        return not MADE.issuperset(name for name in os.listdir(home.folder / VIEWS_LOG) if name.endswith(".json"))
+    except FileNotFoundError:
+        return True  # a branch that reads those of the line that it began on
+
+
+def _with_saved(home: Home, text: str, pins: Mapping[str, int]) -> str:
+    from lakehouse.views.saved import with_saved
+
+    return with_saved(home, text, pins=pins)
+
+
+def _of_others(
+    text: str, also: Mapping[str, Root], *, first: int
+) -> tuple[str, dict[str, tuple[str, Mapping[str, int], str]]]:
+    """Return the query with names of ours for what it reads of other lakes, and what these stand for."""
+    from lakehouse.sql.others import other_lakes
+
+    return other_lakes(text, also, first=first)
 
 
 def _at(home: Home, text: str) -> tuple[str, Mapping[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 
 import duckdb
@@ -9,17 +10,21 @@ from deltalake import DeltaTable
 
 from lakehouse.engines.called import define_all_in_duckdb
 from lakehouse.engines.delta import define_arrow_view, define_view, load_extension
+from lakehouse.engines.plain import plain
 from lakehouse.engines.tree import tables_read
-from lakehouse.errors import TableNotFoundError
-from lakehouse.home import Root
+from lakehouse.errors import PetrelError, TableNotFoundError, one_line
+from lakehouse.home import Home, Root
 from lakehouse.names import nearest
 from lakehouse.place import located, require_lake
 from lakehouse.tables.read import head, open_table
 from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import VIEW_NAMES, view_text
+from lakehouse.views.saved import expanded, saved_texts
 from loaders.stores.local import local_folder
 from schemas.tables import BY_NAME, TABLES
+
+logger = logging.getLogger(__name__)
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -75,10 +80,21 @@ def connect(
         define_table = _by_extension if with_extension else define_arrow_view
         define(connection, root, ALL_NAMES, pins or {}, define_table=define_table)
         define_all_in_duckdb(connection, root)
+        _define_saved(connection, located(root), pins or {})
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _define_saved(connection: Connection, home: Home, pins: Mapping[str, int]) -> None:
+    texts = saved_texts(home, pins=pins)
+    for name, text in texts.items():
+        try:
+            connection.execute(f"CREATE VIEW {name} AS {plain(expanded(text, texts, above=(name,)))}")
+        except (duckdb.Error, PetrelError) as error:
+            # Of a commit, a policy or a function that this process has not: `petrel sql` and `fetch` know these.
+            logger.warning("saved view %s is not defined in this connection: %s", name, one_line(error, limit=300))
 
 
 def _by_extension(connection: Connection, name: str, table: DeltaTable) -> None:

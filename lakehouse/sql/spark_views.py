@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lakehouse.engines.called import define_all_in_spark
 from lakehouse.engines.dialect import bind
 from lakehouse.engines.spark_tables import far_address, read_table
+from lakehouse.errors import one_line
 from lakehouse.home import Root
 from lakehouse.place import located
 from lakehouse.tables.read import head, open_table
 from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import ordered_views
+from lakehouse.views.saved import expanded, saved_texts
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
 
 
 def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int] | None = None) -> dict[str, str]:
@@ -32,7 +37,8 @@ def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int]
 
     Returns:
         Name in shared SQL -> name in this session. Views keep theirs (`entities_wide`); a temporary view has no
-        schema, so that the table `silver.entities` is called `silver_entities`.
+        schema, so that the table `silver.entities` is called `silver_entities`. Saved views that a session cannot
+        have, of a commit or a policy, say, are left out, with a warning.
 
     Raises:
         TableNotFoundError: If there is no lake at `root`.
@@ -51,5 +57,14 @@ def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int]
     define_all_in_spark(session, home)
     for name, text in ordered_views():
         session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
+        names[name] = name
+    saved = saved_texts(home, pins=pins)
+    for name, text in saved.items():
+        try:
+            bound = bind(expanded(text, saved, above=(name,)), names, {}, dialect="spark")
+            session.sql(bound).createOrReplaceTempView(name)
+        except Exception as error:  # Spark has many kinds
+            logger.warning("saved view %s is not defined in this session: %s", name, one_line(error, limit=300))
+            continue
         names[name] = name
     return names

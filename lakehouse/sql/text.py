@@ -61,10 +61,12 @@ def fill(text: str, literals: Mapping[str, str]) -> str:
         QueryRefusedError: If `text` is no query.
     """
     needed = {node["identifier"] for node in nodes(parse(text)) if node.get("class") == "PARAMETER"}
+    if spare := sorted(name for name in set(literals) - needed if name.isdecimal()):
+        raise QueryFailedError(f"{len(literals)} values were given in order, and the query has no ${spare[0]}")
     given = ", ".join(f"${name}" for name in sorted(literals)) or "none"
     for name in sorted(needed - set(literals)):
         raise QueryFailedError(f"the query needs parameter ${name}, given: {given}")
-    return _edited(text, lambda pieces, place: _parameter(pieces, place, literals)) if needed else text
+    return _edited(text, _Parameters(literals)) if needed else text
 
 
 def with_own_catalogue(text: str) -> str:
@@ -93,13 +95,25 @@ def _edited(text: str, edit: _Edit) -> str:
     return b"".join([*parts, encoded[done:]]).decode()
 
 
-def _parameter(pieces: list[Token], place: int, literals: Mapping[str, str]) -> tuple[int, str] | None:
-    here, after = pieces[place], pieces[place + 1] if place + 1 < len(pieces) else None
-    if here.text != "$" or after is None or after.start != here.end:
-        return None
-    name = next((name for name in literals if name.lower() == after.text.lower()), None)
-    # Blanks around it: `a-$n` with -1 would be a comment, `$n::int` stays one value.
-    return None if name is None else (2, f" {literals[name]} ")
+class _Parameters:
+    """Fills in `$name`, `$1` and `?`, which counts those before it."""
+
+    def __init__(self, literals: Mapping[str, str]) -> None:
+        self._literals = literals
+        self._asked = 0
+
+    def __call__(self, pieces: list[Token], place: int) -> tuple[int, str] | None:
+        here, after = pieces[place], pieces[place + 1] if place + 1 < len(pieces) else None
+        if here.text == "?":
+            self._asked += 1
+            return 1, f" {self._literals[str(self._asked)]} "
+        if here.text.startswith("$") and here.text[1:].isdecimal():
+            return 1, f" {self._literals[here.text[1:]]} "
+        if here.text != "$" or after is None or after.start != here.end:
+            return None
+        name = next((name for name in self._literals if name.lower() == after.text.lower()), None)
+        # Blanks around it: `a-$n` with -1 would be a comment, `$n::int` stays one value.
+        return None if name is None else (2, f" {self._literals[name]} ")
 
 
 def _information(pieces: list[Token], place: int) -> tuple[int, str] | None:

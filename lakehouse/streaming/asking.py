@@ -19,6 +19,7 @@ from lakehouse.datasets.selecting.own_fields import NAME, field_type
 from lakehouse.datasets.versions.counts import check_batches
 from lakehouse.derived.places import derived_place
 from lakehouse.ending import removed_at_end
+from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import ConfigError, EntityNotFoundError, TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.materialise.samples import media_field
@@ -32,6 +33,7 @@ from lakehouse.tables.read import pin_heads
 from lakehouse.tables.readers import reading
 from lakehouse.tensors.registered import called_in
 from lakehouse.views.behind import tables_of
+from lakehouse.views.saved import with_saved
 from loaders.format.fields import TYPES, Field, is_number_list
 from schemas.canonical import canonical_json, sha256_text
 from schemas.tables import BATCHES, BY_NAME, ENTITIES, OPINIONS
@@ -73,7 +75,7 @@ class Question:
         return sha256_text(canonical_json([self.text, sql_literals(self.params), *more]))
 
 
-def question_of(lake: Lake, text: str, params: Mapping[str, object] | None, pins: Pins | None) -> Question:
+def question_of(lake: Lake, text: str, params: Params | None, pins: Pins | None) -> Question:
     """Return a query over tables as they are now, but for those that are pinned.
 
     Raises:
@@ -83,6 +85,7 @@ def question_of(lake: Lake, text: str, params: Mapping[str, object] | None, pins
     """
     # The batches before the opinions: an import writes them in the other order.
     batches = pin_heads(lake, [BATCHES.name])
+    text = with_saved(lake.home, text)
     # What is read `@commit` has its versions already.
     at = at_commits(lake.home, text, known=ALL_NAMES)
     plain = at.text
@@ -97,7 +100,7 @@ def question_of(lake: Lake, text: str, params: Mapping[str, object] | None, pins
         for table in tables_of(f"select * from {name}") & versions.keys()
     }
     rests_on = (*sorted(each.key for each in called_in(text)), *sorted(named))
-    return Question(text, dict(params or {}), {**heads, **(pins or {})}, rests_on)
+    return Question(text, dict(numbered(params)), {**heads, **(pins or {})}, rests_on)
 
 
 class Rows:

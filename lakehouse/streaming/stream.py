@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lakehouse.engines.params import Params
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
@@ -69,7 +70,7 @@ def stream(
     query: str,
     *,
     batch_size: int,
-    params: Mapping[str, object] | None = None,
+    params: Params | None = None,
     pins: Pins | None = None,
     columns: Sequence[str] | None = None,
     decoders: Mapping[str, Any] | None = None,

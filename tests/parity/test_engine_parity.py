@@ -32,7 +32,7 @@ PLANS = examples(ALONE, long=ALONE | {"embedded first": alternating("embedded"),
 def test_the_way_reaches_every_table_that_it_should(embedded: Made) -> None:
     empty = {name for name, digest in digests(embedded.root).items() if digest.startswith("0-")}
     gold = ("changesets", "changeset_entities", "dataset_tags", "evaluations", "quality_results", "marts",
-            "mart_rows")
+            "mart_rows", "saved_views")
     # These have parity tests of their own.
     apart = {"bronze.containers", "bronze.keep_decisions", "silver.derivations", "silver.embeddings",
              "silver.object_members"}

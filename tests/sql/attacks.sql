@@ -430,3 +430,65 @@ set variable x = 1
 create temp table x as select 1
 
 comment on table entities is 'x'
+
+explain select * from read_text('/etc/passwd')
+
+explain copy (select 1) to '/tmp/x'
+
+create dataset x as select * from read_text('/etc/passwd')
+
+select * from read_text('/etc/passwd') sample by 1 key content seed 1 limit 1
+
+select content as a, 1 as b from read_text('/etc/passwd') where true expand by 1, 1 order b
+
+select content as a, 1 as b from read_text('/etc/passwd') group across b order a
+
+select read_text('/etc/passwd') as a ungroup by a
+
+select 1 as a where (select content from read_text('/etc/passwd')) <> '' expand by 1, 1 order a
+
+select nd_load('/etc/passwd')
+
+select nd_mean(x) from (select content as x from read_blob('/etc/passwd'))
+
+select x[(select content from read_text('/etc/passwd')), 0] from (select [1] as x)
+
+select * from other.silver.entities
+
+select * from mart_nothing, read_text('/etc/passwd')
+
+select * from petrel_catalogue.names
+
+select * from petrel_at_0
+
+select * from silver.entities@HEAD
+
+select * from "silver.entities@HEAD"
+
+select petrel_half('x', 1)
+
+select torch(1)
+
+select sql_function('x')
+
+reset all
+
+force install httpfs from '/tmp/x'
+
+load '/tmp/x.duckdb_extension'
+
+create or replace secret x (type s3)
+
+attach 'postgres://localhost/x' as pg
+
+copy entities from 's3://a/b.parquet'
+
+export database '/tmp/x'
+
+select * from read_parquet('https://example.invalid/x.parquet')
+
+select * from 's3://a/b.parquet'
+
+call pragma_version()
+
+checkpoint

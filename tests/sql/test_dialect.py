@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from lakehouse.engines.dialect import bind, literal, table_names
+from lakehouse.query import fetch
+from lakehouse.sql import register_views
+from lakehouse.sql.saving import save_view
 from schemas.canonical import bucket
+from tests.making import add_entities
+from tests.parity.world import opened
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -180,3 +187,36 @@ def test_texts_and_values_that_look_like_our_stand_ins_stay_as_they_are() -> Non
     name = "petrel_name_0_"
     for text, params in ((f"select '{name}' as x from a", {}), ("select $x as x from a", {"x": name})):
         assert bind(text, {"a": "r1"}, params, dialect="duckdb") == "SELECT 'petrel_name_0_' AS x FROM r1 AS a"
+
+
+SHOTS = "select shot, frame, x from t where x in (6, 10)"
+BEYOND_DUCKDB = [
+    f"{SHOTS} expand by 1, 2 across shot order frame",
+    "select shot, frame, nullif(x, 6) as y from t group across shot order frame",
+    f"{SHOTS} expand by 1, 1 across shot order frame group across shot order frame ungroup by frame, x",
+    "select 1 as a, range(0, shot) as b from t where frame = 0 ungroup by b",
+    "select x from t order by x desc limit 30 percent offset 2",
+    "with u as (select x from t order by x limit 50%) select count(*) as n, max(x) as m from u",
+    "select ? + x as y from t where x = ? or x = ? order by x",
+]
+
+
+@pytest.mark.spark
+def test_clauses_of_ours_and_saved_views_are_the_same_on_both_engines(spark: SparkSession, tmp_path: Path) -> None:
+    rows = pa.table({"shot": [i // 5 for i in range(15)], "frame": [i % 5 for i in range(15)], "x": range(15)})
+    found = {}
+    for engine in ("embedded", "spark"):
+        with opened(tmp_path / "lake", engine) as lake:
+            if engine == "embedded":
+                add_entities(lake, ["one", "two"])
+                save_view(lake, "small", "select * from entities order by size_bytes limit 50 percent")
+                save_view(lake, "smaller", "select entity_id from small where size_bytes > 0")
+            given = {"t": lake.engine.from_arrow(rows)}
+            found[engine] = [
+                fetch(lake, text, inputs=given, params=[1, 3, 4] if "?" in text else None) for text in BEYOND_DUCKDB
+            ]
+            found[engine].append(fetch(lake, "select count(*) as n from smaller"))
+    assert found["embedded"] == found["spark"]
+    assert found["embedded"][-1] == [{"n": 1}]
+    names = register_views(spark, tmp_path / "lake")
+    assert spark.sql(f"select count(*) as n from {names['smaller']}").toArrow().to_pylist() == [{"n": 1}]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lakehouse.engines.plain import plain
 from lakehouse.errors import QueryFailedError, QueryRefusedError
 from lakehouse.sql import user_query
+from lakehouse.sql.session import MACROS
 from tests.making import add_entities, small_lake
 
 TEXTS = Path(__file__).parents[1] / "sql"
@@ -38,6 +40,7 @@ def test_a_slice_with_a_comma_becomes_a_call(text: str, said: str) -> None:
         "select list_transform([1, 2], lambda x: [x, 1]), {'a': [1, 2]}['a'] from t",
         "select [a for a in l if [a, 1] = [1, 2]] from t qualify [1, 2] = [a, b]",
         "select sample by_name from sample",
+        "select expand, ungroup as across from t group by expand, ungroup order by expand",
         *(TEXTS / "legitimate.sql").read_text(encoding="utf-8").strip().split("\n\n"),
         *(TEXTS / "questions.sql").read_text(encoding="utf-8").strip().split("\n\n"),
     ],
@@ -66,7 +69,6 @@ def test_a_text_of_very_many_slices_is_refused() -> None:
         ("sample by w limit 3", "needs a seed"),
         ("sample by seed 3 limit 3", "needs a weight"),
         ("sample by w seed -1 limit 3", "needs a seed"),
-        ("sample by w seed 1 limit 2 sample by w seed 1 limit 2", "stands once"),
     ],
 )
 def test_a_sample_that_is_not_whole_is_refused_with_its_form(tail: str, message: str) -> None:
@@ -101,3 +103,66 @@ def test_a_sample_follows_weights_is_the_same_each_time_and_is_gated(tmp_path: P
             user_query(root, f"select i, 7 as same from ({numbers}) sample by 1 {how} key same seed 5 limit 4")
     with pytest.raises(QueryRefusedError, match="read_text"):
         user_query(root, "select * from read_text('/etc/passwd') sample by 1 key content seed 1 limit 1")
+
+
+SHOTS = "(select i // 5 as shot, i % 5 as frame, i as x from (select unnest(range(15)) as i))"
+BY_FRAME = f"select shot, frame, x from {SHOTS} as s where x in (6, 10)"
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        (f"{BY_FRAME} expand by 1, 2 across shot order frame",
+         [(1, 0, 5), (1, 1, 6), (1, 2, 7), (1, 3, 8), (2, 0, 10), (2, 1, 11), (2, 2, 12)]),
+        (f"select x from {SHOTS} as s where x % 7 = 0 and s.shot is distinct from 9 expand by 0, 1 order by x",
+         [(0,), (1,), (7,), (8,), (14,)]),
+        (f"{BY_FRAME} expand by 1, 0 across shot order frame group across shot order frame",
+         [(1, [0, 1], [5, 6]), (2, [0], [10])]),
+        (f"select shot, frame, nullif(x, 6) as y from {SHOTS} group across shot order frame sample by shot key shot"
+         " seed 1 limit 9 ungroup by frame, y", [(1, 0, 5), (1, 1, None), *((1, i, 5 + i) for i in range(2, 5)),
+                                          *((2, i, 10 + i) for i in range(5))]),
+        ("select 1 as a, [] as b, [1, 2] as c ungroup by b", []),
+    ],
+)  # fmt: skip
+def test_neighbours_and_sequences(text: str, rows: list[tuple[object, ...]]) -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(MACROS[0])
+        found = connection.execute(plain(text)).fetchall()
+    assert found == rows if "sample" not in text else sorted(found, key=lambda row: row[:2]) == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("select x from t expand by 1, 2 order x", "behind one SELECT with a WHERE"),
+        ("select x from t where x > 1 expand by 1 order x", "how many rows before and after"),
+        ("select x from t where x > 1 expand by 1, 2", "one ORDER column is wanted"),
+        ("select x from t where x > 1 limit 3 expand by 1, 2 order x", "a condition alone, found LIMIT"),
+        ("select distinct x from t where x > 1 expand by 1, 1 order x", "found DISTINCT"),
+        ("select x from t where x > 1 expand by 1, 2000000 order x", "at most 1,000,000 rows"),
+        ("select v, x from t group across v order x expand by 1, 1 order v", "is the first clause"),
+        ("select * from t group across v order x", r"give `\*` one with `as`"),
+        ("select v, x + 1 from t group across v order x", r"give `x \+ 1` one with `as`"),
+        ("select v, x from t group across v", "one ORDER column is wanted"),
+        ("select v, x from t group across w order x", "gives no column w"),
+        ("select v, x from t group across v order v", "another ORDER column"),
+        ("select v from t ungroup by", "needs the columns to take apart"),
+        ("expand by 1, 1", "stands behind a query"),
+    ],
+)
+def test_a_clause_that_is_not_whole_is_refused_with_its_form(text: str, message: str) -> None:
+    with pytest.raises(QueryRefusedError, match=message):
+        plain(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("select 1 as v, 2 as x, unnest([1, 2]) as y group across v order x", "2 is the key of several rows: GROUP"),
+        ("select 1 as x from (select unnest([1, 2])) where true expand by 1, 1 order x", "several rows: EXPAND BY"),
+        ("select [1, 2] as a, [1] as b ungroup by a, b", "2 values in a, in the others of UNGROUP BY another number"),
+    ],
+)
+def test_where_order_or_lengths_do_not_say_what_is_meant_the_query_fails(text: str, message: str) -> None:
+    with duckdb.connect(":memory:") as connection, pytest.raises(duckdb.ConversionException, match=message):
+        connection.execute(plain(text)).fetchall()
