@@ -1,12 +1,13 @@
 """What a branch, reading through branches, a diff and a merge cost.
 
-    python -m benchmarks.branches                              # 100,000 entities, 1,000,000 opinions
-    python -m benchmarks.branches --entities 1000000 --answers 10
+    python -m benchmarks.branches                              # 100,000 entities, 900,000 opinions
+    python -m benchmarks.branches --entities 1000000 --rounds 4     # 12,000,000 opinions
     python -m benchmarks.branches --diff-sizes 10000 100000 1000000
 
 The lake is made once and kept beside the others of `benchmarks.scale`. Seconds of the clock in one process, embedded
 engine; the least of three, but for the merge and the first write, which are measured once. A branch counts the data
-files below its folder. Reading is two queries: a count by label over silver.opinions and the width of entities.
+files below its folder. Reading is one query over silver.opinions and silver.entities, of main and of a branch by turns;
+`cpu` is what all threads took, and tells on a busy machine too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.scale.lakes import entity_id, make_lake
 from lakehouse.commits.branching import commit_now, make_branch
 from lakehouse.commits.checkout import checked_out
 from lakehouse.commits.naming import find_commit
+from lakehouse.lake import Lake
 from lakehouse.merging.comparing import compare
 from lakehouse.merging.merge import merge
 from lakehouse.query import fetch
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Make the lake, and print what each verb took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entities", type=int, default=100_000)
-    parser.add_argument("--answers", type=int, default=10, help="opinions of each entity")
+    parser.add_argument("--rounds", type=int, default=3, help="three actors answer so often about each entity")
     parser.add_argument("--changes", type=int, default=1_000, help="opinions of the diff")
     parser.add_argument("--merged", type=int, default=10_000, help="opinions of the merge")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "petrel-branches")
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _measure(folder: Path, entities: int, args: argparse.Namespace, *, only_diff: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    kept = make_lake(folder / f"{entities}x{args.answers}", entities, rounds=args.answers, dimensions=0)
+    kept = make_lake(folder / f"{entities}x{args.rounds}", entities, rounds=args.rounds, dimensions=0)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         root = Path(scratch) / "lake"
         shutil.copytree(kept, root, copy_function=_link)
@@ -69,8 +71,6 @@ def _measure(folder: Path, entities: int, args: argparse.Namespace, *, only_diff
             if not only_diff:
                 _say(f"branch seconds={_least(lambda: make_branch(main, _name()))[0]:.3f} "
                      f"data_files={len(list((root / '_branches').rglob('*.parquet')))}")
-                base = _least(lambda: fetch(main, QUESTION))[0]
-                _say(f"read main seconds={base:.3f}")
             make_branch(main, "b1")
             if not only_diff:
                 started = time.perf_counter()
@@ -84,9 +84,7 @@ def _measure(folder: Path, entities: int, args: argparse.Namespace, *, only_diff
                 lh.record_opinions(branch, rows, source=f"b{depth}", question="class", actor=f"human:b{depth}")
                 seconds = time.perf_counter() - started
                 if depth in (1, 5) and not only_diff:
-                    fetch(branch, QUESTION)
-                    found = _least(lambda: fetch(branch, QUESTION))[0]
-                    _say(f"read through {depth} branches seconds={found:.3f} times_main={found / base:.2f}")
+                    _read_beside(root, branch, depth)
                 if depth == 1:
                     _say(f"first write of {args.changes} opinions seconds={seconds:.2f}")
                 make_branch(branch, f"b{depth + 1}")
@@ -108,6 +106,22 @@ def _measure(folder: Path, entities: int, args: argparse.Namespace, *, only_diff
             home = checked_out(main.home, "many")
             own = [table.name for table in TABLES if own_place(home, table).log.exists()]
             _say(f"tables of the merged branch: {', '.join(own)}")
+
+
+def _read_beside(root: Path, branch: Lake, depth: int) -> None:
+    """Read main and a branch by turns, so that both have what the machine has left for them."""
+    with _opened(root) as main:
+        took: dict[str, list[tuple[float, float]]] = {"main": [], "branch": []}
+        for number in range(6):
+            for name, lake in (("main", main), ("branch", branch)):
+                clock, cpu = time.perf_counter(), time.process_time()
+                fetch(lake, QUESTION)
+                if number:  # the first verifies
+                    took[name].append((time.perf_counter() - clock, time.process_time() - cpu))
+    clocks, cpus = ({name: min(each[place] for each in took[name]) for name in took} for place in (0, 1))
+    _say(f"read through {depth} branches seconds={clocks['branch']:.3f} main={clocks['main']:.3f} "
+         f"times_main={clocks['branch'] / clocks['main']:.2f} "
+         f"cpu={cpus['branch']:.2f} times_main_cpu={cpus['branch'] / cpus['main']:.2f}")  # fmt: skip
 
 
 def _answers(many: int) -> list[dict[str, object]]:

@@ -73,6 +73,6 @@ def test_branches_have_what_a_model_of_sets_has_on_spark():
     run_state_machine_as_test(
         OnSpark,
         settings=settings(
-            max_examples=20, stateful_step_count=8, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=6, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )  # fmt: skip
