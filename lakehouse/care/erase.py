@@ -332,7 +332,8 @@ def _of_table(
     is_open: bool,
 ) -> int:  # fmt: skip
     """Take the rows out of a table of one line, and return how many the newest version had."""
-    columns = tuple(dict.fromkeys([*columns, "row_hash"]))
+    if table.name in UNNAMED:
+        columns = (*columns, "row_hash")
     found = remove_rows(lake, table, chosen, step=STEP, columns=columns, dry_run=True)
     if dry_run:
         return found.rows

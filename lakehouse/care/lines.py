@@ -17,7 +17,8 @@ from lakehouse.commits.refs import DELETED, branches, deleted_lines, head_of, ta
 from lakehouse.errors import VersionUnavailableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
-from lakehouse.lines import MERGES, line_folder, numbered, parted
+from lakehouse.lines import line_folder, numbered, parted
+from lakehouse.merging.intents import intents
 from lakehouse.verification.places import line_home, place_at
 from schemas.tables import BY_NAME
 
@@ -109,8 +110,7 @@ def _of_people(lake: Lake, of_branch: str) -> Iterator[Pin]:
 
 def _unfinished(home: Home, branch: str) -> Iterator[Pin]:
     """Yield what merges and reverts that were killed are made of: whoever opens the branch next finishes them."""
-    for each in home.files.list(MERGES):
-        intent = json.loads(home.files.read_whole(each.name))
+    for _, intent in intents(home):
         for side in ("ours", "theirs", "taken"):
             if side in intent:
                 found = read_commit(home, intent[side])

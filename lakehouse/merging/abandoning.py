@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,9 +11,10 @@ from lakehouse.commits.manifest import Commit, read_commit
 from lakehouse.commits.naming import newest_commit
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
-from lakehouse.lines import MERGES, numbered
+from lakehouse.lines import numbered
 from lakehouse.merging.applying import apply_plan
 from lakehouse.merging.changed import changed_rows
+from lakehouse.merging.intents import intents
 from lakehouse.merging.plan import Plan, forget_erased
 from lakehouse.steps.receipts import Receipt
 from lakehouse.steps.step import step
@@ -43,12 +42,11 @@ def abandon(lake: Lake) -> Receipt:
         TableError: If a table of the branch is damaged.
     """
     with step(lake, "merge") as record, lake_lock(lake, f"merge-{lake.home.line}"):
-        waiting = list(lake.files.list(MERGES))
+        waiting = list(intents(lake.home))
         if not waiting:
             raise ConfigError(f"{lake.home.branch}: no merge or revert waits to be finished; nothing to abandon")
-        for each in waiting:
+        for name, intent in waiting:
             newest = newest_commit(lake.home)
-            intent = json.loads(lake.files.read_whole(each.name))
             if "theirs" in intent and any(done.commit_id == intent["theirs"] for done in before(lake.home, newest)):
                 record.note("whole", f"{intent['message']}: it was done to its end; petrel revert takes it back")
             else:
@@ -57,7 +55,7 @@ def abandon(lake: Lake) -> Receipt:
                 record.note("abandoned", f"{intent['message']}: what it had written is taken back")
                 if plan.come or plan.go:
                     record.details["commit"] = commit(lake, f"abandon: {intent['message']}").commit_id
-            lake.files.delete(each.name)
+            lake.files.delete(name)
     return record.finished()
 
 

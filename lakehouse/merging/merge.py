@@ -8,7 +8,6 @@ comes last: who reads the lake by commits (`@main`) sees all of it or nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +24,7 @@ from lakehouse.lines import MERGES
 from lakehouse.merging.applying import apply_plan
 from lakehouse.merging.comparing import compare, since
 from lakehouse.merging.conflicts import FAIL, Conflict, Settle, check_policy, find_conflicts, settled
+from lakehouse.merging.intents import intents, keep_intent
 from lakehouse.merging.plan import Plan, forget_erased, plan_merge
 from lakehouse.merging.references import check_references
 from lakehouse.steps.receipts import Receipt
@@ -32,7 +32,6 @@ from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.locks import lake_lock
 from lakehouse.verification.places import line_home
 from loaders.errors import StorageError
-from schemas.canonical import content_id
 
 
 def merge(lake: Lake, other: str, *, policy: str | Settle = FAIL, message: str = "") -> Receipt:
@@ -157,8 +156,7 @@ def _reverting(lake: Lake, taken: Commit) -> Plan:
 
 def _apply(lake: Lake, intent: Mapping[str, Any], plan: Plan, record: StepRecord) -> None:
     """Say what is done, do it, commit it, and forget that it was to be done."""
-    name = f"{MERGES}/{content_id(dict(intent))}.json"
-    lake.files.put(name, (json.dumps(dict(intent)) + "\n").encode())
+    name = keep_intent(lake.home, intent)
     apply_plan(lake, plan, record, kind=str(intent["kind"]))
     parents = (str(intent["theirs"]),) if intent["kind"] == "merge" else ()
     if parents or any(record.counts.values()):
@@ -167,11 +165,10 @@ def _apply(lake: Lake, intent: Mapping[str, Any], plan: Plan, record: StepRecord
 
 
 def _finish(lake: Lake, record: StepRecord) -> None:
-    for each in list(lake.files.list(MERGES)):
-        intent = json.loads(lake.files.read_whole(each.name))
+    for name, intent in intents(lake.home):
         theirs = intent.get("theirs")
         if theirs and any(done.commit_id == theirs for done in before(lake.home, newest_commit(lake.home))):
-            lake.files.delete(each.name)  # killed after its commit
+            lake.files.delete(name)  # killed after its commit
             continue
         try:
             if theirs:

@@ -242,6 +242,10 @@ def test_a_merge_that_cannot_be_finished_says_so_and_is_taken_back(two, monkeypa
     assert (said(main), digests(main)) == before
     assert petrel(["merge", "--lake", root, "--abandon"]) == 1
     monkeypatch.undo()
+    main.files.put("_merges/x.json", b"{}")
+    with pytest.raises(TableError, match=r"x\.json: tells of a merge .* is damaged"):
+        merge(main, "clean")
+    main.files.delete("_merges/x.json")
     assert merge(main, "clean").counts["come"] > 0
     assert ("human:bob", "dog") in said(main)
     assert {each.kind for each in verify(main)} <= {"object"}  # whose bytes nobody wrote in this test
