@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("one", help="a branch, tag, commit or {time}")
     parser.add_argument("other", nargs="?", default="HEAD", help="another one (default: HEAD)")
     parser.add_argument("--table", action="append", default=[], metavar="NAME", help="only this table; may be repeated")
-    parser.add_argument("--rows", action="store_true", help="show the rows, as JSON, one a line")
+    parser.add_argument("--rows", action="store_true", help="show the rows: as JSON, one a line, or in the page")
     parser.add_argument("--sql", action="store_true", help="print a query for the rows of the one --table")
-    parser.add_argument("--html", metavar="FILE", type=Path, help="write the summary as a page")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page: the summary, with --rows the rows too")
 
 
 def execute(config: Config, args: argparse.Namespace) -> int:
@@ -57,7 +57,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
             say(_query(lake, one, other, args.table[0]))
             return 0
         found = compare(lake, one, other, tables=args.table, columns=args.rows)
-    if args.rows:
+    if args.rows and args.html is None:
         _rows(found)
         return 0
     rows = [[getattr(args, each.side), each.table, each.what, each.added, each.removed, each.superseded]
@@ -66,7 +66,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
     if args.html is not None:
         from lakehouse.merging.page import difference_page
 
-        args.html.write_text(difference_page(found, head, rows), encoding="utf-8")
+        args.html.write_text(difference_page(found, head, rows, detailed=args.rows), encoding="utf-8")
     if args.json:
         for each in found.summary():
             say_json(dataclasses.asdict(each) | {"ancestor": found.ancestor.commit_id})

@@ -15,6 +15,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from lakehouse.care.maintain import maintain
 from lakehouse.commits.branching import delete_branch, make_branch
 from lakehouse.commits.history import common_ancestor
 from lakehouse.commits.making import commit
@@ -113,7 +114,7 @@ class Histories(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="petrel-histories-"))
         begin_lake(self.folder / "lake")
         self.clock = Clock()
-        overrides = [f'lake.root="{self.folder / "lake"}"', "engine.workers=1", "engine.driver_mb=64"]
+        overrides = [f'lake.root="{self.folder / "lake"}"', "engine.workers=1", "engine.driver_mb=0"]
         self.opened = open_lake(load_config(overrides=overrides, environ={}), engine=self.engine, clock=self.clock)
         self.main = self.opened.__enter__()
         self.model = Model()
@@ -200,6 +201,12 @@ class Histories(RuleBasedStateMachine):
         with pytest.raises(ConfigError):
             find_commit(self.main.home, name)
         del self.lakes[name], self.model.now[name]
+
+    @rule()
+    def maintain(self):
+        """Files are put together, and those that nothing needs go: a year later, nothing is to be missed."""
+        self.clock.forward(days=400)
+        maintain(self.main, few=0)
 
     @rule(number=st.integers(0, 9), back=st.integers(0, 3))
     def revert(self, number, back):

@@ -50,6 +50,11 @@ def test_a_campaign_on_a_branch_from_its_beginning_to_its_end(root, tmp_path, ca
     assert said("diff", "HEAD", "HEAD", "--table", "silver.actors", "--sql").startswith("select 'one' as side")
     said("diff", "main", "relabel", "--html", str(tmp_path / "diff.html"))
     assert "silver.actors" in (tmp_path / "diff.html").read_text()
+    assert "human:bob" not in (tmp_path / "diff.html").read_text()
+    said("diff", "main", "relabel", "--rows", "--html", str(tmp_path / "rows.html"))
+    page = (tmp_path / "rows.html").read_text()
+    assert "silver.actors: 1 added on side other" in page
+    assert "human:bob" in page
     assert said("merge", "relabel", "--list") == "no conflict\n"
     assert json.loads(said("merge", "relabel", "--json"))["counts"]["come"] == 1
     assert json.loads(said("revert", "HEAD", "--json"))["counts"] == {"come": 0, "gone": 1}
