@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+import urllib.parse
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -80,6 +84,57 @@ def test_no_record_leads_out_of_the_places_that_are_allowed(lake, drop, tmp_path
         "not_allowed": 5, "bad_record": 6, "not_a_regular_file": 2
     }
     assert land(lake, chosen(path, allow=[str(tmp_path)])).counts["stored"] == 1
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    """Leads where the name says: `/data/to:PORT:PATH`; all else is a picture."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.server.seen.append(self.path)
+        if self.path.startswith("/data/to:"):
+            _, port, path = urllib.parse.unquote(self.path).split(":")
+            self.send_response(302)
+            self.send_header("Location", f"http://127.0.0.1:{port}{path}" if port else path)
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(png(1))))
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        if not self.path.startswith("/data/to:"):
+            self.wfile.write(png(1))
+
+
+@contextmanager
+def serving():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        server.seen = []
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_redirect_leads_to_no_place_that_is_not_allowed(lake, drop):
+    """An open redirect of a host that is trusted must not make us read what only we can reach."""
+    with serving() as trusted, serving() as private:
+        base, inside = f"http://127.0.0.1:{trusted.server_port}", f"http://127.0.0.1:{private.server_port}"
+        other = private.server_port
+        told = [f"to:{other}:/data/x.png", "to::/secret.png", "to::/data/%2e%2e", "to::/data/fine.png", "fine.png"]
+        path = listed(drop, *({"uri": f"{base}/data/{each}"} for each in told))
+        receipt = land(lake, chosen(path, allow=[f"{base}/data"]))
+        assert receipt.counts == ZERO | {"seen": 5, "stored": 1, "duplicate": 1, "refused": 3}
+        assert private.seen == []
+        assert {row["rule"] for row in landed(lake)} == {None, "not_allowed"}
+        again = land(lake, chosen(path, allow=[f"{base}/data", f"{inside}/data"]))
+        assert again.counts == ZERO | {"seen": 5, "duplicate": 1, "unchanged": 2, "refused": 2}
 
 
 def test_a_csv_keeps_its_columns_and_stops_where_they_go(lake, drop):

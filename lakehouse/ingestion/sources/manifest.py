@@ -17,6 +17,7 @@ from lakehouse.home import Home
 from lakehouse.ingestion.sources.forms import ManifestOptions
 from lakehouse.ingestion.sources.listing import Listed, instant, plain_path
 from lakehouse.ingestion.sources.prefix import etag_of
+from lakehouse.ingestion.sources.redirects import WEB, check_redirects
 from lakehouse.ingestion.sources.sidecar import FIELD_CHARACTERS, Stated, stated
 from lakehouse.ingestion.sources.source import Source
 from lakehouse.objects import below, file_uri, in_bucket, uri_path
@@ -144,6 +145,8 @@ def _is_allowed(place: str, source: Source) -> bool:
 def _look(place: str, told: str, source: Source, home: Home) -> Listed:
     if place.startswith("file:"):
         return _look_here(place, told, source)
+    if place.startswith(WEB):
+        check_redirects(place, functools.partial(_is_allowed, source=source))
     try:
         storage, name = in_bucket(place, home.stores)
         found = storage.stat(name)
