@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lakehouse.config import Config
 from lakehouse.ending import removed_at_end
+from lakehouse.engines import warm
 from lakehouse.errors import ConcurrentWriteError, ConfigError
 from lakehouse.home import keep_origin
 from lakehouse.lake import Clock, Lake, utc_now
@@ -57,6 +58,7 @@ def open_lake(
     if making:
         check_place(home)
         home = new_home(config)
+        warm(engine, config.engine)  # who makes a lake fills it: workers load their code while tables are made
     else:
         require_lake(home)
     if engine == "spark" and not home.is_local and is_on_cluster():

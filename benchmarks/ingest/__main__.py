@@ -56,17 +56,13 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def ingest(folder: Path, out: Path, engine: str) -> dict[str, Any]:
     """Bring the folder into a lake; returns the seconds of each step."""
-    from lakehouse.config import load_config
-    from lakehouse.dimensions.step import dimensions as measure_dimensions
-    from lakehouse.ingestion.entities import entities
-    from lakehouse.ingestion.land import land
-    from lakehouse.ingestion.sources.source import Source
-    from lakehouse.opening import open_lake
+    import lakehouse as lh
 
     started = time.perf_counter()
-    config = load_config(overrides=[f"lake.root={out}"])
-    with open_lake(config, engine=engine, create=True) as lake:
-        receipts = [land(lake, Source(name="benchmark", folder=str(folder))), entities(lake), measure_dimensions(lake)]
+    config = lh.load_config(overrides=[f"lake.root={out}"])
+    with lh.open_lake(config, engine=engine, create=True) as lake:
+        source = lh.Source(name="benchmark", folder=str(folder))
+        receipts = [lh.land(lake, source), lh.entities(lake), lh.dimensions(lake)]
     seconds = {receipt.step: receipt.seconds for receipt in receipts}
     return {"files": receipts[0].counts["seen"], "rows_new": sum(receipt.rows_new for receipt in receipts),
             "seconds": time.perf_counter() - started, "steps": seconds}

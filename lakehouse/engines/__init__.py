@@ -44,6 +44,14 @@ def open_engine(name: str, *, config: EngineConfig, scratch: Path, home: Home | 
     raise ConfigError(f"unknown engine `{name}`; known: {', '.join(ENGINES)}")
 
 
+def warm(name: str, config: EngineConfig) -> None:
+    """Start what takes long to start, and wait for nothing: worth it only where an engine is sure to have work."""
+    if name == "embedded":
+        from lakehouse.engines.pool import BatchPool
+
+        BatchPool(config.workers).warm()
+
+
 def _embedded(config: EngineConfig, scratch: Path, home: Home | None) -> Engine:
     from lakehouse.engines.pool import BatchPool
 
@@ -55,4 +63,4 @@ def _embedded(config: EngineConfig, scratch: Path, home: Home | None) -> Engine:
     return EmbeddedEngine(config=config, scratch=scratch, pool=pool, home=home)
 
 
-__all__ = ["ENGINES", "Commit", "Engine", "Relation", "open_engine"]
+__all__ = ["ENGINES", "Commit", "Engine", "Relation", "open_engine", "warm"]
