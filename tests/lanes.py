@@ -50,7 +50,7 @@ COSTLY: dict[str, str] = {
     "tables": "insert",
     "tracing": "tracing",
     "verification": "counts damage verify",
-    "viewing": "browser",
+    "viewing": "browser pages",
 }
 """Folder of tests -> files whose tests took more than half a CPU second each on average, without `test_` and `.py`."""
 

@@ -56,14 +56,7 @@ def measure_answers(
     if kind.score is None and kind.weigh is None:
         raise ConfigError(f"answers of kind {kind.name} cannot be scored: nothing says how")
     columns = slice_columns(slices)
-    text = ANSWERED.format(
-        value=VALUE_COLUMNS[kind.value_kind],
-        slices=", ".join(f"{sql} as {name}" for name, sql in columns.items()),
-        wide=MEASURED if slices else "",
-    )
-    rows = fetch(lake, text, params={**run, "value_kind": kind.value_kind})
-    merges = _merges(lake, run)
-    scored = [_scored(merged(row, merges) if merges else row, kind) for row in rows]
+    rows, scored = _members(lake, run, kind, slices)
     metrics: list[Metric] = []
     evidence: dict[str, tuple[Weigh, int]] = {}
     for name, sliced in zip(columns, ["", *slices], strict=True):
@@ -80,6 +73,24 @@ def measure_answers(
                 elif not sliced:
                     metrics.append(Metric(score.metric, f"class={score.label}", score.value, score.support))
     return metrics, evidence
+
+
+def scored_members(lake: Lake, run: Mapping[str, object], kind: AnswerKind) -> list[Scored]:
+    """Return the members of a split with what an actor answered about each, as `measure_answers` scores them."""
+    return _members(lake, run, kind, ())[1]
+
+
+def _members(
+    lake: Lake, run: Mapping[str, object], kind: AnswerKind, slices: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[Scored]]:
+    text = ANSWERED.format(
+        value=VALUE_COLUMNS[kind.value_kind],
+        slices=", ".join(f"{sql} as {name}" for name, sql in slice_columns(slices).items()),
+        wide=MEASURED if slices else "",
+    )
+    rows = fetch(lake, text, params={**run, "value_kind": kind.value_kind})
+    merges = _merges(lake, run)
+    return rows, [_scored(merged(row, merges) if merges else row, kind) for row in rows]
 
 
 def _merges(lake: Lake, run: Mapping[str, object]) -> dict[tuple[int, str], str]:

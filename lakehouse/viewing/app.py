@@ -22,10 +22,12 @@ from lakehouse.viewing import pages
 from lakehouse.viewing.annotating import Annotator
 from lakehouse.viewing.answers import REGIONS, REGIONS_OF_ONE, answers_of
 from lakehouse.viewing.built import FRONT
+from lakehouse.viewing.disputes import disputes_page
 from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeError, moments, part_of, spectrogram
 from lakehouse.viewing.pieces import piece_of
 from lakehouse.viewing.places import Place, Places
 from lakehouse.viewing.previews import Previews
+from lakehouse.viewing.saved import SavedViews
 from lakehouse.viewing.selections import Selections
 
 PAGE_ROWS = 500
@@ -52,6 +54,7 @@ class _Answers:
         self._previews = Previews(lake.config, self._places, folder)
         self._selections = Selections(lake)
         self._places.gone.tell(lambda _: self._selections.forget())
+        self._views = SavedViews(str(lake.home))
         self._annotator = Annotator(lake, actor) if actor else None
 
     def routes(self) -> list[Route]:
@@ -65,6 +68,7 @@ class _Answers:
             "/api/evaluation": self._of_lake(pages.evaluation_page, "id"),
             "/api/diff": self._of_lake(pages.diff_page, "old", "new"),
             "/api/rejected": self._of_lake(pages.rejected_page), "/api/quality": self._of_lake(pages.quality_page),
+            "/api/disagreements": self._of_lake(disputes_page, "question"), "/api/views": self._views.answer,
             "/api/frames": self._frames, "/api/annotate": self._annotate, "/api/forget": self._forget,
         }  # fmt: skip
         return [

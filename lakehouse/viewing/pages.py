@@ -17,6 +17,7 @@ from lakehouse.sql.columns import describe
 from lakehouse.sql.held_rows import plain
 from lakehouse.sql.literals import sql_literals
 from lakehouse.sql.text import fill
+from lakehouse.viewing.curves import curves_of
 
 Row = dict[str, Any]
 
@@ -136,7 +137,7 @@ def evaluation_page(lake: Lake, evaluation_id: str) -> Row:
     """Return metrics and slices of an evaluation, and for answers that are labels who was taken for what.
 
     `confusion` has a row for each pair of label and answer (None: the model said nothing), with the question in SQL
-    that shows exactly its samples.
+    that shows exactly its samples. `curves` are those of `curves_of`, by split.
 
     Raises:
         ConfigError: If there is no such evaluation.
@@ -155,8 +156,10 @@ def evaluation_page(lake: Lake, evaluation_id: str) -> Row:
     confusion = [dict(row) | {"sql": f"select * from ({within}) where {_is('truth', row)} and {_is('said', row)} "
                                      "order by confidence desc"} for row in cells]  # fmt: skip
     worst = f"select * from ({within}) where said is distinct from truth order by confidence desc"
+    run = {name: str(found[name]) for name in ("dataset_id", "actor_id", "question_id")}
     return {
-        **plain(found), "metrics": plain(metrics), "confusion": plain(confusion),
+        **plain(found), "curves": {split: curves_of(lake, run | {"split": split}) for split in splits},
+        "metrics": plain(metrics), "confusion": plain(confusion),
         "worst_sql": worst if confusion else "",
     }
 

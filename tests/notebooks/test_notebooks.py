@@ -57,4 +57,8 @@ def test_the_exploration_runs_on_a_small_lake_and_draws_its_plots(
     assert len(pictures) == 6
     assert "truncated" in texts
     assert "human:dora" in texts
+    pages = [output.get("data", {}).get("text/html", "") for output in outputs]
+    (frame,) = [page for page in pages if "<iframe" in page]
+    assert 'sandbox="allow-scripts"' in frame
+    assert "window.PETREL" in frame
     assert not [output for output in outputs if output.output_type == "stream"], "a warning or a message"

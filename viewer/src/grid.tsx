@@ -1,7 +1,9 @@
 // A grid of any length: only what is on the screen is there.
 
+import { Component } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { colourOf } from "./colours";
+import { Heat } from "./heat";
 import { says, shortId, type Answer, type Page, type Query, type Row, type Seen } from "./model";
 import type { Source } from "./source";
 import { type Hidden, Stage } from "./stage";
@@ -10,11 +12,13 @@ const TILE = 168; // px, with the gap
 const TALL = 204;
 const BLOCK = 200; // rows that are asked for at once
 const TALLEST = 16_000_000; // px; browsers end pages at about twice that
+const NOTHING_SAID: Answer[] = [];
 
 export function useSeen(source: Source, id: string, wait = 0): Seen | Error | null {
   const [seen, set] = useState<Seen | Error | null>(null);
   useEffect(() => {
     set(null);
+    if (!id) return;
     let here = true;
     // What is only scrolled past is not asked for.
     const timer = setTimeout(() => source.see(id).then((found) => here && set(found), (error) => here && set(error)), wait);
@@ -25,14 +29,16 @@ export function useSeen(source: Source, id: string, wait = 0): Seen | Error | nu
 
 interface GridProps {
   source: Source; query: Query; hidden: Hidden; onTotal: (page: Page) => void; onError: (error: Error) => void;
-  href: (row: Row, place: number) => string;
+  onHeard: (answers: Answer[]) => void; href: (row: Row, place: number) => string;
 }
 
-export function Grid({ source, query, hidden, onTotal, onError, href }: GridProps) {
+export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }: GridProps) {
   const place = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState({ width: 800, height: 600 });
   const [top, setTop] = useState(0);
   const [total, setTotal] = useState<number | null>(null);
+  const [current, setCurrent] = useState(0);
+  const wantsFocus = useRef(false);
   const [, redraw] = useState(0);
   const blocks = useRef(new Map<number, Row[] | "coming">());
   const answers = useRef(new Map<string, Answer[]>());
@@ -64,6 +70,7 @@ export function Grid({ source, query, hidden, onTotal, onError, href }: GridProp
   useEffect(() => {
     blocks.current = new Map();
     setTotal(null);
+    setCurrent(0);
     place.current!.scrollTop = 0;
     load(0);
   }, [key]);
@@ -88,23 +95,54 @@ export function Grid({ source, query, hidden, onTotal, onError, href }: GridProp
     const timer = setTimeout(() => {
       const ids = wanted.split(" ");
       source.answers(ids).then((found) => {
-        for (const id of ids) answers.current.set(id, found[id] ?? []);
+        for (const id of ids) answers.current.set(id, found[id] ?? NOTHING_SAID);
+        onHeard(ids.flatMap((id) => found[id] ?? []));
         redraw((count) => count + 1);
       }, onError);
     }, 120);
     return () => clearTimeout(timer);
   }, [wanted]);
 
-  const offset = first * TALL - top * scale + top;
+  // The focus goes to a tile as soon as it is there: after a jump its row may still be on the way.
+  useEffect(() => {
+    if (!wantsFocus.current) return;
+    const tile = place.current!.querySelector<HTMLElement>(`[data-at="${current}"]`);
+    if (!tile) return;
+    wantsFocus.current = false;
+    tile.focus({ preventScroll: true });
+  });
+  const step = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !total) return;
+    const screen = Math.max(1, Math.floor(size.height / TALL)) * columns;
+    const to: Record<string, number> = {
+      ArrowRight: current + 1, ArrowLeft: current - 1, ArrowDown: current + columns, ArrowUp: current - columns,
+      PageDown: current + screen, PageUp: current - screen, Home: 0, End: total - 1,
+    };
+    if (!(event.key in to)) return;
+    event.preventDefault();
+    const next = Math.min(total - 1, Math.max(0, to[event.key]));
+    const high = (Math.floor(next / columns) * TALL) / scale, room = place.current!;
+    if (high < room.scrollTop) room.scrollTop = high;
+    else if (high + TALL > room.scrollTop + size.height) room.scrollTop = high + TALL - size.height;
+    wantsFocus.current = true;
+    setCurrent(next);
+  };
+  const moved = (event: { currentTarget: HTMLElement }) => {
+    const next = event.currentTarget.scrollTop;
+    // Nothing is drawn anew before another line comes to be on the screen.
+    if (scale > 1 || Math.floor(next / TALL) !== Math.floor(top / TALL)) setTop(next);
+  };
+
+  const offset = scale > 1 ? first * TALL - top * scale + top : first * TALL;
   return (
-    <div class="grid" ref={place} onScroll={(event) => setTop(event.currentTarget.scrollTop)} tabIndex={0}
-      role="region" aria-label={`${total ?? 0} samples`}>
+    <div class="grid" ref={place} onScroll={moved} onKeyDown={step} tabIndex={0}
+      role="region" aria-label={`${total === null ? "" : total.toLocaleString("en")} samples; arrows go from one to the next`}>
       {total === 0 && <p class="nothing">no rows</p>}
       <div class="room" style={{ height: `${Math.min(lines * TALL, TALLEST)}px` }}>
-        <div class="tiles" style={{ transform: `translateY(${offset}px)`, gridTemplateColumns: `repeat(${columns}, ${TILE - 8}px)` }}>
+        <div class="tiles" style={{ transform: `translateY(${offset}px)`, gridTemplateColumns: `repeat(${columns}, ${TILE - 8}px)`, "--wide": `${columns * TILE - 8}px` }}>
           {shown.map(({ row, place: at }) =>
-            row ? <Tile key={`${at} ${row.entity_id}`} source={source} row={row} href={href(row, at)} hidden={hidden}
-              answers={answers.current.get(row.entity_id) ?? []} by={query.column} />
+            row ? <Tile key={`${at} ${row.entity_id}`} source={source} row={row} at={at} href={href(row, at)} hidden={hidden}
+              isCurrent={at === current} onFocus={setCurrent} answers={answers.current.get(row.entity_id) ?? NOTHING_SAID} by={query.column} />
               : <div key={`${at}`} class="tile coming" />)}
         </div>
       </div>
@@ -112,28 +150,57 @@ export function Grid({ source, query, hidden, onTotal, onError, href }: GridProp
   );
 }
 
-function Tile({ source, row, href, answers, hidden, by }:
-  { source: Source; row: Row; href: string; answers: Answer[]; hidden: Hidden; by: string }) {
+interface TileProps {
+  source: Source; row: Row; at: number; href: string; answers: Answer[]; hidden: Hidden; by: string;
+  isCurrent: boolean; onFocus: (at: number) => void;
+}
+
+/** Drawn anew only where something of it is another: while one scrolls, most tiles stay as they are. */
+class Tile extends Component<TileProps> {
+  shouldComponentUpdate(next: TileProps) {
+    return (Object.keys(next) as (keyof TileProps)[]).some((name) => next[name] !== this.props[name]);
+  }
+
+  render() { return <Sample {...this.props} />; }
+}
+
+function Sample({ source, row, at, href, answers, hidden, by, isCurrent, onFocus }: TileProps) {
   const seen = useSeen(source, row.entity_id, 60);
   const visible = answers.filter((answer) => !hidden.actors.has(answer.actor_id) && !hidden.questions.has(answer.question_id));
   const label = row.label ?? row.leading ?? visible.find((answer) => !answer.regions)?.label;
   return (
-    <a class="tile" href={href} title={visible.map((answer) => `${answer.actor_id}: ${says(answer)}`).join("\n")}>
+    <a class="tile" href={href} data-at={at} tabIndex={isCurrent ? 0 : -1} onFocus={() => onFocus(at)}
+      title={visible.map((answer) => `${answer.actor_id}: ${says(answer)}`).join("\n")}>
       <div class="picture">
         {seen instanceof Error ? <div class="nothing">{seen.message}</div>
           : seen && <Shown seen={seen} answers={visible} hidden={hidden} title={shortId(row.entity_id)} />}
       </div>
       <div class="caption">
-        {label != null && <span class="class"><i style={{ background: colourOf(String(label)) }} />{String(label)}</span>}
-        <span class="quiet">{by && row[by] != null ? brief(row[by]) : shortId(row.entity_id)}</span>
+        {row.votes ? <Votes votes={row.votes} /> : label != null && <span class="class"><i style={{ background: colourOf(String(label)) }} />{String(label)}</span>}
+        <span class="quiet">{row.agreed != null ? `agreed ${brief(row.agreed)}` : row.told ? String(row.told) : by && row[by] != null ? brief(row[by]) : shortId(row.entity_id)}</span>
       </div>
     </a>
+  );
+}
+
+/** How often each answer was given, as a bar of their colours. `votes` is a list of [answer, count] or an object. */
+export function Votes({ votes }: { votes: unknown }) {
+  const given = (Array.isArray(votes) ? votes : Object.entries(votes ?? {})) as [string, number][];
+  const pairs = given.filter((pair) => Array.isArray(pair) && typeof pair[1] === "number");
+  const all = pairs.reduce((sum, [, count]) => sum + count, 0);
+  if (!all) return null;
+  return (
+    <span class="votes">
+      <span class="votebar" aria-hidden="true">{pairs.map(([name, count]) => <b key={name} style={{ width: `${(100 * count) / all}%`, background: colourOf(name) }} />)}</span>
+      <span>{pairs.map(([name, count]) => `${name} ${brief(count)}`).join(", ")}</span>
+    </span>
   );
 }
 
 function Shown({ seen, answers, hidden, title }: { seen: Seen; answers: Answer[]; hidden: Hidden; title: string }) {
   const { preview, url } = seen;
   if (preview.kind === "image") return <Stage preview={preview} url={url} answers={answers} hidden={hidden} title={title} />;
+  if (preview.kind === "array" && url) return <Heat preview={preview} url={url} title={title} />;
   if (url) return <img src={url} alt={title} class={preview.kind === "audio" ? "wave" : ""} />;
   return <div class="nothing">{preview.text || preview.problem || `${preview.media_type}, ${preview.size_bytes.toLocaleString("en")} bytes`}</div>;
 }

@@ -1,14 +1,18 @@
 // Datasets, evaluations, differences, rejects, quality. Whatever can be looked at closer leads to the grid.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { to } from "./address";
+import { Curves } from "./curves";
+import { Grid } from "./grid";
+import { asked, listed } from "./listed";
 import type { Row } from "./model";
 import type { Source } from "./source";
+import { nothingHidden } from "./stage";
 import { Table } from "./table";
 
 interface Props { source: Source; args: URLSearchParams }
 
-function usePage<T = Row>(source: Source, name: string, asked: Row = {}): T | Error | null {
+export function usePage<T = Row>(source: Source, name: string, asked: Row = {}): T | Error | null {
   const [found, set] = useState<T | Error | null>(null);
   const key = JSON.stringify([name, asked]);
   useEffect(() => {
@@ -20,16 +24,16 @@ function usePage<T = Row>(source: Source, name: string, asked: Row = {}): T | Er
   return found;
 }
 
-function waiting(found: unknown) {
-  if (found instanceof Error) return <main><p class="error" role="alert">{found.message}</p></main>;
-  return <main><p class="quiet">…</p></main>;
+export function waiting(found: unknown) {
+  if (found instanceof Error) return <main id="main"><p class="error" role="alert">{found.message}</p></main>;
+  return <main id="main"><p class="quiet">…</p></main>;
 }
 
 export function Datasets({ source }: Props) {
   const rows = usePage<Row[]>(source, "datasets");
   if (!rows || rows instanceof Error) return waiting(rows);
   const columns = ["name", "owner", "members", "bytes", "versions", "built_at", "age_days", "published", "exports"];
-  return <main><h1>Datasets</h1><Table rows={rows} columns={columns} link={(row) => to("dataset", { name: row.name })} /></main>;
+  return <main id="main"><h1>Datasets</h1><Table rows={rows} columns={columns} link={(row) => to("dataset", { name: row.name })} /></main>;
 }
 
 export function Dataset({ source, args }: Props) {
@@ -38,7 +42,7 @@ export function Dataset({ source, args }: Props) {
   const labels = Object.entries(card.labels as Record<string, Record<string, number>>);
   const splits = Object.keys(card.splits);
   return (
-    <main>
+    <main id="main">
       <h1>{card.name}</h1>
       <p class="line"><a href={to("grid", { sql: card.sql })}>look at its {card.members.toLocaleString("en")} members</a>
         <a href={to("grid", { sql: card.left_out_sql })}>at what was left out</a>
@@ -63,7 +67,7 @@ export function Dataset({ source, args }: Props) {
 export function Evaluations({ source }: Props) {
   const rows = usePage<Row[]>(source, "evaluations");
   if (!rows || rows instanceof Error) return waiting(rows);
-  return <main><h1>Evaluations</h1><Table rows={rows.map((row) => ({ ...row, verdict: row.failed ? "failed" : row.passed ? "passed" : "no gate" }))}
+  return <main id="main"><h1>Evaluations</h1><Table rows={rows.map((row) => ({ ...row, verdict: row.failed ? "failed" : row.passed ? "passed" : "no gate" }))}
     link={(row) => to("evaluation", { id: row.evaluation_id })} /></main>;
 }
 
@@ -72,17 +76,22 @@ export function Evaluation({ source, args }: Props) {
   if (!found || found instanceof Error) return waiting(found);
   const overall = (found.metrics as Row[]).filter((row) => !row.slice), slices = (found.metrics as Row[]).filter((row) => row.slice);
   return (
-    <main>
+    <main id="main">
       <h1>{found.actor_id} on {found.question_id}</h1>
       <p class="line"><a href={to("dataset", { name: found.dataset_id })}>dataset {found.dataset_id.slice(0, 12)}</a>
         {found.worst_sql && <a href={to("grid", { sql: found.worst_sql })}>what it got wrong, the surest first</a>}
-        <span class={found.failed ? "error" : "quiet"}>{found.failed ? `${found.failed} gates failed` : found.passed ? `${found.passed} gates passed` : "no gates"}</span></p>
+        <span class={found.failed ? "error" : "quiet"}>{found.failed ? `${counted(found.failed, "gate")} failed` : found.passed ? `${counted(found.passed, "gate")} passed` : "no gates"}</span></p>
+      {Object.entries((found.curves ?? {}) as Record<string, Row[]>).filter(([, curves]) => curves.length).map(([split, curves]) => (
+        <section key={split}><h2>Precision over recall</h2><Curves curves={curves} split={split} /></section>
+      ))}
       {found.confusion.length > 0 && <><h2>Who was taken for what</h2><Confusion cells={found.confusion} /><p class="quiet">by the answers that hold now; a cell leads to its samples</p></>}
       <h2>Metrics</h2><Table rows={overall} />
       {slices.length > 0 && <><h2>Slices, the worst first</h2><Table rows={[...slices].sort((one, other) => (one.value ?? 2) - (other.value ?? 2))} /></>}
     </main>
   );
 }
+
+const counted = (count: number, what: string): string => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 
 function Confusion({ cells }: { cells: Row[] }) {
   const truths = [...new Set(cells.map((cell) => cell.truth as string))].sort();
@@ -116,17 +125,40 @@ export function Diff({ source, args }: Props) {
   if (!found || found instanceof Error) return waiting(found);
   const ids = (change: string) => (found.members as Row[]).filter((row) => row.change === change).map((row) => `'${row.entity_id}'`);
   return (
-    <main>
+    <main id="main">
       <h1>{found.old.dataset_id.slice(0, 12)} to {found.new.dataset_id.slice(0, 12)}</h1>
       <p class="line">{["in", "out", "kept"].map((change) => ids(change).length > 0 && (
         <a key={change} href={to("grid", { sql: `select distinct entity_id from gold.dataset_members where entity_id in (${ids(change).join(", ")})` })}>
           {{ in: "what came in", out: "what went out", kept: "what changed" }[change]} ({ids(change).length}{found.more ? " of the first" : ""})</a>))}</p>
       <h2>Counts</h2><Bars values={found.counts} />
-      {(found.parts as [string, Row[]][]).filter(([, rows]) => rows.length).map(([name, rows]) => <section key={name}><h2>{name}</h2><Table rows={rows} /></section>)}
-      <h2>Members</h2><Table rows={found.members} link={(row) => to("entity", { id: row.entity_id })} />
+      <h2>Members</h2><Changed source={source} members={found.members} />
       {found.more > 0 && <p class="quiet">and {found.more.toLocaleString("en")} more</p>}
+      {(found.parts as [string, Row[]][]).filter(([, rows]) => rows.length).map(([name, rows]) => <section key={name}><h2>{name}</h2><Table rows={rows} /></section>)}
     </main>
   );
+}
+
+const CHANGES: Record<string, string> = { in: "came in", out: "went out", kept: "is another" };
+
+/** The members that differ, as pictures with what they were and what they are, and as a table. */
+function Changed({ source, members }: { source: Source; members: Row[] }) {
+  const rows = useMemo(() => members.map((row) => ({ ...row, change: CHANGES[row.change] ?? row.change, told: toldOf(row) })), [members]);
+  const shown = useMemo(() => listed(source, rows), [rows]);
+  if (!members.length) return <p class="quiet">none</p>;
+  return (
+    <>
+      <div class="columns low"><Grid source={shown} query={asked("")} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
+        href={(row) => to("entity", { id: row.entity_id })} /></div>
+      <details><summary>as a table</summary><Table rows={rows.map(({ told, ...row }) => row)} link={(row) => to("entity", { id: row.entity_id })} /></details>
+    </>
+  );
+}
+
+/** What became of a member: "came in: train", or what of it was another, "cat → dog". */
+function toldOf(row: Row): string {
+  if (row.change !== "kept") return `${CHANGES[row.change] ?? row.change}: ${(row.change === "out" ? row.old_split : row.new_split) ?? ""}`;
+  const told = ["label", "split"].map((name) => [row[`old_${name}`], row[`new_${name}`]]).filter(([before, after]) => before !== after);
+  return told.map(([before, after]) => `${before ?? "–"} → ${after ?? "–"}`).join(", ") || CHANGES.kept;
 }
 
 export function Rejected({ source }: Props) {
@@ -134,13 +166,13 @@ export function Rejected({ source }: Props) {
   if (!rows || rows instanceof Error) return waiting(rows);
   const rules: Record<string, number> = {};
   for (const row of rows) rules[row.rule] = (rules[row.rule] ?? 0) + 1;
-  return <main><h1>Rejected</h1><Bars values={rules} /><Table rows={rows} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw"]} /></main>;
+  return <main id="main"><h1>Rejected</h1><Bars values={rules} /><Table rows={rows} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw"]} /></main>;
 }
 
 export function Quality({ source }: Props) {
   const rows = usePage<Row[]>(source, "quality");
   if (!rows || rows instanceof Error) return waiting(rows);
-  return <main><h1>Quality</h1><Table rows={rows} columns={["suite", "expectation", "passed", "observed", "rows", "failing_rows", "problem", "allowed_because", "checked_at"]} /></main>;
+  return <main id="main"><h1>Quality</h1><Table rows={rows} columns={["suite", "expectation", "passed", "observed", "rows", "failing_rows", "problem", "allowed_because", "checked_at"]} /></main>;
 }
 
 export function Bars({ values, link }: { values: Record<string, number>; link?: (name: string) => string }) {

@@ -39,24 +39,44 @@ export interface View { x: number; y: number; w: number; h: number }
 
 interface StageProps {
   preview: Preview; url: string; answers: Answer[]; hidden?: Hidden; labels?: boolean; title: string;
-  view?: View | null; onView?: (view: View) => void; drawing?: string | null; onBox?: (box: Box) => void;
-  selected?: Region | null; onSelect?: (region: Region, answer: Answer) => void;
+  view?: View | null; onView?: (view: View) => void;
+  /** Class of the box that is being drawn; null: none. */
+  drawing?: string | null; onBox?: (box: Box) => void;
+  /** A box that is being changed: it starts as it is. */
+  changing?: Region | null; onDrop?: () => void; onRemove?: () => void;
 }
 
+type Corners = { from: readonly [number, number]; to: readonly [number, number] };
+
 export function Stage(props: StageProps) {
-  const { preview, url, answers, hidden = nothingHidden, labels, title, view, onView, drawing, onBox } = props;
+  const { preview, url, answers, hidden = nothingHidden, labels, title, view, onView, drawing, onBox, changing } = props;
   const { width, height, orientation } = preview;
   const matrix = turning(orientation, width, height);
   const [seenWidth, seenHeight] = orientation >= 5 ? [height, width] : [width, height];
   const whole = { x: 0, y: 0, w: seenWidth, h: seenHeight };
   const shown = view ?? whole;
   const place = useRef<SVGSVGElement>(null);
-  const [draft, setDraft] = useState<{ from: readonly [number, number]; to: readonly [number, number] } | null>(null);
+  const [draft, setDraft] = useState<Corners | null>(null);
+  const [isHeld, setHeld] = useState(false);
+  const [chosen, setChosen] = useState<number | null>(null);
   const regions = useMemo(() => regionsOf(answers, hidden), [answers, hidden]);
+  useEffect(() => setChosen(null), [url, regions.length]);
+  useEffect(() => {
+    // A box that is changed starts where it is; the picture takes the keys.
+    if (!changing || changing.x == null || changing.y == null) return setDraft(null);
+    const { x, y, w, h } = changing;
+    setDraft({ from: moved(matrix, x, y), to: moved(matrix, x + (w ?? 0), y + (h ?? 0)) });
+    place.current?.parentElement?.focus();
+  }, [changing]);
+  useEffect(() => { if (!drawing && !changing) setDraft(null); else place.current?.parentElement?.focus(); }, [drawing]);
 
   const at = (event: { clientX: number; clientY: number }): readonly [number, number] => {
     const inside = new DOMPoint(event.clientX, event.clientY).matrixTransform(place.current!.getScreenCTM()!.inverse());
     return [inside.x, inside.y];
+  };
+  const zoom = (factor: number, [x, y]: readonly [number, number]) => {
+    const w = Math.min(whole.w * 2, Math.max(4, shown.w * factor)), scale = w / shown.w;
+    onView!({ x: x - (x - shown.x) * scale, y: y - (y - shown.y) * scale, w, h: shown.h * scale });
   };
 
   useEffect(() => {
@@ -65,10 +85,7 @@ export function Stage(props: StageProps) {
     // Preact's own listener would be passive, and the page would scroll with the picture.
     const wheel = (event: WheelEvent) => {
       event.preventDefault();
-      const [x, y] = at(event);
-      const factor = Math.exp(event.deltaY * 0.0015);
-      const w = Math.min(whole.w * 2, Math.max(4, shown.w * factor)), scale = w / shown.w;
-      onView({ x: x - (x - shown.x) * scale, y: y - (y - shown.y) * scale, w, h: shown.h * scale });
+      zoom(Math.exp(event.deltaY * 0.0015), at(event));
     };
     svg.addEventListener("wheel", wheel, { passive: false });
     return () => svg.removeEventListener("wheel", wheel);
@@ -77,18 +94,21 @@ export function Stage(props: StageProps) {
   const down = (event: PointerEvent) => {
     if (!onView && !drawing) return;
     place.current!.setPointerCapture(event.pointerId);
-    if (drawing) return setDraft({ from: at(event), to: at(event) });
-    const from = at(event), start = shown;
+    if (drawing || changing) {
+      setHeld(true);
+      return setDraft({ from: at(event), to: at(event) });
+    }
+    const start = shown;
     const move = (next: PointerEvent) => {
-      const scale = start.w / place.current!.getBoundingClientRect().width;
-      onView!({ ...start, x: start.x - (next.clientX - event.clientX) * scale, y: start.y - (next.clientY - event.clientY) * scale });
+      const matrix = place.current!.getScreenCTM()!;
+      onView!({ ...start, x: start.x - (next.clientX - event.clientX) / matrix.a, y: start.y - (next.clientY - event.clientY) / matrix.d });
     };
     const up = () => { removeEventListener("pointermove", move); removeEventListener("pointerup", up); };
-    void from;
     addEventListener("pointermove", move);
     addEventListener("pointerup", up);
   };
   const finish = () => {
+    setHeld(false);
     if (!draft || !onBox) return setDraft(null);
     const [one, other] = [back(matrix, ...draft.from), back(matrix, ...draft.to)];
     const clip = (value: number, most: number) => Math.min(most, Math.max(0, value));
@@ -96,38 +116,99 @@ export function Stage(props: StageProps) {
     const w = clip(Math.max(one[0], other[0]), width) - x, h = clip(Math.max(one[1], other[1]), height) - y;
     setDraft(null);
     if (w >= 1 && h >= 1) onBox({ x, y, w, h });
+    else props.onDrop?.();
+  };
+
+  const pressed = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrow = ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] } as Record<string, [number, number]>)[event.key];
+    const middle = [shown.x + shown.w / 2, shown.y + shown.h / 2] as const;
+    if (draft && arrow) {
+      const [dx, dy] = arrow.map((way) => way * Math.max(1, Math.round(shown.w / 100)));
+      const { from, to } = draft;
+      setDraft({ from: event.shiftKey ? from : [from[0] + dx, from[1] + dy], to: [to[0] + dx, to[1] + dy] });
+    } else if (draft && event.key === "Enter") finish();
+    else if (draft && event.key === "Escape") { setDraft(null); props.onDrop?.(); }
+    else if (changing && (event.key === "Delete" || event.key === "Backspace")) props.onRemove?.();
+    else if (drawing && event.key === "b") {
+      const [w, h] = [shown.w / 6, shown.h / 6].map(Math.round);
+      setDraft({ from: [Math.round(middle[0]) - w, Math.round(middle[1]) - h], to: [Math.round(middle[0]) + w, Math.round(middle[1]) + h] });
+    } else if (onView && arrow) onView({ ...shown, x: shown.x + arrow[0] * shown.w * 0.1, y: shown.y + arrow[1] * shown.h * 0.1 });
+    else if (onView && (event.key === "+" || event.key === "=")) zoom(0.8, middle);
+    else if (onView && event.key === "-") zoom(1.25, middle);
+    else if (onView && event.key === "0") onView(whole);
+    else if ((event.key === "]" || event.key === "[") && regions.length) {
+      const step = event.key === "]" ? 1 : -1;
+      setChosen(chosen === null ? (step > 0 ? 0 : regions.length - 1) : (chosen + step + regions.length) % regions.length);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation(); // on the page the same arrows lead to the next sample
   };
 
   if (!url || !width) return <div class="nothing">{preview.problem || preview.text || preview.media_type}</div>;
-  return (
-    <svg ref={place} class={`stage${drawing ? " drawing" : ""}`} role="img" aria-label={title}
+  const told = chosen === null ? null : regions[chosen];
+  const svg = (
+    <svg ref={place} class={`stage${drawing || changing ? " drawing" : ""}`} role="img" aria-label={title}
+      style={onView ? { aspectRatio: `${seenWidth} / ${seenHeight}` } : undefined}
       viewBox={`${shown.x} ${shown.y} ${shown.w} ${shown.h}`} preserveAspectRatio="xMidYMid meet"
-      onPointerDown={down} onPointerMove={(event) => draft && setDraft({ ...draft, to: at(event) })} onPointerUp={finish}
+      onPointerDown={down} onPointerMove={(event) => isHeld && draft && setDraft({ ...draft, to: at(event) })}
+      onPointerUp={() => isHeld && finish()} onPointerCancel={() => { setHeld(false); setDraft(null); }}
       onDblClick={() => onView?.(whole)}>
       <g transform={`matrix(${matrix.join(" ")})`}>
         <image href={url} x={0} y={0} width={width} height={height} preserveAspectRatio="none"
           class={shown.w < seenWidth / 3 || width <= 96 ? "pixels" : "smooth"} />
-        {regions.map(({ region, answer }, key) => (
-          <Shape key={key} region={region} selected={props.selected === region}
-            onClick={props.onSelect && (() => props.onSelect!(region, answer))} />
+        {regions.map(({ region }, key) => (
+          <Shape key={key} region={region} selected={chosen === key} faded={changing === region} onPointerDown={labels ? () => setChosen(key) : undefined} />
         ))}
       </g>
-      {labels && regions.map(({ region, answer }, key) => {
-        const corners = cornersOf(region).map((corner) => moved(matrix, ...corner));
-        if (!corners.length) return null;
-        const x = Math.min(...corners.map(([left]) => left)), high = Math.min(...corners.map(([, upper]) => upper));
-        const y = Math.max(high, shown.y + shown.w / 40); // of a region at the upper edge inside it
-        return (
-          <text key={key} x={x} y={y} font-size={shown.w / 45} class="label" stroke-width={shown.w / 300} fill={colourOf(region.label ?? "")}>
-            {region.label ?? region.kind} {region.score != null ? region.score.toFixed(2) : ""}
-            <title>{answer.actor_id}</title>
-          </text>
-        );
-      })}
+      {labels && named(regions, matrix, shown).map(({ region, answer, x, y }, key) => (
+        <text key={key} x={x} y={y} font-size={letters(shown)} class="label" stroke-width={letters(shown) / 6} fill={colourOf(region.label ?? "")}>
+          {region.label ?? region.kind} {region.score != null ? region.score.toFixed(2) : ""}
+          <title>{answer.actor_id}</title>
+        </text>
+      ))}
       {draft && <rect class="draft" x={Math.min(draft.from[0], draft.to[0])} y={Math.min(draft.from[1], draft.to[1])}
         width={Math.abs(draft.to[0] - draft.from[0])} height={Math.abs(draft.to[1] - draft.from[1])} />}
     </svg>
   );
+  if (!onView) return svg;
+  return (
+    <>
+      <div class="frame" tabIndex={0} role="group" aria-label={`${title}; plus and minus zoom, arrows move it, brackets go through its regions`} onKeyDown={pressed}>{svg}</div>
+      <p class="line tools">
+        <button class="small" aria-label="closer" onClick={() => zoom(0.8, [shown.x + shown.w / 2, shown.y + shown.h / 2])}>+</button>
+        <button class="small" aria-label="further" onClick={() => zoom(1.25, [shown.x + shown.w / 2, shown.y + shown.h / 2])}>−</button>
+        <button class="small" onClick={() => onView(whole)}>all of it</button>
+        <span class="quiet">{width} × {height} px{orientation > 1 ? `, EXIF orientation ${orientation}` : ""}</span>
+        <span aria-live="polite">{told && <><i style={{ background: colourOf(told.region.label ?? "") }} />{told.region.label ?? told.region.kind}
+          {told.region.score != null ? ` ${told.region.score.toFixed(3)}` : ""} of {told.answer.actor_id}, {measuresOf(told.region)}</>}</span>
+      </p>
+    </>
+  );
+}
+
+const measuresOf = ({ kind, x, y, w, h, angle }: Region): string => {
+  if (x == null || y == null || w == null || h == null) return kind ?? "";
+  const [left, upper, wide, tall] = [x, y, w, h].map((value) => Number(value.toFixed(1)));
+  return `${wide} × ${tall} px at ${left}, ${upper}${angle ? `, turned ${Number(angle.toFixed(1))}°` : ""}`;
+};
+
+/** Height of letters, in px of the picture, that can be read on this screen. */
+const letters = (shown: View): number => Math.max(shown.w / 70, shown.h / 40) * (innerWidth < 700 ? 1.6 : 1);
+
+/** Where names stand. What several people drew of one thing has one name: brackets tell of each. */
+function named(regions: { region: Region; answer: Answer }[], matrix: Matrix, shown: View) {
+  const found: { region: Region; answer: Answer; x: number; y: number }[] = [];
+  const tall = letters(shown);
+  for (const { region, answer } of regions) {
+    const corners = cornersOf(region).map((corner) => moved(matrix, ...corner));
+    if (!corners.length) continue;
+    const x = Math.min(...corners.map(([left]) => left)), high = Math.min(...corners.map(([, upper]) => upper));
+    const y = Math.max(high, shown.y + 1.2 * tall); // of a region at the upper edge inside it
+    const isNamed = found.some((other) => other.region.label === region.label && Math.abs(other.x - x) < 3 * tall && Math.abs(other.y - y) < 1.2 * tall);
+    if (!isNamed) found.push({ region, answer, x, y });
+  }
+  return found;
 }
 
 function cornersOf({ x, y, w = 0, h = 0, rings, keypoints }: Region): [number, number][] {
@@ -135,9 +216,10 @@ function cornersOf({ x, y, w = 0, h = 0, rings, keypoints }: Region): [number, n
   return (rings?.[0] ?? keypoints ?? []).map(([px, py]) => [px, py]);
 }
 
-export function Shape({ region, selected, onClick }: { region: Region; selected?: boolean; onClick?: () => void }) {
+export function Shape({ region, selected, faded, onPointerDown }:
+  { region: Region; selected?: boolean; faded?: boolean; onPointerDown?: () => void }) {
   const colour = colourOf(region.label ?? "");
-  const look = { stroke: colour, class: `shape${selected ? " selected" : ""}`, onClick };
+  const look = { stroke: colour, class: `shape${selected ? " selected" : ""}${faded ? " faded" : ""}`, onPointerDown };
   const parts = [];
   if (region.mask) parts.push(<Painted mask={region.mask} name={region.label ?? ""} />);
   for (const ring of region.rings ?? []) {

@@ -92,14 +92,33 @@ def weigh_objects(rows: Sequence[Scored], shape: Shape) -> Callable[[Ints], Iter
         rows: One for each member; objects as mappings with label, and score, iscrowd, difficult if stated.
         shape: What they are.
     """
+    classes = _classes_of(rows, shape)
+    return lambda counts: _scores(classes, counts, shape)
+
+
+def ranked_objects(rows: Sequence[Scored], shape: Shape) -> dict[str, tuple[Floats, Flags, int]]:
+    """Return by class what a curve of precision over recall is drawn of, at an overlap of 0.5.
+
+    Returns:
+        Class -> scores of its predictions, falling, without those that count neither way, float64 (predictions,);
+        which of them are right, bool (predictions,); objects to be found.
+    """
+    ranked = {}
+    for label, found in _classes_of(rows, shape).items():
+        states = found.states[""][0]
+        counted = states >= 0
+        ranked[label] = found.scores[counted], states[counted] == 1, int(found.wanted[""].sum())
+    return ranked
+
+
+def _classes_of(rows: Sequence[Scored], shape: Shape) -> dict[str, _Class]:
     found: dict[str, list[tuple[int, Objects, Objects]]] = defaultdict(list)
     for place, row in enumerate(rows):
         said = row.answer or ()
         for label in {each["label"] for each in (*row.truth, *said)}:
             there, guessed = ([each for each in some if each["label"] == label] for some in (row.truth, said))
             found[label].append((place, there, guessed))
-    classes = {label: _Class(found[label], len(rows), shape) for label in sorted(found)}
-    return lambda counts: _scores(classes, counts, shape)
+    return {label: _Class(found[label], len(rows), shape) for label in sorted(found)}
 
 
 class _Class:

@@ -1,0 +1,1 @@
+"""Pictures of `petrel view` for the documents, of a lake whose files are all drawn here."""

@@ -1,0 +1,43 @@
+// What an entity is, as it is looked at: a picture, sound, video, a text, an array.
+
+import { useEffect, useState } from "preact/hooks";
+import { to } from "./address";
+import { Heat } from "./heat";
+import { Film, Sound, Words } from "./media";
+import { type Answer, type Preview, shortId } from "./model";
+import type { Source } from "./source";
+import { type Box, type Hidden, Stage, type View } from "./stage";
+import type { Region } from "./model";
+
+interface MediumProps {
+  source: Source; id: string; preview: Preview; url: string; answers: Answer[]; hidden: Hidden; view: View | null; rate?: number;
+  onView: (view: View) => void; drawing?: string | null; onBox?: (box: Box) => void;
+  changing?: Region | null; onDrop?: () => void; onRemove?: () => void;
+}
+
+export function Medium(props: MediumProps) {
+  const { source, id, preview, url, answers, hidden } = props;
+  const [text, setText] = useState(preview.text);
+  useEffect(() => {
+    setText(preview.text);
+    const address = source.media(id);
+    let here = true;
+    if (preview.kind === "text" && address && preview.size_bytes < 4_000_000)
+      fetch(address).then((answer) => answer.text()).then((whole) => here && setText(whole), () => undefined);
+    return () => { here = false; };
+  }, [id]);
+  if (preview.kind === "image")
+    return <div class="large"><Stage {...props} url={source.media(id) || url} labels title={`picture ${shortId(id)}`} /></div>;
+  if (preview.kind === "audio") return <Sound {...props} />;
+  if (preview.kind === "video" && source.spectrogram(id) !== null) return <Film {...props} />;
+  if (preview.kind === "text") return <Words text={text} answers={answers} hidden={hidden} />;
+  if (preview.kind === "array" && url) return <div class="large"><Heat preview={preview} url={url} title={`array ${shortId(id)}`} scale />
+      {preview.shape?.length ? <p class="quiet">{preview.shape.join(" × ")} values{preview.shape.length > 2 ? ": the first place of all axes but the last two" : ""}</p> : null}</div>;
+  if (preview.parts?.length)
+    return <div class="large">
+      {url ? <img src={url} alt={`window ${shortId(id)}`} /> : <pre class="words">{preview.text || preview.problem}</pre>}
+      <p class="line">{preview.parts.map((part, place) => <a key={`${place} ${part}`} href={to("entity", { id: part })}>{place + 1}: {shortId(part)}</a>)}</p>
+    </div>;
+  if (url) return <div class="large"><img src={url} alt={`${preview.kind} ${shortId(id)}`} class="pixels" /></div>;
+  return <p class="nothing">{preview.problem || `${preview.media_type}, ${preview.size_bytes.toLocaleString("en")} bytes`} {source.media(id) && <a href={source.media(id)} download={id}>download</a>}</p>;
+}
