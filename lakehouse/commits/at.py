@@ -56,6 +56,8 @@ def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0)
     for place, piece in enumerate(pieces):
         if piece.text != "@" or piece.start < done or not place or pieces[place - 1].end != piece.start:
             continue
+        if _is_call(pieces, place):
+            continue  # the version of a function, `box_error@3(a, b)`
         found = REF.match(encoded[piece.start :].decode())
         first, name = _dotted(pieces, place)
         if found is None or not name:
@@ -86,6 +88,11 @@ def _dotted(pieces: list[Token], place: int) -> tuple[int, str]:
     while first >= 2 and pieces[first - 1].text == "." and pieces[first - 1].start == pieces[first - 2].end:
         first -= 2
     return first, "".join(each.text for each in pieces[first:place]).lower()
+
+
+def _is_call(pieces: list[Token], place: int) -> bool:
+    behind = pieces[place + 1 : place + 3]
+    return len(behind) == 2 and behind[0].text.isdecimal() and behind[1].text == "("
 
 
 def _has_alias(pieces: list[Token], end: int) -> bool:

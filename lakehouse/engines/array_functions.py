@@ -52,8 +52,16 @@ def define_in_spark(session: SparkSession, functions: Iterable[ArrayFunction], d
     # Its types are those of Spark 3.
     made: Any = spark_functions
     for each in functions:
+        if not each.name.startswith("nd_"):
+            _check_free_in_spark(session, each.name)
         udf = made.arrow_udf(_of_spark(each, decode), RESULTS[each.result][2])
         session.udf.register(each.name, udf if each.deterministic else udf.asNondeterministic())
+
+
+def _check_free_in_spark(session: SparkSession, name: str) -> None:
+    """Refuse a name that Spark has: it would mean another thing in every query of the session."""
+    if session.sql(f"SHOW SYSTEM FUNCTIONS LIKE '{name}'").take(1):
+        raise ConfigError(f"SQL function `{name}`: Spark has a function of that name; give yours another")
 
 
 def _of_spark(function: ArrayFunction, decode: Decode) -> Callable[..., Any]:

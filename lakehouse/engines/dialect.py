@@ -123,6 +123,8 @@ def bind(text: str, names: Mapping[str, str], params: Mapping[str, object], *, d
         KeyError: If a table or parameter of the text was not given; the message lists what was.
         ValueError: If `text` has something that cannot be taken apart, or that `dialect` has no words for.
     """
+    if "@" in text:
+        plain(text)  # anew each time: the version of a function that it asks for may be another by now
     told = sorted((name, repr(value)) for name, value in params.items())
     if _STAND_IN in text or _STAND_IN in str(told):
         return _bound(text, names, params, dialect)

@@ -30,20 +30,30 @@ BEFORE_LISTS = frozenset(
 )
 """Keywords behind which brackets are a list; behind others, which DuckDB lets be names, they take a part of a value."""
 
+VERSIONED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*@[0-9]{1,9}\s*\(")
+"""What may be a call of a version of a function; DuckDB reads no bracket behind such a number."""
 CLAUSE = re.compile(r"\b(?:sample|expand|ungroup)\s+by\b|\bgroup\s+across\b", re.IGNORECASE)
 """What may be a clause of ours; DuckDB reads none of these."""
 _WHOLE = re.compile(r"[+-]?\s*[0-9]{1,18}")
 MOST_SLICES = 1000
 
 
-@lru_cache(maxsize=256)
 def plain(text: str) -> str:
     """Return a text in DuckDB's own SQL.
 
     Raises:
         QueryRefusedError: If a clause is not whole, the message says how it is written; or if a text has more than
-            `MOST_SLICES` slices.
+            `MOST_SLICES` slices; or if it asks for a version of a function (`box_error@3(a, b)`) that is not here.
     """
+    if "@" in text and VERSIONED.search(text):
+        from lakehouse.tensors.versioned import without_versions
+
+        text = without_versions(text)
+    return _plain(text)
+
+
+@lru_cache(maxsize=256)
+def _plain(text: str) -> str:
     if "[" in text and "," in text:
         text = _sliced(text)
     if CLAUSE.search(text):

@@ -317,6 +317,8 @@ def _describe(error: BaseException) -> dict[str, Any]:
     if isinstance(error, MemoryError | duckdb.OutOfMemoryException):
         return {"error": "memory", "message": one_line(str(error).partition("\n")[0])}
     told = tensor_error(str(error))
+    if told is not None and ": MemoryError: " in str(told):
+        return {"error": "memory", "message": str(told)}
     if told is not None:
         return {"error": type(told).__name__, "message": str(told)}
     if isinstance(error, duckdb.Error):

@@ -89,7 +89,8 @@ def stream(
         batch_size: Rows of each batch of this rank.
         params: Values for `$name` in it.
         pins: Table -> Delta version; what is not pinned is read as it is now, for as long as the stream is open. The
-            state says the versions, and a stream that loads it goes on with them.
+            state says the versions, and a stream that loads it goes on with them. Ranks without an exchange need them:
+            `stream_pins` once, for all.
         columns: Columns to deliver, of the query and the field of the bytes (`image`, `audio`, `video`, `text`,
             `array`, of several kinds `content`); None for all. Without the field no byte is read.
         decoders: {field of the bytes: what becomes of each}, as `make_reader` takes it.
@@ -116,6 +117,12 @@ def stream(
     drawn = [each.name for each in called_in(query) if not each.function.deterministic]
     if drawn and shard.world > 1:
         raise FormatError(f"{drawn[0]} is not deterministic: each rank would have another order; use one rank")
+    if shard.world > 1 and shard.exchange is None and pins is None and not lake.home.read_only:
+        raise FormatError(
+            f"rank {shard.rank} of {shard.world}: ranks that cannot compare what they read may find the lake at other "
+            "versions; give each the same pins=stream_pins(lake, query), open the lake at a commit, or give them an "
+            "exchange (loaders.torch.shard())"
+        )
     rows = Rows(lake, question_of(lake, query, params, pins))
     try:
         maker = Maker(
@@ -126,6 +133,15 @@ def stream(
     except BaseException:
         rows.close()
         raise
+
+
+def stream_pins(lake: Lake, query: str, *, params: Params | None = None) -> dict[str, int]:
+    """Return the versions that a stream of a query would read now: for `pins`, on each of several ranks.
+
+    Raises:
+        ConfigError, QueryRefusedError, TableError: As `stream`.
+    """
+    return dict(question_of(lake, query, params, None).pins)
 
 
 class QueryStream(ReaderShell[Batch]):

@@ -12,7 +12,7 @@ import lakehouse as lh
 from lakehouse.engines.tree import whole_tree, written
 from lakehouse.errors import ConfigError, PetrelError, QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.sql.ordered import in_total_order
-from lakehouse.streaming.stream import StreamOptions
+from lakehouse.streaming.stream import StreamOptions, stream_pins
 from loaders import CenterCrop, Shard
 from loaders.errors import DecodeError, FormatError, RankMismatchError, StateMismatchError, TransformError
 from loaders.testing import assert_resumes_exactly
@@ -73,9 +73,12 @@ def test_ranks_share_each_step_and_restarts_go_on_anywhere(shared):
         next(whole)
         state = json.loads(json.dumps(whole.state_dict()))
     assert len(json.dumps(state)) < 1024
+    with pytest.raises(FormatError, match=r"rank 1 of 2: .* pins=stream_pins"):
+        shared.stream(SCORED, batch_size=4, shard=Shard(1, 2))
+    pins = stream_pins(shared, SCORED)
     for world in (2,):
         for rank in range(world):
-            with shared.stream(SCORED, batch_size=8 // world, shard=Shard(rank, world)) as one:
+            with shared.stream(SCORED, batch_size=8 // world, shard=Shard(rank, world), pins=pins) as one:
                 one.load_state_dict(state)
                 assert [numbers(batch) for batch in one] == [step[rank::world] for step in wanted[1:]]
     options = StreamOptions(workers=2, ahead=2)

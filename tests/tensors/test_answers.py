@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakehouse.engines.array_functions import define_in_duckdb, define_in_spark
+from lakehouse.errors import ConfigError
 from lakehouse.sql.functions import ARRAYS
 from lakehouse.tensors.decoding import Decoder
 from lakehouse.tensors.registry import BUILT_IN
@@ -52,6 +54,8 @@ def test_duckdb_says_what_numpy_says(connection: duckdb.DuckDBPyConnection, name
 @pytest.mark.spark
 def test_spark_says_what_numpy_says_of_all_functions_in_one_query(spark: SparkSession) -> None:
     define_in_spark(spark, BUILT_IN.values(), Decoder())
+    with pytest.raises(ConfigError, match="`nvl`: Spark has a function of that name"):
+        define_in_spark(spark, [replace(BUILT_IN["nd_sum"], name="nvl")], Decoder())
     drawn = {name: draw_rows(name, 7, examples(ROWS, long=1000)) for name in BUILT_IN}
     columns: dict[str, pa.ChunkedArray] = {}
     calls = []

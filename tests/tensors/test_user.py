@@ -100,6 +100,20 @@ def test_the_version_of_a_function_is_part_of_what_a_recipe_rests_on() -> None:
         contracts(recipe("select entity_id from entities where noisy([1]) > 0"))
 
 
+def test_a_query_may_ask_for_a_version_of_a_function_and_gets_no_other(tmp_path: Path) -> None:
+    with small_lake(tmp_path / "lake") as lake:
+        add_entities(lake, ["one"])
+        asked = "select Box_Error@3([1, 2], [0, 0]) as e, nd_sum@1([1]) as s, '@3(' as t"
+        for found in (lh.fetch(lake, asked), user_query(lake.home, asked).to_pylist()):
+            assert found == [{"e": 3.0, "s": 1.0, "t": "@3("}]
+        held = contracts(recipe("select entity_id from entities where box_error@3([1], [0]) > 0"))
+        assert held["function:box_error"] == 3
+        with pytest.raises(QueryRefusedError, match="box_error@2 is asked for, and version 3 is here"):
+            user_query(lake.home, "select box_error@2([1], [0]) as e")
+        with pytest.raises(QueryRefusedError, match="nothing@1: no function of arrays is called so"):
+            lh.fetch(lake, "select nothing@1([1]) as e")
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
