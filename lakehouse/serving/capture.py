@@ -40,7 +40,9 @@ select count(*) as events,
     count(*) filter (where num_inputs = 0) as without_input,
     count(*) filter (where num_predictions = 0) as without_prediction,
     count(*) filter (where num_metadata = 0) as without_metadata,
-    count(*) filter (where num_feedback = 0) as without_feedback
+    count(*) filter (where num_feedback = 0) as without_feedback,
+    count(*) filter (where num_inputs > 1) as of_several_inputs,
+    min(event_id) filter (where num_inputs > 1) as of_several
 from served_events where source = $source
 """
 
@@ -112,6 +114,9 @@ def _keep_parts(lake: Lake, source: Source) -> Receipt:
         for name in ("input", "prediction", "metadata", "feedback"):
             if missing := found[f"without_{name}"]:
                 record.note(f"without_{name}", f"events that wait for their {name}", count=missing)
+        if several := found["of_several_inputs"]:
+            record.note("several_inputs", f"{found['of_several']}: inputs of other bytes have its id; answers are "
+                        "about the last one", count=several)  # fmt: skip
     return record.finished()
 
 

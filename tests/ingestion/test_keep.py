@@ -178,6 +178,9 @@ def test_kept_and_dropped_are_all_that_was_seen(tmp_path_factory, confidences, b
     ({"rules": {"a": {}}}, "has no field"),
     ({"rules": {"a": {"confidence": {"under": 1}}}}, "unknown condition `under`"),
     ({"rules": {"a": {"confidence": {"below": "low"}}}}, "below takes a number"),
+    ({"rules": {"a": {"confidence": {"below": float("nan")}}}}, "found nan"),
+    ({"rules": {"a": {"confidence": {"in": []}}}}, "an empty list, which nothing is in"),
+    ({"rules": {"a": {"confidence": {"min": 0.6, "below": 0.6}}}}, "no number is min 0.6 and below 0.6"),
     ({"rule": {}}, "unknown key `rule`"),
 ])  # fmt: skip
 def test_a_policy_that_cannot_be_meant_is_refused(keep, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 
@@ -81,6 +82,20 @@ def test_what_is_no_part_is_refused_by_rule_and_the_rest_is_kept(tmp_path):
         assert receipts["opinions"].counts["new"] == 1
         rules = {row["rule"] for row in fetch(lake, "select rule from silver.rejected where step = 'capture'")}
         assert {"not_an_object", "not_utf8", "no_event", "unknown_part", "nobody"} <= rules
+
+
+def test_an_event_with_two_inputs_is_told_and_answered_about_the_last(tmp_path):
+    with small_lake(tmp_path / "lake") as lake:
+        send(tmp_path / "drop", "input")
+        put(tmp_path / "drop", "inputs/e1.copy", png(1))  # the same bytes are one input
+        send(tmp_path / "drop", "prediction")
+        assert "several_inputs" not in {note.rule for note in run(lake, tmp_path / "drop")["capture"].notes}
+        put(tmp_path / "drop", "inputs/e1.again", png(2), at=1_800_000_000)
+        notes = {note.rule: note for note in run(lake, tmp_path / "drop")["capture"].notes}
+        assert notes["several_inputs"].count == 1
+        assert notes["several_inputs"].example.startswith("e1: inputs of other bytes have its id")
+        (event,) = fetch(lake, "select entity_id, num_inputs from served_events")
+        assert event == {"entity_id": hashlib.sha256(png(2)).hexdigest(), "num_inputs": 2}
 
 
 def test_an_answer_that_does_not_pass_holds_up_no_other(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -96,11 +97,25 @@ def _number(value: object) -> float | None:
 
 def _check_condition(place: str, said: object) -> None:
     if not isinstance(said, Mapping):
+        _check_values(place, said)
         return
     if not said:
         raise ConfigError(f"{place}: no condition; give a value, a list, or a table of {', '.join(WORDS)}")
     for word, limit in said.items():
         if word not in WORDS:
             raise ConfigError(f"{place}: unknown condition `{word}`{nearest(word, WORDS)}")
-        if word in NUMBERS and (isinstance(limit, bool) or not isinstance(limit, int | float)):
+        if word not in NUMBERS:
+            _check_values(f"{place}: {word}", limit)
+        elif isinstance(limit, bool) or not isinstance(limit, int | float):
             raise ConfigError(f"{place}: {word} takes a number, found {limit!r}")
+    # The rule would be for nothing, and a policy of such rules drops everything.
+    for low, high in itertools.product(("min", "above"), ("max", "below")):
+        if low in said and high in said:
+            lowest, highest = float(str(said[low])), float(str(said[high]))
+            if lowest > highest or (lowest == highest and (low, high) != ("min", "max")):
+                raise ConfigError(f"{place}: no number is {low} {said[low]} and {high} {said[high]}")
+
+
+def _check_values(place: str, said: object) -> None:
+    if isinstance(said, list | tuple) and not said:
+        raise ConfigError(f"{place}: an empty list, which nothing is in; give the values")
