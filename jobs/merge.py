@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from jobs.common import main_of
 from jobs.output import say, say_json, say_table
 from lakehouse.config import Config
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, one_line
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def _policy(text: str) -> str | Settle:
         found: Settle = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"--policy {text}: there is no such function ({error})") from error
+    except Exception as error:  # whatever somebody's module raises
+        raise ConfigError(f"--policy {text}: {type(error).__name__}: {one_line(error)}") from error
     return found
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.errors import ConfigError, PetrelError
+from lakehouse.errors import ConfigError, PetrelError, one_line
 from lakehouse.merging.changed import Changed
 from schemas.tables import BATCHES, BY_NAME, DATASETS, LABEL_SETS, OPINIONS, QUESTIONS
 
@@ -110,7 +110,7 @@ def settled(conflicts: list[Conflict], policy: str | Settle) -> list[str]:
 
     Raises:
         MergeConflictError: If the policy is `fail` and there are any; it has them all.
-        ConfigError: If the policy, or what the function says, is none of these.
+        ConfigError: If the policy is a function that fails, or says none of these.
     """
     if policy == FAIL and conflicts:
         shown = "; ".join(str(each) for each in conflicts[:5]) + ("; ..." if len(conflicts) > 5 else "")
@@ -119,11 +119,23 @@ def settled(conflicts: list[Conflict], policy: str | Settle) -> list[str]:
             "or MODULE:FUNCTION; --list shows all",
             tuple(conflicts),
         )
-    choices = [policy(each) if callable(policy) else policy for each in conflicts]
-    for choice in choices:
-        if choice not in (OURS, THEIRS, NEWEST):
-            raise ConfigError(f"merge policy: expected it to say {OURS}, {THEIRS} or {NEWEST}, found {choice!r}")
-    return choices
+    return [_chosen(policy, each) if callable(policy) else policy for each in conflicts]
+
+
+def _chosen(policy: Settle, conflict: Conflict) -> str:
+    name = f"{getattr(policy, '__module__', '')}:{getattr(policy, '__qualname__', policy)}"
+    try:
+        choice = policy(conflict)
+    except Exception as error:  # whatever somebody's function raises
+        raise ConfigError(
+            f"merge policy {name}: {type(error).__name__}: {one_line(error)} for {conflict}; nothing was written"
+        ) from error
+    if choice not in (OURS, THEIRS, NEWEST):
+        raise ConfigError(
+            f"merge policy {name}: expected {OURS}, {THEIRS} or {NEWEST}, found {choice!r} for {conflict}; nothing was "
+            "written"
+        )
+    return choice
 
 
 def _opinions(mine: pa.Table, their: pa.Table) -> Iterator[Conflict]:

@@ -109,6 +109,26 @@ def test_conflicts_are_listed_and_settled(two, policy, holds):
     assert left_out == (1 if holds == "ours" else 0)
 
 
+def test_a_policy_of_somebodys_own_that_fails_is_named_with_the_conflict(two, tmp_path, monkeypatch, capsys):
+    main, branch = two
+    say(main, ("c", "human:ann", "cat"))
+    say(branch, ("c", "human:ann", "dog"))
+    before = digests(main)
+    (tmp_path / "my_rules.py").write_text("def choose(each): return each.about['colour']\ndef best(_): return 9")
+    (tmp_path / "broken_rules.py").write_text("def choose(conflict) return")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for policy, told in (
+        ("my_rules:choose", "my_rules:choose: KeyError: 'colour' for opinion: silver.opinions: actor_id human:ann"),
+        ("my_rules:best", "expected ours, theirs or newest, found 9 for opinion"),
+        ("my_rules:nothing", "there is no such function"), ("broken_rules:choose", "broken_rules:choose: SyntaxError"),
+    ):  # fmt: skip
+        assert petrel(["merge", "--lake", str(main.home.folder), "relabel", "--policy", policy]) == 1
+        error = capsys.readouterr().err
+        assert told in error
+        assert error.count("\n") == 1
+    assert digests(main) == before
+
+
 def test_a_merge_that_is_killed_anywhere_is_finished_by_the_next_to_open_the_lake(two, monkeypatch):
     main, branch = two
     add_entities(branch, ["d", "e"])
