@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, RejectedInputError
 from lakehouse.ingestion.containers.land import CONTAINERS_PER_COMMIT, count_gone_containers, land_containers
 from lakehouse.ingestion.database.land import land_database
 from lakehouse.ingestion.landed import keep_stored, store_plan
@@ -293,7 +293,11 @@ def _listing(
 def described(files: Iterable[Listed], sidecars: Sidecars) -> Iterator[dict[str, object]]:
     """Yield a row of `LISTED_SCHEMA` for each file: what the listing and the sidecars tell of it."""
     for listed in files:
-        yield _row(listed, sidecars.of(listed.path))
+        try:
+            yield _row(listed, sidecars.of(listed.path))
+        except RejectedInputError as error:
+            rule, reason = listed.rule or error.rule, listed.reason or error.reason
+            yield _row(dataclasses.replace(listed, rule=rule, reason=reason), Stated())
 
 
 def _row(listed: Listed, said: Stated) -> dict[str, object]:

@@ -204,7 +204,7 @@ def reify_clusters(lake: Lake, sql: str, *, within_m: float, least: int = 1, nam
         raise ConfigError(f"within_m {within_m}: expected metres from 0.1 to 1,000,000")
     if least < 1:
         raise ConfigError(f"least {least}: expected 1 or more positions")
-    kind = _Kind(f"clusters {name} within {within_m:g} m of {least}", PLACE, POSITION)
+    kind = _Kind(f"clusters {name} within {float(within_m)} m of {least}", PLACE, POSITION)
     with step(lake, STEP) as record, lake_lock(lake, LOCK):
         erased = erased_entities(lake.home)
         known, problems = _positions(lake, sql, record)

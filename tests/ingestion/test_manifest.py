@@ -149,6 +149,13 @@ def test_a_csv_keeps_its_columns_and_stops_where_they_go(lake, drop):
         land(lake, chosen(drop / "none.csv"))
 
 
+def test_a_time_that_is_none_refuses_its_record_alone(lake, drop):
+    path = listed(drop, {"uri": "a.png", "at": "noon"}, {"uri": "sub/ä b.png", "at": "2026-05-01"})
+    receipt = land(lake, chosen(path, captured_at="at"))
+    assert receipt.counts == ZERO | {"seen": 2, "stored": 1, "refused": 1}
+    assert [note.rule for note in receipt.notes] == ["bad_record"]
+
+
 def test_a_keep_policy_judges_by_what_the_manifest_says(lake, drop):
     path = listed(drop, {"uri": "a.png", "site": "north"}, {"uri": "sub/ä b.png", "site": "south"})
     judged = chosen(path, keep=Keep(rules={"near": {"site": "north"}}))

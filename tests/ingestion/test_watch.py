@@ -95,6 +95,22 @@ def test_a_description_that_comes_later_is_a_new_observation(lake, drop):
     ]
 
 
+def test_a_half_written_record_beside_a_file_refuses_that_file_and_stops_nothing(lake, drop):
+    beside = source(drop, sidecar="per_file", captured_at="at")
+    files = len(list(drop.glob("*.png")))
+    for name, text in (("1", '{"at": '), ("2", '{"at": "noon"}'), ("3", "[7]")):
+        (drop / f"{name}.png.json").write_text(text)
+    receipt, *_ = watch(lake, beside)
+    assert receipt.counts == ZERO | {"seen": files, "stored": files - 3, "refused": 3}
+    assert [(note.rule, note.count) for note in receipt.notes] == [("bad_sidecar", 3)]
+    assert land(lake, beside).counts == ZERO | {"seen": files, "unchanged": files - 3, "refused": 3}
+    for name in "123":
+        (drop / f"{name}.png.json").write_text('{"at": "2026-05-01"}')
+    assert counts(watch(lake, beside))[0] == ZERO | {"seen": 3, "stored": 3}
+    rows = fetch(lake, "select sidecar_json from bronze.landed_files where status = 'stored' and path = '1.png'")
+    assert rows == [{"sidecar_json": '{"at": "2026-05-01"}'}]
+
+
 def test_continuous_watching_takes_what_arrives_until_it_is_stopped(lake, drop):
     stop = threading.Event()
     taken = []

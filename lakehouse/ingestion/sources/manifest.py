@@ -79,9 +79,12 @@ def _named(numbered: tuple[int, Mapping[str, object] | RejectedInputError], sour
         return Named(_refused(where, f"record {number}", found), Stated())
     options: ManifestOptions = source.chosen_options
     text = json.dumps(found, ensure_ascii=False)
-    said = stated(source, found, text, where=where)
-    told = found.get(options.uri)
+    told, said = found.get(options.uri), Stated(text)
     try:
+        try:
+            said = stated(source, found, text, where=where)
+        except IngestError as error:
+            raise RejectedInputError("bad_record", str(error)) from error
         if not isinstance(told, str) or not told:
             raise RejectedInputError("bad_record", f"names no file in `{options.uri}`")
         sha256, size = _stated_bytes(found, options)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from lakehouse.config import StoreConfig
-from lakehouse.errors import IngestError
+from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.ingestion.sources.source import PER_FILE, Source
 from lakehouse.names import nearest
 from lakehouse.objects import file_uri, in_bucket
@@ -67,8 +67,19 @@ class Sidecars:
         """Return what is stated about the file at a relative path.
 
         Raises:
-            IngestError: If a time of capture cannot be read.
+            RejectedInputError: bad_sidecar, if the record that lies beside the file cannot be read, or its time of
+                capture: it may be half written, and the others are none the worse for it.
+            IngestError: If a time of capture in the one sidecar of all files cannot be read.
         """
+        try:
+            return self._of(path)
+        except IngestError as error:
+            # A bucket that does not answer is no fault of a file.
+            if self._source.sidecar != PER_FILE or isinstance(error.__cause__, LoaderError):
+                raise
+            raise RejectedInputError("bad_sidecar", str(error)) from error
+
+    def _of(self, path: str) -> Stated:
         # The listing encodes what is not plain text; sidecars name a file by its own name.
         own = os.fsdecode(urllib.parse.unquote_to_bytes(path))
         if self._source.sidecar == PER_FILE:
