@@ -40,6 +40,11 @@ def execute(config: Config, args: argparse.Namespace) -> int:
         raise ConfigError("--annotate and --actor human:NAME: give both, so that each answer has somebody who said it")
     if args.export is not None and args.annotate:
         raise ConfigError("--export and --annotate: pages without a server cannot be answered; give one of them")
+    if args.export is None:  # then this process does nothing else, and nothing that it shows is a frame
+        from lakehouse.lean import arrow_without_pandas, share_arenas
+
+        share_arenas()
+        arrow_without_pandas()
     try:
         from lakehouse.viewing.serve import serve
     except ModuleNotFoundError as error:
@@ -65,7 +70,7 @@ def execute(config: Config, args: argparse.Namespace) -> int:
 
                 webbrowser.open(address)
 
-        serve(lake, scratch=lake.scratch / "previews", port=args.port, actor=args.actor, tell=tell)
+        serve(lake, scratch=lake.scratch / "previews", port=args.port, actor=args.actor, tell=tell, first=args.sql)
     return 0
 
 

@@ -68,7 +68,8 @@ def entities_of(size: str) -> int:
 
 
 def make_lake(
-    folder: Path, entities: int, *, answers: int = 3, rounds: int = 1, dimensions: int = DIMENSIONS_EACH, scene: int = 0
+    folder: Path, entities: int, *, answers: int = 3, rounds: int = 1, dimensions: int = DIMENSIONS_EACH,
+    scene: int = 0, identify: Callable[[int], str] | None = None,
 ) -> Path:
     """Make a lake of so many entities in `folder`, unless it is there.
 
@@ -79,12 +80,14 @@ def make_lake(
         rounds: How often each actor answers, in a slot of its own; the first one is `""`.
         dimensions: Dimension rows of each entity, at most ten.
         scene: So many entities, one after the other, have one value of the group key `scene`; 0: nothing has a key.
+        identify: From the number of an entity to its id, where its bytes are written too; None: nobody writes any.
     """
     if is_lake(folder):
         return folder
+    identify = identify or entity_id
     with _opened(folder, create=True) as lake:
         _say_who_and_what(lake, entities * answers * rounds)
-        for ids, numbers in _chunks(range(entities)):
+        for ids, numbers in _chunks(range(entities), identify):
             for table, columns in _tables(ids, numbers, answers, dimensions, scene):
                 _append(lake, table, columns, len(ids))
             for number in range(1, rounds):
@@ -96,7 +99,7 @@ def make_lake(
 def grow_lake(folder: Path, numbers: range, *, answers: int, dimensions: int, scene: int) -> None:
     """Add entities of these numbers, and what is known about them, to a lake that `make_lake` made of others."""
     with _opened(folder) as lake:
-        for ids, chunk in _chunks(numbers):
+        for ids, chunk in _chunks(numbers, entity_id):
             for table, columns in _tables(ids, chunk, answers, dimensions, scene):
                 _append(lake, table, columns, len(ids))
 
@@ -106,10 +109,10 @@ def _opened(folder: Path, *, create: bool = False) -> AbstractContextManager[Lak
     return open_lake(config, create=create, clock=lambda: NOW)
 
 
-def _chunks(numbers: range) -> Iterable[tuple[list[str], range]]:
+def _chunks(numbers: range, identify: Callable[[int], str]) -> Iterable[tuple[list[str], range]]:
     for start in range(0, len(numbers), CHUNK):
         chunk = numbers[start : start + CHUNK]
-        yield [entity_id(number) for number in chunk], chunk
+        yield [identify(number) for number in chunk], chunk
 
 
 def entity_id(number: int) -> str:

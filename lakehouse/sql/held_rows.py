@@ -94,11 +94,14 @@ class HeldRows:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise QueryFailedError(f"two columns are called {twice[0]}; give each a name of its own with `as`")
+        if "rowid" in names:
+            raise QueryFailedError("a column is called rowid, as places of rows are; give it another name with `as`")
         place = ":memory:"
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             place = str(folder / f"{uuid.uuid4().hex}.duckdb")
-        self._connection = duckdb.connect(place, config={"memory_limit": f"{memory_mb}MB", "threads": 2})
+        # One thread while they are written: each has a group of rows in memory.
+        self._connection = duckdb.connect(place, config={"memory_limit": f"{memory_mb}MB", "threads": 1})
         # Also where nobody closes it: another thread may read what is not wanted any more.
         self._end = weakref.finalize(self, _end, self._connection, place)
         self._connection.execute("SET TimeZone = 'UTC'")
@@ -109,10 +112,14 @@ class HeldRows:
             self._connection.register("incoming", reader)
             self._connection.execute("create table held as select * from incoming")
             self._connection.unregister("incoming")
+            self._connection.execute("SET threads = 2")
         except duckdb.Error as error:
             self.close()
             raise QueryFailedError(f"the rows do not fit into {memory_mb} MB: {one_line(error)}") from None
+        self.note = ""
+        """What somebody who looks at them should know."""
         self._edges: dict[str, list[float]] = {}
+        self._ids: set[str] = set()
         self.kinds: dict[str, str] = {each.name: kind_of(each.type) for each in schema}
         """Column -> number, text, boolean, time, or other."""
 
@@ -147,14 +154,23 @@ class HeldRows:
             ConfigError, QueryFailedError: As `count`.
         """
         where, values = self._where(filters or {})
-        by = "rowid"
-        if order:
-            self._check(order)
-            by = f"{_quoted(order)} {'desc' if descending else 'asc'} nulls last, rowid"
-        rows = self._ask(
-            f"select * from held{where} order by {by} limit {max(0, int(limit))} offset {max(0, int(offset))}", values
-        )
-        return [{name: plain(value) for name, value in zip(self.kinds, row, strict=True)} for row in rows]
+        first, most = max(0, int(offset)), max(0, int(limit))
+        if order or where:
+            by = "rowid"
+            if order:
+                self._check(order)
+                by = f"{_quoted(order)} {'desc' if descending else 'asc'} nulls last, rowid"
+            # Only where they are: to order whole rows up to the last page takes as much memory as all of them.
+            text = f"select rowid from held{where} order by {by} limit {most} offset {first}"
+            places = [int(place) for (place,) in self._ask(text, values)]
+            wanted = f"rowid in ({', '.join(map(str, places))})"
+        else:
+            places = list(range(first, min(first + most, self.count())))
+            wanted = f"rowid between {first} and {first + most - 1}"
+        if not places:
+            return []
+        found = {row[0]: row[1:] for row in self._ask(f"select rowid, * from held where {wanted}", [])}
+        return [{name: plain(value) for name, value in zip(self.kinds, found[each], strict=True)} for each in places]
 
     def facets(
         self, filters: Mapping[str, Filter] | None = None, *, columns: Sequence[str] | None = None
@@ -171,10 +187,15 @@ class HeldRows:
         wanted = [name for name, kind in self.kinds.items() if kind in FACET_KINDS] if columns is None else columns
         for name in wanted:
             self._check(name)
+            if columns is None and name in self._ids:
+                continue
             others = {each: found for each, found in (filters or {}).items() if each != name}
-            facet = self._facet(name, *self._where(others))
+            where, values = self._where(others)
+            facet = self._facet(name, where, values)
             if columns is not None or not _is_like_an_id(facet):
                 yield facet
+            elif not where:
+                self._ids.add(name)  # nor is it among fewer rows; to find that out takes as long as all other columns
 
     def _facet(self, name: str, where: str, values: list[object]) -> Facet:
         kind, column = self.kinds[name], _quoted(name)

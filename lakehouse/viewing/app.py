@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -22,7 +23,6 @@ from lakehouse.viewing import pages
 from lakehouse.viewing.annotating import Annotator
 from lakehouse.viewing.answers import REGIONS, REGIONS_OF_ONE, answers_of
 from lakehouse.viewing.built import FRONT
-from lakehouse.viewing.disputes import disputes_page
 from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeError, moments, part_of, spectrogram
 from lakehouse.viewing.pieces import piece_of
 from lakehouse.viewing.places import Place, Places
@@ -36,26 +36,41 @@ NOT_KEPT = {"cache-control": "no-store"}
 """Of what comes from the lake: what is erased there must not stay in the folders of a browser."""
 
 
-def make_app(lake: Lake, folder: Path, *, actor: str = "") -> Starlette:
+def make_app(lake: Lake, folder: Path, *, actor: str = "", first: str | None = None) -> Starlette:
     """Return what answers the browser.
+
+    `state.lock` is held by whoever asks the lake's engine.
 
     Args:
         lake: An opened lake.
         folder: Where small pictures are kept.
         actor: Who answers, with `--annotate`; "": nothing can be written.
+        first: What will be asked first, which is asked at once, while the browser opens; None: nothing.
     """
-    return Starlette(routes=_Answers(lake, folder, actor).routes(), exception_handlers={PetrelError: _told})
+    answers = _Answers(lake, folder, actor)
+    if first is not None:
+        threading.Thread(target=answers.ask_ahead, args=(first,), name="petrel-view-first", daemon=True).start()
+    app = Starlette(routes=answers.routes(), exception_handlers={PetrelError: _told})
+    app.state.lock = answers.lock
+    return app
 
 
 class _Answers:
     def __init__(self, lake: Lake, folder: Path, actor: str) -> None:
-        self._lake, self._lock = lake, threading.Lock()
-        self._places = Places(lake, self._lock)
+        self._lake, self.lock = lake, threading.Lock()
+        self._places = Places(lake, self.lock)
         self._previews = Previews(lake.config, self._places, folder)
-        self._selections = Selections(lake)
+        self._selections = Selections(lake, self.lock)
         self._places.gone.tell(lambda _: self._selections.forget())
         self._views = SavedViews(str(lake.home))
         self._annotator = Annotator(lake, actor) if actor else None
+
+    def ask_ahead(self, text: str) -> None:
+        """Ask a question, and for what it takes long to get ready, before somebody waits for it."""
+        # What is wrong with it is told to who asks it.
+        with contextlib.suppress(PetrelError):
+            self._selections.of(text)
+        pages.words()
 
     def routes(self) -> list[Route]:
         """Return what is answered at which path."""
@@ -68,7 +83,7 @@ class _Answers:
             "/api/evaluation": self._of_lake(pages.evaluation_page, "id"),
             "/api/diff": self._of_lake(pages.diff_page, "old", "new"),
             "/api/rejected": self._of_lake(pages.rejected_page), "/api/quality": self._of_lake(pages.quality_page),
-            "/api/disagreements": self._of_lake(disputes_page, "question"), "/api/views": self._views.answer,
+            "/api/disagreements": self._of_lake(pages.disagreements_page, "question"), "/api/views": self._views.answer,
             "/api/frames": self._frames, "/api/annotate": self._annotate, "/api/forget": self._forget,
         }  # fmt: skip
         return [
@@ -78,7 +93,7 @@ class _Answers:
         ]  # fmt: skip
 
     def _about(self, _: Mapping[str, Any]) -> object:
-        with self._lock:
+        with self.lock:
             found = pages.about(self._lake)
         return found | {"annotate": None if self._annotator is None else self._annotator.actor}
 
@@ -89,8 +104,11 @@ class _Answers:
             filters, order=_text(asked, "column"), descending=bool(asked.get("descending")),
             offset=int(asked.get("offset") or 0), limit=min(PAGE_ROWS, int(asked.get("limit") or PAGE_ROWS)),
         )
+        # Their pictures are asked for next, one by one, and a place costs as much as those of all of them.
+        self._places.find([str(each["entity_id"]) for each in page])
         slim = [{name: value for name, value in row.items() if value is not None} for row in page]
-        return {"total": rows.count(filters), "columns": rows.kinds, "rows": slim}
+        told = {"total": rows.count(filters), "columns": rows.kinds, "rows": slim}
+        return told | ({"note": rows.note} if rows.note else {})
 
     def _facets(self, asked: Mapping[str, Any]) -> object:
         rows = self._held(asked)
@@ -104,7 +122,7 @@ class _Answers:
         erased = self._places.gone.erased()
         ids = [str(each) for each in asked.get("ids") or []][:PAGE_ROWS]
         most = REGIONS_OF_ONE if len(ids) == 1 else REGIONS
-        return answers_of(self._lake, self._lock, [each for each in ids if each not in erased], most=most)
+        return answers_of(self._lake, self.lock, [each for each in ids if each not in erased], most=most)
 
     def _frames(self, asked: Mapping[str, Any]) -> object:
         return moments(self._places, self._places.of(_text(asked, "id")), self._lake.config)
@@ -113,12 +131,12 @@ class _Answers:
         name = _text(asked, "id")
         if name in self._places.gone.erased():
             self._places.of(name)  # raises, and says that it was
-        with self._lock:
+        with self.lock:
             return pages.entity_page(self._lake, name)
 
     def _of_lake(self, page: Callable[..., object], *names: str) -> Callable[[Mapping[str, Any]], object]:
         def answer(asked: Mapping[str, Any]) -> object:
-            with self._lock:
+            with self.lock:
                 return page(self._lake, *(_text(asked, name) for name in names))
 
         return answer
@@ -126,7 +144,7 @@ class _Answers:
     def _annotate(self, asked: Mapping[str, Any]) -> object:
         if self._annotator is None:
             raise PetrelError("this server writes nothing; start it with --annotate --actor human:YOU")
-        with self._lock:
+        with self.lock:
             written = self._annotator.say(asked)
         self._selections.forget()
         return written

@@ -31,8 +31,8 @@ SHOWN = frozenset((
 ))  # fmt: skip
 """Media types that browsers show by themselves and that hold no script. SVG and HTML are none of them."""
 
-CHUNK_BYTES = 1 << 20
-"""What an open-ended range gets: a player asks for the next when it needs it."""
+CHUNK_BYTES = 256 << 10
+"""What an open-ended range gets: a player asks for the next when it needs it, and drops what it has when one jumps."""
 LARGEST_RANGE = 64 << 20
 """What any range gets at most: the answer says which bytes it has."""
 LARGEST_VIDEO = 256 << 20

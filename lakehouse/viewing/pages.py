@@ -1,23 +1,21 @@
-"""What each page shows, as plain values; what can be looked at closer is a question in SQL, which the grid answers."""
+"""What each page shows, as plain values; what can be looked at closer is a question in SQL, which the grid answers.
+
+What only one page needs is imported by it: the first picture waits for none of that.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
-from lakehouse.cards.catalog import catalog
-from lakehouse.cards.facts import card_of
-from lakehouse.comparing.diff import diff_datasets
 from lakehouse.errors import ConfigError
-from lakehouse.labels.story import story_of
 from lakehouse.lake import Lake
-from lakehouse.quality.verdicts import failures_of, last_runs
 from lakehouse.query import fetch
 from lakehouse.sql.columns import describe
 from lakehouse.sql.held_rows import plain
 from lakehouse.sql.literals import sql_literals
 from lakehouse.sql.text import fill
-from lakehouse.viewing.curves import curves_of
 
 Row = dict[str, Any]
 
@@ -84,7 +82,7 @@ def about(lake: Lake) -> Row:
         "lake": str(lake.home), "counts": fetch(lake, COUNTS)[0], "questions": questions,
         "models": [each["model"] for each in fetch(lake, MODELS)],
         "datasets": [each["name"] for each in fetch(lake, "select distinct name from gold.datasets order by name")],
-        "disagreements": DISAGREEMENTS.strip(), "words": _words(),
+        "disagreements": DISAGREEMENTS.strip(), "words": words(),
     }
 
 
@@ -94,12 +92,16 @@ def entity_page(lake: Lake, entity_id: str) -> Row:
     Raises:
         ConfigError: If there is no such thing.
     """
+    from lakehouse.labels.story import story_of
+
     story = story_of(lake, entity_id)
     return dict(plain(dataclasses.asdict(story)))
 
 
 def datasets_page(lake: Lake) -> list[Row]:
     """Return the catalogue: a row for every dataset."""
+    from lakehouse.cards.catalog import catalog
+
     return [dict(plain(row)) for row in catalog(lake)]
 
 
@@ -109,6 +111,8 @@ def dataset_page(lake: Lake, dataset: str) -> Row:
     Raises:
         ConfigError: If there is no such dataset.
     """
+    from lakehouse.cards.facts import card_of
+
     card = card_of(lake, dataset)
     dataset_id = card.version.version.dataset_id
     members = f"select entity_id, split, label, stratum, weight from members where dataset_id = '{dataset_id}'"
@@ -142,6 +146,8 @@ def evaluation_page(lake: Lake, evaluation_id: str) -> Row:
     Raises:
         ConfigError: If there is no such evaluation.
     """
+    from lakehouse.viewing.curves import curves_of
+
     found = next((row for row in fetch(lake, EVALUATIONS) if row["evaluation_id"] == evaluation_id), None)
     if found is None:
         raise ConfigError(f"no evaluation `{evaluation_id}` in this lake")
@@ -164,12 +170,21 @@ def evaluation_page(lake: Lake, evaluation_id: str) -> Row:
     }
 
 
+def disagreements_page(lake: Lake, question: str) -> Row:
+    """Return `lakehouse.viewing.disputes.disputes_page`."""
+    from lakehouse.viewing.disputes import disputes_page
+
+    return disputes_page(lake, question)
+
+
 def diff_page(lake: Lake, old: str, new: str) -> Row:
     """Return what differs between two versions, and the first members that do.
 
     Raises:
         ConfigError: If there is no such version.
     """
+    from lakehouse.comparing.diff import diff_datasets
+
     found = diff_datasets(lake, old, new)
     return {
         "old": plain(dict(found.old)), "new": plain(dict(found.new)), "counts": dict(found.counts),
@@ -187,14 +202,17 @@ def rejected_page(lake: Lake) -> list[Row]:
 
 def quality_page(lake: Lake) -> list[Row]:
     """Return the newest results of every suite, failures first."""
+    from lakehouse.quality.verdicts import failures_of, last_runs
+
     rows = last_runs(lake)
     failed = {id(row) for row in failures_of(rows)}
     return [dict(plain(dict(row))) | {"is_failure": id(row) in failed}
             for row in sorted(rows, key=lambda row: id(row) not in failed)]  # fmt: skip
 
 
-def _words() -> list[str]:
-    """What a question in SQL may name: views, tables and their columns."""
+@functools.cache
+def words() -> list[str]:
+    """Return what a question in SQL may name: views, tables and their columns; the same in every lake."""
     found = describe()
     return sorted({each.name for each in found} | {column.name for each in found for column in each.columns})
 

@@ -80,6 +80,8 @@ class Places:
     def __init__(self, lake: Lake, lock: threading.Lock) -> None:
         self._lake, self._lock, self._judges = lake, lock, judges_of(lake.config)
         self._known: OrderedDict[str, Place] = OrderedDict()
+        self._guard = threading.Lock()
+        self._waiting: set[str] = set()
         self.gone = Gone(lake.home)
         self.gone.tell(self._forget)
 
@@ -87,13 +89,13 @@ class Places:
         """Return the places of those that the lake knows, by id."""
         erased = self.gone.erased()
         wanted = [each for each in dict.fromkeys(entity_ids) if _ID.fullmatch(each) and each not in erased]
-        with self._lock:
-            missing = sorted({each for each in wanted if each not in self._known})
-            for text, placed in ((ENTITIES, _place), (SAMPLES, _sample)):
-                if missing:
-                    for row in fetch(self._lake, text, params={"ids": missing}):
-                        self._keep(placed(row))
-                    missing = [each for each in missing if each not in self._known]
+        with self._guard:
+            missing = {each for each in wanted if each not in self._known}
+            self._waiting |= missing
+        if missing:
+            with self._lock:
+                self._look_up()
+        with self._guard:
             return {each: self._known[each] for each in wanted if each in self._known}
 
     def of(self, entity_id: str) -> Place:
@@ -125,15 +127,32 @@ class Places:
             raise EntityNotFoundError(f"the bytes of {place.entity_id} are kept nowhere{made}")
         return read_by(self._lake.home, place.place, self._judges)
 
+    def _look_up(self) -> None:
+        """Ask for all that somebody waits for: a question costs as much for one as for a screen of them."""
+        with self._guard:
+            wanted, self._waiting = self._waiting.difference(self._known), set()
+        missing = sorted(wanted)
+        try:
+            for text, placed in ((ENTITIES, _place), (SAMPLES, _sample)):
+                if missing:
+                    found = [placed(row) for row in fetch(self._lake, text, params={"ids": missing})]
+                    self._keep(found)
+                    missing = sorted({*missing} - {each.entity_id for each in found})
+        except BaseException:
+            with self._guard:
+                self._waiting |= wanted  # for who waits behind us
+            raise
+
     def _forget(self, entity_ids: frozenset[str]) -> None:
-        with self._lock:
+        with self._lock, self._guard:
             for each in entity_ids:
                 self._known.pop(each, None)
 
-    def _keep(self, place: Place) -> None:
-        self._known[place.entity_id] = place
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+    def _keep(self, places: Iterable[Place]) -> None:
+        with self._guard:
+            self._known.update((each.entity_id, each) for each in places)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
 
 
 def _place(row: dict[str, object]) -> Place:

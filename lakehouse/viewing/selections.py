@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-import pyarrow as pa
-
-from lakehouse.errors import ConfigError
+from lakehouse.errors import ConfigError, QueryFailedError, one_line
+from lakehouse.extractors.registry import all_dimensions
 from lakehouse.lake import Lake
+from lakehouse.query import fetch
 from lakehouse.sql.contained import open_query
 from lakehouse.sql.held_rows import HeldRows, kind_of
+from schemas.tables import ENTITIES
 
 MOST_HELD = 4
 """Answers that are kept: the one looked at, and those that the back button leads to."""
-MEMORY_MB = 192
-"""That each of them takes at most; their rows lie in files of the lake's scratch folder."""
+MEMORY_MB, MEMORY_OF_COLUMN_MB = 64, 2
+"""That each of them takes at most, and more for each column; the rows lie in files of the lake's scratch folder."""
 LONGEST_SQL = 100_000
 
-EVERYTHING = "select * from entities_wide"
-"""What is shown without a question: columns in which nothing stands are left out."""
 TECHNICAL = ("object_uri", "parameters_json", "row_hash", "first_version", "operation", "storage")
+"""Columns of entities that are not shown without a question."""
+MEASURED = "select distinct dimension from silver.dimensions"
 
 
 class Selections:
@@ -28,10 +29,11 @@ class Selections:
 
     Args:
         lake: The lake that is asked.
+        lock: Held while its engine is; None: nobody else uses it meanwhile.
     """
 
-    def __init__(self, lake: Lake) -> None:
-        self._lake, self._folder = lake, lake.scratch / "held"
+    def __init__(self, lake: Lake, lock: threading.Lock | None = None) -> None:
+        self._lake, self._folder, self._lock = lake, lake.scratch / "held", lock or threading.Lock()
         self._guard = threading.Lock()
         self._asking: dict[tuple[str, str], threading.Lock] = {}
         self._held: OrderedDict[tuple[str, str], HeldRows] = OrderedDict()
@@ -80,7 +82,23 @@ class Selections:
             self._written += 1
 
     def _ask(self, text: str, order: str) -> HeldRows:
-        asked = text.rstrip("; \n") or EVERYTHING
+        if text.strip("; \n"):
+            return self._held_rows(text.rstrip("; \n"), order)
+        shown = [name for name in ENTITIES.column_names if name not in TECHNICAL]
+        with self._lock:
+            measured = {row["dimension"] for row in fetch(self._lake, MEASURED)}
+        # All that can be measured are a hundred columns: of those in which nothing stands, memory is taken too.
+        known = [each.name for each in all_dimensions() if each.name in measured and each.name not in shown]
+        try:
+            return self._held_rows(f"select {', '.join([*shown, *known])} from entities_wide", order)
+        except QueryFailedError as error:
+            if order or not known:
+                raise
+            rows = self._held_rows(f"select {', '.join(shown)} from entities", order)
+            rows.note = f"without what was measured, all at once is too much: {one_line(error, limit=300)}"
+            return rows
+
+    def _held_rows(self, asked: str, order: str) -> HeldRows:
         if order:
             asked = f"select * from (\n{asked}\n) order by {order}\n"
         limits, engine = self._lake.config.sql, self._lake.config.engine
@@ -91,8 +109,5 @@ class Selections:
             found = answer.schema.field("entity_id").type
             if kind_of(found) != "text":
                 raise ConfigError(f"column entity_id of the question holds {found}, expected the ids of entities, text")
-            names = list(answer.schema.names)
-            if not text:
-                names = [name for name in names if name not in TECHNICAL]
-            schema = pa.schema([answer.schema.field(name) for name in names])
-            return HeldRows(schema, (batch.select(names) for batch in answer), memory_mb=MEMORY_MB, folder=self._folder)
+            memory_mb = MEMORY_MB + MEMORY_OF_COLUMN_MB * len(answer.schema)
+            return HeldRows(answer.schema, answer, memory_mb=memory_mb, folder=self._folder)

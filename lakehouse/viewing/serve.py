@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -20,7 +20,9 @@ from lakehouse.viewing.guard import Guard
 LOOPBACK = "127.0.0.1"
 
 
-def serve(lake: Lake, *, scratch: Path, port: int, actor: str, tell: Callable[[str], None]) -> None:
+def serve(
+    lake: Lake, *, scratch: Path, port: int, actor: str, tell: Callable[[str], None], first: str | None = None
+) -> None:
     """Answer until the process is told to end.
 
     Args:
@@ -29,11 +31,12 @@ def serve(lake: Lake, *, scratch: Path, port: int, actor: str, tell: Callable[[s
         port: Port on 127.0.0.1; 0 takes a free one.
         actor: Who may answer questions, `human:NAME`; "": nothing can be written.
         tell: Called with the address, once it can be opened.
+        first: The question that the page will ask first; None: it is not known.
 
     Raises:
         ConfigError: If the port is taken, `actor` is no person, or the front end was not built.
     """
-    with _listening(lake, scratch, port, actor) as (server, listening, address):
+    with _listening(lake, scratch, port, actor, first) as (server, listening, address):
         tell(address)
         server.run(sockets=[listening])
 
@@ -59,7 +62,7 @@ def serving(lake: Lake, *, scratch: Path, port: int = 0, actor: str = "") -> Ite
 
 @contextmanager
 def _listening(
-    lake: Lake, scratch: Path, port: int, actor: str
+    lake: Lake, scratch: Path, port: int, actor: str, first: str | None = None
 ) -> Iterator[tuple[uvicorn.Server, socket.socket, str]]:
     if not (FRONT / "index.html").is_file():
         raise ConfigError(f"{FRONT} has no front end; build it: cd viewer && npm ci && npm run build")
@@ -73,11 +76,15 @@ def _listening(
         port = int(listening.getsockname()[1])
         token = secrets.token_urlsafe(24)
         # An engine is asked by one thread at a time: ours under a lock, and the caller goes on with its own.
-        with closing(lake.beside()) as own:
-            app = make_app(own, scratch, actor=actor)
+        own = lake.beside()
+        app = make_app(own, scratch, actor=actor, first=first)
+        try:
             guarded = Guard(app, token=token, hosts=[f"{LOOPBACK}:{port}", f"localhost:{port}"])
             settings = uvicorn.Config(
                 guarded, log_level="error", access_log=False, lifespan="off", server_header=False,
                 timeout_graceful_shutdown=1,
             )
             yield uvicorn.Server(settings), listening, f"http://{LOOPBACK}:{port}/?token={token}"
+        finally:
+            with app.state.lock:
+                own.close()

@@ -113,6 +113,9 @@ def test_wrong_filters_and_columns_are_errors(rows):
     twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "A"])
     with pytest.raises(QueryFailedError, match="two columns"):
         HeldRows(twice.schema, twice.to_batches())
+    named = pa.table({"rowid": [7]})
+    with pytest.raises(QueryFailedError, match="called rowid"):
+        HeldRows(named.schema, named.to_batches())
 
 
 def test_rows_in_a_file_take_no_more_memory_than_they_may_and_go_when_nobody_holds_them(tmp_path):

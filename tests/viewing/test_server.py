@@ -63,7 +63,7 @@ def test_a_question_may_be_ordered_by_any_expression(seen):
         ({"sql": "x" * 200_000}, "characters"),
         ({"sql": "select 7 as entity_id"}, "expected the ids"),
         ({"sql": "", "filters": {"size_bytes": 3}}, "expected an object"),
-        ({"sql": "", "offset": 1e30}, "looked through"),
+        ({"sql": "", "column": "size_bytes", "offset": 1e30}, "looked through"),
         ({"sql": "", "offset": float("inf")}, "infinity"),
     ],
 )
