@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -53,6 +53,13 @@ join member_entities m on m.entity_id = e.entity_id
 """
 
 
+MADE = """
+select distinct d.entity_id, e.operation, e.object_uri
+from due join silver.derivations d on d.parent_id = due.entity_id
+join silver.entities e on e.entity_id = d.entity_id
+"""
+
+
 def expire(
     lake: Lake, *, source: str, older_than: timedelta, reason: str = "", skip_pinned: bool = False,
     dry_run: bool = False,
@@ -71,7 +78,8 @@ def expire(
         dry_run: Only say what would expire.
 
     Returns:
-        Receipt with counts seen = expired + shared + pinned + before (expired already), and bytes.
+        Receipt with counts seen = expired + shared + pinned + before (expired already), and bytes. What was made of
+        them by transforms keeps its bytes, and is noted.
 
     Raises:
         BytesNeededError: If a dataset version has some of them; it names the versions and their tags.
@@ -94,6 +102,7 @@ def expire(
         due = set(sizes) - gone
         pinned = _pinned(lake, due, record, skip_pinned=skip_pinned)
         expired = sorted(due - pinned)
+        _note_made(lake, expired, gone, record)
         if expired and not dry_run:
             why = reason or f"source {source}: older than {older_than}"
             _finish(lake, _tombstone(expired, why, now), record)
@@ -119,6 +128,21 @@ def _finish(lake: Lake, tombstone: Erasure, record: StepRecord) -> None:
     delete_objects(lake, tombstone.entities, record)
     tombstone.is_done = True
     keep_erasure(lake.home, tombstone)
+
+
+def _note_made(lake: Lake, expired: list[str], gone: Collection[str], record: StepRecord) -> None:
+    """Note what was made of bytes that expire, and of that again: it shows what they show, and stays."""
+    seen, latest, kept = {*expired, *gone}, expired, dict[str, str]()
+    while latest:
+        due = lake.engine.from_arrow(pa.table({"entity_id": pa.array(latest, pa.string())}))
+        made = [row for row in fetch(lake, MADE, inputs={"due": due}) if row["entity_id"] not in seen]
+        kept |= {row["entity_id"]: row["operation"] for row in made if row["object_uri"] is not None}
+        latest = sorted({row["entity_id"] for row in made})
+        seen |= set(latest)
+    if kept:
+        how = ", ".join(sorted({str(operation) for operation in kept.values()}))
+        record.note("derived_kept", f"what was made of these bytes keeps its own: {how}; `petrel erase` takes both",
+                    count=len(kept))  # fmt: skip
 
 
 def _pinned(lake: Lake, due: Iterable[str], record: StepRecord, *, skip_pinned: bool) -> set[str]:

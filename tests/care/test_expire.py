@@ -88,6 +88,18 @@ def test_old_bytes_go_and_every_row_and_a_tombstone_stay(lake, drop, clock):
         read_bytes(lake.home, object_uri(known["1.png"]))
 
 
+def test_what_was_made_of_expired_bytes_is_told_while_it_stays(lake, drop):
+    derive(lake, chain_of(["resize:height=8,width=8"], transform_named))
+    derive(lake, chain_of(["rotate90"], transform_named), where="operation = 'resize@1'")  # of one colour: itself
+    derive(lake, chain_of(["resize:height=9,width=9"], transform_named), where="operation = 'resize@1'")
+    kept = len(stored_objects(lake))
+    for dry_run in (True, False):
+        notes = {note.rule: note for note in expire(lake, source="photos", older_than=DAYS, dry_run=dry_run).notes}
+        assert notes["derived_kept"].count == 4
+        assert notes["derived_kept"].example.startswith("what was made of these bytes keeps its own: ")
+    assert len(stored_objects(lake)) == kept - 2
+
+
 def test_a_second_run_expires_nothing(lake, drop):
     expire(lake, source="photos", older_than=DAYS)
     again = expire(lake, source="photos", older_than=DAYS)
