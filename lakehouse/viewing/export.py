@@ -25,6 +25,8 @@ from lakehouse.viewing.selections import Selections
 MOST_ROWS = 20_000
 """Samples of one export: the page holds all of their rows in memory."""
 MOST_IN_ONE_FILE = 1_000
+MOST_STORIES = 500
+"""Samples that have their whole story: it is a dozen questions each, and an export of all would take an hour."""
 AT_ONCE = 500
 
 ENDINGS = {"image/png": "png", "image/jpeg": "jpg"}
@@ -121,14 +123,18 @@ class _Writer:
                     previews[entity_id] = asdict(preview)
                     if picture:
                         files[entity_id] = self._keep(entity_id, preview, picture)
-                    with self._lock:
-                        entities[entity_id] = pages.entity_page(self._lake, entity_id)
+                    if len(entities) < MOST_STORIES:
+                        with self._lock:
+                            entities[entity_id] = pages.entity_page(self._lake, entity_id)
                     advance(1)
         kept = [row for row in rows if str(row["entity_id"]) in previews]
         notes = [f"{len(rows) - len(kept):,} rows left out: {next(iter(missing.values()))}"] if missing else []
+        without = len(previews) - len(entities)
+        if without:
+            notes.append(f"{without:,} samples after the first {MOST_STORIES:,} have no story: narrow --sql")
         if not kept:
             raise ConfigError(f"nothing to show: {notes[0]}")
-        about = pages.about(self._lake) | {"annotate": None, "is_static": True, "words": [], "notes": notes}
+        about = pages.about(self._lake) | {"annotate": None, "is_static": True, "words": [], "saved": [], "notes": notes}
         slim = [{name: value for name, value in row.items() if value is not None} for row in kept]
         used = {name for row in slim for name in row}
         return {

@@ -15,6 +15,7 @@ from lakehouse.query import fetch
 from lakehouse.sql.columns import describe
 from lakehouse.sql.held_rows import plain
 from lakehouse.sql.literals import sql_literals
+from lakehouse.sql.saving import saved_views
 from lakehouse.sql.text import fill
 
 Row = dict[str, Any]
@@ -73,16 +74,18 @@ from silver.rejected order by rejected_at desc, rejected_id limit $most
 
 
 def about(lake: Lake) -> Row:
-    """Return what every page needs: what there is to look at, by name."""
+    """Return what every page needs: what there is to look at, by name; `saved` has the views of `petrel views`."""
     labels: dict[str, list[Row]] = {}
     for row in fetch(lake, LABELS):
         labels.setdefault(str(row["label_set_id"]), []).append({"id": row["label_id"], "name": row["name"]})
+    saved = [row for row in saved_views(lake) if row["holds"]]
     questions = [dict(row) | {"labels": labels.get(str(row["label_set_id"]), [])} for row in fetch(lake, QUESTIONS)]
     return {
         "lake": str(lake.home), "counts": fetch(lake, COUNTS)[0], "questions": questions,
         "models": [each["model"] for each in fetch(lake, MODELS)],
         "datasets": [each["name"] for each in fetch(lake, "select distinct name from gold.datasets order by name")],
-        "disagreements": DISAGREEMENTS.strip(), "words": words(),
+        "disagreements": DISAGREEMENTS.strip(), "words": sorted({*words(), *(str(row["name"]) for row in saved)}),
+        "saved": [{"name": row["name"], "doc": row["doc"], "sql": f"select * from {row['name']}"} for row in saved],
     }
 
 

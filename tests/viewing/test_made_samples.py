@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import threading
 import tomllib
 from datetime import timedelta
@@ -81,7 +82,7 @@ def test_frames_and_clips_show_their_pixels_and_whose_bytes_are_read(lake, tmp_p
         moments(places, places.of(rows[0]["entity_id"]), lake.config)
 
 
-def test_crops_of_a_dataset_have_a_page_and_go_with_their_picture(lake, tmp_path, shown):
+def test_crops_of_a_dataset_have_a_page_and_go_with_their_picture(lake, tmp_path, monkeypatch):
     write_cells(tmp_path / "drop", CELLS, unanswered=())
     bring_cells(lake, tmp_path / "drop")
     lh.dimensions(lake)
@@ -116,6 +117,11 @@ def test_crops_of_a_dataset_have_a_page_and_go_with_their_picture(lake, tmp_path
     told = export_pages(lake, tmp_path / "left", sql=f"select * from ({text}) order by entity_id = 'no such'")
     assert f"2 rows left out: entity {member['parent']} was erased" in told
     assert member["parent"] not in (tmp_path / "left" / "data.js").read_text().replace(told.partition("; ")[2], "")
+    size = sum(each.stat().st_size for each in (tmp_path / "left").rglob("*") if each.is_file())
+    assert f" {size / 1e6:,.1f} MB, open {tmp_path / 'left' / 'index.html'}" in told
+    monkeypatch.setattr("lakehouse.viewing.export.MOST_STORIES", 1)
+    told = export_pages(lake, tmp_path / "short.html", sql="select entity_id from entities")
+    assert re.search(r"; \d samples after the first 1 have no story", told)
     with pytest.raises(ConfigError, match="nothing to show: 1 rows left out"):
         export_pages(lake, tmp_path / "none", sql=f"select '{member['parent']}' as entity_id")
     assert not (tmp_path / "none").exists()

@@ -16,6 +16,7 @@ from PIL import Image
 
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.query import fetch
+from lakehouse.sql.saving import save_view
 from tests.viewing.conftest import BOX, HEIGHT, SECRET, SVG, WIDTH, Seen, answer_of, picture
 
 SIDES = {"x": 1.0, "y": 2.0, "w": 3.0, "h": 4.0}
@@ -158,6 +159,15 @@ def test_an_entity_page_tells_its_story(seen):
 def test_what_people_disagree_about_is_a_question_for_the_grid(seen):
     found = seen.post("rows", {"sql": seen.post("about")["disagreements"]})
     assert [row["entity_id"] for row in found["rows"]] == [seen.ids["plain.jpg"]]
+
+
+def test_views_that_the_lake_keeps_are_told_and_can_be_asked(seen):
+    save_view(seen.lake, "jpegs", "select entity_id, size_bytes from entities where media_type = 'image/jpeg'", doc="")
+    about = seen.post("about")
+    (saved,) = about["saved"]
+    assert (saved["name"], "jpegs" in about["words"]) == ("jpegs", True)
+    shown = {row["entity_id"] for row in seen.post("rows", {"sql": saved["sql"]})["rows"]}
+    assert shown == {seen.ids["plain.jpg"], seen.ids["turned.jpg"]}
 
 
 def test_an_answer_arrives_as_an_opinion_of_who_looks(seen):
