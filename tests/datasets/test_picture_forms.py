@@ -206,6 +206,7 @@ def test_fields_are_picked_dropped_and_renamed_and_move_on_under_their_new_names
     ({"rename": {"image": "split"}}, "'split' is a name of the lake's own"),
     ({"rename": {"image": "a b"}}, "use letters"),
     ({"rename": {"image": "a", "weight": "a"}}, "two columns the name 'a'"),
+    ({"rename": {"image": "entity_id"}}, "rename.image = 'entity_id': that is the name of what joins rows back"),
     ({"pick": ["image"], "drop": ["weight"]}, "leave one out"),
     ({"drop": ["image"], "rename": {"image": "a"}}, "this column is left out"),
     ({"drop": ["entity_id"]}, "stays as it is"),

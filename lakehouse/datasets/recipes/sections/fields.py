@@ -54,6 +54,9 @@ def check_fields(fields: Fields, where: str) -> None:
     for old, new in fields.rename.items():
         if not _NAME.fullmatch(new):
             raise RecipeError(f"{where}: fields.rename.{old} = {new!r}; use letters, digits and _, a letter first")
+        if new in ALWAYS:
+            told = "that is the name of what joins rows back to the lake, or places them; choose another"
+            raise RecipeError(f"{where}: fields.rename.{old} = {new!r}: {told}")
     twice = sorted(new for new in set(fields.rename.values()) if [*fields.rename.values()].count(new) > 1)
     if twice:
         raise RecipeError(f"{where}: fields.rename gives two columns the name {twice[0]!r}")
