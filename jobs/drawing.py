@@ -8,9 +8,10 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from jobs.output import say
+from jobs.output import columns_of, say, shortened
 from lakehouse.errors import PetrelError, one_line, printable
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ WIDEST = 64
 BLOCKS = " ▏▎▍▌▋▊▉█"
 """Eighths of a bar."""
 MOST_BARS = 60
+SHORTEST_BAR = 8
 
 
 def shows_colours() -> bool:
@@ -96,21 +98,24 @@ def bars(rows: Sequence[Mapping[str, object]], *, width: int | None = None) -> l
     value = numbers[-1]
     label = next((name for name in names if name != value), value)
     shown = rows[:MOST_BARS]
-    said = [printable(str("" if row[label] is None else row[label]))[:32] for row in shown]
     counts = [float(row[value]) if _is_number(row[value]) else 0.0 for row in shown]  # type: ignore[arg-type]
-    figures = [f"{number:g}" for number in counts]
-    left, right = max(map(len, said)), max(map(len, figures))
-    room = max(8, width - left - right - 3)
+    figures = [f"{number:.12g}" for number in counts]
+    right = max(map(len, figures))
+    # Names leave a bar of eight letters, and the rest of a line, to the numbers.
+    most_of_name = min(32, max(4, width - right - 3 - SHORTEST_BAR))
+    said = [shortened(printable(str("" if row[label] is None else row[label])), most_of_name) for row in shown]
+    left = max(map(columns_of, said))
+    room = max(1, width - left - right - 3)
     most = max(0.0, *counts) or 1.0
     lines = []
     for name, number, figure in zip(said, counts, figures, strict=True):
         eighths = round(room * 8 * max(0.0, number) / most)
         bar = "█" * (eighths // 8) + (BLOCKS[eighths % 8] if eighths % 8 else "")
-        lines.append(f"{name:>{left}} {figure:>{right}} {bar}")
+        lines.append(f"{' ' * (left - columns_of(name))}{name} {figure:>{right}} {bar}")
     if len(rows) > MOST_BARS:
         lines.append(f"and {len(rows) - MOST_BARS:,} more rows without a bar")
     return lines
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value)

@@ -78,16 +78,16 @@ def say_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, width:
     cells = [[_cell(value) for value in row] for row in rows]
     names = [printable(name) for name in header]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(names))]
-    widths = [max(map(_columns, column)) for column in zip(names, *cells, strict=True)]
+    widths = [max(map(columns_of, column)) for column in zip(names, *cells, strict=True)]
     cut = 0
     if width is not None:
         widths = _narrowed(widths, right, width)
-        cut = sum(_columns(text) > most for line in cells for text, most in zip(line, widths, strict=True))
+        cut = sum(columns_of(text) > most for line in cells for text, most in zip(line, widths, strict=True))
     for line in (names, ["-" * each for each in widths], *cells):
         aligned = []
         for i, (text, most) in enumerate(zip(line, widths, strict=True)):
-            shown = _shortened(text, most)
-            blanks = " " * (most - _columns(shown))
+            shown = shortened(text, most)
+            blanks = " " * (most - columns_of(shown))
             aligned.append(blanks + shown if right[i] else shown + blanks)
         say("  ".join(aligned).rstrip())
     return cut
@@ -105,18 +105,19 @@ def _narrowed(widths: Sequence[int], fixed: Sequence[bool], width: int) -> list[
     return [each if keep else min(each, low) for each, keep in zip(widths, fixed, strict=True)]
 
 
-def _shortened(text: str, most: int) -> str:
-    if _columns(text) <= most:
+def shortened(text: str, most: int) -> str:
+    """Return a text that takes so many columns of a terminal at most; one that is cut ends with `…`."""
+    if columns_of(text) <= most:
         return text
     kept = ""
     for each in text:
-        if _columns(kept + each) >= most:
+        if columns_of(kept + each) >= most:
             break
         kept += each
     return kept + "…"
 
 
-def _columns(text: str) -> int:
+def columns_of(text: str) -> int:
     """Return how many columns of a terminal a text takes: two for a wide letter, none for an accent on one."""
     if text.isascii():
         return len(text)

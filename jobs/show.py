@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -71,27 +72,35 @@ def _commit(config: Config, args: argparse.Namespace) -> int:
 
 
 def _say(shown: Shown) -> None:
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     entity = shown.entity or {"entity_id": f"{shown.id} (no entity)"}
-    say_table(["entity", ""], [[name, _text(value)] for name, value in entity.items() if value not in (None, [], {})])
-    _part("seen as", shown.landed, ["source", "drop_name", "path", "status", "landed_at", "rule", "reason"])
-    _part("measured", shown.dimensions, ["dimension", "value", "unit", "extractor"])
+    rows = [[name, _text(value)] for name, value in entity.items() if value not in (None, [], {})]
+    cut = say_table(["entity", ""], rows, width=width)
+    seen = ["source", "drop_name", "path", "status", "landed_at", "rule", "reason"]
+    cut += _part("seen as", shown.landed, seen, width)
+    cut += _part("measured", shown.dimensions, ["dimension", "value", "unit", "extractor"], width)
     said = [
         dict(row) | {"answer": answer_said(row), "holds": "now" if row["is_current"] else ""} for row in shown.opinions
     ]
     times = ["event_time", "ingest_time", "opinion_id"]
-    _part("said", said, ["question_id", "holds", "actor_id", "answer", "votes", *times])
-    _part("datasets", shown.datasets, ["name", "dataset_id", "split", "label", "excluded_because", "detail"])
-    _part("rejected", shown.rejected, ["step", "rule", "reason", "rejected_at"])
+    cut += _part("said", said, ["question_id", "holds", "actor_id", "answer", "votes", *times], width)
+    held = ["name", "dataset_id", "split", "label", "excluded_because", "detail"]
+    cut += _part("datasets", shown.datasets, held, width)
+    cut += _part("rejected", shown.rejected, ["step", "rule", "reason", "rejected_at"], width)
+    if cut:
+        sys.stderr.write(f"petrel: {cut:,} long values are cut; --json shows them whole\n")
 
 
-def _part(title: str, rows: Sequence[Row], columns: Sequence[str]) -> None:
+def _part(title: str, rows: Sequence[Row], columns: Sequence[str], width: int | None) -> int:
+    """Write a table; return how many values of it were cut."""
     if not rows:
-        return
+        return 0
     # A column that nothing stands in tells nothing.
     kept = [name for name in columns if any(row[name] not in (None, "") for row in rows)]
     say()
     say(f"{title}:")
-    say_table(kept, [["" if row[name] is None else _text(row[name]) for name in kept] for row in rows])
+    cells = [["" if row[name] is None else _text(row[name]) for name in kept] for row in rows]
+    return say_table(kept, cells, width=width)
 
 
 def answer_said(row: Row) -> str:

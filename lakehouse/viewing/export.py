@@ -134,7 +134,8 @@ class _Writer:
             notes.append(f"{without:,} samples after the first {MOST_STORIES:,} have no story: narrow --sql")
         if not kept:
             raise ConfigError(f"nothing to show: {notes[0]}")
-        about = pages.about(self._lake) | {"annotate": None, "is_static": True, "words": [], "saved": [], "notes": notes}
+        nothing: dict[str, Any] = {"annotate": None, "words": [], "saved": []}
+        about = pages.about(self._lake) | nothing | {"is_static": True, "notes": notes}
         slim = [{name: value for name, value in row.items() if value is not None} for row in kept]
         used = {name for row in slim for name in row}
         return {

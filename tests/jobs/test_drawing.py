@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from unicodedata import east_asian_width
 
 import pytest
 from PIL import Image
@@ -31,6 +33,15 @@ def test_bars_are_as_long_as_their_numbers():
     assert [line.count("█") for line in lines] == [30, 15, 0]
     assert "\x1b" not in "".join(lines)
     assert all(len(line) <= 40 for line in lines)
+
+
+def test_bars_fit_a_narrow_terminal_whatever_their_names_and_numbers():
+    said = {"a name that is much longer": Decimal("-1.5"), "日本語の名前" * 4: Decimal("3.25"), "short": 1234567.5}
+    rows = [{"label": name, "n": number} for name, number in said.items()]
+    lines = bars(rows, width=40)
+    wide = [sum(2 if east_asian_width(each) == "W" else 1 for each in line) for line in lines]
+    assert max(wide) <= 40
+    assert ["-1.5" in lines[0], "3.25" in lines[1], "1234567.5" in lines[2], "█" in lines[2]] == [True] * 4
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), -3, None, True])

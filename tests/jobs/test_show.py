@@ -90,3 +90,15 @@ def test_a_name_of_several_things_is_an_error_that_names_them(lake, tmp_path, ca
     assert "is not one thing" in error
     assert "more: x/square_1.png" in error
     assert shown(capsys, lake, "x/square_1.png")["entity"] is None
+
+
+def test_on_a_terminal_long_values_are_cut_and_that_is_said(lake, capsys, monkeypatch):
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["show", "--lake", lake, "square/square_2.png"]) == 0
+    told = capsys.readouterr()
+    (thing,) = (line for line in told.out.splitlines() if line.startswith("entity_id"))
+    assert len(thing) <= 60
+    assert "long values are cut; --json shows them whole" in told.err
