@@ -46,7 +46,7 @@ def plain(text: str) -> str:
             `MOST_SLICES` slices; or if it asks for a version of a function (`box_error@3(a, b)`) that is not here.
     """
     if "@" in text and VERSIONED.search(text):
-        from lakehouse.tensors.versioned import without_versions
+        from lakehouse.engines.versioned import without_versions
 
         text = without_versions(text)
     return _plain(text)
