@@ -15,9 +15,12 @@ from lakehouse.steps.step import StepRecord, step
 from lakehouse.tables.insert import insert_rows
 from lakehouse.tables.inserted import Inserted
 from lakehouse.tables.read import digest_at, head, pin_heads
-from schemas.tables import BY_NAME, QUALITY_RESULTS
+from schemas.tables import BY_NAME, ENTITIES, ENTITY_SOURCES, LANDED_FILES, QUALITY_RESULTS, REJECTED
 
 STEP = "quality"
+
+BEFORE: Mapping[str, tuple[str, ...]] = {ENTITIES.name: (LANDED_FILES.name, ENTITY_SOURCES.name, REJECTED.name)}
+"""Tables that tell what came in before the rows of another, and what of it did not pass."""
 
 LONGEST_REASON = 1_000
 
@@ -130,7 +133,7 @@ def check_quality(lake: Lake, tables: Collection[str], record: StepRecord, *, al
 
     Args:
         lake: The lake.
-        tables: Names of the tables that a dataset is made of.
+        tables: Names of the tables that a dataset is made of; suites about what came in before entities count too.
         record: Gets a note about each failure that was allowed, and about suites that ran on other rows.
         allow_failed: Why failures are to stop nothing; recorded in gold.quality_results. '' allows none.
 
@@ -143,8 +146,9 @@ def check_quality(lake: Lake, tables: Collection[str], record: StepRecord, *, al
     if digest_at(lake, QUALITY_RESULTS, head(lake.home, QUALITY_RESULTS)).rows == 0:
         return
     suites: dict[str, list[dict[str, Any]]] = {}
+    about = {*tables, *(each for table in tables for each in BEFORE.get(table, ()))}
     for row in last_runs(lake):
-        if row["after"] != RETIRED and set(json.loads(row["digests_json"])) & set(tables):
+        if row["after"] != RETIRED and set(json.loads(row["digests_json"])) & about:
             suites.setdefault(row["suite"], []).append(row)
     failed = {name: rows for name, rows in suites.items() if failures_of(rows)}
     for rows in failed.values() if allow_failed else ():

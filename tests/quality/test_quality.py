@@ -368,6 +368,15 @@ def test_files_rejected_count_as_broken_and_what_later_steps_rejected_does_not(l
     assert lh.quality(lake, [load_suite(ROOT / "conf/quality/rejected.toml")]).details["verdict"] == "pass"
 
 
+def test_too_many_broken_files_stop_a_dataset_though_it_reads_none_of_them(measured, recipe):
+    broken = [rejected_row("entities", str(number), RejectedInputError("truncated", "cut")) for number in range(3)]
+    lake = measured(brightness())
+    insert_rows(lake, REJECTED, broken, step="entities")
+    assert lh.quality(lake, [load_suite(ROOT / "conf/quality/rejected.toml")]).details["verdict"] == "fail"
+    with pytest.raises(CheckFailedError, match="quality: rejected 1: .*share"):
+        lh.build(lake, recipe)
+
+
 def test_two_suites_of_one_name_are_refused(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.toml").write_text('name = "same"\n' + HEAD + ONE)
