@@ -19,7 +19,7 @@ from lakehouse.viewing.serve import serving
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-COLOURS = 96
+COLOURS = 128
 """Of a picture in the documents: a third of the bytes, and nobody sees it."""
 WITHOUT_PATHS = """
 home => {
@@ -100,7 +100,7 @@ def shots(lake: Lake, ids: dict[str, str]) -> list[Shot]:
         Shot("dataset", f"dataset?name={newest}", "main table"),
         Shot("diff", f"diff?old={older}&new={newest}", ".tile svg image"),
         Shot("evaluation", f"evaluation?id={evaluation}", "table.confusion"),
-        Shot("rejected", "rejected", "main table"),
+        Shot("rejected", "rejected", "main table", first=lambda page: page.locator("tr button").first.click()),
         Shot("quality", "quality", "main table"),
         Shot("keys", cells, ".tile svg .shape", first=lambda page: page.keyboard.press("?")),
     ]

@@ -27,6 +27,7 @@ from lakehouse.viewing.media import CHUNK_BYTES, LARGEST_RANGE, SHOWN, RangeErro
 from lakehouse.viewing.pieces import piece_of
 from lakehouse.viewing.places import Place, Places
 from lakehouse.viewing.previews import Previews
+from lakehouse.viewing.rejects import rejected_bytes
 from lakehouse.viewing.saved import SavedViews
 from lakehouse.viewing.selections import Selections
 
@@ -83,6 +84,7 @@ class _Answers:
             "/api/evaluation": self._of_lake(pages.evaluation_page, "id"),
             "/api/diff": self._of_lake(pages.diff_page, "old", "new"),
             "/api/rejected": self._of_lake(pages.rejected_page), "/api/quality": self._of_lake(pages.quality_page),
+            "/api/rejected_bytes": self._of_lake(rejected_bytes, "id"),
             "/api/disagreements": self._of_lake(pages.disagreements_page, "question"), "/api/views": self._views.answer,
             "/api/frames": self._frames, "/api/annotate": self._annotate, "/api/forget": self._forget,
         }  # fmt: skip

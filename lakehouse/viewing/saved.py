@@ -58,7 +58,7 @@ class SavedViews:
             return {_name(name): _address(address) for name, address in found.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, ConfigError) as error:
             raise PetrelError(f"{self._file} has no views that can be read: {error}; move it away") from error
 
     def _write(self, views: dict[str, str]) -> None:

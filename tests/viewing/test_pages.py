@@ -163,6 +163,8 @@ def _look_for_faults(tab: Tab, shown: Seen, pages: list[tuple[str, str]], found:
     tab.locator("dialog[open]").wait_for()
     found += faults(tab, "keys")
     tab.keyboard.press("Escape")
+    tab.evaluate("document.querySelector('main').append(new Image())")
+    assert "image-alt" in " ".join(faults(tab, "a picture without a name")), "axe finds nothing at all"
 
 
 def test_the_grid_is_gone_through_by_arrows_and_the_focus_is_seen(tab, shown):
@@ -237,15 +239,22 @@ def test_a_box_is_drawn_changed_and_taken_away_by_keys(tab, shown):
     assert boxes() == [[110, 80, 106, 83]]
     tab.locator("main h2").first.click()
     tab.keyboard.press("Escape")
-    for key in ("e", "ArrowLeft"):
-        tab.keyboard.press(key)
+    tab.keyboard.press("e")
+    tab.locator(".draft").wait_for()
+    tab.keyboard.press("ArrowLeft")
     with tab.expect_response("**/api/annotate"):
         tab.keyboard.press("Enter")
     assert boxes() == [[107, 80, 106, 83]]
     tab.get_by_role("button", name="change a box").click()
+    tab.locator(".draft").wait_for()
     with tab.expect_response("**/api/annotate"):
         tab.keyboard.press("Delete")
     assert boxes() == []
+    # Nothing of that is gone: what was replaced stands beside what holds now.
+    tab.get_by_role("button", name="beside what holds now").first.click()
+    tab.locator(".sides figure:nth-child(1) rect.shape").wait_for()
+    assert tab.locator(".sides figure:nth-child(2) .shape").count() == 0
+    assert "then=" in tab.url
 
 
 def test_boxes_of_bccd_are_where_pillow_draws_them(tab, shown, real_data):
@@ -437,6 +446,19 @@ def test_curves_are_those_of_scikit_learn(shown):
         known = {(round(r, 5), round(p, 5)) for r, p in zip(recall, precision, strict=True)}
         reached = next(at for at, point in enumerate(curve["points"]) if point[0] == 1)
         assert {(r, p) for r, p, _ in curve["points"][: reached + 1]} <= known
+
+
+def test_a_refused_file_shows_its_bytes_and_an_expectation_what_it_expects(tab, shown):
+    goto(tab, shown, "#/rejected", "table")
+    row = tab.locator("tr", has_text="broken.jpg")
+    row.get_by_role("button").click()
+    data = (Path(shown.lake.root).parent / "drop" / "broken.jpg").read_bytes()
+    lines = tab.locator("pre.hex").inner_text().splitlines()
+    assert [lines[0][:16], lines[31][6:53]] == ["0000  ff d8 ff e", data[496:512].hex(" ")]
+    assert "900 bytes, the first 512" in tab.locator("main").inner_text()
+    goto(tab, shown, "#/quality", "table")
+    texts = tab.locator("td").all_inner_texts()
+    assert {"column width, min_value 32", "met", "not met"} <= set(texts)
 
 
 def test_a_parent_stands_beside_what_was_made_of_it(tab, shown):

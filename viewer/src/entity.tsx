@@ -10,7 +10,7 @@ import { Medium } from "./medium";
 import { type About, type Answer, type Region, type Row, shortId } from "./model";
 import type { Source } from "./source";
 import type { Hidden, View } from "./stage";
-import { Story } from "./story";
+import { drawnThen, Story } from "./story";
 import { type Change, heardOf, hiddenOf, Toggles } from "./toggles";
 
 export function Entity({ source, about, args, change }: { source: Source; about: About; args: URLSearchParams; change: Change }) {
@@ -53,6 +53,8 @@ export function Entity({ source, about, args, change }: { source: Source; about:
   const sides = (args.get("sides") ?? "").split("|").filter((name) => actors.includes(name));
   const other = args.get("with") ?? "";
   const rate = rateOf(story);
+  const past = story && !(story instanceof Error) ? (story.said as Row[]).find((row) => row.opinion_id === args.get("then") && row.regions) : undefined;
+  const then = useMemo(() => (past ? [drawnThen(past)] : NONE), [past]);
   const box = (drawn: Draft["box"]) => setDraft({ box: drawn, label: drawing ?? changing?.label ?? "", instead: changing });
   return (
     <main class="entity" id="main">
@@ -72,7 +74,7 @@ export function Entity({ source, about, args, change }: { source: Source; about:
         <Sides actors={actors} sides={sides} change={change} />
         {!about.is_static && <Relatives source={source} id={id} other={other} change={change} />}
       </div>
-      {undrawn(answers).map((told) => <p key={told} class="quiet" role="note">{told}</p>)}
+      {undrawn([...answers, ...then]).map((told) => <p key={told} class="quiet" role="note">{told}</p>)}
       {seen instanceof Error ? <p class="error" role="alert">{seen.message}</p> : seen && (
         sides.length === 2
           ? <div class="sides">{sides.map((name) => (
@@ -81,6 +83,14 @@ export function Entity({ source, about, args, change }: { source: Source; about:
                   hidden={hidden} view={view} onView={setView} rate={rate} />
               </figure>))}
             </div>
+          : past
+            ? <div class="sides">
+                <figure><figcaption>{past.actor_id} on {String(past.event_time ?? past.ingest_time).slice(0, 19).replace("T", " ")} <button class="small" onClick={() => change({ then: null }, true)}>only what holds now</button></figcaption>
+                  <Medium source={source} id={id} preview={seen.preview} url={seen.url} answers={then} hidden={hidden} view={view} onView={setView} rate={rate} /></figure>
+                <figure><figcaption>{past.actor_id} now</figcaption>
+                  <Medium source={source} id={id} preview={seen.preview} url={seen.url} answers={answers.filter((answer) => answer.actor_id === past.actor_id && answer.question_id === past.question_id)}
+                    hidden={hidden} view={view} onView={setView} rate={rate} /></figure>
+              </div>
           : other
             ? <div class="sides">
                 <figure><figcaption>this one</figcaption>
@@ -102,7 +112,7 @@ export function Entity({ source, about, args, change }: { source: Source; about:
 
 const NONE: Answer[] = [];
 /** What of an address is about one sample alone. */
-const OF_ONE = ["id", "at", "sides", "with", "day"];
+const OF_ONE = ["id", "at", "sides", "with", "day", "then"];
 
 /** Frames a second of a video, where they were measured; 0: not known. */
 function rateOf(story: Row | Error | null): number {

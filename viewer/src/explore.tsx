@@ -35,7 +35,7 @@ export function Explore({ source, about, args, change }: { source: Source; about
       {about.is_static && error && <p class="error" role="alert">{error.message}</p>}
       <div class="line">
         <button class="small" aria-expanded={open} onClick={() => setOpen(!open)}>filters</button>
-        {heard.actors.length > 0 && <button class="small" aria-expanded={drawn} onClick={() => setDrawn(!drawn)}>what is drawn</button>}
+        {about.questions.length > 0 && <button class="small" aria-expanded={drawn} onClick={() => setDrawn(!drawn)}>what is drawn</button>}
         {!about.is_static && <Views source={source} />}
         <span data-total={page?.total} role="status">{page ? `${page.total.toLocaleString("en")} rows` : error ? "" : "…"}</span>
         <label>sort by{" "}
@@ -50,7 +50,8 @@ export function Explore({ source, about, args, change }: { source: Source; about
           </button>
         )}
       </div>
-      {drawn && <Toggles heard={heard} hidden={hidden} change={change} />}
+      {/* Its room is there before anybody was heard: what is clicked must not move away. */}
+      {drawn && about.questions.length > 0 && <div class="drawn"><Toggles heard={heard} hidden={hidden} change={change} /></div>}
       <div class="columns">
         {open && <Facets key={`facets ${anew}`} source={source} query={query} onFilters={(filters) => change({ filters: filtersText(filters) })} />}
         <Grid key={`grid ${anew}`} source={source} query={query} hidden={hidden} onTotal={setPage} onError={setError}
@@ -67,7 +68,7 @@ export async function neighbour(source: Source, args: URLSearchParams, step: num
   if (!Number.isFinite(at) || at < 0) return false;
   const page = await source.rows(queryOf(args), at, 1);
   if (!page.rows.length) return false;
-  const kept = Object.fromEntries([...args].filter(([name]) => name !== "with"));
+  const kept = Object.fromEntries([...args].filter(([name]) => name !== "with" && name !== "then"));
   go(to("entity", { ...kept, id: page.rows[0].entity_id, at: String(at) }), true);
   return true;
 }

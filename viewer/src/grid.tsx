@@ -177,11 +177,13 @@ function Sample({ source, row, at, href, answers, hidden, by, isCurrent, onFocus
       </div>
       <div class="caption">
         {row.votes ? <Votes votes={row.votes} /> : label != null && <span class="class"><i style={{ background: colourOf(String(label)) }} />{String(label)}</span>}
-        <span class="quiet">{row.agreed != null ? `agreed ${brief(row.agreed)}` : row.told ? String(row.told) : by && row[by] != null ? brief(row[by]) : shortId(row.entity_id)}</span>
+        <span class="quiet">{row.agreed != null ? `agreed ${brief(row.agreed)}` : row.told ? String(row.told) : row.truth != null ? `said ${row.said ?? "nothing"}, is ${row.truth}` : by && row[by] != null ? brief(row[by]) : shortId(row.entity_id)}</span>
       </div>
     </a>
   );
 }
+
+const ACTOR = /^(human|model|import|pool|consensus):/;
 
 /** How often each answer was given, as a bar of their colours. `votes` is a list of [answer, count] or an object. */
 export function Votes({ votes }: { votes: unknown }) {
@@ -192,7 +194,7 @@ export function Votes({ votes }: { votes: unknown }) {
   return (
     <span class="votes">
       <span class="votebar" aria-hidden="true">{pairs.map(([name, count]) => <b key={name} style={{ width: `${(100 * count) / all}%`, background: colourOf(name) }} />)}</span>
-      <span>{pairs.map(([name, count]) => `${name} ${brief(count)}`).join(", ")}</span>
+      <span>{pairs.map(([name, count]) => `${name.replace(ACTOR, "")} ${brief(count)}`).join(", ")}</span>
     </span>
   );
 }

@@ -46,7 +46,9 @@ export function Dataset({ source, args }: Props) {
       <h1>{card.name}</h1>
       <p class="line"><a href={to("grid", { sql: card.sql })}>look at its {card.members.toLocaleString("en")} members</a>
         <a href={to("grid", { sql: card.left_out_sql })}>at what was left out</a>
-        <span class="quiet">{card.dataset_id}, built {card.built_at}</span></p>
+        <span class="quiet">{card.dataset_id}, built {String(card.built_at).slice(0, 19).replace("T", " ")}</span></p>
+      <div class="columns row"><Grid source={source} query={asked(card.sql)} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
+        href={(row, place) => to("entity", { sql: card.sql, id: row.entity_id, at: String(place) })} /></div>
       <h2>Splits</h2><Bars values={card.splits} link={(name) => to("grid", { sql: card.sql, filters: JSON.stringify({ split: { values: [name] } }) })} />
       {labels.length > 0 && <><h2>Labels</h2>
         <Table rows={labels.map(([label, counts]) => ({ label, ...Object.fromEntries(splits.map((split) => [split, counts[split] ?? 0])) }))}
@@ -85,6 +87,9 @@ export function Evaluation({ source, args }: Props) {
         <section key={split}><h2>Precision over recall</h2><Curves curves={curves} split={split} /></section>
       ))}
       {found.confusion.length > 0 && <><h2>Who was taken for what</h2><Confusion cells={found.confusion} /><p class="quiet">by the answers that hold now; a cell leads to its samples</p></>}
+      {found.worst_sql && <><h2>What it got wrong, the surest first</h2>
+        <div class="columns row"><Grid source={source} query={asked(found.worst_sql)} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
+          href={(row, place) => to("entity", { sql: found.worst_sql, id: row.entity_id, at: String(place) })} /></div></>}
       <h2>Metrics</h2><Table rows={overall} />
       {slices.length > 0 && <><h2>Slices, the worst first</h2><Table rows={[...slices].sort((one, other) => (one.value ?? 2) - (other.value ?? 2))} /></>}
     </main>
@@ -163,16 +168,63 @@ function toldOf(row: Row): string {
 
 export function Rejected({ source }: Props) {
   const rows = usePage<Row[]>(source, "rejected");
+  const [opened, setOpened] = useState("");
   if (!rows || rows instanceof Error) return waiting(rows);
   const rules: Record<string, number> = {};
   for (const row of rows) rules[row.rule] = (rules[row.rule] ?? 0) + 1;
-  return <main id="main"><h1>Rejected</h1><Bars values={rules} /><Table rows={rows} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw"]} /></main>;
+  const shown = rows.map((row) => ({
+    ...row,
+    bytes: row.raw == null ? <button class="small" aria-expanded={opened === row.rejected_id} aria-label={`bytes of ${row.location}`}
+      onClick={() => setOpened(opened === row.rejected_id ? "" : row.rejected_id)}>bytes</button> : null,
+  }));
+  return (
+    <main id="main"><h1>Rejected</h1><Bars values={rules} />
+      {opened && <Begin key={opened} source={source} row={rows.find((row) => row.rejected_id === opened)!} />}
+      <Table rows={shown} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw", "bytes"]} />
+    </main>
+  );
+}
+
+/** How a refused file begins, as hexadecimal numbers and as text. */
+function Begin({ source, row }: { source: Source; row: Row }) {
+  const found = usePage(source, "rejected_bytes", { id: row.rejected_id });
+  if (!found) return <p class="quiet">…</p>;
+  if (found instanceof Error) return <p class="quiet" role="status">{row.location}: {found.message}</p>;
+  const bytes: string[] = found.hex.match(/../g) ?? [];
+  const lines = Array.from({ length: Math.ceil(bytes.length / 16) }, (_, line) => {
+    const part = bytes.slice(line * 16, line * 16 + 16), codes = part.map((each) => parseInt(each, 16));
+    const letters = codes.map((code) => (code >= 32 && code < 127 ? String.fromCharCode(code) : "."));
+    return `${(line * 16).toString(16).padStart(4, "0")}  ${part.join(" ").padEnd(47)}  ${letters.join("")}`;
+  });
+  return (
+    <section aria-label="bytes"><h2>{row.location}</h2>
+      <p class="quiet">{found.size_bytes.toLocaleString("en")} bytes{bytes.length < found.size_bytes ? `, the first ${bytes.length}` : ""}</p>
+      {lines.length > 0 && <pre class="hex" tabIndex={0}>{lines.join("\n")}</pre>}
+    </section>
+  );
 }
 
 export function Quality({ source }: Props) {
   const rows = usePage<Row[]>(source, "quality");
   if (!rows || rows instanceof Error) return waiting(rows);
-  return <main id="main"><h1>Quality</h1><Table rows={rows} columns={["suite", "expectation", "passed", "observed", "rows", "failing_rows", "problem", "allowed_because", "checked_at"]} /></main>;
+  const shown = rows.map((row) => ({
+    ...row, expects: toldArguments(row.arguments_json), outcome: <Outcome passed={row.passed} blocks={row.blocks} />,
+    examples: JSON.parse(row.examples_json ?? "[]").slice(0, 5).join(", "),
+  }));
+  const failed = rows.filter((row) => !row.passed);
+  return (
+    <main id="main"><h1>Quality</h1>
+      <p class={failed.some((row) => row.blocks) ? "error" : "quiet"}>{counted(rows.length, "expectation")}, {failed.length.toLocaleString("en")} not met{failed.length ? `, ${failed.filter((row) => row.blocks).length} of them stop builds` : ""}</p>
+      <Table rows={shown} columns={["suite", "expectation", "expects", "outcome", "observed", "rows", "failing_rows", "examples", "problem", "allowed_because", "checked_at"]} />
+    </main>
+  );
+}
+
+const toldArguments = (text: string | null): string =>
+  Object.entries(JSON.parse(text || "{}")).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : String(value)}`).join(", ");
+
+function Outcome({ passed, blocks }: { passed: boolean; blocks: boolean }) {
+  return passed ? <span>met</span> : <b class="error">{blocks ? "not met, stops builds" : "not met"}</b>;
 }
 
 export function Bars({ values, link }: { values: Record<string, number>; link?: (name: string) => string }) {

@@ -3,7 +3,7 @@
 // Regions are in px of the stored picture, before its EXIF rotation. So the picture is drawn unrotated, regions upon it,
 // and both are turned together.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { colourOf, rgbOf } from "./colours";
 import type { Answer, Mask, Preview, Region } from "./model";
 
@@ -61,14 +61,15 @@ export function Stage(props: StageProps) {
   const [chosen, setChosen] = useState<number | null>(null);
   const regions = useMemo(() => regionsOf(answers, hidden), [answers, hidden]);
   useEffect(() => setChosen(null), [url, regions.length]);
-  useEffect(() => {
+  // At once, before the next key: whoever types fast must not move the picture in place of the box.
+  useLayoutEffect(() => {
     // A box that is changed starts where it is; the picture takes the keys.
     if (!changing || changing.x == null || changing.y == null) return setDraft(null);
     const { x, y, w, h } = changing;
     setDraft({ from: moved(matrix, x, y), to: moved(matrix, x + (w ?? 0), y + (h ?? 0)) });
     place.current?.parentElement?.focus();
   }, [changing]);
-  useEffect(() => { if (!drawing && !changing) setDraft(null); else place.current?.parentElement?.focus(); }, [drawing]);
+  useLayoutEffect(() => { if (!drawing && !changing) setDraft(null); else place.current?.parentElement?.focus(); }, [drawing]);
 
   const at = (event: { clientX: number; clientY: number }): readonly [number, number] => {
     const inside = new DOMPoint(event.clientX, event.clientY).matrixTransform(place.current!.getScreenCTM()!.inverse());

@@ -46,7 +46,7 @@ export function Story({ story, day, change }: { story: Row; day: string; change:
         }))} />
         {day && !last.size && <p class="quiet">nothing was known that day</p>}
       </section>
-      <section><h2>What was said</h2><Timeline said={said} day={day} /></section>
+      <section><h2>What was said</h2><Timeline said={said} day={day} change={change} /></section>
       <section><h2>Datasets</h2><Table rows={shown.datasets} link={(row) => to("dataset", { name: row.dataset_id })} /></section>
       {materialisations.length > 0 && <section><h2>Published</h2><Table rows={materialisations} /></section>}
       <section><h2>Measured</h2><Table rows={(shown.dimensions as Row[]).map((row) => ({ ...row, value: tidy(row.value) }))} columns={["dimension", "value", "unit", "extractor", "extractor_version"]} /></section>
@@ -59,7 +59,25 @@ export function Story({ story, day, change }: { story: Row; day: string; change:
   );
 }
 
-function Timeline({ said, day }: { said: Row[]; day: string }) {
+/** An opinion of the past as one that is drawn; masks are not, and are told. */
+export function drawnThen(row: Row): Answer {
+  const span = (start: string, end: string, region: Row) => (region[start] != null && region[end] != null ? [region[start], region[end]] : undefined);
+  const regions = ((row.regions ?? []) as Row[]).map((region) => {
+    const points = ((region.points ?? []) as Row[]).map(({ x, y, v }) => [x, y, v]);
+    let at = 0;
+    const rings = ((region.part_sizes ?? [points.length]) as number[]).map((size) => points.slice(at, at += size).map(([x, y]) => [x, y]));
+    return {
+      kind: region.kind, label: region.label ?? undefined, score: region.score ?? undefined, x: region.x ?? undefined, y: region.y ?? undefined,
+      w: region.w ?? undefined, h: region.h ?? undefined, angle: region.angle ?? undefined, track_id: region.track_id ?? undefined,
+      closed: region.closed !== false, ...(!points.length ? {} : region.kind === "keypoints" ? { keypoints: points } : { rings }),
+      seconds: span("t_start", "t_end", region), characters: span("char_start", "char_end", region), frames: span("frame_start", "frame_end", region),
+      mask: region.mask_counts ? { height: region.mask_h, width: region.mask_w, problem: "masks of what was replaced are not drawn" } : undefined,
+    };
+  });
+  return { ...row, regions } as unknown as Answer;
+}
+
+function Timeline({ said, day, change }: { said: Row[]; day: string; change: Change }) {
   const [chosen, setChosen] = useState("");
   if (!said.length) return <p class="quiet">nobody said anything yet</p>;
   const times = said.map((row) => Date.parse(learned(row)));
@@ -101,7 +119,10 @@ function Timeline({ said, day }: { said: Row[]; day: string }) {
                 {by && row.status !== "retracts" && status === row.status ? `, by ${by.actor_id} on ${brief(learned(by))}: ${says(answerOf(by))}` : ""}
                 {row.reason ? `, because ${row.reason}` : ""}
                 {brief(row.ingest_time) !== brief(row.event_time ?? row.ingest_time) ? `, learned ${brief(row.ingest_time)}` : ""}
-                {row.brought?.source ? `, from ${row.brought.source}` : ""}</span>
+                {row.brought?.source ? `, from ${row.brought.source}` : ""}</span>{" "}
+              {row.regions && row.status !== "current" && row.status !== "retracts" && (
+                <button class="small" onClick={() => { change({ then: row.opinion_id, sides: null, with: null }, true); document.getElementById("main")?.scrollTo({ top: 0 }); }}>beside what holds now</button>
+              )}
             </li>
           );
         })}

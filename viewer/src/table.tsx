@@ -3,10 +3,13 @@
 import { isValidElement, type VNode } from "preact";
 import type { Row } from "./model";
 
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)$/;
+
 const shown = (value: unknown): string | VNode => {
   if (value == null) return "";
   if (isValidElement(value)) return value as VNode; // made by a page, never by data: JSON has no such thing
   if (typeof value === "number") return Number.isInteger(value) ? value.toLocaleString("en") : String(Number(value.toPrecision(5)));
+  if (typeof value === "string" && TIME.test(value)) return value.slice(0, 19).replace("T", " "); // UTC, as all times here
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 };
 
