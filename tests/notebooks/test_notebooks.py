@@ -14,7 +14,7 @@ nbformat = pytest.importorskip("nbformat")
 
 
 def test_there_is_a_notebook() -> None:
-    assert [path.name for path in NOTEBOOKS] == ["branches.ipynb", "explore_demo_lake.ipynb"]
+    assert [path.name for path in NOTEBOOKS] == ["branches.ipynb", "explore_demo_lake.ipynb", "tensors.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -61,4 +61,13 @@ def test_the_exploration_runs_on_a_small_lake_and_draws_its_plots(
     (frame,) = [page for page in pages if "<iframe" in page]
     assert 'sandbox="allow-scripts"' in frame
     assert "window.PETREL" in frame
+    assert not [output for output in outputs if output.output_type == "stream"], "a warning or a message"
+
+
+@pytest.mark.slow
+def test_arrays_go_from_a_question_to_a_batch(small_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = executed("tensors", small_lake, monkeypatch)
+    texts = [str(output["data"].get("text/plain", "")).replace("\n", "") for output in outputs if "data" in output]
+    assert len([output for output in outputs if "image/png" in output.get("data", {})]) == 1
+    assert texts[-1].count("(8, ") == 4
     assert not [output for output in outputs if output.output_type == "stream"], "a warning or a message"

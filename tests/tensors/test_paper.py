@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any
-from xml.etree import ElementTree
-
 import numpy as np
+import pytest
 
 import lakehouse as lh
+from examples.cells.__main__ import ACTOR, QUESTION, _region
+from examples.cells.find import find_cells
+from examples.worst import CROPS, PARAMS, batches, overlap
 from lakehouse.sql import user_query
-
-PAIRS = """
-with truth as (select subject_id as entity_id, unnest(regions) as t from silver.opinions where actor_id like '%truth%'),
-said as (select subject_id as entity_id, unnest(regions) as p from silver.opinions where actor_id like '%jittered%'),
-pairs as (
-    select said.entity_id, [p.x, p.y, p.w, p.h] as box,
-        max(overlap([p.x, p.y, p.w, p.h], [t.x, t.y, t.w, t.h])) as iou
-    from said join truth on truth.entity_id = said.entity_id group by all
-)
-select entity_id, box, iou, nd_shape(nd_crop(entity_id, box)) as shape from pairs order by iou, entity_id, box limit 5
-"""
+from tests.parity.world import opened
 
 
-@lh.sql_function(gives="number", version=1)
-def overlap(a: Any, b: Any) -> Any:
-    """Shared area over the area of the union of boxes [x, y, w, h]."""
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    return shared / (a[:, 2:].prod(axis=1) + b[:, 2:].prod(axis=1) - shared)
+@pytest.fixture(scope="module")
+def root(real_data, tmp_path_factory):
+    """A lake with pictures of blood cells, their labels, and what a baseline predicts."""
+    data = real_data("bccd")
+    folder = tmp_path_factory.mktemp("paper") / "lake"
+    with opened(folder, "embedded") as lake:
+        wanted = ("BloodImage_0000[0-5].jpg",)
+        lh.land(lake, lh.Source(name="cells", folder=str(data / "JPEGImages"), include=wanted, mode="link"))
+        lh.entities(lake)
+        source = lh.OpinionSource(
+            format="voc", path=str(data / "Annotations"), source="cells", question=QUESTION, actor="import:voc",
+            labels=("RBC", "WBC", "Platelets"),
+        )  # fmt: skip
+        lh.opinions(lake, source)
+        with lake.stream("select entity_id from entities", batch_size=2, columns=["entity_id", "image"]) as stream:
+            said = [
+                {"entity_id": entity, "regions": [_region(each) for each in find_cells(picture)]}
+                for batch in stream
+                for entity, picture in zip(batch["entity_id"], batch["image"], strict=True)
+            ]
+        lh.record_opinions(lake, said, source="cells", question=QUESTION, actor=ACTOR)
+    return folder
 
 
-def test_crops_of_blood_cells_come_worst_first(lake, real_data):
-    root = real_data("bccd")
-    lh.land(lake, lh.Source(name="bccd", folder=str(root / "JPEGImages"), include=("BloodImage_0000[0-2].jpg",)))
-    lh.entities(lake)
-    names = {row["entity_id"]: row["uri"].rpartition("/")[2] for row in
-             lh.fetch(lake, "select sha256 as entity_id, uri from bronze.landed_files")}  # fmt: skip
-    dice = np.random.default_rng(3)
-    said: dict[str, list[Any]] = {"truth": [], "jittered": []}
-    for entity, name in names.items():
-        tree = ElementTree.parse(root / "Annotations" / name.replace(".jpg", ".xml"))
-        ends = [[float(box.findtext(key)) for key in ("xmin", "ymin", "xmax", "ymax")] for box in tree.iter("bndbox")]
-        boxes = [[x, y, right - x, below - y] for x, y, right, below in ends]
-        for actor, spread in (("truth", 0.0), ("jittered", 6.0)):
-            moved = [np.maximum(1.0, np.array(box) + dice.normal(0, spread, 4)).tolist() for box in boxes]
-            regions = [{"kind": "box", "label": "cell", **dict(zip("xywh", box, strict=True))} for box in moved]
-            said[actor].append({"entity_id": entity, "regions": regions})
-    for actor, answers in said.items():
-        lh.record_opinions(lake, answers, source=actor, question="cells", actor=f"model:{actor}@1")
-    found = user_query(lake.home, PAIRS).to_pylist()
-    assert len(found) == 5
-    assert [row["iou"] for row in found] == sorted(row["iou"] for row in found)
-    assert 0 < found[0]["iou"] < 0.9
-    assert all(row["shape"][2] == 3 and row["shape"][0] > 1 for row in found)
-    assert lh.fetch(lake, PAIRS) == found
+def test_crops_of_blood_cells_come_worst_first_and_as_batches(root):
+    with opened(root, "embedded") as lake:
+        found = lh.fetch(lake, CROPS, params=PARAMS)
+        assert len(found) == PARAMS["rows"]
+        ious = [row["iou"] for row in found]
+        assert ious == sorted(ious)
+        assert 0 <= ious[0] < 0.5
+        assert user_query(root, CROPS, params=PARAMS).to_pylist() == found
+        # The same by NumPy alone, of one picture's boxes.
+        picture = found[0]["entity_id"]
+        boxes = {
+            actor: np.array([[region[key] for key in "xywh"] for row in lh.fetch(
+                lake, "select regions from silver.opinions where subject_id = $id and actor_id = $actor",
+                params={"id": picture, "actor": actor}) for region in row["regions"]])
+            for actor in (PARAMS["truth"], PARAMS["model"])
+        }  # fmt: skip
+        table = np.stack([overlap(np.tile(box, (len(boxes["import:voc"]), 1)), boxes["import:voc"])
+                          for box in boxes["model:threshold@1"]])  # fmt: skip
+        assert table.max(axis=1).min() == pytest.approx(ious[0])
+        streamed = list(batches(lake, batch_size=4))
+        assert [iou for batch in streamed for iou in batch["iou"].tolist()] == ious
+        shapes = {(row["entity_id"], tuple(row["box"])): row["shape"] for row in found}
+        for batch in streamed:
+            for entity, box, crop in zip(batch["entity_id"], batch["box"], batch["crop"], strict=True):
+                assert list(crop.shape) == shapes[entity, tuple(box)]
