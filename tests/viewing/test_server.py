@@ -6,6 +6,9 @@ import contextlib
 import http.client
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -14,9 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lakehouse.errors import QueryFailedError
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.query import fetch
+from lakehouse.sql.contained import open_query
 from lakehouse.sql.saving import save_view
+from tests.making import small_lake
 from tests.viewing.conftest import BOX, HEIGHT, SECRET, SVG, WIDTH, Seen, answer_of, picture
 
 SIDES = {"x": 1.0, "y": 2.0, "w": 3.0, "h": 4.0}
@@ -42,6 +48,26 @@ def test_rows_and_facets_are_those_of_sql(seen):
     (facet,) = seen.post("facets", {"sql": "", "columns": ["media_type"]})
     counts = seen.ask("select media_type, count(*) as n from entities group by 1")
     assert {bar["value"]: bar["rows"] for bar in facet["bars"]} == {row["media_type"]: row["n"] for row in counts}
+
+
+def test_without_a_question_what_was_measured_is_shown_unless_it_is_too_much(seen, monkeypatch):
+    measured = {row["dimension"] for row in seen.ask("select distinct dimension from silver.dimensions")}
+    shown = seen.post("rows", {"sql": ""})
+    assert measured <= set(shown["columns"])
+    assert not {"text_words", "row_hash"} & (set(shown["columns"]) - measured)
+    assert "note" not in shown
+
+    def too_much(home: object, text: str, **how: object) -> object:
+        if "entities_wide" in text:
+            raise QueryFailedError("more than there is")
+        return open_query(home, text, **how)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lakehouse.viewing.selections.open_query", too_much)
+    seen.post("forget")
+    less = seen.post("rows", {"sql": ""})
+    assert (less["total"], set(less["columns"]) & measured) == (shown["total"], set())
+    assert "more than there is" in less["note"]
+    seen.post("forget")
 
 
 def test_a_question_may_be_ordered_by_any_expression(seen):
@@ -325,3 +351,18 @@ def test_who_started_the_server_goes_on_asking_the_lake(seen):
 def test_texts_of_data_come_as_json(seen):
     said = seen.post("answers", {"ids": [seen.ids["plain.jpg"]]})[seen.ids["plain.jpg"]]
     assert SECRET in {each.get("label") for each in said}
+
+
+def test_the_command_tells_its_address_and_ends_with_ctrl_c(tmp_path):
+    with small_lake(tmp_path / "lake"):
+        pass
+    command = [sys.executable, "-m", "jobs.cli", "view", "--lake", str(tmp_path / "lake"), "--sql", "select 1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().removeprefix("open ").partition("#")[0].strip()
+        shown = Seen(None, address, {})  # type: ignore[arg-type]
+        assert shown.post("about")["counts"]["entities"] == 0
+        assert "no column entity_id" in shown.post("rows", {"sql": "select 1"})["error"]
+        server.send_signal(signal.SIGINT)
+        _, told = server.communicate(timeout=60)
+    assert (server.returncode, "interrupted" in told) == (130, True)
