@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from lakehouse.care.pins import Pin, current_pins, dataset_pins
 from lakehouse.commits.history import before
 from lakehouse.commits.manifest import read_commit
-from lakehouse.commits.refs import DELETED, branches, deleted_lines, head_of, tags
+from lakehouse.commits.refs import DELETED, branches, head_of, tags, unfreed_lines
 from lakehouse.errors import VersionUnavailableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
@@ -74,8 +74,9 @@ def free_deleted(lake: Lake, pins: Iterable[Pin], *, grace: timedelta, now: date
     """
     needed = {parted(number)[0] for pin in pins for number in pin.tables.values()}
     shared, freed, size = lake.home.shared, 0, 0
-    for line, told in deleted_lines(lake.home).items():
-        if line in needed or now - datetime.fromisoformat(told["at"]) < grace:
+    for line, told in unfreed_lines(lake.home).items():
+        is_begun = "tables" in told  # by a run that was killed: what is left of it nobody can read
+        if not is_begun and (line in needed or now - datetime.fromisoformat(told["at"]) < grace):
             continue
         files = list(shared.files.list(line_folder(line)))
         # A file that others have by another name takes no room that would be freed.
@@ -84,10 +85,11 @@ def free_deleted(lake: Lake, pins: Iterable[Pin], *, grace: timedelta, now: date
         freed += 1
         if not dry_run:
             name = f"{DELETED}/{line}.json"
-            # Branches that began on it are compared with others through where it began itself. First: of a run that
-            # is killed after this, the next knows it still.
-            told = {"tables": dict(line_home(lake.home, line).pins), **told}
-            shared.files.put(name, (json.dumps(told) + "\n").encode())
+            if not is_begun:
+                # Branches that began on it are compared with others through where it began itself. First: of a run
+                # that is killed after this, the next knows it still, and no other step looks into what is left.
+                told = {"tables": dict(line_home(lake.home, line).pins), **told}
+                shared.files.put(name, (json.dumps(told) + "\n").encode())
             for each in files if not shared.is_local else ():
                 shared.files.delete(each.name)
             shutil.rmtree(shared.folder / line_folder(line), ignore_errors=True)

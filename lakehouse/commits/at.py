@@ -7,7 +7,7 @@ stands for the table or view at the versions of that commit, and nothing else of
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lakehouse.commits.naming import find_commit
@@ -48,10 +48,28 @@ def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0)
         ConfigError: If no commit is called so, or no table or view; the message names the nearest.
         VersionUnavailableError: If there was no commit yet at a time.
     """
-    if "@" not in text:
-        return AtCommits(text, {})
-    encoded, pieces = text.encode(), tokens(text)
     named: dict[str, tuple[str, Mapping[str, int]]] = {}
+
+    def ours(name: str, ref: str) -> str:
+        if name not in known:
+            raise ConfigError(f"no table or view `{name}` to read {ref}{nearest(name, sorted(known))}")
+        stand_in = f"{STAND_IN}{first + len(named)}"
+        named[stand_in] = name, find_commit(home, ref).pins
+        return stand_in
+
+    return AtCommits(_named_anew(text, ours), named)
+
+
+def without_commits(text: str) -> str:
+    """Return a text that DuckDB parses, with a name that nothing has for each `name@commit`; no commit is looked up."""
+    return _named_anew(text, lambda name, ref: f"{STAND_IN}any")
+
+
+def _named_anew(text: str, ours: Callable[[str, str], str]) -> str:
+    """Return a text with another name for each `name@commit`, of which `ours` is told both parts."""
+    if "@" not in text:
+        return text
+    encoded, pieces = text.encode(), tokens(text)
     parts, done = [], 0
     for place, piece in enumerate(pieces):
         if piece.text != "@" or piece.start < done or not place or pieces[place - 1].end != piece.start:
@@ -59,19 +77,14 @@ def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0)
         if _is_call(pieces, place):
             continue  # the version of a function, `box_error@3(a, b)`
         found = REF.match(encoded[piece.start :].decode())
-        first, name = _dotted(pieces, place)
+        begin, name = _dotted(pieces, place)
         if found is None or not name:
             continue
-        if name not in known:
-            raise ConfigError(f"no table or view `{name}` to read {found[0]}{nearest(name, sorted(known))}")
-        commit = find_commit(home, found[0])
-        ours = f"{STAND_IN}{first + len(named)}"
-        named[ours] = name, commit.pins
         end = piece.start + len(found[0].encode())
         alias = "" if _has_alias(pieces, end) else f" as {name.rpartition('.')[2]}"
-        parts += [encoded[done : pieces[first].start], f"{ours}{alias}".encode()]
+        parts += [encoded[done : pieces[begin].start], f"{ours(name, found[0])}{alias}".encode()]
         done = end
-    return AtCommits(b"".join([*parts, encoded[done:]]).decode(), named)
+    return b"".join([*parts, encoded[done:]]).decode()
 
 
 def split_name(home: Home, name: str) -> tuple[str, dict[str, int]]:

@@ -41,7 +41,7 @@ def move_head(lake: Lake, line: int, before: str | None, commit_id: str) -> bool
     Raises:
         VersionUnavailableError: If the line is a branch that was deleted meanwhile.
     """
-    if before is not None and line in deleted_lines(lake.home):
+    if before is not None and line in unfreed_lines(lake.home):
         raise VersionUnavailableError(
             f"branch {lake.home.branch} of {lake.home.shared} was deleted while it was written to: nothing finds what "
             "was written now, and `petrel maintain` will remove it; write it to another branch"
@@ -79,6 +79,11 @@ def branches(home: Home) -> dict[str, int]:
 
 def deleted_lines(home: Home) -> dict[int, dict[str, Any]]:
     """Return line -> what is recorded of it (name, at), of deleted branches whose tables are there still."""
+    return {line: told for line, told in unfreed_lines(home).items() if "tables" not in told}
+
+
+def unfreed_lines(home: Home) -> dict[int, dict[str, Any]]:
+    """Return the same of deleted branches of which any file is there still; those with `tables` are being freed."""
     alive = branches(home).values()
     found = {int(name): told for name, told in _all(home, DELETED).items() if not told.get("freed")}
     return {line: told for line, told in found.items() if line not in alive}

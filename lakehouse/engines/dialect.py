@@ -9,7 +9,6 @@ Texts are written in DuckDB's dialect. Three functions are ours, because no buil
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import re
@@ -171,10 +170,8 @@ def _bound(text: str, names: Mapping[str, str], params: Mapping[str, object], di
         # `silver.entities.entity_id`: the table goes by its alias now.
         for part in ("db", "catalog"):
             column.set(part, None)
-    asked = itertools.count(1)
-    for placeholder in list(tree.find_all(exp.Placeholder, bfs=False)):
-        # Of `?` the first is called 1, as `$1` is.
-        name = placeholder.name if placeholder.name not in ("", "?") else str(next(asked))
+    for placeholder in list(tree.find_all(exp.Placeholder)):
+        name = placeholder.name
         if name not in params:
             raise KeyError(f"query needs parameter ${name}, given {sorted(params)}: {text}")
         placeholder.replace(literal(params[name]))

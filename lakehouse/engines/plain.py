@@ -54,6 +54,8 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _plain(text: str) -> str:
+    if "?" in text:
+        text = _by_place(text)
     if "[" in text and "," in text:
         text = _sliced(text)
     if CLAUSE.search(text):
@@ -61,6 +63,15 @@ def _plain(text: str) -> str:
 
         text = without_clauses(text)
     return text
+
+
+def _by_place(text: str) -> str:
+    """Return a text with `$1`, `$2` ... for each `?`: what follows moves pieces about, and says some more than once."""
+    encoded, parts, done = text.encode(), [], 0
+    for number, piece in enumerate((piece for piece in _tokens(text) if piece.text == "?"), start=1):
+        parts += [encoded[done : piece.start], f" ${number} ".encode()]  # else `?and` would be a name
+        done = piece.end
+    return b"".join([*parts, encoded[done:]]).decode()
 
 
 def _tokens(text: str) -> list[Token]:

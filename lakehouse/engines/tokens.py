@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import duckdb
+
+QUOTED = re.compile(
+    r"""[eE]'(?:[^'\\]|''|\\.)*'|[a-zA-Z]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$""", re.DOTALL
+)
+"""A string, or a quoted name: what looks like a comment in it is none."""
+COMMENT = re.compile(r"--|/\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,11 @@ def tokens(text: str) -> list[Token]:
     ends = [*(start for start, _ in pieces[1:]), len(encoded)]
     found = []
     for (start, kind), end in zip(pieces, ends, strict=False):
-        piece = encoded[start:end].decode()
         if kind is duckdb.token_type.comment:
             continue
-        found.append(Token(start, start + len(piece.rstrip().encode()), piece.rstrip(), kind))
+        # DuckDB tells where a piece begins; before the next one there may be blanks and comments.
+        piece = encoded[start:end].decode()
+        quoted = QUOTED.match(piece)
+        text = quoted[0] if quoted else COMMENT.split(piece, maxsplit=1)[0].rstrip()
+        found.append(Token(start, start + len(text.encode()), text, kind))
     return found

@@ -49,9 +49,14 @@ def other_lakes(text: str, also: Mapping[str, Root], *, first: int) -> tuple[str
             place += 1
             continue
         home, (table, end) = homes[pieces[place].text.lower()], found
+        behind = pieces[end] if end < len(pieces) else None
+        if behind is not None and behind.text == ".":  # a column of it: the table goes by its own name there
+            parts.append(encoded[done : pieces[place].start])
+            done = pieces[end - 1].start
+            place = end
+            continue
         ours = f"{STAND_IN}{first + len(named)}"
         named[ours] = table, {each.name: head(home, each) for each in TABLES}, str(home.folder)
-        behind = pieces[end] if end < len(pieces) else None
         has_alias = behind is not None and (behind.is_name or behind.text.lower() == "as")
         alias = "" if has_alias else f" as {table.rpartition('.')[2]}"
         parts += [encoded[done : pieces[place].start], f"{ours}{alias}".encode()]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from lakehouse.commits.at import without_commits
 from lakehouse.engines.called import PREFIX
+from lakehouse.engines.tokens import tokens
 from lakehouse.engines.tree import parse, tables_read
 from lakehouse.errors import ConcurrentWriteError, ConfigError, QueryRefusedError, TableNotFoundError
 from lakehouse.lake import Lake
@@ -55,9 +57,9 @@ def save_view(lake: Lake, name: str, text: str, *, doc: str = "") -> Receipt:
     _check_name(name)
     if len(doc) > LONGEST_DOC:
         raise ConfigError(f"view {name}: a doc of {len(doc):,} characters; at most {LONGEST_DOC:,}")
-    text = text.strip().rstrip(";").rstrip()
+    text = _without_end(text)
     texts = {**saved_texts(lake.home), name: text}
-    if name in tables_read(expanded(text, texts, above=(name,))):
+    if name in tables_read(without_commits(expanded(text, texts, above=(name,)))):
         raise QueryRefusedError(f"the saved view `{name}` reads itself")
     with open_query(lake.home, text, limits=lake.config.sql, first=0) as answer:
         columns = answer.schema.names
@@ -79,7 +81,7 @@ def drop_view(lake: Lake, name: str) -> Receipt:
     """
     texts = saved_texts(lake.home)
     _check_saved(name, texts)
-    readers = [other for other, text in texts.items() if other != name and name in tables_read(text)]
+    readers = [other for other, text in texts.items() if other != name and name in tables_read(without_commits(text))]
     if readers:
         raise QueryRefusedError(f"the saved view `{name}` is read by {', '.join(readers)}; drop these first")
     return _written(lake, name, None, "")
@@ -99,6 +101,14 @@ def saved_views(lake: Lake, name: str | None = None) -> list[dict[str, Any]]:
     if name is not None and not rows:
         _check_saved(name, saved_texts(lake.home))
     return rows
+
+
+def _without_end(text: str) -> str:
+    """Return a query without the `;` at its end, and what stands behind."""
+    pieces = tokens(text)
+    while pieces and pieces[-1].text == ";":
+        text = text.encode()[: pieces.pop().start].decode()
+    return text.strip()
 
 
 def _written(lake: Lake, name: str, text: str | None, doc: str) -> Receipt:

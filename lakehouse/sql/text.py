@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from lakehouse.engines.plain import plain
 from lakehouse.engines.tokens import Token, tokens
@@ -66,7 +67,7 @@ def fill(text: str, literals: Mapping[str, str]) -> str:
     given = ", ".join(f"${name}" for name in sorted(literals)) or "none"
     for name in sorted(needed - set(literals)):
         raise QueryFailedError(f"the query needs parameter ${name}, given: {given}")
-    return _edited(text, _Parameters(literals)) if needed else text
+    return _edited(text, partial(_parameter, literals)) if needed else text
 
 
 def with_own_catalogue(text: str) -> str:
@@ -95,25 +96,16 @@ def _edited(text: str, edit: _Edit) -> str:
     return b"".join([*parts, encoded[done:]]).decode()
 
 
-class _Parameters:
-    """Fills in `$name`, `$1` and `?`, which counts those before it."""
-
-    def __init__(self, literals: Mapping[str, str]) -> None:
-        self._literals = literals
-        self._asked = 0
-
-    def __call__(self, pieces: list[Token], place: int) -> tuple[int, str] | None:
-        here, after = pieces[place], pieces[place + 1] if place + 1 < len(pieces) else None
-        if here.text == "?":
-            self._asked += 1
-            return 1, f" {self._literals[str(self._asked)]} "
-        if here.text.startswith("$") and here.text[1:].isdecimal():
-            return 1, f" {self._literals[here.text[1:]]} "
-        if here.text != "$" or after is None or after.start != here.end:
-            return None
-        name = next((name for name in self._literals if name.lower() == after.text.lower()), None)
-        # Blanks around it: `a-$n` with -1 would be a comment, `$n::int` stays one value.
-        return None if name is None else (2, f" {self._literals[name]} ")
+def _parameter(literals: Mapping[str, str], pieces: list[Token], place: int) -> tuple[int, str] | None:
+    """Fill in `$name` and `$1`."""
+    here, after = pieces[place], pieces[place + 1] if place + 1 < len(pieces) else None
+    if here.text.startswith("$") and here.text[1:].isdecimal():
+        return 1, f" {literals[here.text[1:]]} "
+    if here.text != "$" or after is None or after.start != here.end:
+        return None
+    name = next((name for name in literals if name.lower() == after.text.lower()), None)
+    # Blanks around it: `a-$n` with -1 would be a comment, `$n::int` stays one value.
+    return None if name is None else (2, f" {literals[name]} ")
 
 
 def _information(pieces: list[Token], place: int) -> tuple[int, str] | None:

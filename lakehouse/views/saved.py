@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from lakehouse.commits.at import without_commits
 from lakehouse.engines.plain import plain
 from lakehouse.engines.tokens import tokens
 from lakehouse.engines.tree import nodes, parse, tables_read
@@ -95,13 +96,13 @@ def _may_read(text: str, names: Collection[str]) -> bool:
 
 def _free(text: str) -> frozenset[str]:
     try:
-        return tables_read(text)
+        return tables_read(without_commits(text))
     except QueryRefusedError:
         return frozenset()  # whoever runs it says why it is none
 
 
 def _ctes(text: str) -> list[dict[str, str]]:
-    root = parse(text)
+    root = parse(without_commits(text))
     return [each for node in nodes(root) for each in (node.get("cte_map") or {}).get("map", ())]
 
 

@@ -14,8 +14,8 @@ from lakehouse.commits.making import commit
 from lakehouse.commits.naming import find_commit, parse_time
 from lakehouse.commits.tagging import tag_commit
 from lakehouse.errors import ConfigError, RejectedInputError, VersionUnavailableError
-from lakehouse.home import home_of
-from lakehouse.lines import numbered
+from lakehouse.home import forget_homes, home_of
+from lakehouse.lines import BRANCH, line_folder, numbered
 from lakehouse.merging.comparing import compare
 from lakehouse.merging.merge import conflicts_with, merge, revert
 from lakehouse.query import fetch
@@ -89,6 +89,32 @@ def test_what_was_erased_comes_back_by_no_revert_and_no_branch(tmp_path):
         assert count(lake) == 1
         with pytest.raises(VersionUnavailableError, match="erased"):
             make_branch(lake, "old", old)
+
+
+def test_a_branch_that_was_half_freed_stops_no_erasure_and_is_freed_by_the_next_run(tmp_path, monkeypatch):
+    root = tmp_path / "lake"
+    with small_lake(root) as lake:
+        add_entities(lake, ["a", "b"])
+        make_branch(lake, "one")
+        with branch(root, "one") as one:
+            add_entities(one, ["c"])
+        delete_branch(lake, "one", unmerged=True)
+        lake.clock.forward(days=30)
+
+        def killed(folder, **how):
+            (folder / BRANCH).unlink()
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr("lakehouse.care.lines.shutil.rmtree", killed)
+            with pytest.raises(KeyboardInterrupt):
+                maintain(lake)
+        forget_homes()  # as the next process finds it
+        assert erase(lake, entities=[entity_id("a")], reason="asked").counts["rows"] == 1
+        assert (root / line_folder(2)).is_dir()
+        assert maintain(lake).counts["branches_freed"] == 1
+        assert not (root / line_folder(2)).exists()
+        assert maintain(lake).counts["branches_freed"] == 0
 
 
 def test_a_deleted_branch_that_a_tag_keeps_forgets_what_is_erased(tmp_path):

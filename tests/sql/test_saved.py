@@ -13,6 +13,7 @@ import pytest
 import lakehouse as lh
 from jobs.cli import main
 from lakehouse.commits.branching import make_branch
+from lakehouse.commits.making import commit
 from lakehouse.errors import ConfigError, PetrelError, QueryFailedError, QueryRefusedError, TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.materialise.creating import create_dataset
@@ -147,6 +148,8 @@ def test_explain_gives_the_plan_of_what_the_gate_lets_through(lake: Lake) -> Non
     assert "size_bytes>3" in plan["plan"][0].as_py().replace(" ", "")
     assert str(lake.root) not in plan["plan"][0].as_py()
     assert "Total Time" in user_query(lake.home, "explain analyze select 1 as a")["plan"][0].as_py()
+    commented = "-- why\n explain /* and how */ analyze select 1 as a"
+    assert user_query(lake.home, commented).column_names == ["plan"]
     for text in ("explain drop table entities", "explain select * from read_text('/x')", "explain explain select 1"):
         with pytest.raises(QueryRefusedError):
             user_query(lake.home, text)
@@ -163,6 +166,50 @@ def test_values_by_place_are_values_whatever_is_in_them(lake: Lake) -> None:
     for params, message in (([], r"needs parameter \$1"), ([1, 2], r"has no \$2"), ("ab", "a list of them")):
         with pytest.raises(QueryFailedError, match=message):
             user_query(lake.home, "select ? as a", params=params)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "row"),
+    [
+        ("with a as (select ? as x) select ? as y, x from a", ["x", "y"], {"y": "y", "x": "x"}),
+        ("from (select ? as x) select x, ? as y", [1, 2], {"x": 1, "y": 2}),
+        ("select x from (select ? as x) where x = ? - 1 expand by 0, 0 order x", [5, 6], {"x": 5}),
+        ("select x from (select 7 as x) sample by ? + x key x seed 1 limit 1", [1], {"x": 7}),
+        ("select ? /* the ? */ as a, ?-- '?\n as b", [1, 2], {"a": 1, "b": 2}),
+    ],
+)
+def test_values_by_place_go_by_the_text_in_both_ways_to_ask(
+    lake: Lake, text: str, params: list[object], row: dict[str, object]
+) -> None:
+    assert lh.fetch(lake, text, params=params) == [row]
+    assert user_query(lake.home, text, params=params).to_pylist() == [row]
+
+
+def test_saved_views_queries_and_other_lakes_read_each_its_own_commit(tmp_path: Path) -> None:
+    with small_lake(tmp_path / "lake") as lake:
+        ids = []
+        for name in ("one", "two", "three"):
+            add_entities(lake, [name])
+            ids.append(commit(lake, name).commit_id)
+        save_view(lake, "early", f"select entity_id from entities@{ids[0]}; -- the first")
+        save_view(lake, "late", f"select entity_id from silver.entities@{ids[1]} anti join early using (entity_id)")
+        counts = f"(select count(*) from late) as late, (select count(*) from entities@{ids[2]}) as now"
+        expected = {"late": 1, "now": 3}
+        assert lh.fetch(lake, f"select {counts}") == [expected]
+        with lake.stream("select entity_id from late", batch_size=1, columns=["entity_id"]) as stream:
+            assert stream.rows == 1
+        also = {"old": tmp_path / "lake"}
+        # Names of ours were those of places in the text: at some of these distances two of them met.
+        for blanks in range(0, 12, 2):
+            text = f"select {'1, ' * blanks} {counts}, (select count(*) from old.entities) as old"
+            row = user_query(lake.home, text, also=also).to_pylist()[0]
+            assert {name: row[name] for name in ("late", "now", "old")} == {**expected, "old": 3}
+        with pytest.raises(QueryRefusedError, match="read by late"):
+            drop_view(lake, "early")
+        with pytest.raises(QueryRefusedError, match="reads itself"):
+            save_view(lake, "early", f"select l.entity_id from late l join entities@{ids[0]} using (entity_id)")
+        text = "select old.entities.entity_id from old.silver.entities where old.silver.entities.size_bytes = 5"
+        assert user_query(lake.home, text, also=also).num_rows == 1
 
 
 def test_several_lakes_are_read_in_one_query_and_no_other(lake: Lake, tmp_path: Path) -> None:
