@@ -179,7 +179,8 @@ class HeldRows:
 
         Args:
             filters: Column -> filter.
-            columns: Which; None: all of a kind that can be counted, but ids (every row another text).
+            columns: Which; None: all of a kind that can be counted, but ids (every row another text); those that are
+                filtered always, so that a filter can be seen and taken away.
 
         Raises:
             ConfigError, QueryFailedError: As `count`.
@@ -187,12 +188,13 @@ class HeldRows:
         wanted = [name for name, kind in self.kinds.items() if kind in FACET_KINDS] if columns is None else columns
         for name in wanted:
             self._check(name)
-            if columns is None and name in self._ids:
+            is_wanted = columns is not None or name in (filters or {})
+            if not is_wanted and name in self._ids:
                 continue
             others = {each: found for each, found in (filters or {}).items() if each != name}
             where, values = self._where(others)
             facet = self._facet(name, where, values)
-            if columns is not None or not _is_like_an_id(facet):
+            if is_wanted or not _is_like_an_id(facet):
                 yield facet
             elif not where:
                 self._ids.add(name)  # nor is it among fewer rows; to find that out takes as long as all other columns

@@ -26,9 +26,13 @@ CLASSES = 50
 
 # By what holds now, as the confusion beside it.
 LABELLED = """
-select m.label as truth, o.probs from gold.dataset_members m left join current_opinions o
-    on o.subject_id = m.entity_id and o.actor_id = $actor_id and o.question_id = $question_id and o.slot = ''
-        and o.op = 'assert'
+select m.label as truth, o.probs from gold.dataset_members m left join (
+    select subject_id, probs, row_number() over (
+        partition by subject_id order by event_time desc nulls last, opinion_id desc
+    ) as recency
+    from current_opinions
+    where actor_id = $actor_id and question_id = $question_id and op = 'assert' and value_kind = 'label'
+) o on o.subject_id = m.entity_id and o.recency = 1
 where m.dataset_id = $dataset_id and m.split = $split and m.label is not null
     and m.operation is distinct from 'variant'
 """

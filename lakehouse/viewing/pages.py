@@ -59,12 +59,18 @@ select split, metric, slice, value, support, operator, threshold, verdict from g
 where evaluation_id = $id order by split, metric, slice
 """
 
-# Of answers that are labels; by what holds now, as the page says.
+# Of answers that are labels, by what holds now, as the page says; else of the members and answers that are scored:
+# no variants, and of an actor who answered in several slots the newest.
 PAIRS = """
-select m.entity_id, m.split, m.label as truth, o.label as said, o.confidence, o.op
-from gold.dataset_members m left join current_opinions o
-    on o.subject_id = m.entity_id and o.actor_id = $actor and o.question_id = $question and o.slot = ''
-where m.dataset_id = $dataset
+select m.entity_id, m.split, m.label as truth, o.label as said, o.confidence
+from gold.dataset_members m left join (
+    select subject_id, label, confidence, row_number() over (
+        partition by subject_id order by event_time desc nulls last, opinion_id desc
+    ) as recency
+    from current_opinions
+    where actor_id = $actor and question_id = $question and op = 'assert' and value_kind = 'label'
+) o on o.subject_id = m.entity_id and o.recency = 1
+where m.dataset_id = $dataset and m.operation is distinct from 'variant'
 """
 
 REJECTED = """

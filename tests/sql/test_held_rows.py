@@ -119,7 +119,7 @@ def test_wrong_filters_and_columns_are_errors(rows):
 
 
 def test_rows_in_a_file_take_no_more_memory_than_they_may_and_go_when_nobody_holds_them(tmp_path):
-    table = pa.table({"entity_id": [f"{place:064x}" for place in range(40_000)] , "n": range(40_000)})
+    table = pa.table({"entity_id": [f"{place:064x}" for place in range(40_000)], "n": range(40_000)})
     batches = [table.to_batches()[0]] * 40
     with pytest.raises(QueryFailedError, match="do not fit into 32 MB"):
         HeldRows(table.schema, batches, memory_mb=32)
@@ -128,3 +128,10 @@ def test_rows_in_a_file_take_no_more_memory_than_they_may_and_go_when_nobody_hol
     assert held.page(offset=1_599_999) == [{"entity_id": f"{39_999:064x}", "n": 39_999}]
     del held
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_column_that_is_filtered_is_told_also_where_nothing_is_left_of_it(rows):
+    """Else its filter could neither be seen nor taken away."""
+    nothing = {"light": Filter(low=100), "site": Filter(values=("a",)), "entity_id": Filter(values=("e1",))}
+    assert {each.column for each in rows.facets(nothing)} >= {"entity_id", "light", "site"}
+    assert "site" not in {each.column for each in rows.facets({"light": Filter(low=100)})}
