@@ -36,7 +36,8 @@ def pins_of_line(pins: Iterable[Pin], line: int) -> list[Pin]:
 def pins_of_all(lake: Lake) -> list[Pin]:
     """Return what keeps versions of tables of any line: tags, commits that somebody asked for, branches, datasets.
 
-    Commits that steps made by themselves keep nothing: of a lake that is written to all day no file would ever go.
+    Commits that steps made by themselves keep nothing, but for the newest of each branch: of a lake that is written to
+    all day no file would ever go.
     What they name is readable as long as `maintain` lets files be that were replaced.
 
     Raises:
@@ -50,6 +51,8 @@ def pins_of_all(lake: Lake) -> list[Pin]:
         home = line_home(lake.home, line)
         pins.append(Pin(f"branch {name}", dict(_not_its_own(home))))
         newest = head_of(home, line)
+        if newest:  # whoever made it: it is what `@name` and a diff read
+            pins.append(Pin(f"newest commit of branch {name}", read_commit(home, newest).pins))
         for each in before(home, read_commit(home, newest), first_only=True) if newest else ():
             if not each.step and each.commit_id not in asked:
                 # Of a deleted branch they are nobody's any more, but for what commits of others stand on.

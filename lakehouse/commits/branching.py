@@ -144,7 +144,7 @@ def delete_branch(lake: Lake, name: str, *, unmerged: bool = False) -> None:
         newest, main = head_of(lake.home, lines[name]), head_of(lake.home, MAIN)
         merged = {each.commit_id for each in before(lake.home, read_commit(lake.home, main))} if main else set()
         there = lake.on(line_home(lake.home, lines[name]))
-        if newest not in merged or newest is None or read_commit(lake.home, newest).tables != versions_now(there):
+        if newest not in merged or newest is None or not _is_all(read_commit(lake.home, newest), there):
             raise ConfigError(
                 f"branch {name}: main does not have all that it has; merge it (petrel merge {name}), tag its newest "
                 "commit to keep it, or delete it with what it has: --unmerged"
@@ -152,6 +152,12 @@ def delete_branch(lake: Lake, name: str, *, unmerged: bool = False) -> None:
     at = lake.clock().astimezone(UTC).isoformat()
     lake.home.shared.files.put(f"{DELETED}/{lines[name]}.json", (json.dumps({"name": name, "at": at}) + "\n").encode())
     delete_ref(lake.home, BRANCHES, name)
+
+
+def _is_all(newest: Commit, there: Lake) -> bool:
+    """Say whether a commit has all rows that a line has now, in whichever files `maintain` has put them."""
+    now = versions_now(there)
+    return {name: each.digest for name, each in newest.tables.items()} == {name: now[name].digest for name in now}
 
 
 def _free_line(shared: Home) -> int:

@@ -267,3 +267,21 @@ def test_what_was_told_of_the_erased_comes_back_by_no_revert_and_no_merge(tmp_pa
                 merge(there, "old")
                 assert MARK not in all_rows(there)
                 assert count(there, "bronze.landed_files") == 0
+
+
+def test_the_newest_commit_of_each_branch_stays_readable_and_a_compaction_is_no_change(tmp_path):
+    root = tmp_path / "lake"
+    with small_lake(root) as lake:
+        for name in ("ann", "bob", "cid"):
+            write(lake, name)
+        make_branch(lake, "one")
+        with branch(root, "one") as one:
+            write(one, "one")
+            merge(lake, "one")
+            for _ in range(2):
+                lake.clock.forward(days=400)
+                maintain(lake, few=0)
+                maintain(one, few=0)
+        for name in ("main", "one"):
+            assert count(lake, f"silver.actors@{name}") == 4
+        delete_branch(lake, "one")
