@@ -18,11 +18,11 @@ from lakehouse.lake import Lake
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse.engines.params import Params
     from lakehouse.ingestion.sources.source import Source
     from lakehouse.ingestion.watch import Batches
     from lakehouse.opinions.actors import Actor
     from lakehouse.opinions.questions import Question
+    from lakehouse.params import Params
     from lakehouse.steps.receipts import Receipt
     from lakehouse.streaming.stream import QueryStream, StreamOptions
     from lakehouse.viewing.widget import Page

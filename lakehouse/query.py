@@ -8,9 +8,9 @@ from typing import Any
 from lakehouse.commits.at import at_commits
 from lakehouse.engines import Relation
 from lakehouse.engines.dialect import table_names
-from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import TableNotFoundError
 from lakehouse.lake import Lake
+from lakehouse.params import Params, numbered
 from lakehouse.tables.read import check_columns, head, whole
 from lakehouse.verification.places import place_at
 from lakehouse.views.registry import VIEW_NAMES, view_text

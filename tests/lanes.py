@@ -75,7 +75,7 @@ SESSION: dict[str, str] = {
     "sql": "dialect",
     "streaming": "streaming_parity",
     "tables": "insert readers",
-    "tensors": "answers",
+    "tensors": "answers paper",
     "tracing": "tracing_parity",
 }
 """Folder of tests -> files in which tests take the fixture `spark`: all of them run in one process, for one session."""

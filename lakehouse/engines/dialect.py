@@ -22,6 +22,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from lakehouse.engines.plain import plain
+from lakehouse.params import array_sql, is_array
 
 # It warns of every statement that it cannot take apart; the gate refuses these, with a message.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -228,6 +229,8 @@ def literal(value: object) -> exp.Expr:
     if isinstance(value, datetime):
         text = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
         return exp.cast(exp.Literal.string(text), "timestamptz", dialect="duckdb")
+    if isinstance(value, dict) and is_array(value):
+        return sqlglot.parse_one(array_sql(value), read="duckdb")
     if isinstance(value, list | tuple | frozenset | set) and not value:
         # `in ()` is an error in both engines, `in (null)` is neither true nor false.
         return exp.paren(sqlglot.parse_one("select null where false", read="duckdb"))

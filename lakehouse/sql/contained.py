@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from lakehouse import errors
 from lakehouse.config import EngineConfig, SqlConfig
 from lakehouse.ending import removed_at_end
-from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import PetrelError, QueryFailedError, one_line
 from lakehouse.home import Home, Root
+from lakehouse.params import Params, numbered
 from lakehouse.place import located
 from lakehouse.sql.literals import sql_literals
 from lakehouse.tensors import registered

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from lakehouse.errors import QueryFailedError
+from lakehouse.params import array_sql, is_array
 
 
 def sql_literals(params: Mapping[str, object]) -> dict[str, str]:
@@ -40,4 +41,6 @@ def _literal(value: object, where: str) -> str:
         # `in ()` is an error, `in (null)` is neither true nor false.
         items = [_literal(item, where) for item in sorted(value, key=repr)]
         return f"({', '.join(items)})" if items else "(SELECT NULL WHERE FALSE)"
+    if isinstance(value, dict) and is_array(value):
+        return array_sql(value)
     raise QueryFailedError(f"{where}: no SQL literal for {type(value).__name__}: {value!r}")

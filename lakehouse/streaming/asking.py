@@ -19,11 +19,11 @@ from lakehouse.datasets.selecting.own_fields import NAME, field_type
 from lakehouse.datasets.versions.counts import check_batches
 from lakehouse.derived.places import derived_place
 from lakehouse.ending import removed_at_end
-from lakehouse.engines.params import Params, numbered
 from lakehouse.errors import ConfigError, EntityNotFoundError, TableNotFoundError
 from lakehouse.lake import Lake
 from lakehouse.materialise.samples import media_field
 from lakehouse.names import nearest
+from lakehouse.params import Params, numbered
 from lakehouse.query import Pins, query
 from lakehouse.sql.contained import open_query
 from lakehouse.sql.literals import sql_literals

@@ -13,10 +13,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lakehouse.engines.params import Params
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
+from lakehouse.params import Params
 from lakehouse.query import Pins
 from lakehouse.streaming.asking import Rows, question_of
 from lakehouse.streaming.batches import Maker

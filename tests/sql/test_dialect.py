@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -215,6 +216,8 @@ def test_clauses_of_ours_and_saved_views_are_the_same_on_both_engines(spark: Spa
             found[engine] = [
                 fetch(lake, text, inputs=given, params=[1, 3, 4] if "?" in text else None) for text in BEYOND_DUCKDB
             ]
+            text = "select nd_shape($x) as s, nd_sum($x) as t"
+            found[engine].append(fetch(lake, text, params={"x": np.ones((2, 3))}))
             found[engine].append(fetch(lake, "select count(*) as n from smaller"))
     assert found["embedded"] == found["spark"]
     assert found["embedded"][-1] == [{"n": 1}]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lakehouse as lh
@@ -163,6 +164,12 @@ def test_values_by_place_are_values_whatever_is_in_them(lake: Lake) -> None:
     assert lh.fetch(lake, text, params=[-1, hostile]) == expected
     assert user_query(lake.home, "select $2 as a, $1 as b", params=["$2", "?"]).to_pylist() == [{"a": "?", "b": "$2"}]
     assert _sql(lake, "select ? as a", "--param", "1=7") == 0
+    array = np.arange(6, dtype="float32").reshape(2, 3)
+    text = "select nd_sum($x) as s, nd_shape($x) as shape, $n + 1 as n, nd_l2_distance($x[0, :], [0, 1, 2]) as d"
+    given = {"x": array, "n": np.int64(4)}
+    expected = [{"s": 15.0, "shape": [2, 3], "n": 5, "d": 0.0}]
+    assert user_query(lake.home, text, params=given).to_pylist() == expected
+    assert lh.fetch(lake, text, params=given) == expected
     for params, message in (([], r"needs parameter \$1"), ([1, 2], r"has no \$2"), ("ab", "a list of them")):
         with pytest.raises(QueryFailedError, match=message):
             user_query(lake.home, "select ? as a", params=params)

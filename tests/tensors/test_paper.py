@@ -8,7 +8,7 @@ import pytest
 import lakehouse as lh
 from examples.cells.__main__ import ACTOR, QUESTION, _region
 from examples.cells.find import find_cells
-from examples.worst import CROPS, PARAMS, batches, overlap
+from examples.worst import CROPS, PARAMS, WORST, batches, overlap
 from lakehouse.sql import user_query
 from tests.parity.world import opened
 
@@ -62,3 +62,11 @@ def test_crops_of_blood_cells_come_worst_first_and_as_batches(root):
         for batch in streamed:
             for entity, box, crop in zip(batch["entity_id"], batch["box"], batch["crop"], strict=True):
                 assert list(crop.shape) == shapes[entity, tuple(box)]
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_boxes_and_crops(root, spark):
+    with opened(root, "spark") as lake:
+        by_spark = [lh.fetch(lake, text, params=PARAMS) for text in (CROPS, WORST)]
+    with opened(root, "embedded") as lake:
+        assert by_spark == [lh.fetch(lake, text, params=PARAMS) for text in (CROPS, WORST)]
