@@ -45,5 +45,6 @@ def alone(key: str, value: str, what: str) -> str:
         value: A number.
         what: Who needs the key.
     """
-    told = f"cast({key.rpartition(', ')[2]} as varchar) || ' is the key of several rows: {what} that tells rows apart'"
+    told = f"coalesce(cast({key.rpartition(', ')[2]} as varchar), 'null')"
+    told += f" || ' is the key of several rows: {what} that tells rows apart'"
     return f"case when count(*) over (partition by {key}) > 1 then cast({told} as double) else {value} end"

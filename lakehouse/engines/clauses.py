@@ -124,9 +124,9 @@ def _ungrouped(clause: Clause) -> str:
     if not names or rest != len(clause.tail):
         raise QueryRefusedError(f"UNGROUP BY needs the columns to take apart: {UNGROUP}")
     lengths = [f"array_length({name})" for name in names]
-    differ = " or ".join(f"{lengths[0]} <> {each}" for each in lengths[1:])
+    differ = " or ".join(f"{lengths[0]} is distinct from {each}" for each in lengths[1:])
     told = f"' values in {_bare(names[0])}, in the others of UNGROUP BY another number'"
-    told = f"cast({lengths[0]} as varchar) || {told}"
+    told = f"coalesce(cast({lengths[0]} as varchar), 'no') || {told}"
     length = f"case when {differ} then cast({told} as bigint) else {lengths[0]} end" if differ else lengths[0]
     values = ", ".join(f"list_extract({name}, petrel_i) as {name}" for name in names)
     return f"""select * exclude ({', '.join(names)}, petrel_i), {values} from (

@@ -73,7 +73,7 @@ def merge(lake: Lake, other: str, *, policy: str | Settle = FAIL, message: str =
             for each in plan.guessed:
                 record.note(f"erased {each}", f"{each}: rows were erased since {lake.home.branch} and {other} parted; "
                             f"what {lake.home.branch} took out by a revert before may have come back: petrel show HEAD")
-            for reason, count in plan.left_out.items():
+            for reason, count in (+plan.left_out).items():
                 record.note(f"left_out_{reason}", f"{count} rows of {other} did not come as they were: {reason}",
                             count=count)  # fmt: skip
     return record.finished()

@@ -36,7 +36,7 @@ from lakehouse.views.behind import tables_of
 from lakehouse.views.saved import with_saved
 from loaders.format.fields import TYPES, Field, is_number_list
 from schemas.canonical import canonical_json, sha256_text
-from schemas.tables import BATCHES, BY_NAME, ENTITIES, OPINIONS
+from schemas.tables import BATCHES, BY_NAME, ENTITIES, OPINIONS, SAVED_VIEWS
 
 WHERE = "the query"
 ENTITY = "entity_id"
@@ -85,13 +85,16 @@ def question_of(lake: Lake, text: str, params: Params | None, pins: Pins | None)
     """
     # The batches before the opinions: an import writes them in the other order.
     batches = pin_heads(lake, [BATCHES.name])
-    text = with_saved(lake.home, text)
+    views = {**pin_heads(lake, [SAVED_VIEWS.name]), **(pins or {})}
+    asked, text = text, with_saved(lake.home, text, pins=views)
     # What is read `@commit` has its versions already.
     at = at_commits(lake.home, text, known=ALL_NAMES)
     plain = at.text
     # `labels_at` reads what its policy asks for, which its text does not say.
     names = set(BY_NAME) if "labels_at" in text.lower() else tables_of(plain)
     heads = pin_heads(lake, names | {ENTITIES.name})
+    if text != asked:  # other ranks are to find the same texts under the names
+        heads[SAVED_VIEWS.name] = views[SAVED_VIEWS.name]
     if OPINIONS.name in heads:
         check_batches(lake, {**heads, **batches})
     named = {

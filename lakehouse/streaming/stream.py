@@ -114,16 +114,19 @@ def stream(
         raise FormatError(f"a seed is an integer from 0 to 2**63 - 1, found {seed!r}")
     if options.tail == "ragged" and shard.world > 1:
         raise FormatError("tail='ragged' is for one rank: ranks would take different numbers of steps; use pad")
-    drawn = [each.name for each in called_in(query) if not each.function.deterministic]
+    question = question_of(lake, query, params, pins)
+    # Of the text in which saved views are written out.
+    drawn = [each.name for each in called_in(question.text) if not each.function.deterministic]
     if drawn and shard.world > 1:
         raise FormatError(f"{drawn[0]} is not deterministic: each rank would have another order; use one rank")
-    if shard.world > 1 and shard.exchange is None and pins is None and not lake.home.read_only:
+    lacking = sorted(question.pins.keys() - (pins or {}).keys())
+    if shard.world > 1 and shard.exchange is None and lacking and not lake.home.read_only:
         raise FormatError(
             f"rank {shard.rank} of {shard.world}: ranks that cannot compare what they read may find the lake at other "
-            "versions; give each the same pins=stream_pins(lake, query), open the lake at a commit, or give them an "
-            "exchange (loaders.torch.shard())"
+            f"versions, here of {', '.join(lacking)}; give each the same pins=stream_pins(lake, query), open the lake "
+            "at a commit, or give them an exchange (loaders.torch.shard())"
         )
-    rows = Rows(lake, question_of(lake, query, params, pins))
+    rows = Rows(lake, question)
     try:
         maker = Maker(
             lake.home, _chosen(rows, columns), dict(decoders or {}), transform, lake.config.images.max_pixels, seed

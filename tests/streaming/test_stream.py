@@ -12,6 +12,7 @@ import lakehouse as lh
 from lakehouse.engines.tree import whole_tree, written
 from lakehouse.errors import ConfigError, PetrelError, QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.sql.ordered import in_total_order
+from lakehouse.sql.saving import save_view
 from lakehouse.streaming.stream import StreamOptions, stream_pins
 from loaders import CenterCrop, Shard
 from loaders.errors import DecodeError, FormatError, RankMismatchError, StateMismatchError, TransformError
@@ -76,6 +77,8 @@ def test_ranks_share_each_step_and_restarts_go_on_anywhere(shared):
     with pytest.raises(FormatError, match=r"rank 1 of 2: .* pins=stream_pins"):
         shared.stream(SCORED, batch_size=4, shard=Shard(1, 2))
     pins = stream_pins(shared, SCORED)
+    with pytest.raises(FormatError, match=r"here of silver\.entities;"):
+        shared.stream(SCORED, batch_size=4, shard=Shard(1, 2), pins={"silver.opinions": 0})
     for world in (2,):
         for rank in range(world):
             with shared.stream(SCORED, batch_size=8 // world, shard=Shard(rank, world), pins=pins) as one:
@@ -83,6 +86,15 @@ def test_ranks_share_each_step_and_restarts_go_on_anywhere(shared):
                 assert [numbers(batch) for batch in one] == [step[rank::world] for step in wanted[1:]]
     options = StreamOptions(workers=2, ahead=2)
     assert_resumes_exactly(lambda: shared.stream(SCORED, batch_size=12, columns=["entity_id"], options=options))
+
+
+def test_ranks_find_the_text_of_a_saved_view_that_their_pins_say(lake, tmp_path):
+    filled(lake, tmp_path / "drop", range(4))
+    save_view(lake, "chosen", "select entity_id from entities order by entity_id limit 2")
+    pins = stream_pins(lake, "select * from chosen")
+    save_view(lake, "chosen", "select entity_id from entities")
+    with lake.stream("select * from chosen", batch_size=1, shard=Shard(0, 2), pins=pins) as stream:
+        assert stream.rows == 2
 
 
 def test_a_state_brings_its_versions_along(lake, tmp_path):

@@ -159,8 +159,10 @@ def test_a_clause_that_is_not_whole_is_refused_with_its_form(text: str, message:
     ("text", "message"),
     [
         ("select 1 as v, 2 as x, unnest([1, 2]) as y group across v order x", "2 is the key of several rows: GROUP"),
+        ("select 1 as v, null as x, unnest([1, 2]) as y group across v order x", "null is the key of several rows"),
         ("select 1 as x from (select unnest([1, 2])) where true expand by 1, 1 order x", "several rows: EXPAND BY"),
         ("select [1, 2] as a, [1] as b ungroup by a, b", "2 values in a, in the others of UNGROUP BY another number"),
+        ("select null::int[] as a, [1] as b ungroup by a, b", "no values in a, in the others of UNGROUP BY another"),
     ],
 )
 def test_where_order_or_lengths_do_not_say_what_is_meant_the_query_fails(text: str, message: str) -> None:
