@@ -100,7 +100,7 @@ def shots(lake: Lake, ids: dict[str, str]) -> list[Shot]:
         Shot("dataset", f"dataset?name={newest}", "main table"),
         Shot("diff", f"diff?old={older}&new={newest}", ".tile svg image"),
         Shot("evaluation", f"evaluation?id={evaluation}", "table.confusion"),
-        Shot("rejected", "rejected", "main table", first=lambda page: page.locator("tr button").first.click()),
+        Shot("rejected", "rejected", "main table", first=_open_bytes),
         Shot("quality", "quality", "main table"),
         Shot("keys", cells, ".tile svg .shape", first=lambda page: page.keyboard.press("?")),
     ]
@@ -165,6 +165,11 @@ def _jump(page: Page) -> None:
     page.locator(".film .screen svg .shape").nth(1).wait_for()
     page.wait_for_function("() => document.querySelector('video').readyState === 4")
     page.wait_for_timeout(800)
+
+
+def _open_bytes(page: Page) -> None:
+    page.locator("tr", has_text="broken").get_by_role("button").click()
+    page.locator("pre.hex").wait_for()
 
 
 def _draw(page: Page) -> None:

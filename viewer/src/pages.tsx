@@ -209,7 +209,7 @@ export function Quality({ source }: Props) {
   if (!rows || rows instanceof Error) return waiting(rows);
   const shown = rows.map((row) => ({
     ...row, expects: toldArguments(row.arguments_json), outcome: <Outcome passed={row.passed} blocks={row.blocks} />,
-    examples: JSON.parse(row.examples_json ?? "[]").slice(0, 5).join(", "),
+    examples: JSON.parse(row.examples_json ?? "[]").slice(0, 5).map((each: unknown) => (/^-?\d+\.\d{6,}$/.test(String(each)) ? Number(Number(each).toPrecision(5)) : String(each))).join(", "),
   }));
   const failed = rows.filter((row) => !row.passed);
   return (
