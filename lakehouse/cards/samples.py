@@ -109,15 +109,15 @@ def _sample(lake: Lake, judges: Judges, version: DatasetVersion, row: dict[str, 
         return Sample(**about, problem="too large to show")  # type: ignore[arg-type]
     parent, operation = str(source), row.pop("operation")
     place = parent if operation is None else derived_place(parent, str(operation), json.loads(str(parameters)))
-    recipe, max_pixels = version.followed, lake.config.images.max_pixels
+    recipe = version.followed
     try:
-        told = stored_of(lake.home, recipe, version.answers, max_pixels=max_pixels)
+        told = stored_of(lake.home, recipe, version.answers, judges)
         if told is not None:
             said = None if answer is None else json.loads(str(answer))
             stored = told(place, str(row["media_type"]), size, said)
             about |= {"media_type": stored.media_type}
             answer = None if answer is None else json.dumps(stored.answer)
-        data = reader_of(lake.home, recipe, max_pixels=max_pixels)(place)
+        data = reader_of(lake.home, recipe, judges)(place)
         about |= {"size_bytes": len(data)}
         is_clip = operation == CLIP
         seen = _seen_of_clip(data) if is_clip else _seen(judges.view(data, str(about["media_type"])))

@@ -13,11 +13,14 @@ from datetime import UTC, datetime
 
 from lakehouse.datasets.versions.named import TAGS_NOW
 from lakehouse.errors import ConfigError, TableError, TableNotFoundError, VersionUnavailableError
+from lakehouse.home import Home
 from lakehouse.lake import Lake
+from lakehouse.lines import parted
 from lakehouse.names import nearest
 from lakehouse.query import fetch
 from lakehouse.tables.read import head, whole
 from lakehouse.tables.readers import PINS
+from lakehouse.verification.places import place_of
 from schemas.tables import BY_NAME
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -58,8 +61,11 @@ def dataset_pins(lake: Lake) -> list[Pin]:
     tags: dict[str, list[str]] = {}
     for row in fetch(lake, TAGS_NOW):
         tags.setdefault(row["dataset_id"], []).append(f"@{row['tag']}")
-    return [Pin(f"dataset {row['name']} ({', '.join([row['dataset_id'], *tags.get(row['dataset_id'], [])])})",
-                pinned_in(row["pins_json"])) for row in fetch(lake, BUILT)]  # fmt: skip
+    return [
+        Pin(f"dataset {row['name']} ({', '.join([row['dataset_id'], *tags.get(row['dataset_id'], [])])})", tables)
+        for row in fetch(lake, BUILT)
+        for tables in (pinned_in(row["pins_json"]), *pinned_at(lake.home, row["pins_json"]))
+    ]  # fmt: skip
 
 
 def current_pins(lake: Lake) -> list[Pin]:
@@ -128,6 +134,18 @@ def remove_pin(lake: Lake, name: str) -> None:
         known = [pin.name.removeprefix("pin ") for pin in pins_of_people(lake)]
         raise ConfigError(f"no pin `{name}`{nearest(name, known)}")
     lake.files.delete(place)
+
+
+def pinned_at(home: Home, text: str) -> list[dict[str, int]]:
+    """Return what the selection of a dataset version reads as commits have it, commit by commit, as a line counts."""
+    found: dict[str, dict[str, int]] = {}
+    for name, version in json.loads(text).items():
+        table, _, commit_id = name.partition("@")
+        if commit_id and table in BY_NAME:
+            line, counted = parted(int(version))
+            is_own = line == place_of(home, BY_NAME[table]).home.line
+            found.setdefault(commit_id, {})[table] = counted if is_own else int(version)
+    return list(found.values())
 
 
 def pinned_in(text: str) -> dict[str, int]:

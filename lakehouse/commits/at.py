@@ -7,7 +7,7 @@ stands for the table or view at the versions of that commit, and nothing else of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lakehouse.commits.naming import find_commit
@@ -35,6 +35,31 @@ class AtCommits:
     named: Mapping[str, tuple[str, Mapping[str, int]]]
 
 
+@dataclass(frozen=True, slots=True)
+class NamedCommits:
+    """A query in which names of ours stand for each `name@commit`, before anybody asked which commit that is.
+
+    Attributes:
+        text: The query.
+        named: Name of ours -> (table or view, the commit as the text names it, with its `@`).
+    """
+
+    text: str
+    named: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """One `name@commit`: where the name, its `@` and what follows begin in the encoded text."""
+
+    name: str
+    ref: str
+    start: int
+    at: int
+    end: int
+    alias: str
+
+
 def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0) -> AtCommits:
     """Return a query with a name of ours for each `name@commit` of a known table or view.
 
@@ -48,29 +73,58 @@ def at_commits(home: Home, text: str, *, known: Collection[str], first: int = 0)
         ConfigError: If no commit is called so, or no table or view; the message names the nearest.
         VersionUnavailableError: If there was no commit yet at a time.
     """
-    named: dict[str, tuple[str, Mapping[str, int]]] = {}
+    found = commits_named(text, known=known, first=first)
+    return AtCommits(found.text, {ours: (name, find_commit(home, ref).pins)
+                                  for ours, (name, ref) in found.named.items()})  # fmt: skip
 
-    def ours(name: str, ref: str) -> str:
-        if name not in known:
-            raise ConfigError(f"no table or view `{name}` to read {ref}{nearest(name, sorted(known))}")
-        stand_in = f"{STAND_IN}{first + len(named)}"
-        named[stand_in] = name, find_commit(home, ref).pins
-        return stand_in
 
-    return AtCommits(_named_anew(text, ours), named)
+def commits_named(text: str, *, known: Collection[str], first: int = 0) -> NamedCommits:
+    """Return what `at_commits` does as far as no lake has to be asked.
+
+    Raises:
+        ConfigError: If there is no such table or view; the message names the nearest.
+    """
+    encoded, named, parts, done = text.encode(), dict[str, tuple[str, str]](), list[bytes](), 0
+    for each in _known(text, known):
+        ours = f"{STAND_IN}{first + len(named)}"
+        named[ours] = each.name, each.ref
+        parts += [encoded[done : each.start], f"{ours}{each.alias}".encode()]
+        done = each.end
+    return NamedCommits(b"".join([*parts, encoded[done:]]).decode(), named)
+
+
+def with_ids(home: Home, text: str, *, known: Collection[str]) -> str:
+    """Return a query that names each commit by its whole id: what a branch, `HEAD` or a time means now.
+
+    Raises like `at_commits`.
+    """
+    encoded, parts, done = text.encode(), list[bytes](), 0
+    for each in _known(text, known):
+        parts += [encoded[done : each.at], f"@{find_commit(home, each.ref).commit_id}".encode()]
+        done = each.end
+    return b"".join([*parts, encoded[done:]]).decode()
 
 
 def without_commits(text: str) -> str:
     """Return a text that DuckDB parses, with a name that nothing has for each `name@commit`; no commit is looked up."""
-    return _named_anew(text, lambda name, ref: f"{STAND_IN}any")
+    encoded, parts, done = text.encode(), list[bytes](), 0
+    for each in _namings(text):
+        parts += [encoded[done : each.start], f"{STAND_IN}any{each.alias}".encode()]
+        done = each.end
+    return b"".join([*parts, encoded[done:]]).decode()
 
 
-def _named_anew(text: str, ours: Callable[[str, str], str]) -> str:
-    """Return a text with another name for each `name@commit`, of which `ours` is told both parts."""
+def _known(text: str, known: Collection[str]) -> Iterator[_Naming]:
+    for each in _namings(text):
+        if each.name not in known:
+            raise ConfigError(f"no table or view `{each.name}` to read {each.ref}{nearest(each.name, sorted(known))}")
+        yield each
+
+
+def _namings(text: str) -> Iterator[_Naming]:
     if "@" not in text:
-        return text
-    encoded, pieces = text.encode(), tokens(text)
-    parts, done = [], 0
+        return
+    encoded, pieces, done = text.encode(), tokens(text), 0
     for place, piece in enumerate(pieces):
         if piece.text != "@" or piece.start < done or not place or pieces[place - 1].end != piece.start:
             continue
@@ -80,11 +134,9 @@ def _named_anew(text: str, ours: Callable[[str, str], str]) -> str:
         begin, name = _dotted(pieces, place)
         if found is None or not name:
             continue
-        end = piece.start + len(found[0].encode())
-        alias = "" if _has_alias(pieces, end) else f" as {name.rpartition('.')[2]}"
-        parts += [encoded[done : pieces[begin].start], f"{ours(name, found[0])}{alias}".encode()]
-        done = end
-    return b"".join([*parts, encoded[done:]]).decode()
+        done = piece.start + len(found[0].encode())
+        alias = "" if _has_alias(pieces, done) else f" as {name.rpartition('.')[2]}"
+        yield _Naming(name, found[0], pieces[begin].start, piece.start, done, alias)
 
 
 def split_name(home: Home, name: str) -> tuple[str, dict[str, int]]:

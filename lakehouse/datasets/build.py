@@ -13,6 +13,7 @@ from lakehouse.datasets.following import (
     Read,
     check_selection,
     considered_by,
+    has_references,
     pinned,
     read_inputs,
     split_counts,
@@ -24,6 +25,7 @@ from lakehouse.datasets.placing.remarks import remark
 from lakehouse.datasets.plan import check_strata_columns
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.sampling.varied import varied
+from lakehouse.datasets.selecting.named_commits import by_ids, pins_at, reading_at, versions_at
 from lakehouse.datasets.versions.counts import check_batches, check_members, lost_members
 from lakehouse.datasets.versions.version import contracts
 from lakehouse.derived.identity import VARIANT
@@ -72,10 +74,12 @@ def build(lake: Lake, recipe: Recipe, *, pins: Pins | None = None, allow_failed:
     """
     check_selection(recipe)
     check_strata_columns(recipe)
+    recipe = by_ids(lake.home, recipe)
     batches, pins = pinned(lake, recipe, pins)
     # Also where nothing has changed: what is reported stands there.
     pin_heads(lake, [table.name for table in WRITTEN])
-    asked = contracts(recipe, kind_asked(lake, recipe, pins))
+    # Of references more than may be selected: it costs a look, and not another id.
+    asked = contracts(recipe, kind_asked(lake, recipe, pins), decodes=has_references(lake, pins))
     inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": asked}
     if recipe.split.fixed:
         # A name may stand for another version than the last time.
@@ -85,7 +89,8 @@ def build(lake: Lake, recipe: Recipe, *, pins: Pins | None = None, allow_failed:
         if not record.unchanged:
             if OPINIONS.name in pins:
                 check_batches(lake, {**pins, **batches})
-            _build(lake, recipe, pins, record)
+            with reading_at(lake, versions_at(lake.home, recipe), by="build"):
+                _build(lake, recipe, pins, record)
     return record.finished()
 
 
@@ -151,7 +156,7 @@ def _write(lake: Lake, read: Read, fields: Mapping[str, str], considered: Relati
         "excluded": left.rows_offered,
         "splits_json": canonical_json(split_counts(lake, recipe, members)),
         "members_digest": str(digest),
-        "pins_json": canonical_json(read.inputs.pins),
+        "pins_json": canonical_json({**read.inputs.pins, **pins_at(versions_at(lake.home, recipe))}),
         "cells_json": text_json([cell.to_plain() for cell in chosen.cells]) if recipe.strata.by else None,
         "built_by": lake.config.lake.author or None,
     }

@@ -22,27 +22,32 @@ from lakehouse.datasets.sampling.sampled import kind_of_samples, sampled_by
 from lakehouse.datasets.sampling.varied import check_varied
 from lakehouse.datasets.selecting.changed import Held, held_by_changes, within
 from lakehouse.datasets.selecting.filters import check_filters, models_heard, models_said
+from lakehouse.datasets.selecting.named_commits import KNOWN, check_at, named_in, versions_at
 from lakehouse.datasets.selecting.narrowing import check_columns, narrowed
 from lakehouse.datasets.selecting.own_fields import check_names, own_fields, with_values
 from lakehouse.datasets.versions.noted import NotedInputs, note_inputs, noted_inputs
 from lakehouse.datasets.versions.reads import tables_read
 from lakehouse.datasets.versions.version import Inputs, inputs_of, pin
+from lakehouse.derived.places import IS_REFERENCE
 from lakehouse.engines import Relation
-from lakehouse.errors import QueryFailedError, QueryRefusedError, RecipeError
+from lakehouse.errors import ConfigError, QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.lake import Lake, scans
-from lakehouse.query import Pins, count_rows, fetch, query
+from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.contained import user_query
 from lakehouse.sql.gate import check_query
 from lakehouse.steps.step import StepRecord
 from lakehouse.strangers import strangers
-from lakehouse.tables.read import pin_heads, whole
-from lakehouse.views.registry import view_texts
-from schemas.tables import BATCHES, BY_NAME, DERIVATIONS
-
-NOTHING = pa.table({"entity_id": pa.array([], pa.string())})
+from lakehouse.tables.read import digest_at, pin_heads, whole
+from schemas.tables import BATCHES, BY_NAME, DERIVATIONS, ENTITIES
 
 OF_TIME = ("intervals", "tracks")
 """Kinds of answers that say when something is."""
+
+REFERENCES = f"select e.entity_id from silver.entities e where {IS_REFERENCE} limit 1"
+
+PICKED_REFERENCES = f"""
+select e.entity_id from silver.entities e semi join picked p on p.entity_id = e.entity_id where {IS_REFERENCE} limit 1
+"""
 
 EVERYTHING = "select entity_id, cast(null as varchar) as fields_json from silver.entities"
 
@@ -88,12 +93,19 @@ class Read:
 def pinned(lake: Lake, recipe: Recipe, pins: Pins | None = None) -> tuple[Pins, Pins]:
     """Return the version of silver.batches, and those of what a recipe reads: the newest, or those of `pins`.
 
-    Batches come first: an import writes them the other way.
+    Batches come first: an import writes them the other way. What the selection reads as a commit has it is looked at,
+    and is none of these.
+
+    Args:
+        lake: The lake.
+        recipe: One that names commits by their ids (`lakehouse.datasets.selecting.named_commits.by_ids`).
+        pins: Versions to read.
 
     Raises:
-        VersionUnavailableError: If a version of `pins` is gone.
+        VersionUnavailableError: If a version of `pins`, or of a commit, is gone.
         TableError: If a file is missing or damaged.
     """
+    check_at(lake, recipe, versions_at(lake.home, recipe))
     if pins is None:
         batches = pin_heads(lake, [BATCHES.name])
         return batches, pin(lake, recipe)
@@ -146,10 +158,39 @@ def _read_inputs(
     held = held_by_changes(lake, recipe, pins)
     inputs = noted.inputs if noted is not None else inputs_of(
         lake, recipe, pins, kind=kind, heard=heard, classes=classes, groups=groups, official=official, held=held,
-        near=near, fixed=fixed, models=models,
+        near=near, fixed=fixed, models=models, decodes=groups is not None and _decodes(lake, recipe, kind, held, pins),
     )  # fmt: skip
     found = inputs.version_id(recipe)
     return Read(recipe, kind, inputs, heard, classes, groups, official, near, fixed, found, held, models)
+
+
+def has_references(lake: Lake, pins: Pins) -> bool:
+    """Tell whether there are entities whose bytes are decoded from their parent whenever they are wanted."""
+    return bool(fetch(lake, REFERENCES, pins=pins))
+
+
+def _decodes(lake: Lake, recipe: Recipe, kind: AnswerKind | None, held: Held | None, pins: Pins) -> bool:
+    """Tell whether such are selected: then what decodes them is part of the id, as clips have it.
+
+    One that was made of another is in a leak group with it: without groups there are none.
+    """
+    if not has_references(lake, pins):
+        return False
+    picked, _, _ = _selected(lake, recipe, kind_of_samples(recipe.samples, kind), pins)
+    picked = narrowed(lake, recipe, within(lake, recipe, picked, held), pins, StepRecord())
+    return bool(fetch(lake, PICKED_REFERENCES, inputs={"picked": picked}, pins=pins))
+
+
+def _selected(
+    lake: Lake, recipe: Recipe, answers: AnswerKind | None, pins: Pins
+) -> tuple[Relation, pa.Table, dict[str, str]]:
+    """Return what `select.sql` gives: entity_id and fields_json; all of its columns, where it ran; and own fields."""
+    if takes_all(recipe):
+        # What nobody wrote needs no process of its own: a million ids took it 3 s of processor.
+        return _everything(lake, recipe, pins), _no_rows(), {}
+    selection = _selection(lake, recipe, pins)
+    picked, fields = _picked(lake, recipe, without_column(recipe, selection), answers, pins)
+    return picked, selection, fields
 
 
 def _check_cut(recipe: Recipe, kind: AnswerKind | None) -> None:
@@ -161,7 +202,7 @@ def _check_cut(recipe: Recipe, kind: AnswerKind | None) -> None:
 
 
 def considered_by(
-    lake: Lake, read: Read, record: StepRecord, *, counting: bool = False
+    lake: Lake, read: Read, record: StepRecord, *, counting: bool = False, staged: bool = True
 ) -> tuple[Relation, dict[str, str]]:
     """Return every selected entity with its answer, stratum, group, split and reason if it is out; and own fields.
 
@@ -170,21 +211,16 @@ def considered_by(
         read: From `read_inputs`.
         record: Gets notes about names of official splits that nothing has.
         counting: Leave out what only members keep.
+        staged: Compute the rows, once; else whoever asks for some of them.
 
     Raises:
         RecipeError: As `lakehouse.datasets.build.build`.
     """
     recipe, pins = read.recipe, read.inputs.pins
     votes = None if read.kind is None or read.heard is None else tally(lake, recipe, read.kind, read.heard[1])
-    selection = NOTHING
-    fields: dict[str, str] = {}
-    if recipe.select.sql == ALL and not (recipe.select.params or recipe.split.official or recipe.split.time):
-        # What nobody wrote needs no process of its own: a million ids took it 3 s of processor.
-        picked = _everything(lake, recipe, pins)
-    else:
-        selection = _selection(lake, recipe, pins)
-        picked, fields = _picked(lake, recipe, without_column(recipe, selection), read.answers, pins)
+    picked, selection, fields = _selected(lake, recipe, read.answers, pins)
     check_names(f"recipe {recipe.name}: fields", recipe.fields.named, read.answers, fields)
+    selected = picked
     picked = within(lake, recipe, picked, read.held)
     picked = narrowed(lake, recipe, picked, pins, record)
     stated: Relation | None
@@ -204,8 +240,9 @@ def considered_by(
     )
     sampled = sampled_by(lake, recipe, picked, votes, pins, kind=read.kind, own=fields, considering=considering)
     considered = considering(
-        recipe, sampled.rows, kind=read.answers, tally=sampled.tally, derived=sampled.derived, counting=counting
-    )
+        recipe, sampled.rows, kind=read.answers, tally=sampled.tally, derived=sampled.derived, counting=counting,
+        staged=staged, everything=sampled.rows is selected and takes_all(recipe),
+    )  # fmt: skip
     return one_of_each(lake, recipe, read.near, considered, pins), fields
 
 
@@ -214,16 +251,20 @@ def check_selection(recipe: Recipe) -> None:
 
     Raises:
         QueryRefusedError: If it is not.
-        RecipeError: If a condition is on a column that does not exist, or that holds values of another type.
+        RecipeError: If a condition is on a column that does not exist, or that holds values of another type; or
+            `name@commit` is of no table or view.
     """
     check_columns(recipe)
     try:
-        check_query(recipe.select.sql, known={*BY_NAME, *view_texts()})
+        named = named_in(recipe.select.sql)
+        check_query(named.text, known={*KNOWN, *named.named})
     except QueryRefusedError as error:
         hint = ""
         if "no table or view" in str(error):
             hint = "; a saved view is none in a recipe, which holds its text: `petrel views show NAME` prints it"
         raise QueryRefusedError(f"recipe {recipe.name}: select.sql: {error}{hint}") from error
+    except ConfigError as error:
+        raise RecipeError(f"recipe {recipe.name}: select.sql: {error}") from error
 
 
 def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
@@ -241,11 +282,20 @@ def _selection(lake: Lake, recipe: Recipe, pins: Pins) -> pa.Table:
     return found
 
 
+def takes_all(recipe: Recipe) -> bool:
+    """Tell whether the selection is that which nobody wrote: all entities, and no column of its own."""
+    return recipe.select.sql == ALL and not (recipe.select.params or recipe.split.official or recipe.split.time)
+
+
 def _everything(lake: Lake, recipe: Recipe, pins: Pins) -> Relation:
-    found = lake.engine.stage(query(lake, EVERYTHING, pins=pins))
-    if count_rows(lake, found) == 0:
+    if digest_at(lake, ENTITIES, pins[ENTITIES.name]).rows == 0:
         raise RecipeError(_nothing(recipe))
-    return found
+    return query(lake, EVERYTHING, pins=pins)
+
+
+def _no_rows() -> pa.Table:
+    # Not from a list: for values of Python's pyarrow imports pandas, a third of a second.
+    return pa.Table.from_arrays([pa.nulls(0).cast(pa.string())], ["entity_id"])
 
 
 def _nothing(recipe: Recipe) -> str:

@@ -24,13 +24,12 @@ from schemas.tables import ENTITIES
 
 CONSIDERED = """
 select {columns}, case when reason is null then {split} end as split from (
-select p.entity_id, {group} as group_id, {place} as place, {official} as official, {stratum} as stratum,
+select {thing} as entity_id, {group} as group_id, {place} as place, {official} as official, {stratum} as stratum,
     {rest} as rest,
     t.label, t.label_share, t.label_votes, t.all_votes, t.answer_json, t.problem_detail, p.fields_json,
     {derived},
     case {reasons} end as reason
-from picked p
-join {entities} e on e.entity_id = p.{source}
+from {picked}
 {votes}
 {models}
 {groups}
@@ -82,6 +81,11 @@ def reasons_of(recipe: Recipe, kind: AnswerKind | None) -> tuple[Reason, ...]:
     return (*UNFIT, *(() if kind is None else kind.reasons), *filter_reasons(recipe), *UNPLACED)
 
 
+PICKED = "picked p join {entities} e on e.entity_id = p.{source}"
+
+EVERYTHING = "{entities} e cross join (select cast(null as varchar) as fields_json) p"
+"""In place of a join of all entities with themselves."""
+
 MEDIA_TYPES = "select distinct media_type from silver.entities"
 
 PICKED_TYPES = f"{MEDIA_TYPES} e semi join picked p on p.{{source}} = e.entity_id"
@@ -130,15 +134,18 @@ def consider(
     official: Relation | None = None,
     models: Relation | None = None,
     derived: bool = False,
+    everything: bool = False,
     pins: Pins,
     counting: bool = False,
+    staged: bool = True,
 ) -> Relation:
     """Return every picked entity with its label, stratum, group, split and, if it is out, the reason.
 
     Those that are derived of others (`derived`) have rows of `lakehouse.datasets.sampling.rows.SAMPLES`: what is
     known of the entity that one is of is known of it, but for the answer, which is its own.
 
-    With `counting` what members keep of their answers is left out, as nobody reads it.
+    Where `picked` is `everything` there is, it is not looked at row by row. With `counting` what members keep of their
+    answers is left out, as nobody reads it; `staged` rows are computed once.
     """
     stratum = _joined(recipe, recipe.strata.by)
     wide = any(name not in {"label", *ENTITIES.column_names} and not group_key(name) for name in recipe.strata.by)
@@ -146,7 +153,8 @@ def consider(
         stated = {"official": "cast(null as varchar)", "several": "false"}
     else:
         stated = {"official": "o.split", "several": "coalesce(o.several, false)"}
-    source = "source_id" if derived else "entity_id"
+    source, entities = "source_id" if derived else "entity_id", "entities_wide" if wide else "silver.entities"
+    thing = "e.entity_id" if everything else "p.entity_id"
     text = CONSIDERED.format(
         columns=", ".join(COUNTED if counting else (*COUNTED, *KEPT)),
         split=split_sql(recipe),
@@ -155,14 +163,14 @@ def consider(
         reasons=" ".join(_cases(recipe, kind, derived, stratum=stratum, **stated)),
         official=stated["official"],
         splits="" if official is None else "left join official o on o.entity_id = e.entity_id",
-        votes=UNLABELLED if tally is None else "left join tally t on t.entity_id = p.entity_id",
+        votes=UNLABELLED if tally is None else f"left join tally t on t.entity_id = {thing}",
         group="e.entity_id" if groups is None else "coalesce(g.group_id, e.entity_id)",
         place="e.entity_id" if groups is None else "coalesce(g.anchor_id, e.entity_id)",
         groups="" if groups is None else "left join leak_groups g on g.entity_id = e.entity_id",
         models=UNSAID if models is None else "left join models m on m.entity_id = e.entity_id",
-        entities="entities_wide" if wide else "silver.entities",
+        thing=thing,
+        picked=(EVERYTHING if everything else PICKED).format(entities=entities, source=source),
         derived=DERIVED if derived else UNDERIVED,
-        source=source,
     )
     inputs = {"picked": picked}
     if groups is not None:
@@ -192,7 +200,8 @@ def consider(
         "escaped_escape": "\\\\",
         "escaped_bar": "\\|",
     }
-    return lake.engine.stage(query(lake, text, inputs=inputs, params=params, pins=pins))
+    rows = query(lake, text, inputs=inputs, params=params, pins=pins)
+    return lake.engine.stage(rows) if staged else rows
 
 
 def _media_types(lake: Lake, picked: Relation, source: str, pins: Pins) -> list[str]:

@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakehouse.datasets.choosing.allocation import Allotment
+from lakehouse.datasets.choosing.counted import are_all_in, counted, members_by
 from lakehouse.datasets.choosing.filling import filled
 from lakehouse.datasets.choosing.members import check_quotas, choose
 from lakehouse.datasets.estimating import stored_bytes
-from lakehouse.datasets.following import check_selection, considered_by, pinned, read_inputs
+from lakehouse.datasets.following import Read, check_selection, considered_by, pinned, read_inputs
 from lakehouse.datasets.placing.moves import check_moves
 from lakehouse.datasets.placing.remarks import remark
 from lakehouse.datasets.plan import check_strata_columns
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.sampling.varied import Varied, varied
+from lakehouse.datasets.selecting.named_commits import by_ids
 from lakehouse.datasets.versions.counts import check_batches
+from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.query import fetch
@@ -34,6 +38,8 @@ CELLS = """
 select split, label, count(*) as members, cast(sum(size_bytes) as bigint) as bytes from members
 group by split, label order by label, split
 """
+
+NOBODY = "recipe {}: no entity becomes a member"
 
 LABELLED = ("label", "split", "members")
 
@@ -90,11 +96,39 @@ def plan_dataset(lake: Lake, recipe: Recipe) -> DatasetPlan:
     """
     check_selection(recipe)
     check_strata_columns(recipe)
+    recipe = by_ids(lake.home, recipe)
     batches, pins = pinned(lake, recipe)
     if OPINIONS.name in pins:
         check_batches(lake, {**pins, **batches})
     read = read_inputs(lake, recipe, pins)
     record = StepRecord()
+    if are_all_in(recipe) and recipe.samples.of == "entities" and not _is_placed(read):
+        return _in_one_pass(lake, read, record)
+    return _row_by_row(lake, read, record)
+
+
+def _is_placed(read: Read) -> bool:
+    """Tell whether places are not those of the entities alone, so that groups are counted, and moves compared."""
+    recipe = read.recipe
+    return bool(read.groups or read.near or read.official or read.fixed or recipe.split.time or recipe.split.official)
+
+
+def _in_one_pass(lake: Lake, read: Read, record: StepRecord) -> DatasetPlan:
+    recipe = read.recipe
+    considered, _ = considered_by(lake, read, record, counting=True, staged=False)
+    found = counted(lake, recipe, read.answers, considered)
+    count = sum(row["members"] for row in found.cells)
+    problems = [] if count else [NOBODY.format(recipe.name)]
+    if count:
+        remark(lake, recipe, considered, record, members_by(found.cells))
+    return _plan(
+        lake, read, record, cells=found.cells, groups=None, excluded=found.excluded, strata=found.strata,
+        considered=considered, problems=problems, stored=None,
+    )  # fmt: skip
+
+
+def _row_by_row(lake: Lake, read: Read, record: StepRecord) -> DatasetPlan:
+    recipe, pins = read.recipe, read.inputs.pins
     considered, _ = considered_by(lake, read, record, counting=True)
     chosen = choose(lake, recipe, read.answers, considered, read.dataset_id, read.classes, record, counting=True)
     problems: list[str] = []
@@ -116,7 +150,7 @@ def plan_dataset(lake: Lake, recipe: Recipe) -> DatasetPlan:
     # Without leak groups each is one of its own.
     groups = None if read.groups is None else {row["split"]: row["groups"] for row in rows(GROUPS)}
     excluded = rows(EXCLUDED)
-    problems += [] if count else [f"recipe {recipe.name}: no entity becomes a member"]
+    problems += [] if count else [NOBODY.format(recipe.name)]
     checks: list[Callable[[], None]] = [
         lambda: check_quotas(recipe, chosen.short),
         lambda: remark(lake, recipe, chosen.members, record),
@@ -124,17 +158,29 @@ def plan_dataset(lake: Lake, recipe: Recipe) -> DatasetPlan:
     ]
     problems += [problem for check in (checks if count else []) if (problem := _problem(check))]
     stored = stored_bytes(lake, recipe, members, pins, record) if count else None
+    return _plan(
+        lake, read, record, cells=cells, groups=groups, excluded=excluded, strata=chosen.cells, considered=considered,
+        problems=problems, stored=stored, made=both.made,
+    )  # fmt: skip
+
+
+def _plan(
+    lake: Lake, read: Read, record: StepRecord, *, cells: list[dict[str, Any]], groups: Mapping[str, int] | None,
+    excluded: list[dict[str, Any]], strata: Sequence[Allotment], considered: Relation, problems: list[str],
+    stored: Mapping[str, int] | None, made: int = 0,
+) -> DatasetPlan:  # fmt: skip
+    count = sum(row["members"] for row in cells)
     return DatasetPlan(
-        name=recipe.name,
+        name=read.recipe.name,
         dataset_id=read.dataset_id,
         is_built=bool(fetch(lake, KNOWN, params={"id": read.dataset_id})),
-        considered=count + sum(row["entities"] for row in excluded) - both.made,
+        considered=count + sum(row["entities"] for row in excluded) - made,
         members=count,
-        variants=both.made,
+        variants=made,
         splits=_splits(cells, groups, stored),
         excluded=excluded,
         labels=[{name: row[name] for name in LABELLED} for row in cells if row["label"] is not None],
-        cells=filled(lake, recipe, chosen.cells, considered),
+        cells=filled(lake, read.recipe, strata, considered),
         problems=problems,
         notes=tuple(record.notes.values()),
     )

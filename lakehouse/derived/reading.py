@@ -10,10 +10,9 @@ from lakehouse.derived.places import Derived, read_place
 from lakehouse.derived.video import clip_npy, frame_png
 from lakehouse.errors import IngestError, RejectedInputError
 from lakehouse.home import Root
-from lakehouse.media.kinds.image import IMAGE
 from lakehouse.media.kinds.registry import Judges
 from lakehouse.media.kinds.video import VIDEO
-from lakehouse.media.limits import DEFAULT_VIDEO_LIMITS, ImageLimits, VideoLimits
+from lakehouse.media.limits import VideoLimits
 from lakehouse.objects import read_entity
 from loaders.publishing.crops import crop_png
 from loaders.publishing.variants import Variant, variant_png
@@ -23,14 +22,11 @@ BOX = ("left", "top", "width", "height")
 
 def read_by(root: Root, place: str, judges: Judges) -> bytes:
     """Return what `read_derived` does, within the limits of a lake."""
-    pictures, videos = (judges.limits[kind.name] for kind in (IMAGE, VIDEO))
-    return read_derived(root, place, max_pixels=cast("ImageLimits", pictures).max_pixels,
-                        video=cast("VideoLimits", videos))  # fmt: skip
+    video = cast("VideoLimits", judges.limits[VIDEO.name])
+    return read_derived(root, place, max_pixels=judges.max_pixels, video=video)
 
 
-def read_derived(
-    root: Root, place: str, *, max_pixels: int, video: VideoLimits = DEFAULT_VIDEO_LIMITS
-) -> bytes:
+def read_derived(root: Root, place: str, *, max_pixels: int, video: VideoLimits) -> bytes:
     """Return the bytes at a place: of an entity as they are stored, of a crop, a variant or a frame a PNG, of a clip a
     `.npy`.
 

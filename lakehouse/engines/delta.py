@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import logging
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from lakehouse.engines.table_files import data_files
@@ -59,10 +59,13 @@ def define_arrow_view(connection: duckdb.DuckDBPyConnection, name: str, table: D
     connection.execute(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM {registered}")
 
 
-def _dataset(table: DeltaTable) -> ds.Dataset:
+def _dataset(table: DeltaTable) -> Any:
     """Return the files of a table; `to_pyarrow_dataset` would skip some by bounds that it misreads."""
     if table.metadata().partition_columns:
         return table.to_pyarrow_dataset()
+    # Not above: it imports pandas, a third of a second, and few tables are read so.
+    import pyarrow.dataset as ds
+
     files = data_files(table)
     schema = pa.schema(table.schema().to_arrow())
     return ds.dataset(files, schema=schema, format="parquet") if files else ds.dataset(schema.empty_table())

@@ -1,10 +1,18 @@
 """One SQL text, two engines: names, parameters and our own functions are filled in on the syntax tree.
 
-Texts are written in DuckDB's dialect. Three functions are ours, because no built-in means the same in both:
+Texts are written in DuckDB's dialect. These functions are ours, because no built-in means the same in both:
 
 - `petrel_bucket(id, seed)`: integer in [0, 2**52), the first 52 bits of `md5(id || '|' || seed)`.
 - `petrel_half(row_hash, 1 | 2)`: the first or second 64 bits of a hex hash as an unsigned number, for digests.
 - `petrel_votes(label, votes)`: aggregate; a map from label to votes.
+- `petrel_said(label, votes)`: aggregate; a list of structs of k (label) and v (votes, an exact decimal).
+- `petrel_totals(said)`: of such a list one struct for each label, with the sum of its votes as a negative number: most
+  votes first, equal ones by label.
+- `petrel_leading(totals)`: how many labels of such a list have as many votes as its first.
+- `petrel_total_votes(totals, most)`: a map from label to votes of such a list, as a bigint of at most `most`.
+
+The last four are one pass over the answers where a grouping by label, windows over it and a grouping of these were
+three: 0.7 of the processor [3 million].
 """
 
 from __future__ import annotations
@@ -63,10 +71,63 @@ def _spark_element(args: list[exp.Expr]) -> str:
     return f"try_element_at({values}, cast({place} as int))"
 
 
+def _duckdb_said(args: list[exp.Expr]) -> str:
+    label, votes = (_sql(arg, "duckdb") for arg in args)
+    return f"list(struct_pack(k := {label}, v := cast({votes} as decimal(19, 0))))"
+
+
+def _spark_said(args: list[exp.Expr]) -> str:
+    label, votes = (_sql(arg, "spark") for arg in args)
+    return f"collect_list(named_struct('k', {label}, 'v', cast({votes} as decimal(19, 0))))"
+
+
+def _duckdb_totals(args: list[exp.Expr]) -> str:
+    said = _sql(args[0], "duckdb")
+    return (
+        f"list_sort(list_transform(list_distinct(list_transform({said}, lambda x: x.k)), lambda l: struct_pack("
+        f"v := -list_sum(list_transform(list_filter({said}, lambda y: y.k = l), lambda y: y.v)), k := l)))"
+    )
+
+
+def _spark_totals(args: list[exp.Expr]) -> str:
+    said, nothing = _sql(args[0], "spark"), "cast(0 as decimal(38, 0))"
+    return (
+        f"array_sort(transform(array_distinct(transform({said}, x -> x.k)), l -> named_struct('v', -aggregate("
+        f"filter({said}, y -> y.k = l), {nothing}, (a, y) -> cast(a + y.v as decimal(38, 0))), 'k', l)))"
+    )
+
+
+def _duckdb_leading(args: list[exp.Expr]) -> str:
+    totals = _sql(args[0], "duckdb")
+    return f"cast(len(list_filter({totals}, lambda t: t.v = {totals}[1].v)) as bigint)"
+
+
+def _spark_leading(args: list[exp.Expr]) -> str:
+    totals = _sql(args[0], "spark")
+    return f"cast(size(filter({totals}, t -> t.v = {totals}[0].v)) as bigint)"
+
+
+def _duckdb_total_votes(args: list[exp.Expr]) -> str:
+    totals, most = (_sql(arg, "duckdb") for arg in args)
+    entry = f"struct_pack(k := t.k, v := cast(least(-t.v, {most}) as bigint))"
+    return f"map_from_entries(list_transform({totals}, lambda t: {entry}))"
+
+
+def _spark_total_votes(args: list[exp.Expr]) -> str:
+    totals, most = (_sql(arg, "spark") for arg in args)
+    return f"map_from_entries(transform({totals}, t -> struct(t.k, cast(least(-t.v, {most}) as bigint))))"
+
+
 FUNCTIONS: Mapping[str, Mapping[str, Function]] = {
-    "duckdb": {"petrel_half": _duckdb_half, "petrel_bucket": _duckdb_bucket, "petrel_votes": _duckdb_votes},
+    "duckdb": {
+        "petrel_half": _duckdb_half, "petrel_bucket": _duckdb_bucket, "petrel_votes": _duckdb_votes,
+        "petrel_said": _duckdb_said, "petrel_totals": _duckdb_totals, "petrel_leading": _duckdb_leading,
+        "petrel_total_votes": _duckdb_total_votes,
+    },
     "spark": {
         "petrel_half": _spark_half, "petrel_bucket": _spark_bucket, "petrel_votes": _spark_votes,
+        "petrel_said": _spark_said, "petrel_totals": _spark_totals, "petrel_leading": _spark_leading,
+        "petrel_total_votes": _spark_total_votes,
         "list_extract": _spark_element,
     },
 }

@@ -15,6 +15,7 @@ from lakehouse.exporting.rows import AS_LANDED, Selection
 from lakehouse.lake import Lake
 from lakehouse.materialise.anew import Told, stored_of
 from lakehouse.materialise.encoding import check_decoder, check_encoder, reader_of
+from lakehouse.media.kinds.registry import judges_of
 from lakehouse.query import fetch, query
 from lakehouse.steps.step import StepRecord
 from schemas.canonical import text_json
@@ -47,8 +48,8 @@ def as_stored(lake: Lake, selection: Selection, record: StepRecord) -> Selection
         return selection
     recipe, version = selection.version.followed, selection.version
     check_decoder(version.contracts, version.name)
-    max_pixels = lake.config.images.max_pixels
-    told = stored_of(lake.home, recipe, version.answers, max_pixels=max_pixels)
+    judges = judges_of(lake.config)
+    told = stored_of(lake.home, recipe, version.answers, judges)
     if told is None:
         return selection
     encoder = check_encoder(recipe, version.contracts, version.name)
@@ -62,7 +63,7 @@ def as_stored(lake: Lake, selection: Selection, record: StepRecord) -> Selection
     if left:
         record.note(LEFT, "objects lie outside of what is kept of their pictures, and are in no file", count=left)
     form = {name: recipe.canonical().get(name) for name in ("image", "audio")}
-    reader = reader_of(lake.home, recipe, max_pixels=max_pixels)
+    reader = reader_of(lake.home, recipe, judges)
     return replace(selection, rows=found, stored_by=[encoder, form], reader=reader)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.derived.reading import read_derived
+from lakehouse.derived.reading import read_by
 from lakehouse.errors import ConfigError
 from lakehouse.exporting.anew import as_stored, note_as_landed
 from lakehouse.exporting.answers import SHAPES, check_shapes
@@ -27,6 +27,7 @@ from lakehouse.exporting.shards import write_parquet, write_tars
 from lakehouse.exporting.writing import Job
 from lakehouse.exporting.yolo import TASKS, lost_of_row, numbers_of, write_yolo
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.registry import judges_of
 from lakehouse.names import nearest
 from lakehouse.opinions.formats.losing import Loss
 from lakehouse.progress import progress
@@ -247,7 +248,7 @@ def _fill(
 ) -> None:  # fmt: skip
     try:
         with progress("export", total=plan.exported, unit="entities") as advance:
-            as_landed = functools.partial(read_derived, lake.home, max_pixels=lake.config.images.max_pixels)
+            as_landed = functools.partial(read_by, lake.home, judges=judges_of(lake.config))
             job = Job(
                 lake.home, selection.reader or as_landed, lake.scratch, selection, plan.folders, shard_bytes, advance,
                 record.note, plan.facts,

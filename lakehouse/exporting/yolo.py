@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lakehouse.datasets.policies.keypoints import flip_pairs
+from lakehouse.datasets.policies.sides import side_pairs
 from lakehouse.errors import ConfigError
 from lakehouse.exporting.answers import said_of
 from lakehouse.exporting.folders import write_files
@@ -102,7 +102,7 @@ def _pose(names: Sequence[str], num_points: int) -> Iterator[str]:
     yield f"kpt_shape: [{num_points}, 3]\n"
     if names:
         mirrored = list(range(len(names)))
-        for a, b in flip_pairs(names):
+        for a, b in side_pairs(names):
             mirrored[a], mirrored[b] = b, a
         yield f"flip_idx: {mirrored}\n"
         yield f"kpt_names: {json.dumps(list(names), ensure_ascii=False)}\n"

@@ -15,6 +15,7 @@ from lakehouse.materialise.recoding import recording_shape
 from lakehouse.materialise.recoding import told_of as told_of_recordings
 from lakehouse.materialise.reshaping import picture_facts
 from lakehouse.materialise.reshaping import told_of as told_of_pictures
+from lakehouse.media.kinds.registry import Judges
 from loaders.publishing.picture_encoding import estimated_bytes, placement_of, stays
 from loaders.publishing.picture_form import PictureForm
 from loaders.publishing.recording_form import RecordingForm
@@ -43,14 +44,14 @@ Told = Callable[[str, str, int, Any], Stored]
 """From place, media type, bytes and answer of a sample as it was landed to what is stored of it."""
 
 
-def stored_of(root: Root, recipe: Recipe, kind: AnswerKind | None, *, max_pixels: int) -> Told | None:
+def stored_of(root: Root, recipe: Recipe, kind: AnswerKind | None, judges: Judges) -> Told | None:
     """Return what tells of samples how they are stored; None where a recipe states nothing. It travels to workers.
 
     Args:
         root: The lake.
         recipe: The recipe.
         kind: Kind of its answers; None: it has none.
-        max_pixels: A picture with more is refused.
+        judges: Limits of the lake.
 
     Raises:
         RecipeError: If nothing moves such answers.
@@ -63,7 +64,7 @@ def stored_of(root: Root, recipe: Recipe, kind: AnswerKind | None, *, max_pixels
                 "manifest, or materialise the dataset"
             )
         moved = kind.name if places and kind is not None else ""
-        return functools.partial(_picture, root, recipe.image.form, moved, max_pixels)
+        return functools.partial(_picture, root, recipe.image.form, moved, judges)
     if recipe.audio.form is not None:
         return functools.partial(_recording, root, recipe.audio.form)
     return None
@@ -77,9 +78,9 @@ def told_of(recipe: Recipe) -> str:
 
 
 def _picture(
-    root: Root, form: PictureForm, kind: str, max_pixels: int, place: str, media_type: str, size: int, answer: Any
+    root: Root, form: PictureForm, kind: str, judges: Judges, place: str, media_type: str, size: int, answer: Any
 ) -> Stored:
-    format, height, width, orientation = picture_facts(root, place, max_pixels)
+    format, height, width, orientation = picture_facts(root, place, judges)
     placement = placement_of(form, height, width, orientation)
     moved = move_answer(kind, answer, placement, min_visible=form.min_visible) if kind else None
     answer, left = (answer, 0) if moved is None else moved

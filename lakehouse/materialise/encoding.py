@@ -19,10 +19,10 @@ from lakehouse.datasets.versions.version import (
     VARIANTS_CONTRACT,
 )
 from lakehouse.derived.identity import REFERENCES
-from lakehouse.derived.reading import read_derived
+from lakehouse.derived.reading import read_by
 from lakehouse.errors import RecipeError
 from lakehouse.home import Root
-from lakehouse.media.limits import DEFAULT_VIDEO_LIMITS, VideoLimits
+from lakehouse.media.kinds.registry import Judges
 from loaders.decoding.verdict import decoder_of, npy_header
 from loaders.publishing.picture_encoding import FORM_CONTRACT as PICTURE_CONTRACT
 from loaders.publishing.picture_encoding import encoded as encoded_picture
@@ -105,20 +105,18 @@ def values_alone(reader: Callable[[str], bytes], place: str) -> bytes:
     return data[npy_header(data)[3] :]
 
 
-def reader_of(
-    root: Root, recipe: Recipe, *, max_pixels: int, video: VideoLimits = DEFAULT_VIDEO_LIMITS
-) -> Callable[[str], bytes]:
-    """Return what gives the stored bytes of a sample by its place; it travels to the workers."""
+def reader_of(root: Root, recipe: Recipe, judges: Judges) -> Callable[[str], bytes]:
+    """Return what gives the stored bytes of a sample by its place, within a lake's limits; it travels to workers."""
     if recipe.image.form is not None:
-        return functools.partial(_read_picture, root, recipe.image.form, max_pixels)
+        return functools.partial(_read_picture, root, recipe.image.form, judges)
     if recipe.audio.form is not None:
-        return functools.partial(_read_recording, root, recipe.audio.form, max_pixels)
-    return functools.partial(read_derived, root, max_pixels=max_pixels, video=video)
+        return functools.partial(_read_recording, root, recipe.audio.form, judges)
+    return functools.partial(read_by, root, judges=judges)
 
 
-def _read_picture(root: Root, form: PictureForm, max_pixels: int, place: str) -> bytes:
-    return encoded_picture(read_derived(root, place, max_pixels=max_pixels), form, max_pixels=max_pixels)
+def _read_picture(root: Root, form: PictureForm, judges: Judges, place: str) -> bytes:
+    return encoded_picture(read_by(root, place, judges), form, max_pixels=judges.max_pixels)
 
 
-def _read_recording(root: Root, form: RecordingForm, max_pixels: int, place: str) -> bytes:
-    return encoded_recording(read_derived(root, place, max_pixels=max_pixels), form)
+def _read_recording(root: Root, form: RecordingForm, judges: Judges, place: str) -> bytes:
+    return encoded_recording(read_by(root, place, judges), form)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lakehouse.commits.at import NamedCommits
 from lakehouse.datasets.build import build
 from lakehouse.datasets.recipes.recipe import Recipe, parse_recipe
+from lakehouse.datasets.selecting.named_commits import filled, named_in
 from lakehouse.lake import Lake
 from lakehouse.materialise.step import materialise
 from lakehouse.sql.contained import open_query
@@ -35,30 +37,37 @@ def query_recipe(
 
     Args:
         lake: The lake.
-        text: One SELECT that returns `entity_id`.
+        text: One SELECT that returns `entity_id`; it may read `name@commit`.
         params: Values for `$name` in it.
         name: Name of the dataset; "": `query-` and 12 hex digits that are the same for the same text and parameters.
         seed: Of the order of rows in the files.
 
     Raises:
         QueryRefusedError, QueryFailedError: As `user_query`.
+        ConfigError: If it names a commit, table or view that does not exist.
         RecipeError: If the name is none.
     """
     given = dict(params or {})
     name = name or f"query-{sha256_text(canonical_json([text, sql_literals(given)]))[:12]}"
     # Of saved views the recipe has the text: what they stand for later is another matter.
-    sql = text = with_saved(lake.home, text)
-    if is_cut(text):
-        pins = pin_heads(lake, tables_of(text))
+    at = named_in(text)
+    sql = text = filled(with_saved(lake.home, at.text), _as_written(at))
+    at = named_in(text)
+    if is_cut(at.text):
+        pins = pin_heads(lake, tables_of(at.text))
         with open_query(lake.home, text, params=given, pins=pins, limits=lake.config.sql, first=0) as answer:
             names = answer.schema.names
         if len(set(names)) == len(names):  # else the build refuses them, and says which
-            sql = in_total_order(text, names)
+            sql = filled(in_total_order(at.text, names), _as_written(at))
     record = {
         "name": name, "seed": seed, "select": {"sql": sql, **({"params": given} if given else {})},
         "split": {"ratios": {SPLIT: 1.0}},
     }  # fmt: skip
     return parse_recipe(record, where="the query")
+
+
+def _as_written(at: NamedCommits) -> dict[str, str]:
+    return {ours: name + ref for ours, (name, ref) in at.named.items()}
 
 
 def materialise_query(

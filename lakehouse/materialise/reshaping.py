@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 
 from lakehouse.derived.identity import VARIANT
 from lakehouse.derived.places import read_place
-from lakehouse.derived.reading import read_derived
+from lakehouse.derived.reading import read_by
 from lakehouse.errors import RecipeError
 from lakehouse.home import Root
 from lakehouse.lake import Lake
 from lakehouse.materialise.samples import SampleTable
 from lakehouse.media.kinds.image import IMAGE
+from lakehouse.media.kinds.registry import Judges, judges_of
 from lakehouse.objects import read_bytes
 from lakehouse.opinions.geometry import rle
 from lakehouse.steps.step import StepRecord
@@ -78,7 +79,7 @@ def reshaped(lake: Lake, samples: SampleTable, form: PictureForm, record: StepRe
     told = lake.engine.map_batches(
         lake.engine.from_arrow(pa.table(columns)),
         functools.partial(_reshape, root=lake.home, form=form, moved=moved, schema=schema,
-                          max_pixels=lake.config.images.max_pixels),
+                          judges=judges_of(lake.config)),
         schema, rows_per_task=PER_TASK, label="places of pictures",
     )  # fmt: skip
     found = lake.engine.arrow(told).sort_by("row")
@@ -107,17 +108,17 @@ def told_of(form: PictureForm) -> str:
 
 def _reshape(
     batches: Iterator[pa.RecordBatch], *, root: Root, form: PictureForm, moved: Sequence[Field], schema: pa.Schema,
-    max_pixels: int,
+    judges: Judges,
 ) -> Iterator[pa.RecordBatch]:  # fmt: skip
     for batch in batches:
         places = batch.column("place").to_pylist()
-        facts = [picture_facts(root, place, max_pixels) for place in places]
+        facts = [picture_facts(root, place, judges) for place in places]
         placements = [placement_of(form, *each[1:]) for each in facts]
         columns = {field.name: batch.column(field.name) for field in moved}
         try:
             shifted, left = move_columns(
                 columns, moved, IMAGE.sample.name, placements, min_visible=form.min_visible, pack=_pack,
-                max_pixels=max_pixels,
+                max_pixels=judges.max_pixels,
             )  # fmt: skip
         except DecodeError as error:
             error.add_note(f"of the entities {', '.join(place.rpartition('#')[2] for place in places)[:200]}")
@@ -142,12 +143,13 @@ def _reshape(
         }, schema=schema)  # fmt: skip
 
 
-def picture_facts(root: Root, place: str, max_pixels: int) -> tuple[str | None, int, int, int]:
+def picture_facts(root: Root, place: str, judges: Judges) -> tuple[str | None, int, int, int]:
     """Return format, height, width and EXIF's orientation of the picture at a place.
 
     Raises:
         IngestError: If its bytes are missing.
         DecodeError: If its header cannot be read.
+        RejectedInputError: If it is a frame of a video beyond the limits.
     """
     derived = read_place(place)
     if derived.operation == VARIANT:
@@ -156,7 +158,7 @@ def picture_facts(root: Root, place: str, max_pixels: int) -> tuple[str | None, 
         raw = memoryview(read_bytes(root, derived.parent.rpartition("#")[0], most=HEAD))
         if len(raw) < HEAD or is_enough(raw):
             return stored_facts(raw)
-    return stored_facts(memoryview(read_derived(root, place, max_pixels=max_pixels)))
+    return stored_facts(memoryview(read_by(root, place, judges)))
 
 
 def _pack(mask: np.ndarray) -> str:

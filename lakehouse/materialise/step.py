@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,8 +35,6 @@ from lakehouse.materialise.samples import LAYOUT, SampleTable, of_one_size, samp
 from lakehouse.materialise.window_rows import layout_of_windows, window_rows
 from lakehouse.media.kinds.image import IMAGE
 from lakehouse.media.kinds.registry import judges_of
-from lakehouse.media.kinds.video import VIDEO
-from lakehouse.media.limits import VideoLimits
 from lakehouse.objects import at_once
 from lakehouse.quality.verdicts import check_quality
 from lakehouse.steps.receipts import Receipt
@@ -174,8 +171,7 @@ def _materialise(lake: Lake, version: DatasetVersion, record: StepRecord, *, fre
 
 
 def _reader(lake: Lake, recipe: Recipe, samples: SampleTable) -> Callable[[str], bytes]:
-    video = cast("VideoLimits", judges_of(lake.config).limits[VIDEO.name])
-    reader = reader_of(lake.home, recipe, max_pixels=lake.config.images.max_pixels, video=video)
+    reader = reader_of(lake.home, recipe, judges_of(lake.config))
     is_bare = any(field.codec == "ndarray" for field in samples.fields if field.name in samples.objects)
     return functools.partial(values_alone, reader) if is_bare else reader
 

@@ -8,6 +8,10 @@ MICROSECONDS = 1_000_000
 """Moments are whole microseconds: sums of them are exact, and no clock of a container needs to be finer."""
 
 
+MOST_CLIPS = 100_000
+"""Of one video: more are a slip in a stride, and would fill memory before anybody sees them."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClipRule:
     """How a video is cut into clips.
@@ -50,6 +54,9 @@ def clip_places(rule: ClipRule, *, frames: int, duration_s: float) -> ClipPlaces
         rule: How it is cut.
         frames: That it has.
         duration_s: From its first frame to the end of its last: no moment from there on is in it.
+
+    Raises:
+        ValueError: If these are more than `MOST_CLIPS`; the message says how many, and which stride would do.
     """
     whole: list[dict[str, int | float]] = []
     rest: list[dict[str, int | float]] = []
@@ -58,8 +65,11 @@ def clip_places(rule: ClipRule, *, frames: int, duration_s: float) -> ClipPlaces
     else:
         end, step = max(1, round(duration_s * MICROSECONDS)), round(rule.step_s * MICROSECONDS)
         stride = None if rule.stride_s is None else round(rule.stride_s * MICROSECONDS)
+    starts = range(0, end, stride or rule.length * step)
+    if len(starts) > MOST_CLIPS:
+        raise ValueError(_too_many(rule, len(starts), end))
     taken: set[int] = set()
-    for start in range(0, end, stride or rule.length * step):
+    for start in starts:
         moments = range(start, min(end, start + rule.length * step), step)
         if len(moments) < rule.length and taken.issuperset(moments):
             continue
@@ -67,6 +77,20 @@ def clip_places(rule: ClipRule, *, frames: int, duration_s: float) -> ClipPlaces
         found = whole if len(moments) == rule.length or rule.pads else rest
         found.append(_parameters(rule, start, step))
     return ClipPlaces(tuple(whole), tuple(rest))
+
+
+def _too_many(rule: ClipRule, count: int, end: int) -> str:
+    least = -(-end // MOST_CLIPS)
+    if rule.step_s is None:
+        key, said, enough, length = "stride", f"{rule.stride or rule.length * rule.step}", f"{least}", f"{end:,} frames"
+    else:
+        stride_s = rule.length * rule.step_s if rule.stride_s is None else rule.stride_s
+        key, said, enough = "stride_s", f"{stride_s:g}", f"{least / MICROSECONDS:g}"
+        length = f"{end / MICROSECONDS:g} s"
+    return (
+        f"{count:,} clips of one video of {length}, at most {MOST_CLIPS:,}: one begins every {key} = {said}; {enough} "
+        "and more would do"
+    )
 
 
 def _parameters(rule: ClipRule, start: int, step: int) -> dict[str, int | float]:

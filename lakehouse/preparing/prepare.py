@@ -9,6 +9,7 @@ import sys
 from lakehouse.datasets.following import check_selection, pinned, version_id
 from lakehouse.datasets.plan import check_strata_columns
 from lakehouse.datasets.recipes.recipe import Recipe
+from lakehouse.datasets.selecting.named_commits import by_ids
 from lakehouse.lake import Lake
 from lakehouse.preparing.states import READY, RUNNING, Prepared, get, read_request, write_request
 from schemas.canonical import canonical_json
@@ -30,6 +31,7 @@ def prepare(lake: Lake, recipe: Recipe) -> Prepared:
     """
     check_selection(recipe)
     check_strata_columns(recipe)
+    recipe = by_ids(lake.home, recipe)
     batches, pins = pinned(lake, recipe)
     dataset_id = version_id(lake, recipe, pins)
     known = None if read_request(lake, dataset_id) is None else get(lake, dataset_id)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lakehouse.derived.reading import read_derived
+from lakehouse.derived.reading import read_by
 from lakehouse.home import Root
+from lakehouse.media.kinds.registry import Judges
 from lakehouse.streaming.asking import ENTITY, Rows
 from lakehouse.streaming.sharing import CONTRACT
 from loaders.axes import Ints, Mask
@@ -31,7 +32,7 @@ class Maker:
         columns: What a batch has.
         decoders: {field of the bytes: what they go through}, as `make_reader` takes it.
         transform: The caller's function.
-        max_pixels: A picture with more is refused.
+        judges: Limits of the lake.
         seed: What decoders draw from.
     """
 
@@ -39,7 +40,7 @@ class Maker:
     columns: tuple[Field, ...]
     decoders: Mapping[str, Any]
     transform: Callable[[Batch], Batch] | None
-    max_pixels: int
+    judges: Judges
     seed: int
 
     def batch(self, rows: Rows, places: Ints, is_pad: Mask | None, *, epoch: int, step: int) -> Batch:
@@ -78,15 +79,15 @@ class Maker:
         dense = np.empty((len(where), *decoder.shape), dtype=decoder.dtype) if is_dense else None
         found: list[object] = []
         for at, (place, entity) in enumerate(zip(where, ids, strict=True)):
-            raw = memoryview(read_derived(self.root, place, max_pixels=self.max_pixels))
+            raw = memoryview(read_by(self.root, place, self.judges))
             seed = self._seed(epoch, int(places[at]))
             try:
                 if dense is not None:
-                    decoder.into(raw, dense[at], seed=seed, max_pixels=self.max_pixels)
+                    decoder.into(raw, dense[at], seed=seed, max_pixels=self.judges.max_pixels)
                 elif decoder is not None:
-                    found.append(decoder.decoded(raw, seed=seed, max_pixels=self.max_pixels)[0])
+                    found.append(decoder.decoded(raw, seed=seed, max_pixels=self.judges.max_pixels)[0])
                 else:
-                    found.append(decode_blob(raw, field, max_pixels=self.max_pixels))
+                    found.append(decode_blob(raw, field, max_pixels=self.judges.max_pixels))
             except FormatError:  # of the arguments, not of the value
                 raise
             except (DecodeError, ValueError, OSError, SyntaxError) as error:

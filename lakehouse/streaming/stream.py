@@ -15,6 +15,7 @@ from typing import Any
 
 from lakehouse.errors import ConfigError
 from lakehouse.lake import Lake
+from lakehouse.media.kinds.registry import judges_of
 from lakehouse.names import nearest
 from lakehouse.params import Params
 from lakehouse.query import Pins
@@ -129,7 +130,7 @@ def stream(
     rows = Rows(lake, question)
     try:
         maker = Maker(
-            lake.home, _chosen(rows, columns), dict(decoders or {}), transform, lake.config.images.max_pixels, seed
+            lake.home, _chosen(rows, columns), dict(decoders or {}), transform, judges_of(lake.config), seed
         )
         _check_decoders(rows, maker)
         return QueryStream(lake, rows, maker, batch_size, shard, options)

@@ -16,6 +16,9 @@ from lakehouse.comparing.diff import diff_datasets
 from lakehouse.datasets.preview import plan_dataset
 from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.derived.identity import derived_id
+from lakehouse.deriving.registry import transform_named
+from lakehouse.deriving.step import derive
+from lakehouse.deriving.transform import chain_of
 from lakehouse.errors import BytesNeededError, RecipeError
 from lakehouse.media.clip_places import ClipRule, clip_places
 from lakehouse.opinions.predictions import record_opinions
@@ -59,6 +62,15 @@ def test_clips_in_seconds_end_with_the_last_frame():
     assert [each["start_s"] for each in found.rest] == [0.45]
 
 
+@pytest.mark.parametrize(("said", "frames", "words"), [
+    ({"step_s": 0.1, "stride_s": 1e-6}, 1, "2,000,000 clips .* of 2 s, .* every stride_s = 1e-06; 2e-05 and more"),
+    ({"stride": 1}, 250_000, "250,000 clips of one video of 250,000 frames, .* every stride = 1; 3 and more"),
+])  # fmt: skip
+def test_a_stride_that_gives_too_many_clips_is_told_how_many(said, frames, words):
+    with pytest.raises(ValueError, match=words):
+        clip_places(ClipRule(3, **said), frames=frames, duration_s=2.0)
+
+
 @pytest.fixture(scope="module")
 def raws():
     return {name: made(**said) for name, said in VIDEOS.items()}
@@ -70,7 +82,7 @@ def filled(lake, raws, drop):
     lh.land(lake, source(drop))
     lh.entities(lake)
     lh.dimensions(lake)
-    record_opinions(lake, [{"entity_id": ids(lake)[name], "label": label} for name, label in LABELS.items()],
+    record_opinions(lake, [{"entity_id": ids(lake)[name], "label": LABELS[name]} for name in LABELS if name in raws],
                     source="round", question="gait", actor="human:ann")  # fmt: skip
     return lake
 
@@ -210,3 +222,35 @@ def test_clips_are_traced_and_compared_and_their_videos_are_needed(videos):
 def test_clips_that_cannot_be_are_refused(samples, record, message):
     with pytest.raises(RecipeError, match=message):
         recipe(samples, **record)
+
+
+def test_too_many_clips_are_a_mistake_in_the_recipe(videos):
+    with pytest.raises(RecipeError, match=r"\[samples\]: [0-9,]+ clips of one video of .* \(video [0-9a-f]{64}\)"):
+        plan_dataset(videos, recipe({"step_s": 0.1, "stride_s": 1e-6}))
+
+
+def test_frames_that_are_entities_are_decoded_within_the_limits_and_their_decoder_is_content(
+    raws, tmp_path, monkeypatch
+):
+    with small_lake(tmp_path / "lake") as lake:
+        filled(lake, {"long.mp4": raws["long.mp4"]}, tmp_path / "drop")
+        others = parse_recipe({"name": "videos", "select": {"where": {"origin": "real", "parent_id": {"null": True}}}},
+                              where="r")  # fmt: skip
+        frames = parse_recipe({"name": "frames", "image": {"size": [12, 16], "codec": "png"},
+                               "select": {"where": {"media_type": "image/png"}}}, where="r")  # fmt: skip
+        derive(lake, chain_of(["frames:every=4"], transform_named))
+        plain, first = (plan_dataset(lake, each).dataset_id for each in (others, frames))
+        built = lh.build(lake, frames).details["dataset_id"]
+        assert built == first
+        contracts = fetch(lake, "select contracts_json from gold.datasets")[0]["contracts_json"]
+        assert "frames:lib" in contracts
+        with small_lake(tmp_path / "lake", "video.max_frames=2") as strict, pytest.raises(Exception) as refused:
+            lh.materialise(strict, built)
+        assert "max_frames" in str(refused.value) or "frames" in str(refused.value)
+        for module in ("loaders.decoding.verdict", "lakehouse.materialise.encoding"):
+            monkeypatch.setattr(f"{module}.decoder_of", lambda: "libavcodec 0.1")
+        assert plan_dataset(lake, others).dataset_id == plain
+        assert plan_dataset(lake, frames).dataset_id != first
+        assert lh.build(lake, frames).details["dataset_id"] != first
+        with pytest.raises(RecipeError, match="built for frames decoded with lib"):
+            lh.materialise(lake, built)

@@ -89,7 +89,9 @@ def test_tables_beside_the_pins_count(lake: Lake, clock: Clock, counted: Callabl
     assert len({before, at_first, version_id(lake, fixed, pins)}) == 3
 
 
-def test_whole_tables_alone_need_no_note(lake: Lake, counted: Callable[[], int]) -> None:
-    asked(lake, parse_recipe({"name": "rows", "split": {"ratios": {"train": 1.0}}}, where="test"))
-    assert notes(lake) == []
-    assert counted() == 0
+def test_who_asks_again_without_a_question_reads_no_entity(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_entities(lake, ["a", "b"])
+    recipe = parse_recipe({"name": "rows", "split": {"ratios": {"train": 1.0}}}, where="test")
+    first = asked(lake, recipe)
+    monkeypatch.setattr(EmbeddedEngine, "arrow", lambda *_: pytest.fail("rows were read"))
+    assert asked(lake, recipe) == first

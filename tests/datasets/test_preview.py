@@ -7,6 +7,7 @@ import json
 import pytest
 
 from jobs.cli import main
+from lakehouse.datasets import preview
 from lakehouse.datasets.build import build
 from lakehouse.datasets.preview import plan_dataset
 from lakehouse.datasets.recipes.recipe import parse_recipe
@@ -49,6 +50,22 @@ def test_a_plan_is_what_the_build_then_gives(zoo):
     assert sorted(map(str, plan.excluded)) == sorted(map(str, excluded))
     assert plan.problems == []
     assert plan_dataset(zoo, wanted).is_built
+
+
+@pytest.mark.parametrize("more", [
+    {},
+    {"question": ""},
+    {"strata": {"by": ["label"]}},
+    {"label": {"only": ["cat", "emu"], "quorum": 2}},
+    {"label": {"only": ["emu"]}, "split": {"ratios": {"train": 0.0, "test": 1.0}}},
+    {"select": {"sql": "select entity_id, 1 as one from entities where entity_id > 'a'"}},
+    {"label": {"quorum": 9}},
+], ids=str)  # fmt: skip
+def test_what_is_counted_in_one_pass_is_what_is_counted_row_by_row(zoo, monkeypatch, more):
+    wanted = recipe(**more)
+    at_once = plan_dataset(zoo, wanted)
+    monkeypatch.setattr(preview, "are_all_in", lambda _: False)
+    assert plan_dataset(zoo, wanted) == at_once
 
 
 def test_cells_tell_what_is_wanted_available_and_taken_and_what_might_fill_them(zoo):

@@ -16,12 +16,14 @@ import lakehouse as lh
 from lakehouse.datasets.policies.keypoints import KEYPOINTS
 from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.policies.moved_answers import move_answer
+from lakehouse.datasets.policies.sides import side_pairs
 from lakehouse.datasets.policies.tracks import TRACKS
 from lakehouse.datasets.preview import plan_dataset
 from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.datasets.recipes.sections.variants import Variants
 from lakehouse.datasets.sampling.variants import drawn
 from lakehouse.datasets.sampling.varied import check_varied
+from lakehouse.datasets.versions.version import contracts
 from lakehouse.derived.identity import derived_id
 from lakehouse.errors import RecipeError
 from lakehouse.opinions.geometry import rle
@@ -291,9 +293,32 @@ def test_a_mirror_needs_names_of_keypoints_and_labels_without_sides():
         check_varied(wanted, LABEL, ("left_hand", "right_hand"))
     with pytest.raises(RecipeError, match="'TURN_LEFT' and 'TURN_RIGHT' say which side"):
         check_varied(wanted, LABEL, ("TURN_LEFT", "TURN_RIGHT"))
-    shouted = replace(KEYPOINTS, asked={"keypoints": ["left_eye", "right_eye", "LEFT_HIP", "RIGHT_HIP"]})
-    with pytest.raises(RecipeError, match="keypoints 'LEFT_HIP' and 'RIGHT_HIP' seem to be of two sides"):
+    with pytest.raises(RecipeError, match="'l_hand' and 'r_hand' say which side"):
+        check_varied(wanted, LABEL, ("l_hand", "r_hand"))
+    check_varied(wanted, LABEL, ("l", "r"))
+    shouted = replace(KEYPOINTS, asked={"keypoints": ["left_eye", "right_eye", "LEFT_hip", "right_HIP"]})
+    with pytest.raises(RecipeError, match="keypoints 'LEFT_hip' and 'right_HIP' seem to be of two sides"):
         check_varied(wanted, shouted, ("red",))
     check_varied(recipe(variants={"copies": 1, "turns": [90]}), shouted, ("red",))
     with pytest.raises(RecipeError, match="answers of kind tracks"):
         check_varied(recipe(variants={"copies": 1, "turns": [90]}), TRACKS, ())
+
+
+@pytest.mark.parametrize(("names", "pairs"), [
+    (("nose", "left_eye", "right_eye"), [(1, 2)]),
+    (("LEFT_HIP", "RIGHT_HIP"), [(0, 1)]),
+    (("r_eye", "l_eye", "eye.L", "eye.R"), [(1, 0), (2, 3)]),
+    (("LShoulder", "RShoulder", "EyeL", "EyeR", "lKnee", "rKnee"), [(0, 1), (2, 3), (4, 5)]),
+    (("L", "R"), [(0, 1)]),
+    (("tail", "tair", "lip", "rip", "nail", "Lip"), []),  # letters of a word
+    (("left", "Left", "right"), [(0, 2)]),
+])  # fmt: skip
+def test_a_mirror_exchanges_names_that_differ_in_their_side(names, pairs):
+    assert list(side_pairs(names)) == pairs
+
+
+def test_new_sides_are_a_contract_and_those_known_before_rename_nothing():
+    wanted = recipe(variants={"copies": 1, "mirror": True})
+    known, new = ({"keypoints": each} for each in (["left_eye", "right_eye"], ["l_eye", "r_eye"]))
+    assert "sides" not in contracts(wanted, replace(KEYPOINTS, asked=known))
+    assert contracts(wanted, replace(KEYPOINTS, asked=new))["sides"] == 2

@@ -12,6 +12,7 @@ from lakehouse.datasets.policies.each_window import label_of_window
 from lakehouse.datasets.preview import plan_dataset
 from lakehouse.datasets.recipes.recipe import parse_recipe
 from lakehouse.datasets.recipes.sections.samples import Samples
+from lakehouse.datasets.sampling import windows
 from lakehouse.datasets.sampling.windows import Row, windows_of
 from lakehouse.derived.identity import derived_id
 from lakehouse.errors import ConfigError, RecipeError
@@ -48,6 +49,13 @@ def cut(text: str, **said: object) -> tuple[list[str], list[str], str]:
 ])  # fmt: skip
 def test_windows_of_a_run(text, said, whole, rest, between):
     assert cut(text, **said) == (whole, rest, between)
+
+
+def test_windows_with_too_many_places_are_told_how_many(monkeypatch):
+    monkeypatch.setattr(windows, "MOST_PLACES", 10)
+    assert cut("abcdef", stride=2)[0] == ["abc", "cde"]
+    with pytest.raises(RecipeError, match="7 entities of one series give 7 windows of 3, 21 places, at most 10"):
+        cut("abcdefg", stride=1)
 
 
 @pytest.mark.parametrize(("rule", "labels", "found"), [

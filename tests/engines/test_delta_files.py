@@ -58,8 +58,14 @@ def test_a_small_file_is_read_once_and_what_does_not_fit_is_read_in_place(
     path: Path, connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    rows = delta_files._rows
-    monkeypatch.setattr(delta_files, "_rows", lambda each: read.append(each.name) or rows(each))
+    names = [each.name for each in path.glob("*.parquet")]
+    execute = delta_files._execute
+
+    def watched(connection: duckdb.DuckDBPyConnection, text: str) -> None:
+        read.extend(name for name in names if name in text)
+        execute(connection, text)
+
+    monkeypatch.setattr(delta_files, "_execute", watched)
     files = DeltaFiles(connection, path, name="kept")
     for version in (1, 2, 2):
         files.query(DeltaTable(path, version=version))

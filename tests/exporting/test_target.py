@@ -91,12 +91,12 @@ def test_what_an_earlier_run_has_written_is_not_written_again(pictures, tmp_path
 
 
 def test_an_export_that_fails_goes_on_when_the_cause_is_gone(pictures, tmp_path, monkeypatch):
-    read = step.read_derived
-    monkeypatch.setattr(step, "read_derived", lambda root, place, max_pixels: 1 / 0)
+    read = step.read_by
+    monkeypatch.setattr(step, "read_by", lambda root, place, judges: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         pictures.export(SQL, format="imagefolder", to=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(step, "read_derived", read)
+    monkeypatch.setattr(step, "read_by", read)
     assert pictures.export(SQL, format="imagefolder", to=tmp_path / "out").counts["exported"] == len(LABELS)
 
 

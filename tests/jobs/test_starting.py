@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import COMMANDS
+from tests.making import add_entities, small_lake
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("numpy", "pyarrow", "pandas", "duckdb", "deltalake", "sqlglot", "PIL", "obstore", "pyspark", "torch", "tqdm")
@@ -41,3 +42,13 @@ def test_status_reads_logs_and_loads_neither_a_query_engine_nor_what_decodes(tmp
     loaded = loaded_by("status", "--lake", str(tmp_path / "lake"))
     assert loaded >= {"deltalake"}
     assert loaded.isdisjoint({"pandas", "duckdb", "sqlglot", "PIL", "obstore", "pyspark", "torch", "tqdm"})
+
+
+def test_a_plan_decides_without_pandas(tmp_path):
+    lake, recipe = tmp_path / "lake", tmp_path / "recipe.toml"
+    with small_lake(lake) as opened:
+        add_entities(opened, ["a", "b"])
+    recipe.write_text('name = "few"\n')
+    loaded = loaded_by("dataset", "plan", "--lake", str(lake), "--recipe", str(recipe))
+    assert loaded >= {"duckdb"}
+    assert loaded.isdisjoint({"pandas", "pyspark", "torch"})

@@ -21,7 +21,7 @@ from lakehouse.engines import Relation
 from lakehouse.errors import RecipeError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
-from lakehouse.query import Pins, fetch, query
+from lakehouse.query import Pins, count_rows, fetch, query
 from lakehouse.views.opinions import fallen_sql, standing_sql
 from schemas.canonical import text_json
 from schemas.tables import ACTORS
@@ -134,8 +134,9 @@ def heard_opinions(lake: Lake, recipe: Recipe, kind: AnswerKind, pins: Pins) -> 
         query(lake, f"select {columns} from {ACTORS.name} where {condition}", params=params, pins=pins)
     )
     when = {"known_at": recipe.as_of.known_at is not None, "valid_at": recipe.as_of.valid_at is not None}
-    fallen = lake.engine.stage(query(lake, fallen_sql(**when, question=True), params=params, pins=pins))
-    text = standing_sql(**when, question=True)
+    fallen = lake.engine.stage(query(lake, fallen_sql(**when, question=True, hashed=True), params=params, pins=pins))
+    any_fallen = count_rows(lake, fallen) > 0
+    text = standing_sql(**when, question=True, any_fallen=any_fallen)
     standing = query(lake, text, inputs={"fallen": fallen}, params=params, pins=pins)
     heard = HEARD.format(columns=", ".join(f"o.{name}" for name in kind.hears))
     # Not staged: of millions of answers each reader takes its few columns from where they lie.

@@ -13,8 +13,6 @@ import pyarrow.compute as pc
 
 TEXT = pa.large_string()
 
-QUOTE, COMMA, NOTHING = (pa.scalar(text, TEXT) for text in ('"', ",", ""))
-
 GROUPED = pa.schema([pa.field(name, pa.string()) for name in ("entity_id", "group_id", "anchor_id")])
 
 STATED = pa.schema([("entity_id", pa.string()), ("value", pa.string()), ("first_version", pa.int64())])
@@ -96,10 +94,12 @@ def sha256_of_rows(rows: pa.Table) -> str:
 
 
 def _lines(rows: pa.Table) -> Iterator[bytes | memoryview]:
+    # Not above: for a value of Python's pyarrow imports pandas, a third of a second.
+    quote, comma, nothing = (pa.scalar(text, TEXT) for text in ('"', ",", ""))
     for start in range(0, rows.num_rows, LINES_AT_ONCE):
         columns = [column.cast(TEXT).combine_chunks() for column in rows.slice(start, LINES_AT_ONCE).columns]
-        quoted = [pc.binary_join_element_wise(QUOTE, _escaped(column), QUOTE, NOTHING) for column in columns]
-        lines = pc.binary_join_element_wise(*quoted, COMMA)
+        quoted = [pc.binary_join_element_wise(quote, _escaped(column), quote, nothing) for column in columns]
+        lines = pc.binary_join_element_wise(*quoted, comma)
         yield "\n".join([*lines.to_pylist(), ""]).encode()
 
 

@@ -88,9 +88,10 @@ def leak_groups(lake: Lake, recipe: Recipe, near: NearDuplicates | None, pins: P
     Raises:
         RecipeError: If no entity has such a key; a misspelt one would let groups leak without a word.
     """
-    said = _stated_by(lake, recipe, near, pins)
-    if not said.num_rows and not recipe.split.keys and near is None:
+    made = _derived(lake, pins)
+    if not (made or recipe.split.keys or near is not None):
         return None
+    said = _stated_by(lake, recipe, near, pins, made)
     rows = grouped(said)
     return LeakGroups(lake.engine.from_arrow(rows), sha256_of_rows(rows))
 
@@ -103,13 +104,15 @@ def statements(lake: Lake, recipe: Recipe, pins: Pins) -> list[Statement]:
     Raises:
         RecipeError: As `leak_groups`.
     """
-    found = _stated_by(lake, recipe, near_duplicates(lake, recipe, pins), pins)
+    found = _stated_by(lake, recipe, near_duplicates(lake, recipe, pins), pins, _derived(lake, pins))
     return [Statement(*each) for each in zip(*(column.to_pylist() for column in found.columns), strict=True)]
 
 
-def _stated_by(lake: Lake, recipe: Recipe, near: NearDuplicates | None, pins: Pins) -> pa.Table:
+def _stated_by(
+    lake: Lake, recipe: Recipe, near: NearDuplicates | None, pins: Pins, made: list[Statement]
+) -> pa.Table:
     keys = recipe.split.keys
-    found = [_table(_derived(lake, pins))]
+    found = [_table(made)]
     alone = len(keys) == 1 and near is None and not found[0].num_rows
     for key in keys:
         said = stated(lake, key, pins)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from lakehouse.datasets.placing.split_names import is_usual, stated_in
 from lakehouse.datasets.recipes.recipe import Recipe
@@ -19,7 +20,10 @@ CELLS = "select split, label, count(*) as n from members group by split, label o
 GROUPS = "select count(distinct group_id) as n from members"
 
 
-def remark(lake: Lake, recipe: Recipe, members: Relation, record: StepRecord) -> None:
+def remark(
+    lake: Lake, recipe: Recipe, members: Relation, record: StepRecord,
+    counted: Mapping[tuple[str, str | None], int] | None = None,
+) -> None:  # fmt: skip
     """Note splits that look like classes, are empty or far from their ratio, and classes that a split lacks.
 
     Args:
@@ -27,12 +31,16 @@ def remark(lake: Lake, recipe: Recipe, members: Relation, record: StepRecord) ->
         recipe: The recipe.
         members: Rows of gold.dataset_members, not written yet.
         record: Gets the notes.
+        counted: Members by split and label, where somebody counted them.
 
     Raises:
         RecipeError: If every official split holds exactly one label, and nothing says that this is meant.
     """
-    rows = fetch(lake, CELLS, inputs={"members": members})
-    cells = {(row["split"], row["label"]): int(row["n"]) for row in rows}
+    if counted is None:
+        rows = fetch(lake, CELLS, inputs={"members": members})
+        cells = {(row["split"], row["label"]): int(row["n"]) for row in rows}
+    else:
+        cells = dict(counted)
     sizes: Counter[str] = Counter()
     for (split, _), count in cells.items():
         sizes[split] += count

@@ -19,9 +19,8 @@ from lakehouse.datasets.policies.keypoint_scores import MEASURES, score_keypoint
 from lakehouse.datasets.policies.kind import NO_ANSWER, AnswerKind, Asked, Decision, because_of
 from lakehouse.datasets.policies.newest import NEWEST, SAID, newest_sql, unsettled
 from lakehouse.datasets.policies.settings import Label
+from lakehouse.datasets.policies.sides import side_pairs
 from loaders.format.fields import Field, Geometry
-
-SIDES = (("left", "right"), ("Left", "Right"))
 
 
 def decide(row: Mapping[str, Any], settings: Label, *, names: Sequence[str] = ()) -> Decision:
@@ -89,24 +88,12 @@ def samples(
         "keypoints", pa.binary(), codec="npy", shape=(None, num_points, 3), dtype="float32",
         doc=f"x, y, v of each keypoint of each object{named}; {PX}; v is 0 (not labelled: x = y = 0), 1 (hidden) or 2 "
             "(seen).",
-        geometry=Geometry("keypoints", of="image", flip_pairs=flip_pairs(names)), objects="keypoints",
+        geometry=Geometry("keypoints", of="image", flip_pairs=side_pairs(names)), objects="keypoints",
     )  # fmt: skip
     yield npy_field(field, answers, functools.partial(_points, num_points=num_points or 0))
     yield npy_field(boxes_field(form, objects="keypoints"), answers, corners if form == "xyxy" else sides)
     yield labels_of("keypoint", answers, classes, objects="keypoints")
     yield from one_each("keypoint", answers, objects="keypoints")
-
-
-def flip_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Return the places of names that differ in left and right alone: a mirror exchanges them."""
-    places = {name: place for place, name in enumerate(names)}
-    pairs = []
-    for name, place in places.items():
-        for left, right in SIDES:
-            if left in name and name.replace(left, right) in places:
-                pairs.append((place, places[name.replace(left, right)]))
-                break
-    return tuple(pairs)
 
 
 def _points(objects: Sequence[Mapping[str, Any]], *, num_points: int) -> npt.NDArray[np.float64]:

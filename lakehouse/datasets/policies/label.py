@@ -7,28 +7,26 @@ from collections.abc import Mapping
 from lakehouse.datasets.policies.kind import BY_CLASS, COVERAGE, AnswerKind, Measure, Reason
 from lakehouse.datasets.policies.label_samples import label_samples
 from lakehouse.datasets.policies.settings import Label
-from lakehouse.views.opinions import capped_votes, summed_votes
+from lakehouse.views.opinions import MOST_VOTES, capped_votes, summed_votes
 
 TALLY = f"""
-with counted as (
-    select subject_id, label, {summed_votes("votes")} as votes from heard group by subject_id, label
-), ranked as (
-    select subject_id, label, votes,
-        row_number() over (partition by subject_id order by votes desc, label) as place,
-        max(votes) over (partition by subject_id) as most
-    from counted
+with gathered as (
+    select subject_id, petrel_said(label, votes) as said, {summed_votes("votes")} as votes
+    from heard group by subject_id
+), totalled as (
+    select subject_id, votes, petrel_totals(said) as totals from gathered
 )
 select subject_id as entity_id,
-    max(case when place = 1 then label end) as label,
-    {capped_votes("sum(votes)")} as all_votes,
-    cast(max(most) as double) / cast(sum(votes) as double) as label_share,
-    count(*) filter (where votes = most) as leaders,
-    petrel_votes(label, {capped_votes("votes")}) as label_votes,
+    totals[1].k as label,
+    {capped_votes("votes")} as all_votes,
+    cast(-totals[1].v as double) / cast(votes as double) as label_share,
+    petrel_leading(totals) as leaders,
+    petrel_total_votes(totals, {MOST_VOTES}) as label_votes,
     cast(null as varchar) as answer_json,
     cast(null as varchar) as problem,
     cast(null as varchar) as problem_detail,
-    max(case when place = 1 then label end) as cell
-from ranked group by subject_id
+    totals[1].k as cell
+from totalled
 """
 """One row per entity that anybody answered about: leading label, votes, share, number of leaders.
 

@@ -11,6 +11,7 @@ from lakehouse.datasets.recipes.sections.samples import Samples
 from lakehouse.datasets.sampling.rows import SAMPLES
 from lakehouse.derived.identity import CLIP, derived_id
 from lakehouse.derived.video import clip_bytes
+from lakehouse.errors import RecipeError
 from lakehouse.media.clip_places import ClipRule, clip_places
 from loaders.decoding.verdict import MAX_VIDEO_BYTES
 from schemas.canonical import canonical_json
@@ -29,7 +30,11 @@ ANSWER = ("label", "label_share", "label_votes", "all_votes", "answer_json", "ce
 
 
 def clips_of(batches: Iterator[pa.RecordBatch], *, samples: Samples) -> Iterator[pa.RecordBatch]:
-    """Yield rows of `SAMPLES` for rows of `VIDEOS`."""
+    """Yield rows of `SAMPLES` for rows of `VIDEOS`.
+
+    Raises:
+        RecipeError: If a video gives more clips than `lakehouse.media.clip_places.MOST_CLIPS`.
+    """
     for batch in batches:
         rows = [row for video in batch.to_pylist() for row in _of_video(video, samples)]
         yield pa.RecordBatch.from_pylist(rows, schema=SAMPLES)
@@ -56,7 +61,10 @@ def _of_video(video: Mapping[str, Any], samples: Samples) -> Iterator[dict[str, 
         return
     frames, seconds = int(video["video_frames"]), float(video["video_duration_s"])
     height, width = samples.size or (int(video["video_height"]), int(video["video_width"]))
-    found = clip_places(rule_of(samples), frames=frames, duration_s=seconds)
+    try:
+        found = clip_places(rule_of(samples), frames=frames, duration_s=seconds)
+    except ValueError as error:
+        raise RecipeError(f"[samples]: {error} (video {thing})") from error
     size = clip_bytes((samples.length, height, width, 3))
     for parameters, is_whole in [*((each, True) for each in found.whole), *((each, False) for each in found.rest)]:
         told = {**parameters, "height": height, "width": width}

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from lakehouse.datasets.policies.each_region import crop_of_parameters
-from lakehouse.datasets.policies.keypoints import SIDES, flip_pairs
 from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.policies.moved_answers import is_movable, move_answer
+from lakehouse.datasets.policies.sides import TOLD, side_pairs
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.recipes.sections.variants import Variants
 from lakehouse.datasets.sampling.variants import drawn
@@ -104,14 +104,14 @@ def check_varied(recipe: Recipe, kind: AnswerKind | None, classes: tuple[str, ..
         )
     if kind.name == "keypoints":
         names = tuple(kind.asked["keypoints"])
-        missed = set(_pairs_of_any_case(names)) - set(flip_pairs(names))
+        missed = set(_pairs_of_any_case(names)) - set(side_pairs(names))
         for one, other in sorted(missed):
             raise RecipeError(
                 f"{where}.mirror: keypoints {names[one]!r} and {names[other]!r} seem to be of two sides, and a mirror "
-                "exchanges names that differ in left and right, or Left and Right, alone; name them so, or leave "
-                "mirror out"
+                f"exchanges names that differ in {TOLD} alone; name them so, or leave mirror out"
             )
-    sided = [(classes[one], classes[other]) for one, other in _pairs_of_any_case(classes)]
+    # A label that is a letter may be that letter.
+    sided = [(classes[one], classes[other]) for one, other in _pairs_of_any_case(classes) if len(classes[one]) > 1]
     if sided:
         raise RecipeError(
             f"{where}.mirror: labels {sided[0][0]!r} and {sided[0][1]!r} say which side something is of, and would be "
@@ -120,7 +120,8 @@ def check_varied(recipe: Recipe, kind: AnswerKind | None, classes: tuple[str, ..
 
 
 def _pairs_of_any_case(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    return flip_pairs([each.lower() for each in names])
+    # As they are, too: in small letters LEye says no side.
+    return tuple(sorted({*side_pairs([each.lower() for each in names]), *side_pairs(names)}))
 
 
 def varied(
@@ -199,10 +200,9 @@ def _pairs(recipe: Recipe, kind: AnswerKind | None, record: StepRecord) -> tuple
     if kind is None or kind.name != "keypoints" or not recipe.variants.mirror:
         return ()
     names = tuple(kind.asked["keypoints"])
-    found = flip_pairs(names)
+    found = side_pairs(names)
     if not found:
-        told = " and ".join(" or ".join(each) for each in zip(*SIDES, strict=True))
-        record.note("no_sides", f"no two keypoints of {', '.join(names)} differ in {told}: a mirror exchanges none")
+        record.note("no_sides", f"no two keypoints of {', '.join(names)} differ in {TOLD}: a mirror exchanges none")
     return found
 
 

@@ -6,6 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from lakehouse.datasets.recipes.sections.samples import Samples
+from lakehouse.errors import RecipeError
+
+MOST_PLACES = 10_000_000
+"""Places in all windows of one series, one after the other: more fill memory before anybody sees them."""
 
 
 class Row(NamedTuple):
@@ -46,11 +50,20 @@ def windows_of(rows: Sequence[Row], samples: Samples) -> Windows:
     Args:
         rows: Of one series, in any order; equal places are ordered by id.
         samples: The recipe's: length, stride, step, max_gap and incomplete.
+
+    Raises:
+        RecipeError: If the windows have more than `MOST_PLACES` places together.
     """
     whole: list[tuple[str, ...]] = []
     rest: list[tuple[str, ...]] = []
     between: list[str] = []
     stride = samples.stride or samples.length * samples.step
+    count = -(-len(rows) // stride)
+    if count * samples.length > MOST_PLACES:
+        raise RecipeError(
+            f"[samples]: {len(rows):,} entities of one series give {count:,} windows of {samples.length:,}, "
+            f"{count * samples.length:,} places, at most {MOST_PLACES:,}; take a larger samples.stride (now {stride:,})"
+        )
     for run in _runs(sorted(rows, key=lambda row: (row.place, row.entity_id)), samples.max_gap):
         taken: set[str] = set()
         for start in range(0, len(run), stride):

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from lakehouse.datasets.following import pinned, read_inputs
 from lakehouse.datasets.recipes.recipe import recipe_of
+from lakehouse.datasets.selecting.named_commits import by_ids, pins_at, versions_at
 from lakehouse.datasets.versions.counts import check_members
 from lakehouse.datasets.versions.find import find_dataset
 from lakehouse.engines import Relation
@@ -139,11 +140,13 @@ def _pins_here(lake: Lake, row: Mapping[str, Any]) -> Pins:
     """Return the versions of the tables here that give the same id, and so are what it was made of; {} if none do."""
     recipe = recipe_of(json.loads(row["recipe_json"]), where=f"dataset {row['name']}")
     try:
+        recipe = by_ids(lake.home, recipe)
         _, pins = pinned(lake, recipe)
         read = read_inputs(lake, recipe, pins)
     except (ConfigError, RecipeError, TableError):
         return {}  # As where nobody asked the question here: its labels came with the file.
-    return pins if read.dataset_id == row["dataset_id"] else {}
+    named = pins_at(versions_at(lake.home, recipe))
+    return {**pins, **named} if read.dataset_id == row["dataset_id"] else {}
 
 
 def _rows(lake: Lake, table: Table, dataset_id: str) -> pa.Table:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from lakehouse.datasets.policies.kind import AnswerKind
 from lakehouse.datasets.recipes.recipe import Recipe
-from lakehouse.datasets.versions.version import Inputs, contracts
+from lakehouse.datasets.selecting.named_commits import versions_at
+from lakehouse.datasets.versions.version import Inputs, contracts, decodes_as_here
 from lakehouse.lake import Lake
 from lakehouse.query import Pins
 from lakehouse.steps.fresh import FRESH
@@ -45,6 +46,8 @@ def noted_inputs(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins
     try:
         said = json.loads(lake.files.read_whole(_name(recipe, kind, pins)))
         inputs = Inputs(dict(pins), dict(said["digests"]), dict(said["contracts"]))
+        if not decodes_as_here(inputs.contracts):
+            return None
         found = NotedInputs(inputs, tuple(said["classes"]), inputs.version_id(recipe))
         beside = [(BY_NAME[table], version) for table, version in said["beside"]]
         # The id is noted too, and labels have a digest in it: a note that was damaged gives others.
@@ -60,7 +63,7 @@ def noted_inputs(lake: Lake, recipe: Recipe, kind: AnswerKind | None, pins: Pins
 def note_inputs(
     lake: Lake, recipe: Recipe, kind: AnswerKind | None, found: NotedInputs, scanned: set[tuple[str, int]]
 ) -> None:
-    """Note what was found, where more than whole tables was read: digests of these stand in their commits.
+    """Note what was found, where rows were read: digests of whole tables stand in their commits.
 
     Args:
         lake: The lake.
@@ -70,11 +73,13 @@ def note_inputs(
         scanned: Table and version that were read on the way: of those beside the pins the heads count.
     """
     inputs = found.inputs
-    if lake.home.read_only or inputs.digests.keys() <= inputs.pins.keys():
+    if lake.home.read_only or not scanned:
         return
+    at = versions_at(lake.home, recipe)
+    pinned = {*inputs.pins.items(), *(each for read in at.values() for each in read.items())}
     said = {
         "digests": dict(inputs.digests), "contracts": dict(inputs.contracts), "classes": list(found.classes),
-        "dataset_id": found.dataset_id, "beside": sorted(scanned - set(inputs.pins.items())),
+        "dataset_id": found.dataset_id, "beside": sorted(scanned - pinned),
     }  # fmt: skip
     lake.files.put(_name(recipe, kind, inputs.pins), json.dumps(said).encode())
 

@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.recipes.sections.split import official_place
+from lakehouse.datasets.selecting.named_commits import read_ever, read_now
 from lakehouse.engines import tree as sql_tree
 from lakehouse.errors import RecipeError
 from lakehouse.extractors.extractor import Extractor
@@ -77,7 +78,7 @@ class DimensionsRead:
 def tables_read(recipe: Recipe) -> set[str]:
     """Return the names of the tables whose rows a recipe reads."""
     # A view that reads dimensions says nothing of them to a recipe that names none.
-    names = (tables_of(recipe.select.sql) - {DIMENSIONS.name}) | {ENTITIES.name}
+    names = (tables_of(read_now(recipe)) - {DIMENSIONS.name}) | {ENTITIES.name}
     dimensions = dimensions_read(recipe)
     if dimensions.all or dimensions.names:
         names |= {DIMENSIONS.name}
@@ -92,8 +93,13 @@ def tables_read(recipe: Recipe) -> set[str]:
     return names
 
 
-def dimensions_read(recipe: Recipe) -> DimensionsRead:
-    """Return which measurements a recipe reads, by the names in its selection and in its strata."""
+def dimensions_read(recipe: Recipe, *, at_commits: bool = False) -> DimensionsRead:
+    """Return which measurements a recipe reads, by the names in its selection and in its strata.
+
+    Args:
+        recipe: The recipe.
+        at_commits: Also those that its selection reads as commits have them.
+    """
     known = {dimension.name for each in extractors() for dimension in each.dimensions}
     read = known.intersection(recipe.strata.by) | known.intersection(recipe.select.where)
     if recipe.split.official.startswith("column:"):
@@ -110,13 +116,14 @@ def dimensions_read(recipe: Recipe) -> DimensionsRead:
         read |= known.intersection(COMPARED[recipe.duplicates.near])
         if recipe.duplicates.action == "drop":
             read |= known.intersection(SIZE)
-    views = _views_of(recipe.select.sql)
-    if DIMENSIONS.name in tables_of(recipe.select.sql) and not views <= {WIDE}:
+    text = read_ever(recipe) if at_commits else read_now(recipe)
+    views = _views_of(text)
+    if DIMENSIONS.name in tables_of(text) and not views <= {WIDE}:
         return DimensionsRead(frozenset(read), all=True)
     if WIDE not in views:
         return DimensionsRead(frozenset(read))
     try:
-        tree = sqlglot.parse_one(recipe.select.sql, read="duckdb")
+        tree = sqlglot.parse_one(text, read="duckdb")
     except SqlglotError:
         # DuckDB reads more than sqlglot does.
         return DimensionsRead(frozenset(read), all=True)
@@ -130,7 +137,7 @@ def array_functions_read(recipe: Recipe) -> list[ArrayFunction]:
     Raises:
         RecipeError: If one of them gives other results each time.
     """
-    found = functions_of(recipe.select.sql)
+    found = functions_of(read_ever(recipe))
     for each in found:
         if not each.deterministic:
             raise RecipeError(
@@ -142,8 +149,9 @@ def array_functions_read(recipe: Recipe) -> list[ArrayFunction]:
 
 def reads_merges(recipe: Recipe) -> bool:
     """Tell whether the selection reads labels as the label sets merge them."""
-    return tables_of(recipe.select.sql) != tables_of(recipe.select.sql, but=MERGED_LABELS_VIEW) or (
-        MERGED_LABELS_VIEW in sql_tree.tables_read(recipe.select.sql)
+    text = read_now(recipe)
+    return tables_of(text) != tables_of(text, but=MERGED_LABELS_VIEW) or (
+        MERGED_LABELS_VIEW in sql_tree.tables_read(text)
     )
 
 

@@ -13,9 +13,11 @@ from lakehouse.datasets.placing.fixed import Fixed
 from lakehouse.datasets.placing.groups import LeakGroups, digest_of_rows
 from lakehouse.datasets.placing.official import Official
 from lakehouse.datasets.policies.kind import ANSWERS, CONSTRAINTS, AnswerKind
+from lakehouse.datasets.policies.sides import side_pairs, word_pairs
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.recipes.sections.select import ALL
 from lakehouse.datasets.selecting.changed import Held
+from lakehouse.datasets.selecting.named_commits import At, digests_at, read_now, versions_at
 from lakehouse.datasets.selecting.narrowing import instants_digest
 from lakehouse.datasets.versions.reads import DimensionsRead, array_functions_read, dimensions_read, tables_read
 from lakehouse.engines import Relation
@@ -79,6 +81,9 @@ CLIPS = "frames:"
 CLIPS_CONTRACT = 1
 """Raised whenever the same parameters would give other pixels with the same libraries."""
 
+SIDES, SIDES_CONTRACT = "sides", 2
+"""Of mirrored variants of keypoints, where names say sides that contract 1 did not know: which a mirror exchanges."""
+
 NEAR_CONTRACT = 1
 """Raised whenever the same measurements would give other clusters, a default distance included."""
 
@@ -91,7 +96,8 @@ class Inputs:
         pins: Table name -> Delta version: where to read it again.
         digests: Table name -> digest: what was in it. Of dimensions only the rows that the recipe names, of opinions
             and actors only those that the label policy listens to, of label sets the numbers of their labels and
-            what was merged, unless the selection reads these tables itself.
+            what was merged, unless the selection reads these tables itself. `table@commit` of what it reads as a commit
+            has it.
         contracts: Names and versions of the code that shapes the rows.
     """
 
@@ -134,6 +140,7 @@ def inputs_of(
     near: NearDuplicates | None = None,
     fixed: Fixed | None = None,
     models: Relation | None = None,
+    decodes: bool = False,
 ) -> Inputs:
     """Return the digests behind the pins.
 
@@ -150,12 +157,14 @@ def inputs_of(
         near: Near-duplicates; None if none are looked for.
         fixed: Versions whose members' split is fixed; None without any.
         models: What the models of `select.hard` said; None if it names none.
+        decodes: Whether entities are selected whose bytes are decoded from a video whenever they are wanted.
     """
     dimensions = dimensions_read(recipe)
     # Of these only what is heard is content: a prediction, or the place a file lay at, changes no dataset.
     heard_of = {OPINIONS.name, ACTORS.name, QUESTIONS.name, LABEL_SETS.name, ENTITY_SOURCES.name}
-    sliced = heard_of - tables_of(recipe.select.sql, but=MERGED_LABELS_VIEW)
-    sliced |= {CHANGESETS.name, CHANGESET_ENTITIES.name, DERIVATIONS.name} - tables_of(recipe.select.sql)
+    selected = read_now(recipe)
+    sliced = heard_of - tables_of(selected, but=MERGED_LABELS_VIEW)
+    sliced |= {CHANGESETS.name, CHANGESET_ENTITIES.name, DERIVATIONS.name} - tables_of(selected)
     if not dimensions.all:
         sliced.add(DIMENSIONS.name)
     # A query may count all entities; without one, those that the changes do not hold change no dataset.
@@ -206,12 +215,14 @@ def inputs_of(
     if recipe.as_of.known_at is not None:
         # The clock is part of such a recipe: what was known then is content now.
         digests["as_of.known_at"] = recipe.as_of.known_at.isoformat()
-    measured = _measured_by(lake, pins) if dimensions.all else None
-    return Inputs(dict(pins), digests, contracts(recipe, kind, measured=measured))
+    at = versions_at(lake.home, recipe)
+    digests |= digests_at(lake.home, at)
+    measured = _measured_by(lake, recipe, pins, at)
+    return Inputs(dict(pins), digests, contracts(recipe, kind, measured=measured, decodes=decodes))
 
 
 def contracts(
-    recipe: Recipe, kind: AnswerKind | None = None, *, measured: Iterable[str] | None = None
+    recipe: Recipe, kind: AnswerKind | None = None, *, measured: Iterable[str] | None = None, decodes: bool = False
 ) -> dict[str, int]:
     """Return the versions of the code that shapes the members of a recipe.
 
@@ -220,15 +231,19 @@ def contracts(
         kind: Kind of the answers; None if it asks no question. Labels have no version beside that of the build.
         measured: Names of the extractors that have rows in the lake, where the recipe reads all of them; None takes
             every installed one, which is enough to tell whether anything changed since the last build.
+        decodes: Whether frames or clips that are entities are among what is selected: their pixels are content.
     """
-    read = dimensions_read(recipe).extractors(measured)
+    read = dimensions_read(recipe, at_commits=True).extractors(measured)
     answers = {f"{ANSWERS}{kind.contract_name}": kind.version} if kind is not None and kind.version else {}
     compared = {f"near:{recipe.duplicates.near}": NEAR_CONTRACT} if recipe.duplicates.near else {}
     made = {f"{SAMPLES}{recipe.samples.of}": SAMPLES_CONTRACT} if recipe.samples.of != "entities" else {}
     made |= {VARIANTS: VARIANTS_CONTRACT} if recipe.variants.copies else {}
     extractors = {f"extractor:{each.name}": each.version for each in read}
     extractors |= {f"function:{each.name}": each.version for each in array_functions_read(recipe)}
-    encoded = _pictures(recipe) | _recordings(recipe) | _clips(recipe)
+    encoded = _pictures(recipe) | _recordings(recipe) | _clips(recipe, decodes)
+    if recipe.variants.mirror and kind is not None and kind.name == "keypoints":
+        names = tuple(kind.asked.get("keypoints", ()))
+        made |= {SIDES: SIDES_CONTRACT} if side_pairs(names) != word_pairs(names) else {}
     return {"build": BUILD_CONTRACT} | compared | answers | made | encoded | extractors
 
 
@@ -251,13 +266,23 @@ def _recordings(recipe: Recipe) -> dict[str, int]:
     return {f"{RECORDINGS}{encoder_of(form)}": FORM_CONTRACT}
 
 
-def _clips(recipe: Recipe) -> dict[str, int]:
-    if recipe.samples.of != "clips":
+def _clips(recipe: Recipe, decodes: bool) -> dict[str, int]:
+    if recipe.samples.of != "clips" and not decodes:
         return {}
     # Not above: recipes that decode nothing load no decoder.
     from loaders.decoding.verdict import decoder_of
 
     return {f"{CLIPS}{decoder_of()}": CLIPS_CONTRACT}
+
+
+def decodes_as_here(stated: Mapping[str, int]) -> bool:
+    """Tell whether this machine decodes frames as the contracts of a dataset say, if they say anything of it."""
+    decoder = next((name for name in stated if name.startswith(CLIPS)), None)
+    if decoder is None:
+        return True
+    from loaders.decoding.verdict import decoder_of
+
+    return stated[decoder] == CLIPS_CONTRACT and decoder == f"{CLIPS}{decoder_of()}"
 
 
 def _measurements(lake: Lake, read: DimensionsRead, pins: Pins, only: Relation | None) -> str:
@@ -269,6 +294,12 @@ def _measurements(lake: Lake, read: DimensionsRead, pins: Pins, only: Relation |
     return str(relation_digest(lake.engine, rows))
 
 
-def _measured_by(lake: Lake, pins: Pins) -> list[str]:
-    rows = fetch(lake, f"select distinct extractor from {DIMENSIONS.name}", pins=pins)
-    return sorted(row["extractor"] for row in rows)
+def _measured_by(lake: Lake, recipe: Recipe, pins: Pins, at: At) -> list[str] | None:
+    """Return who measured what a recipe reads that reads every measurement; None where it names those that it reads."""
+    read = [pins] if dimensions_read(recipe).all else []
+    if dimensions_read(recipe, at_commits=True).all:
+        read += [each for each in at.values() if DIMENSIONS.name in each]
+    if not read:
+        return None
+    text = f"select distinct extractor from {DIMENSIONS.name}"
+    return sorted({row["extractor"] for each in read for row in fetch(lake, text, pins=each)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 from lakehouse.config import Config
 from lakehouse.errors import ConfigError
@@ -16,6 +17,7 @@ from lakehouse.media.kinds.kind import Limits, MediaKind
 from lakehouse.media.kinds.points import POINTS
 from lakehouse.media.kinds.text import TEXT
 from lakehouse.media.kinds.video import VIDEO
+from lakehouse.media.limits import ImageLimits
 from lakehouse.media.sniff import HEAD_BYTES, Data
 from lakehouse.media.view import EntityView
 from lakehouse.plugins import installed
@@ -81,6 +83,11 @@ class Judges:
 
     kinds: tuple[MediaKind, ...]
     limits: Mapping[str, Limits]
+
+    @property
+    def max_pixels(self) -> int:
+        """Of a picture, at most."""
+        return cast("ImageLimits", self.limits[IMAGE.name]).max_pixels
 
     @property
     def facts(self) -> dict[str, list[object]]:
