@@ -28,6 +28,10 @@ UNITED = "petrel_united_"
 """How tables begin that hold what a policy that unites regions believes."""
 
 BATCH_ROWS = 65_536
+
+MOST_TOLD = 4_000
+"""Characters of an error: a pipe holds 64 KB, and nobody reads this one before the rows have ended."""
+
 MIB = 1 << 20
 
 SETTINGS = (
@@ -56,6 +60,8 @@ def main() -> None:
         out.flush()
     except BaseException as error:
         told = _describe(error)
+    if len(told.get("message", "")) > MOST_TOLD:
+        told["message"] = f"{told['message'][:MOST_TOLD]} ... ({len(told['message']):,} characters)"
     answer.write(json.dumps(told))
     answer.flush()
     # At once: taking apart threads and buffers would only cost time.

@@ -214,3 +214,9 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_an_error_that_no_pipe_holds_is_told_and_not_waited_for(lake_root: Path) -> None:
+    told = r"the query needs parameter \$k, given: \$aaaa.*\(300,0[0-9]+ characters\)"
+    with pytest.raises(QueryFailedError, match=told):
+        user_query(lake_root, "select $k as n", params={"a" * 300_000: 1}, limits=SqlConfig(timeout_s=10))
