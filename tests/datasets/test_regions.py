@@ -288,3 +288,9 @@ def test_forms_that_state_sizes_state_those_of_the_crops(cells, tmp_path):
     # Every picture stands whole within its own sample.
     for row in rows:
         assert sum(row["content"] in data[a:b] for a, b in itertools.pairwise(ends.tolist())) == 1
+
+
+def test_regions_of_a_question_that_nobody_asked_are_told_so(lake):
+    add_entities(lake, ["a"])
+    with pytest.raises(RecipeError, match="question `cells` was never asked in this lake; import answers with"):
+        lh.build(lake, recipe())

@@ -32,6 +32,8 @@ from silver.questions
 where question_id = $question order by version
 """
 
+QUESTIONS_ASKED = "select distinct question_id from silver.questions"
+
 HEARD = """
 select o.opinion_id, o.actor_id, o.subject_id, o.question_version, {columns}, o.row_hash
 from standing o semi join asked a on a.actor_id = o.actor_id
@@ -71,6 +73,11 @@ def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
     newest: Mapping[str, Any] = versions[-1] if versions else {}
     asked = str(newest["answer_kind"]) if newest else LABEL.value_kind
     where = f"recipe {recipe.name}"
+    if not newest and recipe.samples.of == "regions":
+        # Of other samples `classes_of` says so; here it would be called a question for labels before.
+        known = sorted({row["question_id"] for row in fetch(lake, QUESTIONS_ASKED, pins=pins)})
+        meant = nearest(recipe.question, known) if known else "; import answers with `petrel opinions` first"
+        raise RecipeError(f"{where}: question `{recipe.question}` was never asked in this lake{meant}")
     kind = kind_of_samples(
         recipe.samples, _kind_of(recipe, asked, newest), f"{where}: question `{recipe.question}`"
     )
