@@ -22,7 +22,7 @@ from lakehouse.tracing.impact import impact_of
 from lakehouse.tracing.trace import trace_sample
 from loaders import make_reader
 from tests.datasets.cells import CELLS, SIDE, bring_cells, names_of, recipe, write_cells
-from tests.making import Clock, small_lake
+from tests.making import Clock, add_entities, small_lake
 
 REGIONS = {"of": "regions"}
 MEMBERS = """

@@ -14,7 +14,6 @@ from lakehouse.datasets.hearing.merges import with_merges
 from lakehouse.datasets.policies import answer_kinds, usual_kind
 from lakehouse.datasets.policies.each_region import kind_of_samples
 from lakehouse.datasets.policies.kind import AnswerKind, Asked, Decision
-from lakehouse.datasets.policies.label import LABEL
 from lakehouse.datasets.policies.settings import Label
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.engines import Relation
@@ -60,10 +59,11 @@ def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
     """Return the kind of the answers that a recipe asks for, bound to what it asks; None if it asks no question.
 
     Where the recipe states no task, it is that of the newest version of the question that was known by
-    `as_of.known_at`. Of a question that nobody ever asked it is a label: `classes_of` tells.
+    `as_of.known_at`.
 
     Raises:
-        RecipeError: If no dataset can be made of such answers, or the recipe has settings that they give no meaning.
+        RecipeError: If nobody ever asked it, no dataset can be made of such answers, or settings of the recipe have no
+            meaning for them.
     """
     if not recipe.question:
         return None
@@ -71,13 +71,13 @@ def kind_asked(lake: Lake, recipe: Recipe, pins: Pins) -> AnswerKind | None:
     versions = fetch(lake, KIND, params=params, pins=pins)
     versions = [row for row in versions if row["known"]] or versions
     newest: Mapping[str, Any] = versions[-1] if versions else {}
-    asked = str(newest["answer_kind"]) if newest else LABEL.value_kind
     where = f"recipe {recipe.name}"
-    if not newest and recipe.samples.of == "regions":
-        # Of other samples `classes_of` says so; here it would be called a question for labels before.
+    if not newest:
+        # Here and not by `classes_of`: it would be called a question for labels before.
         known = sorted({row["question_id"] for row in fetch(lake, QUESTIONS_ASKED, pins=pins)})
         meant = nearest(recipe.question, known) if known else "; import answers with `petrel opinions` first"
         raise RecipeError(f"{where}: question `{recipe.question}` was never asked in this lake{meant}")
+    asked = str(newest["answer_kind"])
     kind = kind_of_samples(
         recipe.samples, _kind_of(recipe, asked, newest), f"{where}: question `{recipe.question}`"
     )
