@@ -100,15 +100,13 @@ def test_what_a_version_reads_of_a_commit_is_kept_and_what_is_gone_is_told(tmp_p
         maintain(lake, few=0)
         assert members(lake, kept) == ids("ab")
         assert plan_dataset(lake, recipe(said[commits[1]])).members == 2
-        for follow in (build, plan_dataset):
-            with pytest.raises(VersionUnavailableError, match="silver.opinions"):
-                follow(lake, recipe(said[commits[2]]))
         erase(lake, entities=[entity_id("a")], reason="asked to")
         maintain(lake, few=0)
         clock.forward(days=400)
         maintain(lake, few=0)
-        with pytest.raises(VersionUnavailableError, match="silver.opinions"):
-            plan_dataset(lake, recipe(said[commits[1]], name="again"))
+        for follow in (build, plan_dataset):
+            with pytest.raises(VersionUnavailableError, match="silver.opinions"):
+                follow(lake, recipe(said[commits[1]], name="again"))
 
 
 @pytest.mark.parametrize(("sql", "words"), [
