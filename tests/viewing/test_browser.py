@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from tests.viewing.conftest import BOX, HEIGHT, SECRET, WIDTH, Seen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
+    from playwright.sync_api import Route
 
 ALLOWED = re.compile(r"http://127\.0\.0\.1:|blob:|data:")
 
@@ -128,6 +130,40 @@ def test_what_is_wrong_with_a_question_is_said_and_the_next_one_works(tab, seen)
     tab.keyboard.press("Enter")
     tab.wait_for_selector("[data-total='3']")
     assert tab.locator("[role=alert]").count() == 0
+
+
+def test_a_filter_that_leaves_nothing_can_be_taken_away(tab, seen):
+    filters = {"media_type": {"values": ["no/such"]}, "size_bytes": {"low": 1e9}}
+    opened(tab, seen, f"#/grid?filters={quote(json.dumps(filters))}", "[data-total='0']")
+    chosen = tab.locator("[data-column=media_type] .values button[aria-pressed=true]")
+    chosen.wait_for()
+    assert chosen.inner_text() == "no/such"
+    chosen.click()
+    tab.locator("[data-column=media_type]").wait_for(state="detached")
+    tab.get_by_label("remove the filter of size_bytes").click()
+    tab.wait_for_selector("[data-total='6']")
+
+
+def test_what_cannot_be_shown_or_is_left_out_is_told(tab, seen):
+    def broken(route: Route) -> None:
+        route.fulfill(status=400, body=json.dumps({"error": "no room"}) if "/api/" in route.request.url else "no room")
+
+    def noted(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"note": "without what was measured"})
+
+    for pattern, handler in (("**/api/facets", broken), ("**/api/rows", noted), ("**/media/*", broken)):
+        tab.route(pattern, handler)
+    try:
+        opened(tab, seen, "#/grid?order=size_bytes", ".facets .error")
+        assert tab.inner_text(".facets .error") == "not counted: no room"
+        tab.get_by_role("note").filter(has_text="without what was measured").wait_for()
+        # The words of an answer that is an error are none of the text.
+        opened(tab, seen, entity(seen, "words.txt"), "[role=note]")
+        assert tab.inner_text("[role=note]") == "only its beginning is shown, of 17 bytes: no room"
+        assert tab.inner_text("pre.words") == "a cat & a dog <b>"
+    finally:
+        tab.unroute_all()
 
 
 def test_texts_of_data_are_shown_as_text(tab, seen):
@@ -268,6 +304,17 @@ def test_static_pages_show_the_same_without_a_server(tab, seen, tmp_path: Path):
     assert outside == []
 
 
+def test_static_pages_order_decimals_as_numbers_and_tell_what_they_leave_out(tab, seen, tmp_path: Path):
+    ids = ", ".join(f"('{seen.ids[name]}', {size})" for name, size in (("plain.jpg", 9), ("turned.jpg", 10)))
+    sql = f"select id as entity_id, cast(size as decimal(9, 2)) as big from (values {ids}) as said(id, size)"
+    with open_lake(seen.lake.config) as lake:
+        export_pages(lake, tmp_path / "pages", sql=f"{sql} union all select 'none', null")
+    page = tab.context.new_page()
+    page.goto((tmp_path / "pages" / "index.html").as_uri() + "#/grid?column=big")
+    page.locator(".tile[href]").nth(1).wait_for()
+    assert [each.split("\n")[-1] for each in page.locator(".tile .caption").all_inner_texts()] == ["9.00", "10.00"]
+    assert page.inner_text("[role=note]") == "1 rows left out: no entity `none` in this lake"
+    page.close()
 
 
 def test_one_file_shows_all_in_the_frame_of_a_notebook(tab, seen, tmp_path: Path):

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from examples.pictures.files import RATE
 from examples.pictures.lake import MODEL, demo_lake
 from lakehouse.ingestion.entities import entities
 from lakehouse.ingestion.land import land
 from lakehouse.ingestion.sources.source import Source
 from lakehouse.lake import Lake
+from lakehouse.opening import open_lake
 from lakehouse.opinions.predictions import record_opinions
 from lakehouse.opinions.questions import Question
 from lakehouse.query import fetch
@@ -356,6 +358,33 @@ def test_a_video_jumps_to_a_frame_and_shows_what_is_there(tab, shown):
     tab.keyboard.press(",")
     tab.wait_for_function("() => document.querySelector('.film').dataset.frame === '11'")
     assert tab.locator(".film .over text").all_text_contents() == ["ball blue"]
+
+
+def test_what_moves_on_a_line_moves_and_every_kind_has_its_own_shape(tab, shown):
+    track = {"label": "ball", "track_id": "line", "w": 20.0, "h": 20.0, "kind": "box"}
+    held = {"label": "ball", "frame_start": 0, "frame_end": 20}
+    regions = [
+        track | {"x": 10.0, "y": 50.0, "frame_start": 0, "frame_end": 9, "attrs": {"interpolation": "linear"}},
+        track | {"x": 110.0, "y": 70.0, "frame_start": 10, "frame_end": 20},
+        held | {"kind": "ellipse", "x": 60.0, "y": 80.0, "w": 40.0, "h": 20.0},
+        held | {"kind": "point", "points": [{"x": 200.0, "y": 90.0}]},
+    ]
+    with open_lake(shown.lake.config) as lake:
+        rows = [{"entity_id": shown.ids["balls.mp4"], "regions": regions, "frame_w": 320, "frame_h": 240}]
+        record_opinions(lake, rows, source="lines", question="balls", actor="human:liv")
+    goto(tab, shown, entity(shown, "balls.mp4", no_actors='["human:bo"]'), ".film .screen svg")
+    for frame, x, y in ((5, 60.0, 60.0), (12, 110.0, 70.0)):
+        tab.evaluate(f"document.querySelector('video').currentTime = {frame + 0.3} / {RATE}")
+        tab.wait_for_function(f"() => document.querySelector('.film').dataset.frame === '{frame}'")
+        over = tab.locator(".film .over")
+        assert [float(over.locator("rect").get_attribute(side)) for side in ("x", "y")] == [x, y]
+    assert [over.locator("ellipse").get_attribute(each) for each in ("cx", "cy", "rx", "ry")] == [
+        "80",
+        "90",
+        "20",
+        "10",
+    ]
+    assert [over.locator("circle").get_attribute(each) for each in ("cx", "cy")] == ["200", "90"]
 
 
 def test_an_array_is_a_map_with_its_ends(tab, shown):

@@ -35,12 +35,15 @@ export function Entity({ source, about, args, change }: { source: Source; about:
     return () => { here = false; };
   }, [id, written]);
   useEffect(() => { setView(null); setDraft(null); setDrawing(null); setChanging(null); }, [id]);
+  const [lost, setLost] = useState<Error | null>(null);
+  useEffect(() => setLost(null), [id]);
+  const step = (by: number) => { neighbour(source, args, by).catch(setLost); };
   const home = to("grid", Object.fromEntries([...args].filter(([name]) => !OF_ONE.includes(name))));
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
       if (isTyped(event) || (event.target as Element).closest?.("video, audio")) return; // with Alt an arrow goes back
-      if (event.key === "ArrowRight" || event.key === "j") neighbour(source, args, 1);
-      if (event.key === "ArrowLeft" || event.key === "k") neighbour(source, args, -1);
+      if (event.key === "ArrowRight" || event.key === "j") step(1);
+      if (event.key === "ArrowLeft" || event.key === "k") step(-1);
       if (event.key === "g") go(home);
     };
     addEventListener("keydown", pressed);
@@ -62,12 +65,13 @@ export function Entity({ source, about, args, change }: { source: Source; about:
       <p class="line">
         <a href={home}>back to the grid</a>
         {args.has("at") && <>
-          <button class="small" onClick={() => neighbour(source, args, -1)}>previous</button>
-          <button class="small" onClick={() => neighbour(source, args, 1)}>next</button>
+          <button class="small" onClick={() => step(-1)}>previous</button>
+          <button class="small" onClick={() => step(1)}>next</button>
         </>}
         {!about.is_static && about.models.map((model) => <a key={model} href={to("grid", { sql: likeness(id, model) })}>like this, by {model}</a>)}
         <span class="quiet">{id}</span>
       </p>
+      {lost && <p class="error" role="alert">the next row cannot be found: {lost.message}</p>}
       {deaf && <p class="error" role="alert">what is said of it cannot be shown: {deaf.message}</p>}
       <Toggles heard={heardOf(answers)} hidden={hidden} change={change} />
       <div class="line beside">
@@ -185,13 +189,15 @@ function Other({ source, id, hidden }: { source: Source; id: string; hidden: Hid
   const seen = useSeen(source, id);
   const [answers, setAnswers] = useState<Answer[]>(NONE);
   const [view, setView] = useState<View | null>(null);
+  const [deaf, setDeaf] = useState<Error | null>(null);
   useEffect(() => {
     let here = true;
-    source.answers([id]).then((found) => here && setAnswers(found[id] ?? NONE), () => undefined);
+    source.answers([id]).then((found) => here && setAnswers(found[id] ?? NONE), (error) => here && setDeaf(error));
     return () => { here = false; };
   }, [id]);
   return (
     <figure><figcaption><a href={to("entity", { id })}>{shortId(id)}</a></figcaption>
+      {deaf && <p class="error" role="alert">what is said of it cannot be shown: {deaf.message}</p>}
       {seen instanceof Error ? <p class="error" role="alert">{seen.message}</p>
         : seen && <Medium source={source} id={id} preview={seen.preview} url={seen.url} answers={answers} hidden={hidden} view={view} onView={setView} />}
     </figure>

@@ -32,6 +32,7 @@ export function Explore({ source, about, args, change }: { source: Source; about
           }}
           order={query.order} onOrder={(order) => change({ order: order || null })} />
       )}
+      {[...(about.notes ?? []), ...(page?.note ? [page.note] : [])].map((note) => <p key={note} class="quiet" role="note">{note}</p>)}
       {about.is_static && error && <p class="error" role="alert">{error.message}</p>}
       <div class="line">
         <button class="small" aria-expanded={open} onClick={() => setOpen(!open)}>filters</button>

@@ -6,10 +6,12 @@ import type { Source } from "./source";
 
 export function Facets({ source, query, onFilters }: { source: Source; query: Query; onFilters: (filters: Filters) => void }) {
   const [facets, set] = useState<Facet[]>([]);
+  const [problem, setProblem] = useState("");
   const key = JSON.stringify({ sql: query.sql, order: query.order, filters: query.filters });
   useEffect(() => {
     const gone = new AbortController();
-    source.facets(query, gone.signal).then(set, () => undefined); // the grid tells what is wrong with the question
+    setProblem("");
+    source.facets(query, gone.signal).then(set, (error) => gone.signal.aborted || setProblem(error.message));
     return () => gone.abort();
   }, [key]);
   const put = (column: string, filter: Filter | null) => {
@@ -22,6 +24,7 @@ export function Facets({ source, query, onFilters }: { source: Source; query: Qu
   const same = facets.filter((facet) => facet.bars.length === 1 && !facet.missing && !facet.others && !query.filters[facet.column]);
   return (
     <aside class="facets" aria-label="filters">
+      {problem && <p class="error">not counted: {problem}</p>}
       {facets.filter((facet) => !same.includes(facet)).map((facet) => (
         <section key={facet.column} data-column={facet.column}>
           <h3>
@@ -81,6 +84,7 @@ function Histogram({ facet, filter, onFilter }: Part) {
       </div>
       <div class="ends"><span>{said(facet.bars[0]?.low ?? null)}</span><span>{said(facet.bars[last]?.high ?? null)}</span></div>
       {facet.missing > 0 && <p class="quiet">{facet.missing.toLocaleString("en")} without</p>}
+      {facet.others > 0 && <p class="quiet">{facet.others.toLocaleString("en")} not finite</p>}
     </>
   );
 }
@@ -92,16 +96,18 @@ function Values({ facet, filter, onFilter }: Part) {
     const next = chosen.includes(value) ? chosen.filter((each) => each !== value) : [...chosen, value];
     onFilter(next.length ? { values: next } : null);
   };
-  const lines = facet.bars.map((bar) => ({ value: bar.value as string | boolean | null, rows: bar.rows }));
+  const lines: { value: string | boolean | null; rows: number | null }[] = facet.bars.map((bar) => ({ value: bar.value as string | boolean | null, rows: bar.rows }));
   if (facet.missing) lines.push({ value: null, rows: facet.missing });
+  // What is chosen can be taken back also where it is none of those with the most rows.
+  for (const value of chosen) if (!lines.some((line) => line.value === value)) lines.push({ value, rows: null });
   return (
     <ul class="values">
       {lines.map(({ value, rows }) => (
         <li key={`${typeof value} ${String(value)}`}>
           <button aria-pressed={chosen.includes(value)} onClick={() => flip(value)}>
-            <span class="fill" style={{ width: `${(rows / most) * 100}%` }} />
+            <span class="fill" style={{ width: `${((rows ?? 0) / most) * 100}%` }} />
             <span class="name">{value === null ? "(none)" : String(value)}</span>
-            <span class="count">{rows.toLocaleString("en")}</span>
+            <span class="count">{rows?.toLocaleString("en") ?? ""}</span>
           </button>
         </li>
       ))}

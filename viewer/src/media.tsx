@@ -72,6 +72,44 @@ export function Sound({ source, id, preview, url, answers, hidden }: Played) {
 /** When each frame is shown: as it was looked up, else by the rate; null: not known. */
 type Clock = (frame: number) => number | null;
 
+/** Of each region that moves on a line the next shape of its track, where it is then. */
+function following(said: { region: Region; answer: Answer }[]): Map<Region, Region> {
+  const tracks = new Map<string, Region[]>(), found = new Map<Region, Region>();
+  for (const { region, answer } of said) {
+    const track = `${answer.opinion_id} ${region.track_id}`; // two actors may call theirs the same
+    if (region.track_id && region.frames) tracks.set(track, [...(tracks.get(track) ?? []), region]);
+  }
+  for (const shapes of tracks.values()) {
+    shapes.sort((one, other) => one.frames![0] - other.frames![0]);
+    shapes.forEach((region, place) => { if (region.moves && shapes[place + 1]) found.set(region, shapes[place + 1]); });
+  }
+  return found;
+}
+
+/** A region as it is in a frame: on the line between what was stated, as `lakehouse.opinions.geometry.tracks` has it. */
+function atFrame(region: Region, next: Region | undefined, frame: number | null): Region {
+  if (!next || frame === null) return region;
+  const start = region.frames![0], share = (frame - start) / (next.frames![0] - start);
+  if (!(share > 0 && share < 1)) return region;
+  const between = (one: number, other: number) => one + (other - one) * share;
+  const moved: Region = { ...region };
+  for (const side of ["x", "y", "w", "h"] as const)
+    if (region[side] != null && next[side] != null) moved[side] = between(region[side], next[side]);
+  if (region.angle || next.angle) {
+    const turn = ((((next.angle ?? 0) - (region.angle ?? 0) + 180) % 360) + 360) % 360 - 180; // the shorter way round
+    moved.angle = (region.angle ?? 0) + turn * share;
+  }
+  const [ours, theirs] = [region.rings, next.rings];
+  if (ours && theirs && ours.flat().length === theirs.flat().length) {
+    const ends = theirs.flat();
+    let at = 0;
+    moved.rings = ours.map((ring) => ring.map(([x, y]) => { const [to, down] = ends[at++]; return [between(x, to), between(y, down)]; }));
+  }
+  if (region.keypoints && next.keypoints?.length === region.keypoints.length)
+    moved.keypoints = region.keypoints.map(([x, y, v], place) => [between(x, next.keypoints![place][0]), between(y, next.keypoints![place][1]), v]);
+  return moved;
+}
+
 /** Seconds in which a region is there: the last of its frames is shown until the next begins. */
 function spanOf(region: Region, clock: Clock): [number, number] | null {
   if (region.seconds) return region.seconds;
@@ -96,13 +134,16 @@ export function Film({ source, id, answers, hidden, rate = 0 }: Played) {
   }, [id, asksFrames]);
   const clock: Clock = (frame) => (starts.length ? starts[frame] ?? null : rate ? frame / rate : null);
   const spans = said.map(({ region }) => spanOf(region, clock));
+  const next = following(said);
   const frameAt = (time: number) => (starts.length ? starts.filter((start) => start <= time + 1e-3).length - 1 : rate ? Math.round(time * rate) : null);
+  const now = frameAt(time);
   const untimed = said.filter(({ region }, key) => region.frames && !spans[key]).length;
   const isThere = (key: number) => {
     const span = spans[key];
     if (!span) return !said[key].region.frames;
     return said[key].region.seconds ? time >= span[0] && time <= span[1] : time >= span[0] - 1e-3 && time < span[1] - 1e-3;
   };
+  const drawn = said.flatMap(({ region }, key) => (isThere(key) ? [{ key, region: atFrame(region, next.get(region), now) }] : []));
   useEffect(() => {
     const film = player.current!;
     // Every frame that is shown, and its own time: not the few times a second of `timeupdate`.
@@ -112,7 +153,7 @@ export function Film({ source, id, answers, hidden, rate = 0 }: Played) {
     return () => film.cancelVideoFrameCallback?.(ticket);
   }, [id]);
   const jump = (to: number) => { player.current!.pause(); player.current!.currentTime = Math.min(size.length, Math.max(0, to)); };
-  const frame = 1 / (rate || 25), now = frameAt(time);
+  const frame = 1 / (rate || 25);
   // A little into the frame: at its very start a browser may still show the one before.
   const step = (by: number) => {
     const start = now === null ? null : clock(now + by);
@@ -134,8 +175,8 @@ export function Film({ source, id, answers, hidden, rate = 0 }: Played) {
           onLoadedMetadata={(event) => setSize({ width: event.currentTarget.videoWidth, height: event.currentTarget.videoHeight, length: event.currentTarget.duration })} />
         {size.width > 0 && (
           <svg viewBox={`0 0 ${size.width} ${size.height}`} class="over" aria-hidden="true">
-            {said.map(({ region }, key) => isThere(key) && <Shape key={key} region={region} />)}
-            {said.map(({ region }, key) => isThere(key) && region.x != null && region.y != null && (
+            {drawn.map(({ region, key }) => <Shape key={key} region={region} />)}
+            {drawn.map(({ region, key }) => region.x != null && region.y != null && (
               <text key={key} x={region.x} y={Math.max(region.y, size.width / 30)} font-size={size.width / 32} class="label" stroke-width={size.width / 220}
                 fill={colourOf(region.label ?? "")}>{region.label} {region.track_id}</text>
             ))}
@@ -185,9 +226,11 @@ function joined(spans: [number, number][]): [number, number][] {
 export function Words({ text, answers, hidden }: { text: string; answers: Answer[]; hidden: Hidden }) {
   const spans = regionsOf(answers, hidden).filter(({ region }) => region.characters);
   const characters = [...text]; // code points, as Python counts them
+  const beyond = spans.filter(({ region }) => region.characters![1] > characters.length).length;
   const cuts = [...new Set([0, characters.length, ...spans.flatMap(({ region }) => region.characters!)])]
     .filter((cut) => cut >= 0 && cut <= characters.length).sort((one, other) => one - other);
   return (
+    <>
     <pre class="words">
       {cuts.slice(0, -1).map((start, place) => {
         const piece = characters.slice(start, cuts[place + 1]).join("");
@@ -197,5 +240,7 @@ export function Words({ text, answers, hidden }: { text: string; answers: Answer
         return <mark key={start} title={name} style={{ borderBottomColor: colourOf(over[0].region.label ?? "") }}>{piece}<sub>{name}</sub></mark>;
       })}
     </pre>
+    {beyond > 0 && <p class="quiet" role="note">{beyond.toLocaleString("en")} spans end behind what is shown here</p>}
+    </>
   );
 }

@@ -9,6 +9,8 @@ import type { Source } from "./source";
 import { type Box, type Hidden, Stage, type View } from "./stage";
 import type { Region } from "./model";
 
+const BEGINNING = 2_000; // characters of a preview: `lakehouse.media.previews.CHARACTERS`
+
 interface MediumProps {
   source: Source; id: string; preview: Preview; url: string; answers: Answer[]; hidden: Hidden; view: View | null; rate?: number;
   onView: (view: View) => void; drawing?: string | null; onBox?: (box: Box) => void;
@@ -18,19 +20,28 @@ interface MediumProps {
 export function Medium(props: MediumProps) {
   const { source, id, preview, url, answers, hidden } = props;
   const [text, setText] = useState(preview.text);
+  const [told, setTold] = useState("");
   useEffect(() => {
     setText(preview.text);
+    setTold("");
+    const begins = `only its beginning is shown, of ${preview.size_bytes.toLocaleString("en")} bytes`;
     const address = source.media(id);
     let here = true;
-    if (preview.kind === "text" && address && preview.size_bytes < 4_000_000)
-      fetch(address).then((answer) => answer.text()).then((whole) => here && setText(whole), () => undefined);
+    if (preview.kind !== "text") return;
+    if (!address || preview.size_bytes >= 4_000_000) setTold([...preview.text].length < BEGINNING ? "" : begins);
+    else fetch(address).then(async (answer) => {
+      // An answer that is an error has words too: none of the text.
+      if (!answer.ok) throw new Error(await answer.text());
+      return answer.text();
+    }).then((whole) => here && setText(whole), (error) => here && setTold(`${begins}: ${error.message}`));
     return () => { here = false; };
   }, [id]);
   if (preview.kind === "image")
     return <div class="large"><Stage {...props} url={source.media(id) || url} labels title={`picture ${shortId(id)}`} /></div>;
   if (preview.kind === "audio") return <Sound {...props} />;
   if (preview.kind === "video" && source.spectrogram(id) !== null) return <Film {...props} />;
-  if (preview.kind === "text") return <Words text={text} answers={answers} hidden={hidden} />;
+  if (preview.kind === "text")
+    return <><Words text={text} answers={answers} hidden={hidden} />{(told || preview.problem) && <p class="quiet" role="note">{preview.problem || told}</p>}</>;
   if (preview.kind === "array" && url) return <div class="large"><Heat preview={preview} url={url} title={`array ${shortId(id)}`} scale />
       {preview.shape?.length ? <p class="quiet">{preview.shape.join(" × ")} values{preview.shape.length > 2 ? ": the first place of all axes but the last two" : ""}</p> : null}</div>;
   if (preview.parts?.length)

@@ -9,7 +9,7 @@ export type Filters = Record<string, Filter>;
 /** One question: SQL, an expression to order by, or a column of its rows, and filters on their columns. */
 export interface Query { sql: string; order: string; column: string; descending: boolean; filters: Filters }
 
-export interface Page { total: number; columns: Record<string, string>; rows: Row[] }
+export interface Page { total: number; columns: Record<string, string>; rows: Row[]; note?: string }
 export interface Bar { rows: number; low: number | null; high: number | null; value: Value }
 export interface Facet { column: string; kind: string; bars: Bar[]; others: number; missing: number }
 
@@ -27,7 +27,7 @@ export interface Mask { height: number; width: number; runs?: number[]; problem?
 export interface Region {
   kind?: string; label?: string; score?: number; x?: number; y?: number; w?: number; h?: number; angle?: number;
   rings?: [number, number][][]; closed?: boolean; keypoints?: [number, number, number | null][]; mask?: Mask;
-  seconds?: [number, number]; characters?: [number, number]; frames?: [number, number]; track_id?: string;
+  seconds?: [number, number]; characters?: [number, number]; frames?: [number, number]; track_id?: string; moves?: boolean;
 }
 export interface Answer {
   subject_id: string; question_id: string; actor_id: string; op: string; value_kind: string; label?: string;
@@ -38,7 +38,7 @@ export interface Answer {
 export interface Question { question_id: string; title: string; answer_kind: string; labels: { id: string; name: string }[] }
 export interface About {
   lake: string; counts: Record<string, number>; questions: Question[]; datasets: string[]; disagreements: string;
-  annotate: string | null; words: string[]; models: string[]; is_static?: boolean;
+  annotate: string | null; words: string[]; models: string[]; is_static?: boolean; notes?: string[];
 }
 
 export const shortId = (id: string | null | undefined) => String(id ?? "(no id)").slice(0, 12);

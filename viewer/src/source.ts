@@ -82,8 +82,8 @@ export class Files implements Source {
   async rows(query: Query, offset: number, limit: number): Promise<Page> {
     const found = this.exported.rows.filter((row) => passes(row, query, this.exported.columns));
     if (query.column) {
-      const sign = query.descending ? -1 : 1;
-      found.sort((one, other) => sign * compared(one[query.column], other[query.column], sign));
+      const sign = query.descending ? -1 : 1, kind = this.exported.columns[query.column];
+      found.sort((one, other) => sign * compared(one[query.column], other[query.column], sign, kind));
     }
     return { total: found.length, columns: this.exported.columns, rows: found.slice(offset, offset + limit) };
   }
@@ -92,7 +92,7 @@ export class Files implements Source {
     return Object.entries(this.exported.columns)
       .filter(([, kind]) => ["number", "text", "boolean", "time"].includes(kind))
       .map(([column, kind]) => histogram(column, kind, this.exported, query))
-      .filter((facet) => facet.bars.length && !(facet.kind === "text" && facet.others && facet.bars[0].rows === 1));
+      .filter((facet) => facet.column in query.filters || (facet.bars.length && !(facet.kind === "text" && facet.others && facet.bars[0].rows === 1)));
   }
 
   async page<T = Row>(name: string, asked: Row = {}): Promise<T> {
@@ -124,9 +124,17 @@ function passes(row: Row, query: Query, kinds: Record<string, string>, without =
   });
 }
 
-function compared(one: unknown, other: unknown, sign: number): number {
+function compared(one: unknown, other: unknown, sign: number, kind: string): number {
   if (one == null || other == null) return one == other ? 0 : (one == null ? 1 : -1) * sign;
-  return typeof one === "number" && typeof other === "number" ? one - other : String(one) < String(other) ? -1 : 1;
+  if (kind === "number") return ordered(one, other);
+  return one === other ? 0 : String(one) < String(other) ? -1 : 1;
+}
+
+/** Decimals and what is not finite come as text; "nan" is the greatest, as DuckDB has it. */
+function ordered(one: unknown, other: unknown): number {
+  const [a, b] = [one, other].map((value) => Number(String(value).replace(/inf$/, "Infinity")));
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 const BINS = 24;

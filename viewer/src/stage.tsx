@@ -224,15 +224,22 @@ export function Shape({ region, selected, faded, onPointerDown }:
   const parts = [];
   if (region.mask) parts.push(<Painted mask={region.mask} name={region.label ?? ""} />);
   for (const ring of region.rings ?? []) {
+    if (region.kind === "point") { // one place: as a polygon it would be nothing
+      parts.push(...ring.map(([x, y]) => <circle {...look} cx={x} cy={y} r={2.5} class={`point${faded ? " faded" : ""}`} fill={colour} />));
+      continue;
+    }
     const points = ring.map((point) => point.join(",")).join(" ");
     parts.push(region.closed === false ? <polyline {...look} points={points} /> : <polygon {...look} points={points} />);
   }
   for (const [x, y, v] of region.keypoints ?? [])
     if (v !== 0) parts.push(<circle {...look} cx={x} cy={y} r={2.5} class={`point${v === 1 ? " covered" : ""}`} fill={colour} />);
   const { x, y, w, h, angle } = region;
-  if (x != null && y != null && w != null && h != null && !region.rings && !region.mask)
-    parts.push(<rect {...look} x={x} y={y} width={w} height={h}
-      transform={angle ? `rotate(${angle} ${x + w / 2} ${y + h / 2})` : undefined} />);
+  if (x != null && y != null && w != null && h != null && !region.rings && !region.mask) {
+    const transform = angle ? `rotate(${angle} ${x + w / 2} ${y + h / 2})` : undefined;
+    parts.push(region.kind === "ellipse"
+      ? <ellipse {...look} cx={x + w / 2} cy={y + h / 2} rx={w / 2} ry={h / 2} transform={transform} />
+      : <rect {...look} x={x} y={y} width={w} height={h} transform={transform} />);
+  }
   return <>{parts}</>;
 }
 
