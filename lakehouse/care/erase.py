@@ -491,7 +491,8 @@ def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
         erasure.row_hashes[table.name] = sorted({*erasure.row_hashes.get(table.name, ()), *hashes})
     if table is OPINIONS:
         counts = Counter(batch for each in removed.batches for batch in each.column("batch_id").to_pylist())
-        erasure.opinions.update(counts)
+        for batch, count in counts.items():  # of the line on which the import had brought most
+            erasure.opinions[batch] = max(count, erasure.opinions.get(batch, 0))
     if table is DATASET_MEMBERS:
         digests: dict[str, Digest] = {}
         for each in removed.batches:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import lakehouse as lh
 from jobs.cli import main as petrel
 from lakehouse.audit.verify import verify
+from lakehouse.care.erase import erase
 from lakehouse.commits.branching import make_branch
 from lakehouse.commits.naming import newest_commit
+from lakehouse.datasets.versions.counts import short_batches
 from lakehouse.merging.merge import conflicts_with, merge
 from lakehouse.query import fetch
-from schemas.tables import BATCHES
+from lakehouse.tables.read import pin_heads
+from schemas.tables import BATCHES, OPINIONS
 from tests.commits.test_branches import branch
 from tests.ingestion.files import png, put, source
 from tests.making import small_lake
@@ -71,3 +74,21 @@ def test_what_two_people_did_on_two_branches_comes_together_and_conflicts_are_li
         counts = merge(one, "two").counts
         assert (counts["come"], counts["gone"]) == (0, 0)
         assert list(verify(one)) == list(verify(two)) == []
+
+
+def test_an_import_that_brought_more_on_one_branch_than_on_another_is_whole_on_both_after_an_erasure(tmp_path):
+    root = tmp_path / "lake"
+    for number, name in enumerate("abc"):
+        put(tmp_path / "drop", f"{name}.png", png(number))
+    with small_lake(root) as main:
+        lh.land(main, source(tmp_path / "drop"))
+        lh.entities(main)
+        make_branch(main, "one")
+    imported(root, "one", "human:ann", "half.csv", {"a": "cat"}, tmp_path)
+    for name in ("main", "one"):
+        imported(root, name, "human:ann", "both.csv", {"a": "cat", "b": "dog"}, tmp_path)
+    with small_lake(root) as main, branch(root, "one") as one:
+        rows = fetch(main, "select entity_id from silver.entity_sources where name in ('a.png', 'b.png')")
+        erase(main, entities=[row["entity_id"] for row in rows], reason="asked")
+        for lake in (main, one):
+            assert short_batches(lake, pin_heads(lake, [BATCHES.name, OPINIONS.name])) == []
