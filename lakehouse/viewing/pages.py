@@ -78,6 +78,8 @@ select rejected_id, step, rule, reason, source, location, subject, raw, rejected
 from silver.rejected order by rejected_at desc, rejected_id limit $most
 """
 
+REJECTED_BY_RULE = "select rule, count(*) as n from silver.rejected group by rule order by n desc, rule"
+
 
 def about(lake: Lake) -> Row:
     """Return what every page needs: what there is to look at, by name; `saved` has the views of `petrel views`."""
@@ -203,10 +205,11 @@ def diff_page(lake: Lake, old: str, new: str) -> Row:
     }
 
 
-def rejected_page(lake: Lake) -> list[Row]:
-    """Return what did not pass, the newest first."""
+def rejected_page(lake: Lake) -> Row:
+    """Return what did not pass: `rows`, the newest first, at most `REJECTED_ROWS`; `rules`, how many of all by rule."""
     rows = fetch(lake, REJECTED, params={"most": REJECTED_ROWS})
-    return [dict(plain(row | {"raw": _begin(row["raw"])})) for row in rows]
+    rules = {str(row["rule"]): row["n"] for row in fetch(lake, REJECTED_BY_RULE)}
+    return {"rows": [dict(plain(row | {"raw": _begin(row["raw"])})) for row in rows], "rules": rules}
 
 
 def quality_page(lake: Lake) -> list[Row]:

@@ -31,6 +31,8 @@ LARGEST_BYTES = 256 << 20
 """Files beyond are not read for a small picture."""
 ON_A_SHEET = 16
 """Entities of a window that its picture has."""
+MOST_PARTS = 200
+"""Entities of a window that are told by id: a preview is a header, of which browsers take 256 KiB."""
 CHARACTERS = 200
 """Of each text of a window."""
 GROUND = (32, 32, 32)
@@ -57,6 +59,7 @@ class Preview:
         high: Value that is white.
         shape: Axes of an array, as NumPy counts them; () of all else. Of more than two the first place is shown.
         parts: Of a window the ids of its entities, in order; its picture has the first of them, line by line.
+        left_out: Entities of a window that are not among `parts`.
     """
 
     kind: str
@@ -73,6 +76,7 @@ class Preview:
     high: float | None = None
     shape: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Previews:
@@ -162,7 +166,10 @@ class Previews:
 
     def _sheet(self, place: Place) -> tuple[Preview, bytes]:
         """Return the pictures of the first entities of a window beside one another; of texts, how they begin."""
-        blank = Preview(kind=WINDOW, media_type=place.media_type, size_bytes=place.size_bytes, parts=place.parts)
+        blank = Preview(
+            kind=WINDOW, media_type=place.media_type, size_bytes=place.size_bytes, parts=place.parts[:MOST_PARTS],
+            left_out=max(0, len(place.parts) - MOST_PARTS),
+        )  # fmt: skip
         pictures: list[Image.Image] = []
         words: list[str] = []
         problem = ""

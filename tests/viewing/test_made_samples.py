@@ -127,7 +127,7 @@ def test_crops_of_a_dataset_have_a_page_and_go_with_their_picture(lake, tmp_path
     assert not (tmp_path / "none").exists()
 
 
-def test_a_window_shows_its_entities_in_order(lake, shown):
+def test_a_window_shows_its_entities_in_order(lake, shown, monkeypatch):
     files = [png(number * 60, side=8) for number in range(4)]
     ids = [hashlib.sha256(data).hexdigest() for data in files]
     for thing, data in zip(ids, files, strict=True):
@@ -143,6 +143,9 @@ def test_a_window_shows_its_entities_in_order(lake, shown):
     for _ in range(2):  # made, then kept
         preview, picture = shown()[1].of(member["entity_id"])
         assert (preview.kind, preview.parts, preview.problem) == ("window", tuple(ids), "")
+    monkeypatch.setattr("lakehouse.viewing.previews.MOST_PARTS", 3)
+    few, _ = Previews(lake.config, shown()[0], lake.scratch / "few").of(member["entity_id"])
+    assert (few.parts, few.left_out) == (tuple(ids[:3]), 1)
     with Image.open(io.BytesIO(picture)) as sheet:
         pixels = np.asarray(sheet.convert("RGB"))
     quarter = pixels.shape[0] // 2

@@ -534,3 +534,22 @@ def test_what_is_switched_off_is_drawn_nowhere_and_the_address_says_so(tab, show
     tab.locator(".tile[href]").click()
     tab.locator(".large .shape").first.wait_for()
     assert "red" not in {each.strip().split(" ")[0] for each in tab.locator(".large .label").all_text_contents()}
+
+
+def test_what_was_rejected_is_counted_whole_whatever_is_listed(tab, shown, monkeypatch):
+    monkeypatch.setattr("lakehouse.viewing.pages.REJECTED_ROWS", 1)
+    goto(tab, shown, "#/rejected", "[role=note]")
+    assert tab.inner_text("[role=note]") == "and 1 older ones, which are counted above alone"
+    assert tab.locator("main table tbody tr").count() == 1
+    lines = tab.locator("main .values .row").all_inner_texts()
+    counts = shown.ask("select rule, count(*) as n from silver.rejected group by rule order by n desc, rule")
+    assert [each.split() for each in lines] == [[row["rule"], str(row["n"])] for row in counts] != []
+
+
+def test_the_way_back_leads_to_where_one_was_in_the_grid(tab, shown):
+    goto(tab, shown, "#/grid", ".tile[href]")
+    tab.evaluate("document.querySelector('.grid').scrollTop = 900")
+    tab.locator(".tile[href]").nth(12).click()
+    tab.locator(".entity .timeline, .entity section").first.wait_for()
+    tab.go_back()
+    tab.wait_for_function("() => document.querySelector('.grid')?.scrollTop === 900")

@@ -54,7 +54,7 @@ export function Explore({ source, about, args, change }: { source: Source; about
       {/* Its room is there before anybody was heard: what is clicked must not move away. */}
       {drawn && about.questions.length > 0 && <div class="drawn"><Toggles heard={heard} hidden={hidden} change={change} /></div>}
       <div class="columns">
-        {open && <Facets key={`facets ${anew}`} source={source} query={query} onFilters={(filters) => change({ filters: filtersText(filters) })} />}
+        {open && <Facets key={`facets ${anew}`} source={source} query={query} failed={Boolean(error)} onFilters={(filters) => change({ filters: filtersText(filters) })} />}
         <Grid key={`grid ${anew}`} source={source} query={query} hidden={hidden} onTotal={setPage} onError={setError}
           onHeard={(answers) => setHeard((before) => heardOf(answers, before))}
           href={(row, place) => to("entity", { ...Object.fromEntries(args), id: row.entity_id, at: String(place) })} />

@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import type { Bar, Facet, Filter, Filters, Query } from "./model";
 import type { Source } from "./source";
 
-export function Facets({ source, query, onFilters }: { source: Source; query: Query; onFilters: (filters: Filters) => void }) {
+export function Facets({ source, query, failed, onFilters }:
+  { source: Source; query: Query; /** Whether the grid tells already what is wrong with the question. */ failed: boolean; onFilters: (filters: Filters) => void }) {
   const [facets, set] = useState<Facet[]>([]);
   const [problem, setProblem] = useState("");
   const key = JSON.stringify({ sql: query.sql, order: query.order, filters: query.filters });
@@ -24,7 +25,7 @@ export function Facets({ source, query, onFilters }: { source: Source; query: Qu
   const same = facets.filter((facet) => facet.bars.length === 1 && !facet.missing && !facet.others && !query.filters[facet.column]);
   return (
     <aside class="facets" aria-label="filters">
-      {problem && <p class="error">not counted: {problem}</p>}
+      {problem && !failed && <p class="error">not counted: {problem}</p>}
       {facets.filter((facet) => !same.includes(facet)).map((facet) => (
         <section key={facet.column} data-column={facet.column}>
           <h3>

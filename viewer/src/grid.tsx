@@ -1,7 +1,8 @@
 // A grid of any length: only what is on the screen is there.
 
 import { Component } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { read } from "./address";
 import { colourOf } from "./colours";
 import { Heat } from "./heat";
 import { says, shortId, type Answer, type Page, type Query, type Row, type Seen } from "./model";
@@ -13,6 +14,18 @@ const TALL = 204;
 const BLOCK = 200; // rows that are asked for at once
 const TALLEST = 16_000_000; // px; browsers end pages at about twice that
 const NOTHING_SAID: Answer[] = [];
+const MOST_BLOCKS = 100, MOST_ANSWERS = 5_000; // in memory; of what was scrolled past before it is asked anew
+
+/** Where one was in each grid: the back button leads there, not to its top. */
+const PLACES = new Map<string, { top: number; current: number }>();
+
+/** Drop what came first. */
+function bound<Key>(held: Map<Key, unknown>, most: number) {
+  for (const key of held.keys()) {
+    if (held.size <= most) return;
+    held.delete(key);
+  }
+}
 
 export function useSeen(source: Source, id: string, wait = 0): Seen | Error | null {
   const [seen, set] = useState<Seen | Error | null>(null);
@@ -45,6 +58,8 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
   const key = JSON.stringify(query);
   const now = useRef(key);
   now.current = key;
+  const where = `${read().page} ${key}`;
+  const before = useRef(0);
 
   useEffect(() => {
     const watch = new ResizeObserver(([entry]) => setSize({ width: entry.contentRect.width, height: entry.contentRect.height }));
@@ -59,6 +74,7 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
       (page) => {
         if (now.current !== key) return;
         blocks.current.set(block, page.rows);
+        bound(blocks.current, MOST_BLOCKS);
         setTotal(page.total);
         if (block === 0) onTotal(page);
         redraw((count) => count + 1);
@@ -70,10 +86,25 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
   useEffect(() => {
     blocks.current = new Map();
     setTotal(null);
-    setCurrent(0);
+    const was = PLACES.get(where);
+    before.current = was?.top ?? 0;
+    setCurrent(was?.current ?? 0);
     place.current!.scrollTop = 0;
     load(0);
   }, [key]);
+
+  // As soon as there is room to scroll in.
+  useLayoutEffect(() => {
+    if (total === null || !before.current) return;
+    place.current!.scrollTop = before.current;
+    before.current = 0;
+  }, [total]);
+  useEffect(() => {
+    if (total === null || before.current) return;
+    PLACES.delete(where);
+    PLACES.set(where, { top: place.current!.scrollTop, current });
+    bound(PLACES, MOST_BLOCKS);
+  }, [top, current, total]);
 
   const columns = Math.max(1, Math.floor((size.width - 8) / TILE));
   const lines = Math.ceil((total ?? 0) / columns);
@@ -96,6 +127,7 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
       const ids = wanted.split(" ");
       source.answers(ids).then((found) => {
         for (const id of ids) answers.current.set(id, found[id] ?? NOTHING_SAID);
+        bound(answers.current, MOST_ANSWERS);
         onHeard(ids.flatMap((id) => found[id] ?? []));
         redraw((count) => count + 1);
       }, onError);

@@ -47,7 +47,8 @@ export function Medium(props: MediumProps) {
   if (preview.parts?.length)
     return <div class="large">
       {url ? <img src={url} alt={`window ${shortId(id)}`} /> : <pre class="words">{preview.text || preview.problem}</pre>}
-      <p class="line">{preview.parts.map((part, place) => <a key={`${place} ${part}`} href={to("entity", { id: part })}>{place + 1}: {shortId(part)}</a>)}</p>
+      <p class="line">{preview.parts.map((part, place) => <a key={`${place} ${part}`} href={to("entity", { id: part })}>{place + 1}: {shortId(part)}</a>)}
+        {preview.left_out ? <span class="quiet" role="note">and {preview.left_out.toLocaleString("en")} more</span> : null}</p>
     </div>;
   if (url) return <div class="large"><img src={url} alt={`${preview.kind} ${shortId(id)}`} class="pixels" /></div>;
   return <p class="nothing">{preview.problem || `${preview.media_type}, ${preview.size_bytes.toLocaleString("en")} bytes`} {source.media(id) && <a href={source.media(id)} download={id}>download</a>}</p>;

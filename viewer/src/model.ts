@@ -19,7 +19,7 @@ export interface Preview {
   /** The least and the greatest value of an array that is shown as a map. */
   low?: number | null; high?: number | null;
   /** Axes of an array; what a window is of, by id. */
-  shape?: number[]; parts?: string[];
+  shape?: number[]; parts?: string[]; left_out?: number;
 }
 export interface Seen { preview: Preview; url: string }
 

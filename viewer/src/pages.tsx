@@ -47,8 +47,7 @@ export function Dataset({ source, args }: Props) {
       <p class="line"><a href={to("grid", { sql: card.sql })}>look at its {card.members.toLocaleString("en")} members</a>
         <a href={to("grid", { sql: card.left_out_sql })}>at what was left out</a>
         <span class="quiet">{card.dataset_id}, built {String(card.built_at).slice(0, 19).replace("T", " ")}</span></p>
-      <div class="columns row"><Grid source={source} query={asked(card.sql)} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
-        href={(row, place) => to("entity", { sql: card.sql, id: row.entity_id, at: String(place) })} /></div>
+      <Samples source={source} sql={card.sql} />
       <h2>Splits</h2><Bars values={card.splits} link={(name) => to("grid", { sql: card.sql, filters: JSON.stringify({ split: { values: [name] } }) })} />
       {labels.length > 0 && <><h2>Labels</h2>
         <Table rows={labels.map(([label, counts]) => ({ label, ...Object.fromEntries(splits.map((split) => [split, counts[split] ?? 0])) }))}
@@ -88,8 +87,7 @@ export function Evaluation({ source, args }: Props) {
       ))}
       {found.confusion.length > 0 && <><h2>Who was taken for what</h2><Confusion cells={found.confusion} /><p class="quiet">by the answers that hold now; a cell leads to its samples</p></>}
       {found.worst_sql && <><h2>What it got wrong, the surest first</h2>
-        <div class="columns row"><Grid source={source} query={asked(found.worst_sql)} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
-          href={(row, place) => to("entity", { sql: found.worst_sql, id: row.entity_id, at: String(place) })} /></div></>}
+        <Samples source={source} sql={found.worst_sql} /></>}
       <h2>Metrics</h2><Table rows={overall} />
       {slices.length > 0 && <><h2>Slices, the worst first</h2><Table rows={[...slices].sort((one, other) => (one.value ?? 2) - (other.value ?? 2))} /></>}
     </main>
@@ -143,6 +141,18 @@ export function Diff({ source, args }: Props) {
   );
 }
 
+/** A grid within a page: of a question, or of the rows of a source that answers whatever is asked. */
+function Samples({ source, sql, size = "row" }: { source: Source; sql: string; size?: "row" | "low" }) {
+  const [error, setError] = useState<Error | null>(null);
+  return (
+    <>
+      {error && <p class="error" role="alert">{error.message}</p>}
+      <div class={`columns ${size}`}><Grid source={source} query={asked(sql)} hidden={nothingHidden} onTotal={() => setError(null)} onError={setError} onHeard={() => undefined}
+        href={(row, place) => to("entity", sql ? { sql, id: row.entity_id, at: String(place) } : { id: row.entity_id })} /></div>
+    </>
+  );
+}
+
 const CHANGES: Record<string, string> = { in: "came in", out: "went out", kept: "is another" };
 
 /** The members that differ, as pictures with what they were and what they are, and as a table. */
@@ -152,8 +162,7 @@ function Changed({ source, members }: { source: Source; members: Row[] }) {
   if (!members.length) return <p class="quiet">none</p>;
   return (
     <>
-      <div class="columns low"><Grid source={shown} query={asked("")} hidden={nothingHidden} onTotal={() => undefined} onError={() => undefined} onHeard={() => undefined}
-        href={(row) => to("entity", { id: row.entity_id })} /></div>
+      <Samples source={shown} sql="" size="low" />
       <details><summary>as a table</summary><Table rows={rows.map(({ told, ...row }) => row)} link={(row) => to("entity", { id: row.entity_id })} /></details>
     </>
   );
@@ -167,11 +176,11 @@ function toldOf(row: Row): string {
 }
 
 export function Rejected({ source }: Props) {
-  const rows = usePage<Row[]>(source, "rejected");
+  const found = usePage<{ rows: Row[]; rules: Record<string, number> }>(source, "rejected");
   const [opened, setOpened] = useState("");
-  if (!rows || rows instanceof Error) return waiting(rows);
-  const rules: Record<string, number> = {};
-  for (const row of rows) rules[row.rule] = (rules[row.rule] ?? 0) + 1;
+  if (!found || found instanceof Error) return waiting(found);
+  const { rows, rules } = found;
+  const more = Object.values(rules).reduce((sum, count) => sum + count, 0) - rows.length;
   const shown = rows.map((row) => ({
     ...row,
     bytes: row.raw == null ? <button class="small" aria-expanded={opened === row.rejected_id} aria-label={`bytes of ${row.location}`}
@@ -181,6 +190,7 @@ export function Rejected({ source }: Props) {
     <main id="main"><h1>Rejected</h1><Bars values={rules} />
       {opened && <Begin key={opened} source={source} row={rows.find((row) => row.rejected_id === opened)!} />}
       <Table rows={shown} columns={["rule", "reason", "step", "source", "location", "rejected_at", "raw", "bytes"]} />
+      {more > 0 && <p class="quiet" role="note">and {more.toLocaleString("en")} older ones, which are counted above alone</p>}
     </main>
   );
 }
