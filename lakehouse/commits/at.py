@@ -7,7 +7,7 @@ stands for the table or view at the versions of that commit, and nothing else of
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from lakehouse.commits.naming import find_commit
@@ -98,9 +98,14 @@ def with_ids(home: Home, text: str, *, known: Collection[str]) -> str:
 
     Raises like `at_commits`.
     """
+    return with_names(text, lambda ref: f"@{find_commit(home, ref).commit_id}", known=known)
+
+
+def with_names(text: str, named: Callable[[str], str], *, known: Collection[str]) -> str:
+    """Return a query with another name of each commit, both with their `@`; raises like `commits_named`."""
     encoded, parts, done = text.encode(), list[bytes](), 0
     for each in _known(text, known):
-        parts += [encoded[done : each.at], f"@{find_commit(home, each.ref).commit_id}".encode()]
+        parts += [encoded[done : each.at], named(each.ref).encode()]
         done = each.end
     return b"".join([*parts, encoded[done:]]).decode()
 

@@ -25,7 +25,14 @@ from lakehouse.datasets.placing.remarks import remark
 from lakehouse.datasets.plan import check_strata_columns
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.sampling.varied import varied
-from lakehouse.datasets.selecting.named_commits import by_ids, pins_at, reading_at, versions_at
+from lakehouse.datasets.selecting.named_commits import (
+    by_content,
+    by_ids,
+    digests_at,
+    pins_at,
+    reading_at,
+    versions_at,
+)
 from lakehouse.datasets.versions.counts import check_batches, check_members, lost_members
 from lakehouse.datasets.versions.version import contracts
 from lakehouse.derived.identity import VARIANT
@@ -80,7 +87,9 @@ def build(lake: Lake, recipe: Recipe, *, pins: Pins | None = None, allow_failed:
     pin_heads(lake, [table.name for table in WRITTEN])
     # Of references more than may be selected: it costs a look, and not another id.
     asked = contracts(recipe, kind_asked(lake, recipe, pins), decodes=has_references(lake, pins))
-    inputs = {"recipe": recipe.canonical(), "pins": pins, "contracts": asked}
+    at = versions_at(lake.home, recipe)
+    hashed, _ = by_content(recipe, digests_at(lake.home, at))
+    inputs = {"recipe": hashed.canonical(), "pins": pins, "contracts": asked}
     if recipe.split.fixed:
         # A name may stand for another version than the last time.
         inputs["fixed"] = dict(fixed_versions(lake, recipe))
@@ -89,7 +98,7 @@ def build(lake: Lake, recipe: Recipe, *, pins: Pins | None = None, allow_failed:
         if not record.unchanged:
             if OPINIONS.name in pins:
                 check_batches(lake, {**pins, **batches})
-            with reading_at(lake, versions_at(lake.home, recipe), by="build"):
+            with reading_at(lake, at, by="build"):
                 _build(lake, recipe, pins, record)
     return record.finished()
 

@@ -39,12 +39,12 @@ def create_dataset(
     path = Path(recipe)
     told = recipe_text(query_recipe(lake, text, params=params, name=name))
     try:
-        with path.open("x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8", newline="") as file:
             file.write(told)
         new = True
     except FileExistsError:
         new = False
-        if path.read_text(encoding="utf-8") != told:
+        if path.is_dir() or path.read_bytes() != told.encode():
             raise ConfigError(
                 f"{path}: is there and says something else; edit it and run `petrel build --recipe {path}`, or give "
                 "another file with --recipe"

@@ -65,6 +65,24 @@ def test_a_branch_is_asked_once_and_what_it_gets_later_changes_no_version(tmp_pa
         assert plan_dataset(lake, recipe(sql)).dataset_id == second != first
 
 
+def test_an_id_hangs_on_what_is_read_at_a_commit_and_not_on_which_commit_it_is(lake: Lake) -> None:
+    sql = "select e.entity_id from entities@HEAD e join silver.entities@main f using (entity_id)"
+    add_entities(lake, ["a", "b"])
+    commit(lake, "two")
+    first = build(lake, recipe(sql))
+    # The build itself is a commit by now.
+    again = build(lake, recipe(sql))
+    assert again.details["dataset_id"] == first.details["dataset_id"]
+    assert again.writes == ()
+    add_dimension(lake, "brightness", {"a": 1})
+    commit(lake, "measured")
+    assert plan_dataset(lake, recipe(sql)).is_built
+    add_entities(lake, ["c"])
+    commit(lake, "three")
+    assert members(lake, built(lake, sql)) == ids("abc")
+    assert built(lake, sql) != first.details["dataset_id"]
+
+
 def test_views_at_tags_and_times_stand_beside_those_of_now(lake: Lake, clock: Clock) -> None:
     add_entities(lake, ["a", "b"])
     add_dimension(lake, "brightness", {"a": 1, "b": 9})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 
@@ -180,6 +181,7 @@ def test_kept_and_dropped_are_all_that_was_seen(tmp_path_factory, confidences, b
     ({"rules": {"a": {"confidence": {"below": "low"}}}}, "below takes a number"),
     ({"rules": {"a": {"confidence": {"below": float("nan")}}}}, "found nan"),
     ({"rules": {"a": {"confidence": {"in": []}}}}, "an empty list, which nothing is in"),
+    ({"rules": {"a": {"at": {"in": [datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)]}}}}, "at: in: .* in quotes"),
     ({"rules": {"a": {"confidence": {"min": 0.6, "below": 0.6}}}}, "no number is min 0.6 and below 0.6"),
     ({"rule": {}}, "unknown key `rule`"),
 ])  # fmt: skip

@@ -120,6 +120,10 @@ def test_create_dataset_writes_a_recipe_with_the_text_of_views_and_builds_it(
     assert "gold.datasets" in first
     with pytest.raises(ConfigError, match="says something else"):
         create_dataset(lake, "big", "select entity_id from entities", recipe=tmp_path / "big.toml")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    for place in (tmp_path, tmp_path / "bytes.toml"):
+        with pytest.raises(ConfigError, match=f"{re.escape(str(place))}: is there and .* another file with --recipe"):
+            create_dataset(lake, "big", "select entity_id from entities", recipe=place)
     with pytest.raises(PetrelError):
         create_dataset(lake, "other", "select size_bytes from entities", recipe=tmp_path / "other.toml")
     assert not (tmp_path / "other.toml").exists()

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import lru_cache
 
-from lakehouse.commits.at import NamedCommits, commits_named, with_ids
+from lakehouse.commits.at import NamedCommits, commits_named, with_ids, with_names
 from lakehouse.commits.manifest import read_commit
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.errors import ConfigError, PetrelError, RecipeError, VersionUnavailableError
@@ -21,6 +21,7 @@ from lakehouse.tables.read import whole
 from lakehouse.tables.readers import reading
 from lakehouse.views.behind import tables_of
 from lakehouse.views.registry import VIEW_NAMES
+from schemas.canonical import content_id
 from schemas.tables import BY_NAME
 
 KNOWN = frozenset([*BY_NAME, *VIEW_NAMES])
@@ -93,6 +94,26 @@ def digests_at(home: Home, at: At) -> dict[str, str]:
         f"{table}@{commit_id}": read_commit(home, commit_id).tables[table].digest
         for commit_id, read in at.items() for table in read
     }  # fmt: skip
+
+
+def by_content(recipe: Recipe, digests: Mapping[str, str]) -> tuple[Recipe, dict[str, str]]:
+    """Return a recipe `by_ids` with a hash of what is read there for each commit, and the digests of all else.
+
+    It is what ids are made of: every build is a commit, and which one `HEAD` or a branch is changes no member.
+
+    Args:
+        recipe: The recipe.
+        digests: Those of `digests_at`, others among them.
+    """
+    read: dict[str, dict[str, str]] = {f"@{commit_id}": {} for _, commit_id in _by_id(recipe)}
+    if not read:
+        return recipe, dict(digests)
+    rest: dict[str, str] = {}
+    for name, digest in digests.items():
+        table, at, commit_id = name.partition("@")
+        read.get(at + commit_id, rest)[table if at + commit_id in read else name] = digest
+    sql = with_names(recipe.select.sql, lambda ref: f"@{content_id(read[ref])}", known=KNOWN)
+    return replace(recipe, select=replace(recipe.select, sql=sql)), rest
 
 
 def pins_at(at: At) -> dict[str, int]:

@@ -17,7 +17,7 @@ from lakehouse.datasets.policies.sides import side_pairs, word_pairs
 from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.datasets.recipes.sections.select import ALL
 from lakehouse.datasets.selecting.changed import Held
-from lakehouse.datasets.selecting.named_commits import At, digests_at, read_now, versions_at
+from lakehouse.datasets.selecting.named_commits import At, by_content, digests_at, read_now, versions_at
 from lakehouse.datasets.selecting.narrowing import instants_digest
 from lakehouse.datasets.versions.reads import DimensionsRead, array_functions_read, dimensions_read, tables_read
 from lakehouse.engines import Relation
@@ -107,9 +107,8 @@ class Inputs:
 
     def version_id(self, recipe: Recipe) -> str:
         """Return the dataset's version id, 32 hex digits."""
-        return content_id(
-            {"recipe": recipe.canonical(), "digests": dict(self.digests), "contracts": dict(self.contracts)}
-        )
+        hashed, digests = by_content(recipe, self.digests)
+        return content_id({"recipe": hashed.canonical(), "digests": digests, "contracts": dict(self.contracts)})
 
 
 def pin(lake: Lake, recipe: Recipe) -> dict[str, int]:

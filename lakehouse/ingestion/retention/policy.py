@@ -117,5 +117,10 @@ def _check_condition(place: str, said: object) -> None:
 
 
 def _check_values(place: str, said: object) -> None:
-    if isinstance(said, list | tuple) and not said:
+    values = said if isinstance(said, list | tuple) else (said,)
+    if not values:
         raise ConfigError(f"{place}: an empty list, which nothing is in; give the values")
+    for value in values:
+        if not isinstance(value, str | int | float):
+            raise ConfigError(f"{place}: found {value}, which no field is; give a text, a number or a boolean: times "
+                              "are texts in records, so in quotes, as the record has it")  # fmt: skip

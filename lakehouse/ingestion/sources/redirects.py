@@ -45,7 +45,8 @@ def check_redirects(place: str, is_allowed: Callable[[str], bool]) -> None:
         onwards = _leads_to(url)
         if onwards is None:
             return
-        url = urllib.parse.urljoin(url, onwards)
+        # As the standard for URLs reads \, and so may whoever follows: \\host/x leads to another host.
+        url = urllib.parse.urljoin(url, onwards.replace("\\", "/"))
         steps = urllib.parse.unquote(url.partition("?")[0].partition("://")[2]).split("/")
         if not url.startswith(WEB) or ".." in steps or not is_allowed(url):
             reason = f"is redirected to {url.partition('?')[0]}, a place that `allow` does not name"
