@@ -14,7 +14,7 @@ from lakehouse.params import Params, numbered
 from lakehouse.tables.read import check_columns, head, whole
 from lakehouse.verification.places import place_at
 from lakehouse.views.registry import VIEW_NAMES, view_text
-from lakehouse.views.saved import expanded, saved_texts
+from lakehouse.views.saved import gated, saved_texts
 from schemas.tables import BY_NAME, Table
 
 Pins = Mapping[str, int]
@@ -103,6 +103,6 @@ def _resolve(
         return query(lake, view_text(name, asked_by=text), params=params, pins=pins)
     saved = saved_texts(lake.home, pins={**dict(lake.home.pins if lake.home.read_only else ()), **pins})
     if name in saved:
-        return query(lake, expanded(saved[name], saved, above=(name,)), pins=pins)
+        return query(lake, gated(name, saved), pins=pins)
     known = sorted([*BY_NAME, *VIEW_NAMES, *inputs, *saved])
     raise TableNotFoundError(f"no table or view `{name}`; known: {', '.join(known)}")

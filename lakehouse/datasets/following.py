@@ -30,11 +30,11 @@ from lakehouse.datasets.versions.reads import tables_read
 from lakehouse.datasets.versions.version import Inputs, inputs_of, pin
 from lakehouse.derived.places import IS_REFERENCE
 from lakehouse.engines import Relation
+from lakehouse.engines.gate import check_query
 from lakehouse.errors import ConfigError, QueryFailedError, QueryRefusedError, RecipeError
 from lakehouse.lake import Lake, scans
 from lakehouse.query import Pins, fetch, query
 from lakehouse.sql.contained import user_query
-from lakehouse.sql.gate import check_query
 from lakehouse.steps.step import StepRecord
 from lakehouse.strangers import strangers
 from lakehouse.tables.read import digest_at, pin_heads, whole

@@ -24,9 +24,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lakehouse.engines.gate import check_query
 from lakehouse.errors import ConfigError, QueryRefusedError
 from lakehouse.names import nearest
-from lakehouse.sql.gate import check_query
 from lakehouse.typed import fill, parse_toml, toml_text
 from lakehouse.views.behind import functions_of, tables_of, views_of
 from lakehouse.views.marts import KINDS

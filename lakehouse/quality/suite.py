@@ -23,10 +23,10 @@ from datetime import date, time
 from pathlib import Path
 from typing import Any
 
+from lakehouse.engines.gate import check_query
 from lakehouse.engines.protocol import Expectation
 from lakehouse.errors import ConfigError
 from lakehouse.names import nearest
-from lakehouse.sql.gate import check_query
 from lakehouse.typed import fill, read_toml
 from lakehouse.views.behind import tables_of
 from lakehouse.views.registry import VIEW_NAMES

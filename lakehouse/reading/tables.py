@@ -8,13 +8,13 @@ from datetime import datetime
 import pyarrow as pa
 
 from lakehouse.commits.at import split_name
+from lakehouse.engines.gate import check_query
 from lakehouse.engines.tree import tables_read
 from lakehouse.errors import ConfigError, QueryFailedError, TableNotFoundError, VersionUnavailableError
 from lakehouse.lake import Lake
 from lakehouse.names import nearest
 from lakehouse.query import Pins, query
 from lakehouse.reading.versions import version_at
-from lakehouse.sql.gate import check_query
 from lakehouse.tables.read import head
 from lakehouse.views.registry import VIEW_NAMES, view_text
 from schemas.tables import BY_NAME

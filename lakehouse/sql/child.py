@@ -84,7 +84,7 @@ class _Without:
 
 
 def _answer(request: dict[str, Any], out: BinaryIO) -> dict[str, Any]:
-    from lakehouse.sql.functions import calls_arrays
+    from lakehouse.engines.allowed import calls_arrays
 
     # pyarrow asks for it once, when it is imported.
     yours = request.get("functions", ())

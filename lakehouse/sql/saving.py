@@ -7,6 +7,7 @@ from typing import Any
 
 from lakehouse.commits.at import without_commits
 from lakehouse.engines.called import PREFIX
+from lakehouse.engines.plain import plain
 from lakehouse.engines.tokens import tokens
 from lakehouse.engines.tree import parse, tables_read
 from lakehouse.errors import ConcurrentWriteError, ConfigError, QueryRefusedError, TableNotFoundError
@@ -61,6 +62,8 @@ def save_view(lake: Lake, name: str, text: str, *, doc: str = "") -> Receipt:
     texts = {**saved_texts(lake.home), name: text}
     if name in tables_read(without_commits(expanded(text, texts, above=(name,)))):
         raise QueryRefusedError(f"the saved view `{name}` reads itself")
+    # As whoever reads it has it: DESCRIBE, say, is a question and no view.
+    parse(without_commits(f"with {name} as (\n{plain(text)}\n) select * from {name}"))
     with open_query(lake.home, text, limits=lake.config.sql, first=0) as answer:
         columns = answer.schema.names
     if twice := sorted({each for each in columns if columns.count(each) > 1}):

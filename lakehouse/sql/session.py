@@ -20,7 +20,7 @@ from lakehouse.tables.read import head, open_table
 from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import VIEW_NAMES, view_text
-from lakehouse.views.saved import expanded, saved_texts
+from lakehouse.views.saved import gated, saved_texts
 from loaders.stores.local import local_folder
 from schemas.tables import BY_NAME, TABLES
 
@@ -89,9 +89,9 @@ def connect(
 
 def _define_saved(connection: Connection, home: Home, pins: Mapping[str, int]) -> None:
     texts = saved_texts(home, pins=pins)
-    for name, text in texts.items():
+    for name in texts:
         try:
-            connection.execute(f"CREATE VIEW {name} AS {plain(expanded(text, texts, above=(name,)))}")
+            connection.execute(f"CREATE VIEW {name} AS {plain(gated(name, texts))}")
         except (duckdb.Error, PetrelError) as error:
             # Of a commit, a policy or a function that this process has not: `petrel sql` and `fetch` know these.
             logger.warning("saved view %s is not defined in this connection: %s", name, one_line(error, limit=300))

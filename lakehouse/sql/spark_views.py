@@ -16,7 +16,7 @@ from lakehouse.tables.read import head, open_table
 from lakehouse.verification.places import place_at
 from lakehouse.verification.tables import verify_table
 from lakehouse.views.registry import ordered_views
-from lakehouse.views.saved import expanded, saved_texts
+from lakehouse.views.saved import gated, saved_texts
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def register_views(session: SparkSession, root: Root, *, pins: Mapping[str, int]
         session.sql(bind(text, names, {}, dialect="spark")).createOrReplaceTempView(name)
         names[name] = name
     saved = saved_texts(home, pins=pins)
-    for name, text in saved.items():
+    for name in saved:
         try:
-            bound = bind(expanded(text, saved, above=(name,)), names, {}, dialect="spark")
+            bound = bind(gated(name, saved), names, {}, dialect="spark")
             session.sql(bound).createOrReplaceTempView(name)
         except Exception as error:  # Spark has many kinds
             logger.warning("saved view %s is not defined in this session: %s", name, one_line(error, limit=300))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lakehouse.engines.gate import check_query
 from lakehouse.engines.plain import plain
 from lakehouse.engines.tokens import Token, tokens
 from lakehouse.engines.tree import nodes, parse
 from lakehouse.errors import QueryFailedError
-from lakehouse.sql.gate import check_query
 
 _Edit = Callable[[list[Token], int], tuple[int, str] | None]
 """From the pieces and a place among them to (pieces used, what stands there instead), or None."""

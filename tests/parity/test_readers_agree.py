@@ -13,7 +13,7 @@ import pytest
 
 import lakehouse.sql
 from lakehouse.engines.dialect import bind, table_names
-from lakehouse.sql.gate import check_query
+from lakehouse.engines.gate import check_query
 from lakehouse.tables.read import head
 from lakehouse.views.registry import DOCS, ordered_views, view_texts
 from schemas.tables import BY_NAME, ENTITIES, OPINIONS

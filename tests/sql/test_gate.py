@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.config import EngineConfig, SqlConfig
+from lakehouse.engines.allowed import ARRAYS, FUNCTIONS
+from lakehouse.engines.gate import MAX_CHARACTERS, check_query
 from lakehouse.errors import QueryRefusedError
 from lakehouse.sql import user_query
 from lakehouse.sql.child import close_up
 from lakehouse.sql.contained import request_limits
-from lakehouse.sql.functions import ARRAYS, FUNCTIONS
-from lakehouse.sql.gate import MAX_CHARACTERS, check_query
 from lakehouse.views.registry import view_texts
 from schemas.tables import BY_NAME
 

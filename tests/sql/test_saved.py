@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -20,6 +21,8 @@ from lakehouse.lake import Lake
 from lakehouse.materialise.creating import create_dataset
 from lakehouse.sql import connect, user_query
 from lakehouse.sql.saving import drop_view, save_view, saved_views
+from lakehouse.tables.insert import insert_rows
+from schemas.tables import SAVED_VIEWS
 from tests.making import add_entities, add_opinions, opinion, small_lake
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "sql.md"
@@ -194,6 +197,34 @@ def test_values_by_place_go_by_the_text_in_both_ways_to_ask(
 ) -> None:
     assert lh.fetch(lake, text, params=params) == [row]
     assert user_query(lake.home, text, params=params).to_pylist() == [row]
+
+
+def test_a_view_that_somebody_wrote_past_the_gate_reads_no_file_in_any_way_to_ask(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret").write_text("secret")
+    with small_lake(tmp_path / "lake") as lake:
+        text = f"select content from read_text('{tmp_path / 'secret'}')"
+        insert_rows(lake, SAVED_VIEWS, [{"name": name, "ordinal": 1, "sql": sql} for name, sql in (
+            ("harm", text), ("hidden", "select * from harm"))], step="test")  # fmt: skip
+        for name in ("harm", "hidden"):
+            with pytest.raises(QueryRefusedError, match="read_text"):
+                lh.fetch(lake, f"select * from {name}")
+            with pytest.raises(QueryRefusedError, match="read_text"):
+                user_query(lake.home, f"select * from {name}")
+        with connect(lake.home) as connection, pytest.raises(duckdb.CatalogException, match="harm"):
+            connection.execute("select * from harm")
+        assert "harm is not defined" in caplog.text
+
+
+def test_a_view_with_clauses_of_ours_is_one_and_a_question_about_a_table_is_none(lake: Lake) -> None:
+    save_view(lake, "drawn", "select 7 as x sample by x key x seed 1 limit 1")
+    assert user_query(lake.home, "select x from drawn").to_pylist() == [{"x": 7}]
+    assert lh.fetch(lake, "select x from drawn") == [{"x": 7}]
+    for text in ("describe entities", "show tables"):
+        with pytest.raises(QueryRefusedError, match="needs a SELECT"):
+            save_view(lake, "asked", text)
+    drop_view(lake, "drawn")
 
 
 def test_saved_views_queries_and_other_lakes_read_each_its_own_commit(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lakehouse.engines.allowed import ARRAYS
 from lakehouse.engines.array_functions import define_in_duckdb, define_in_spark
 from lakehouse.errors import ConfigError
-from lakehouse.sql.functions import ARRAYS
 from lakehouse.tensors.decoding import Decoder
 from lakehouse.tensors.registry import BUILT_IN
 from tests.lanes import examples

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from lakehouse.engines.allowed import FUNCTIONS, SESSION_VALUES, TABLE_FUNCTIONS
 from lakehouse.engines.tree import Node, free_tables, nodes, parse, table_name
 from lakehouse.errors import QueryRefusedError
 from lakehouse.names import nearest
-from lakehouse.sql.functions import FUNCTIONS, SESSION_VALUES, TABLE_FUNCTIONS
 from lakehouse.tensors import registered
 
 MAX_CHARACTERS = 64 << 10
