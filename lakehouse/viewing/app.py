@@ -253,6 +253,9 @@ def _filters(asked: Mapping[str, Any]) -> dict[str, Filter]:
     odd = [str(name) for name, each in given.items() if not isinstance(each, dict)]
     if odd:
         raise TypeError(f"filters: expected an object for column {odd[0]}")
+    odd = [str(name) for name, each in given.items() if not isinstance(each.get("values") or [], list)]
+    if odd:
+        raise TypeError(f"filters: expected a list of values for column {odd[0]}")
     return {str(name): Filter(
         low=each.get("low"), high=each.get("high"), closed=bool(each.get("closed")),
         values=tuple(each.get("values") or ()),

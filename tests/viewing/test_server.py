@@ -80,6 +80,7 @@ def test_a_question_may_be_ordered_by_any_expression(seen):
     ("asked", "said"),
     [
         ({"sql": "select 1 as n"}, "no column entity_id"),
+        ({"filters": {"media_type": {"values": "text"}}}, "a list of values for column media_type"),
         ({"sql": "select entity_id from entitles"}, "entities"),
         ({"sql": "select * from read_text('/etc/passwd')"}, "read_text"),
         ({"sql": "drop table entities"}, "SELECT"),
