@@ -70,13 +70,17 @@ class _Answers:
         """Ask a question, and for what it takes long to get ready, before somebody waits for it."""
         # What is wrong with it is told to who asks it.
         with contextlib.suppress(PetrelError):
+            if not text:
+                self._first({})
+            with self.lock:
+                pages.about(self._lake)
             self._selections.of(text)
-        pages.words()
 
     def routes(self) -> list[Route]:
         """Return what is answered at which path."""
         asked: dict[str, Callable[[Mapping[str, Any]], object]] = {
-            "/api/about": self._about, "/api/rows": self._rows, "/api/facets": self._facets,
+            "/api/about": self._about, "/api/first": self._first, "/api/rows": self._rows,
+            "/api/facets": self._facets,
             "/api/answers": self._said, "/api/entity": self._entity,
             "/api/datasets": self._of_lake(pages.datasets_page),
             "/api/dataset": self._of_lake(pages.dataset_page, "name"),
@@ -99,6 +103,13 @@ class _Answers:
             found = pages.about(self._lake)
         return found | {"annotate": None if self._annotator is None else self._annotator.actor}
 
+    def _first(self, _: Mapping[str, Any]) -> object:
+        """Return how the rows of everything begin, long before the others and what was measured are there."""
+        self._places.gone.erased()  # forgets it, if anything was
+        total, rows = self._selections.begin()
+        self._places.find([str(each["entity_id"]) for each in rows])
+        return {"total": total, "columns": {}, "rows": [_slim(row) for row in rows]}
+
     def _rows(self, asked: Mapping[str, Any]) -> object:
         rows = self._held(asked)
         filters = _filters(asked)
@@ -108,8 +119,7 @@ class _Answers:
         )
         # Their pictures are asked for next, one by one, and a place costs as much as those of all of them.
         self._places.find([str(each["entity_id"]) for each in page])
-        slim = [{name: value for name, value in row.items() if value is not None} for row in page]
-        told = {"total": rows.count(filters), "columns": rows.kinds, "rows": slim}
+        told = {"total": rows.count(filters), "columns": rows.kinds, "rows": [_slim(row) for row in page]}
         return told | ({"note": rows.note} if rows.note else {})
 
     def _facets(self, asked: Mapping[str, Any]) -> object:
@@ -237,6 +247,10 @@ def _check_texts(value: object) -> None:
     elif isinstance(value, list):
         for each in value:
             _check_texts(each)
+
+
+def _slim(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 def _text(asked: Mapping[str, Any], name: str) -> str:

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from lakehouse.errors import ConfigError, QueryFailedError, one_line
 from lakehouse.extractors.registry import all_dimensions
 from lakehouse.lake import Lake
-from lakehouse.query import fetch
+from lakehouse.query import fetch, query
 from lakehouse.sql.contained import open_query
-from lakehouse.sql.held_rows import HeldRows, kind_of
+from lakehouse.sql.held_rows import HeldRows, Row, kind_of, plain
 from schemas.tables import ENTITIES
 
 MOST_HELD = 4
@@ -22,6 +22,13 @@ LONGEST_SQL = 100_000
 TECHNICAL = ("object_uri", "parameters_json", "row_hash", "first_version", "operation", "storage")
 """Columns of entities that are not shown without a question."""
 MEASURED = "select distinct dimension from silver.dimensions"
+SHOWN = tuple(name for name in ENTITIES.column_names if name not in TECHNICAL)
+BY = "order by entity_id"
+"""How everything comes: the same each time, and the beginning of it is found without the rest."""
+BEGIN_ROWS = 200
+"""As many as the grid asks for at once."""
+BEGIN = f"select {', '.join(SHOWN)} from silver.entities {BY} limit {BEGIN_ROWS}"
+COUNT = "select count(*) as n from silver.entities"
 
 
 class Selections:
@@ -37,7 +44,23 @@ class Selections:
         self._guard = threading.Lock()
         self._asking: dict[tuple[str, str], threading.Lock] = {}
         self._held: OrderedDict[tuple[str, str], HeldRows] = OrderedDict()
+        self._begun: tuple[int, list[Row]] | None = None
         self._written = 0
+
+    def begin(self) -> tuple[int, list[Row]]:
+        """Return how many rows everything has and the first `BEGIN_ROWS` of them, without what was measured.
+
+        They are the first rows of `of("")` too, which takes ten times as long where much was measured.
+        """
+        with self._lock:
+            begun, written = self._begun, self._written
+            if begun is None:
+                found = self._lake.engine.arrow(query(self._lake, BEGIN)).to_pylist(maps_as_pydicts="strict")
+                rows = [{name: plain(value) for name, value in row.items()} for row in found]
+                begun = int(fetch(self._lake, COUNT)[0]["n"]), rows
+                with self._guard:
+                    self._begun = begun if written == self._written else None
+            return begun
 
     def of(self, text: str, order: str = "") -> HeldRows:
         """Return the rows of a question.
@@ -79,22 +102,22 @@ class Selections:
         """Ask anew from now on: something was written."""
         with self._guard:
             self._held.clear()
+            self._begun = None
             self._written += 1
 
     def _ask(self, text: str, order: str) -> HeldRows:
         if text.strip("; \n"):
             return self._held_rows(text.rstrip("; \n"), order)
-        shown = [name for name in ENTITIES.column_names if name not in TECHNICAL]
         with self._lock:
             measured = {row["dimension"] for row in fetch(self._lake, MEASURED)}
         # All that can be measured are a hundred columns: of those in which nothing stands, memory is taken too.
-        known = [each.name for each in all_dimensions() if each.name in measured and each.name not in shown]
+        known = [each.name for each in all_dimensions() if each.name in measured and each.name not in SHOWN]
         try:
-            return self._held_rows(f"select {', '.join([*shown, *known])} from entities_wide", order)
+            return self._held_rows(f"select {', '.join([*SHOWN, *known])} from entities_wide", order or "entity_id")
         except QueryFailedError as error:
             if order or not known:
                 raise
-            rows = self._held_rows(f"select {', '.join(shown)} from entities", order)
+            rows = self._held_rows(f"select {', '.join(SHOWN)} from entities", "entity_id")
             rows.note = f"without what was measured, all at once is too much: {one_line(error, limit=300)}"
             return rows
 

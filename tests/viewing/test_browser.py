@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw
 
 from lakehouse.opening import open_lake
 from lakehouse.opinions.predictions import record_opinions
+from lakehouse.sql.saving import drop_view, save_view
 from lakehouse.viewing.export import export_pages
 from lakehouse.viewing.widget import Page
 from tests.conftest import missing
@@ -118,6 +119,29 @@ def test_a_histogram_filters_and_counts_as_sql_does_and_the_address_keeps_it(tab
     tab.goto(address)
     tab.wait_for_selector("[data-total='2']")
     tab.wait_for_selector("[data-column=media_type] button[aria-pressed=true]")
+
+
+def test_the_first_samples_stand_where_they_stay_and_views_of_the_lake_are_listed(tab, seen):
+    save_view(seen.lake, "small", "select entity_id from entities order by size_bytes limit 2", doc="the smallest")
+    held: list[Route] = []
+    tab.route("**/api/rows", lambda route: held.append(route))
+    opened(tab, seen, "#/grid", ".tile[href] .picture > *")
+    places = "[...document.querySelectorAll('.tile')].map(e => [e.getAttribute('href'), e.offsetLeft, e.offsetTop])"
+    before = tab.evaluate(places)
+    assert (len(before), tab.locator("[data-total]").count()) == (6, 0)
+    tab.evaluate("document.querySelector('.tile').planted = 1")
+    for route in held:
+        route.continue_()
+    tab.wait_for_selector("[data-total='6']")
+    tab.unroute("**/api/rows")
+    assert tab.evaluate(places) == before
+    assert tab.evaluate("document.querySelector('.tile').planted") == 1
+    tab.locator("summary", has_text="views").click()
+    view = tab.locator("[data-saved] a")
+    assert view.get_attribute("title") == "the smallest"
+    view.click()
+    tab.wait_for_selector("[data-total='2']")
+    drop_view(seen.lake, "small")
 
 
 def test_what_is_wrong_with_a_question_is_said_and_the_next_one_works(tab, seen):

@@ -188,6 +188,13 @@ def test_what_people_disagree_about_is_a_question_for_the_grid(seen):
     assert [row["entity_id"] for row in found["rows"]] == [seen.ids["plain.jpg"]]
 
 
+def test_everything_begins_as_its_rows_do(seen):
+    begun, rows = seen.post("first"), seen.post("rows", {"sql": ""})
+    assert begun["total"] == rows["total"] == len(begun["rows"]) == 6
+    for short, whole in zip(begun["rows"], rows["rows"], strict=True):
+        assert {name: whole.get(name) for name in short} == short
+
+
 def test_views_that_the_lake_keeps_are_told_and_can_be_asked(seen):
     save_view(seen.lake, "jpegs", "select entity_id, size_bytes from entities where media_type = 'image/jpeg'", doc="")
     about = seen.post("about")

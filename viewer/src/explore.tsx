@@ -37,7 +37,7 @@ export function Explore({ source, about, args, change }: { source: Source; about
       <div class="line">
         <button class="small" aria-expanded={open} onClick={() => setOpen(!open)}>filters</button>
         {about.questions.length > 0 && <button class="small" aria-expanded={drawn} onClick={() => setDrawn(!drawn)}>what is drawn</button>}
-        {!about.is_static && <Views source={source} />}
+        {!about.is_static && <Views source={source} saved={about.saved} />}
         <span data-total={page?.total} role="status">{page ? `${page.total.toLocaleString("en")} rows` : error ? "" : "…"}</span>
         <label>sort by{" "}
           <select value={query.column} onChange={(event) => change({ column: event.currentTarget.value || null })}>

@@ -38,7 +38,8 @@ export interface Answer {
 export interface Question { question_id: string; title: string; answer_kind: string; labels: { id: string; name: string }[] }
 export interface About {
   lake: string; counts: Record<string, number>; questions: Question[]; datasets: string[]; disagreements: string;
-  annotate: string | null; words: string[]; models: string[]; is_static?: boolean; notes?: string[];
+  annotate: string | null; words: string[]; models: string[];
+  saved: { name: string; doc: string; sql: string }[]; is_static?: boolean; notes?: string[];
 }
 
 export const shortId = (id: string | null | undefined) => String(id ?? "(no id)").slice(0, 12);

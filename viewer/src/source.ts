@@ -4,6 +4,8 @@ import type { About, Answer, Facet, Page, Preview, Query, Row, Seen } from "./mo
 
 export interface Source {
   about(): Promise<About>;
+  /** How everything begins, before the rest of its rows are there; null where there is nothing to wait for. */
+  first(): Promise<Page> | null;
   rows(query: Query, offset: number, limit: number, signal?: AbortSignal): Promise<Page>;
   facets(query: Query, signal?: AbortSignal): Promise<Facet[]>;
   answers(ids: string[]): Promise<Record<string, Answer[]>>;
@@ -29,6 +31,7 @@ export class Server implements Source {
   }
 
   about = () => this.ask<About>("about", {});
+  first = () => this.ask<Page>("first", {});
   rows = (query: Query, offset: number, limit: number, signal?: AbortSignal) =>
     this.ask<Page>("rows", { ...query, offset, limit }, signal);
   facets = (query: Query, signal?: AbortSignal) => this.ask<Facet[]>("facets", query, signal);
@@ -75,6 +78,7 @@ export class Files implements Source {
   constructor(private exported: Exported) {}
 
   about = async () => this.exported.about;
+  first = () => null;
   answers = async (ids: string[]) => Object.fromEntries(ids.map((id) => [id, this.exported.answers[id] ?? []]));
   media = (id: string) => this.exported.files[id] ?? "";
   spectrogram = () => null;

@@ -1,12 +1,13 @@
 // Questions that are kept by name: what is shown, with its order, filters and toggles, is an address.
 
 import { useEffect, useState } from "preact/hooks";
-import type { Row } from "./model";
+import { to } from "./address";
+import type { About, Row } from "./model";
 import type { Source } from "./source";
 
 export interface View { name: string; address: string }
 
-export function Views({ source }: { source: Source }) {
+export function Views({ source, saved }: { source: Source; saved: About["saved"] }) {
   const [views, setViews] = useState<View[]>([]);
   const [name, setName] = useState("");
   const [told, setTold] = useState("");
@@ -19,6 +20,7 @@ export function Views({ source }: { source: Source }) {
       onKeyDown={(event) => { if (event.key === "Escape") event.currentTarget.open = false; }}>
       <summary class="small">views</summary>
       <div>
+        <h3>yours</h3>
         <ul>{views.map((view) => (
           <li key={view.name}><a href={view.address}>{view.name}</a>
             <button class="small" aria-label={`forget ${view.name}`} onClick={() => ask({ forget: view.name })}>×</button></li>
@@ -31,6 +33,8 @@ export function Views({ source }: { source: Source }) {
           <input aria-label="name of this view" placeholder="name of this view" value={name} onInput={(event) => setName(event.currentTarget.value)} />
           <button type="submit">keep</button>
         </form>
+        {saved.length > 0 && <><h3>of this lake <span class="quiet">(petrel views)</span></h3>
+          <ul data-saved>{saved.map(({ name, doc, sql }) => <li key={name}><a href={to("grid", { sql })} title={doc}>{name}</a></li>)}</ul></>}
         <p class="line"><button class="small" onClick={copy}>copy this address</button><span class="quiet" role="status">{told}</span></p>
       </div>
     </details>
