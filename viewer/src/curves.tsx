@@ -6,6 +6,7 @@ import type { Row } from "./model";
 import { Table } from "./table";
 
 const SIDE = 320, EDGE = 34; // px of the drawing, and of the room for its axes
+const MOST = 50; // curves: `lakehouse.viewing.curves.CLASSES`
 
 export function Curves({ curves, split }: { curves: Row[]; split: string }) {
   const [chosen, setChosen] = useState<string | null>(null);
@@ -38,6 +39,7 @@ export function Curves({ curves, split }: { curves: Row[]; split: string }) {
           class: curve.label, members: curve.support, "area under it": curve.area,
           "precision at recall 0.5": at(curve.points, 0.5), "precision at recall 0.9": at(curve.points, 0.9),
         }))} />
+        {curves.length >= MOST && <p class="quiet" role="note">at most {MOST} classes have a curve: those with the most members</p>}
       </div>
     </div>
   );
