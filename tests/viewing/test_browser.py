@@ -124,6 +124,7 @@ def test_a_histogram_filters_and_counts_as_sql_does_and_the_address_keeps_it(tab
 def test_the_first_samples_stand_where_they_stay_and_views_of_the_lake_are_listed(tab, seen):
     save_view(seen.lake, "small", "select entity_id from entities order by size_bytes limit 2", doc="the smallest")
     held: list[Route] = []
+    tab.goto("about:blank")
     tab.route("**/api/rows", lambda route: held.append(route))
     opened(tab, seen, "#/grid", ".tile[href] .picture > *")
     places = "[...document.querySelectorAll('.tile')].map(e => [e.getAttribute('href'), e.offsetLeft, e.offsetTop])"
