@@ -141,7 +141,8 @@ def guarded(work: Callable[[], int], *, verbose: bool) -> int:
         if verbose:
             logger.exception("failed")
         # One line, whatever names of files are in it: they are other people's.
-        sys.stderr.write(f"petrel: {type(error).__name__}: {printable(str(error))}\n")
+        said = "; ".join((str(error), *getattr(error, "__notes__", ())))  # what it was about, where others knew
+        sys.stderr.write(f"petrel: {type(error).__name__}: {printable(said)}\n")
         return EXIT_ERROR
     except KeyboardInterrupt:
         sys.stderr.write(f"petrel: {SIGNALS[signal.SIGINT]}; {GOES_ON}\n")

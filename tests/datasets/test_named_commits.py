@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.common import guarded
 from lakehouse.care.erase import erase
 from lakehouse.care.maintain import maintain
 from lakehouse.commits.branching import make_branch
@@ -101,7 +102,9 @@ def test_views_at_tags_and_times_stand_beside_those_of_now(lake: Lake, clock: Cl
     assert members(lake, built(lake, cut)) == {min(ids("ab"))}
 
 
-def test_what_a_version_reads_of_a_commit_is_kept_and_what_is_gone_is_told(tmp_path: Path) -> None:
+def test_what_a_version_reads_of_a_commit_is_kept_and_what_is_gone_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clock = Clock()
     with small_lake(tmp_path / "lake", clock=clock) as lake:
         commits = []
@@ -123,8 +126,17 @@ def test_what_a_version_reads_of_a_commit_is_kept_and_what_is_gone_is_told(tmp_p
         clock.forward(days=400)
         maintain(lake, few=0)
         for follow in (build, plan_dataset):
-            with pytest.raises(VersionUnavailableError, match="silver.opinions"):
+            with pytest.raises(VersionUnavailableError, match="silver.opinions") as caught:
                 follow(lake, recipe(said[commits[1]], name="again"))
+            # Though this lake looked at the version before it went.
+            assert caught.value.__notes__ == [f"recipe again: select.sql reads silver.opinions@{commits[1]}"]
+
+        def asked() -> int:
+            plan_dataset(lake, recipe(said[commits[1]], name="again"))
+            return 0
+
+        assert guarded(asked, verbose=False) == 1
+        assert f"; recipe again: select.sql reads silver.opinions@{commits[1]}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("sql", "words"), [

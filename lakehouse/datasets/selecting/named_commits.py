@@ -17,8 +17,9 @@ from lakehouse.datasets.recipes.recipe import Recipe
 from lakehouse.errors import ConfigError, PetrelError, RecipeError, VersionUnavailableError
 from lakehouse.home import Home
 from lakehouse.lake import Lake
-from lakehouse.tables.read import whole
 from lakehouse.tables.readers import reading
+from lakehouse.verification.places import place_at
+from lakehouse.verification.tables import verify_table
 from lakehouse.views.behind import tables_of
 from lakehouse.views.registry import VIEW_NAMES
 from schemas.canonical import content_id
@@ -122,7 +123,7 @@ def pins_at(at: At) -> dict[str, int]:
 
 
 def check_at(lake: Lake, recipe: Recipe, at: At) -> None:
-    """Check that what is read as commits have it is still there, whole.
+    """Check that what is read as commits have it is still there, whole, now.
 
     Raises:
         VersionUnavailableError: If files of it are gone: `maintain` removed what nothing kept, or it was erased.
@@ -131,7 +132,7 @@ def check_at(lake: Lake, recipe: Recipe, at: At) -> None:
     for commit_id, read in at.items():
         for table, number in read.items():
             try:
-                whole(lake, BY_NAME[table], number)
+                verify_table(*place_at(lake.home, BY_NAME[table], number))
             except PetrelError as error:
                 error.add_note(f"recipe {recipe.name}: select.sql reads {table}@{commit_id}")
                 raise
