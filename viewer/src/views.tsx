@@ -1,6 +1,6 @@
 // Questions that are kept by name: what is shown, with its order, filters and toggles, is an address.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { to } from "./address";
 import type { About, Row } from "./model";
 import type { Source } from "./source";
@@ -12,7 +12,12 @@ export function Views({ source, saved }: { source: Source; saved: About["saved"]
   const [name, setName] = useState("");
   const [told, setTold] = useState("");
   const [isOpen, setOpen] = useState(false);
-  const ask = (asked: Row) => source.page<View[]>("views", asked).then((found) => { setViews(found); setTold(""); }, (error) => setTold(error.message));
+  const newest = useRef(0);
+  // Only the last answer counts: one to an earlier question may come behind it.
+  const ask = (asked: Row) => {
+    const mine = ++newest.current;
+    source.page<View[]>("views", asked).then((found) => { if (mine === newest.current) { setViews(found); setTold(""); } }, (error) => setTold(error.message));
+  };
   useEffect(() => { if (isOpen) ask({}); }, [isOpen]);
   const copy = () => navigator.clipboard.writeText(location.href).then(() => setTold("copied"), () => setTold(location.href));
   return (
