@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
+from lakehouse.care.erased_rows import Wanted, rules_of, texts, together, wanted_of
 from lakehouse.commits.making import commit_removed
 from lakehouse.commits.refs import branches, deleted_lines
 from lakehouse.engines import Relation
@@ -32,20 +28,12 @@ from schemas.canonical import content_id
 from schemas.digest import Digest, digest_of
 from schemas.model import Table
 from schemas.tables import (
-    CHANGESET_ENTITIES,
     CONTAINERS,
-    DATASET_EXCLUSIONS,
     DATASET_MEMBERS,
-    DERIVATIONS,
-    DIMENSIONS,
-    EMBEDDINGS,
-    ENTITIES,
     ENTITY_SOURCES,
     KEEP_DECISIONS,
     LANDED_FILES,
-    MART_ROWS,
     MARTS,
-    OBJECT_MEMBERS,
     OPINIONS,
     PARKED_OPINIONS,
     RAW_RECORDS,
@@ -101,42 +89,6 @@ select entity_id, unnest(parent_ids) as parent_id from gold.dataset_exclusions w
 """Samples that datasets make of them go, too (crops, variants, windows). A place is there with others: it names the
 oldest of them, and only that goes."""
 
-NAMED = """
-select landed_id, uri, path, name, sidecar_json from bronze.landed_files
-where sha256 in (select entity_id from ids) or source = $source or group_keys[$key] = $value
-union all
-select decision_id as landed_id, uri, path, path as name, sidecar_json from bronze.keep_decisions
-where sha256 in (select entity_id from ids) or source = $source or group_keys[$key] = $value
-"""
-
-GONE_CONTAINERS = """
-select uri, path from bronze.containers where uri in (
-    select container_uri from bronze.landed_files where container_uri is not null group by container_uri
-    having bool_or(coalesce(sha256 in (select entity_id from ids), false) or coalesce(group_keys[$key] = $value, false))
-        and bool_and(sha256 is null or sha256 in (select entity_id from ids))
-)
-"""
-"""Those in which nothing is that stays: their names may be a person's."""
-
-IN_CONTAINERS = """
-select landed_id, uri, path, name, sidecar_json from bronze.landed_files
-where uri in (select uri from gone) or container_uri in (select uri from gone)
-"""
-
-SERVED = """
-select distinct r.record_id from bronze.raw_records r
-join bronze.landed_files l on l.source = r.source
-    and json_extract_string(r.payload, '$.event_id')
-        = regexp_replace(regexp_extract(l.path, '[^/]*$', 0), '[.][^.]*$', '')
-where r.kind = 'event' and (l.sha256 in (select entity_id from ids) or l.group_keys[$key] = $value)
-"""
-"""What was said of an event of which they are the input."""
-
-ANSWERED = """
-select p.parked_id from silver.parked_opinions p
-where p.opinion_id in (select opinion_id from silver.opinions where subject_id in (select entity_id from ids))
-"""
-
 VERSIONS = """
 select d.dataset_id, d.name, count(distinct m.member_id) as members from member_entities m
 join gold.datasets d on d.dataset_id = m.dataset_id
@@ -144,31 +96,6 @@ where m.entity_id in (select entity_id from ids) group by d.dataset_id, d.name o
 """
 
 FOLDERS = "select distinct dataset_id, folder from gold.materialisations order by folder"
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What is to go.
-
-    Attributes:
-        entities: Ids, with those derived from them.
-        source: A source whose every row goes; "" for none.
-        landed: Ids of the observations that go.
-        names: How sources may name them: paths, names with and without their endings, URIs.
-        sidecars: Texts of sidecar records about them.
-        parked: Ids of answers that waited for them.
-        records: Ids of parts of served events of which they are the input.
-        containers: URIs of the archives in which nothing else is.
-    """
-
-    entities: frozenset[str]
-    source: str
-    landed: frozenset[str]
-    names: frozenset[str]
-    sidecars: frozenset[str]
-    parked: frozenset[str]
-    records: frozenset[str]
-    containers: frozenset[str]
 
 
 def erase(
@@ -274,7 +201,7 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
     ids = _relation(lake, erasure.entities)
     lines = dict(_lines(lake))
     # Of all lines together: what one of them reverted, another may tell of, and the first has it in files still.
-    wanted = _together([_wanted(there, erasure, ids) for there in lines.values()])
+    wanted = together([wanted_of(there, erasure, ids) for there in lines.values()])
     for there in lines.values():
         _tell_datasets(there, erasure, ids, record)
     linked = fetch(lake, "select count(*) as n, min(object_uri) as example from silver.entities where storage = 'link' "
@@ -285,7 +212,7 @@ def _carry_out(lake: Lake, erasure: Erasure, record: StepRecord, *, dry_run: boo
     if not dry_run:
         keep_erasure(lake.home, erasure)
         delete_objects(lake, erasure.entities, record)
-    rules = list(_rules(wanted))
+    rules = list(rules_of(wanted))
     elsewhere: Counter[str] = Counter()
     with progress("erase rows", total=len(rules), unit="tables") as advance:
         for table, chosen, columns in rules:
@@ -348,34 +275,7 @@ def _of_table(
     return found.rows
 
 
-def _together(found: Sequence[_Wanted]) -> _Wanted:
-    first = found[0]
-    return _Wanted(first.entities, first.source, **{
-        name: frozenset[str]().union(*(getattr(each, name) for each in found))
-        for name in ("landed", "names", "sidecars", "parked", "records", "containers")
-    })  # fmt: skip
-
-
-def _wanted(lake: Lake, erasure: Erasure, ids: Relation) -> _Wanted:
-    asked = {name: erasure.pending.get(name, "") for name in ("source", "key", "value")}
-    key = {name: asked[name] for name in ("key", "value")}
-    containers = fetch(lake, GONE_CONTAINERS, inputs={"ids": ids}, params=key)
-    gone = frozenset(row["uri"] for row in containers)
-    named = fetch(lake, NAMED, inputs={"ids": ids}, params=asked)
-    named += fetch(lake, IN_CONTAINERS, inputs={"gone": lake.engine.from_arrow(_texts("uri", gone))})
-    told = [name for row in named for name in (row["uri"], row["path"], row["name"])]
-    told += [name for row in containers for name in (row["uri"], row["path"])]
-    names = {each for name in told for each in (name, name.rpartition(".")[0]) if each}
-    return _Wanted(
-        frozenset(erasure.entities), asked["source"],
-        frozenset(row["landed_id"] for row in named), frozenset(names),
-        frozenset(row["sidecar_json"] for row in named if row["sidecar_json"]),
-        frozenset(row["parked_id"] for row in fetch(lake, ANSWERED, inputs={"ids": ids})),
-        frozenset(row["record_id"] for row in fetch(lake, SERVED, inputs={"ids": ids}, params=key)), gone,
-    )  # fmt: skip
-
-
-def _forget(lake: Lake, erasure: Erasure, wanted: _Wanted) -> None:
+def _forget(lake: Lake, erasure: Erasure, wanted: Wanted) -> None:
     """Remove what is told of them outside the tables, and end the erasure."""
     if erasure.pending.get("published"):
         for folder in erasure.folders:
@@ -388,14 +288,14 @@ def _forget(lake: Lake, erasure: Erasure, wanted: _Wanted) -> None:
     keep_erasure(lake.home, erasure)
 
 
-def _forget_runs(lake: Lake, wanted: _Wanted) -> None:
+def _forget_runs(lake: Lake, wanted: Wanted) -> None:
     for each in list(lake.files.list(RUNS)):
         if each.name.startswith(f"{FRESH}/") or _tells(lake, each.name, wanted):
             lake.files.delete(each.name)  # a note that nothing changed, or a receipt that names a file
     shutil.rmtree(lake.runs / "fresh", ignore_errors=True)
 
 
-def _tells(lake: Lake, name: str, wanted: _Wanted) -> bool:
+def _tells(lake: Lake, name: str, wanted: Wanted) -> bool:
     if not name.endswith(".json") or name.count("/") != 1:
         return False
     text = lake.files.read_whole(name).decode("utf-8", "replace")
@@ -431,54 +331,6 @@ def delete_objects(lake: Lake, entities: Sequence[str], record: StepRecord) -> N
     record.counts["objects"] = record.counts.get("objects", 0) + objects
 
 
-def _rules(wanted: _Wanted) -> Iterator[tuple[Table, Chosen, tuple[str, ...]]]:
-    """Yield, for each table that may name an entity, which rows go, and which of their columns are counted."""
-    is_entity = functools.partial(_among, names=wanted.entities)
-    # Nobody knows which of their rows tell of an entity: all go, and are computed anew.
-    yield MART_ROWS, _every, ()
-    yield MARTS, _every, ()
-    yield DATASET_MEMBERS, lambda rows: is_entity(rows, "entity_id"), ("dataset_id", "row_hash")
-    yield DATASET_EXCLUSIONS, lambda rows: is_entity(rows, "entity_id"), ()
-    yield CHANGESET_ENTITIES, lambda rows: is_entity(rows, "entity_id"), ()
-    # Before the opinions: these say which answers waited for an entity.
-    yield PARKED_OPINIONS, lambda rows: pc.or_kleene(
-        _among(rows, "subject_key", names=wanted.names | wanted.entities),
-        _among(rows, "parked_id", names=wanted.parked),
-    ), ()
-    yield OPINIONS, lambda rows: is_entity(rows, "subject_id"), ("batch_id",)
-    yield DIMENSIONS, lambda rows: is_entity(rows, "entity_id"), ()
-    yield DERIVATIONS, lambda rows: pc.or_kleene(is_entity(rows, "entity_id"), is_entity(rows, "parent_id")), ()
-    yield EMBEDDINGS, lambda rows: is_entity(rows, "entity_id"), ()
-    yield REJECTED, _either(
-        lambda rows: _among(rows, "subject", names=wanted.landed | wanted.entities), wanted.source, "source"
-    ), ()
-    yield ENTITY_SOURCES, _either(lambda rows: is_entity(rows, "entity_id"), wanted.source, "source"), ()
-    yield OBJECT_MEMBERS, lambda rows: pc.or_kleene(is_entity(rows, "object_id"), is_entity(rows, "member_id")), ()
-    yield ENTITIES, lambda rows: pc.or_kleene(is_entity(rows, "entity_id"), is_entity(rows, "parent_id")), ()
-    yield KEEP_DECISIONS, _either(lambda rows: is_entity(rows, "sha256"), wanted.source, "source"), ()
-    yield RAW_RECORDS, _either(lambda rows: pc.or_kleene(
-        _among(rows, "payload", names=wanted.sidecars), _among(rows, "record_id", names=wanted.records)
-    ), wanted.source, "source"), ()  # fmt: skip
-    yield CONTAINERS, _either(lambda rows: _among(rows, "uri", names=wanted.containers), wanted.source, "source"), ()
-    # Last: it says which observations, paths and records belong to an entity, also to a run that goes on after a kill.
-    is_landed = functools.partial(_among, names=wanted.landed)
-    yield LANDED_FILES, _either(lambda rows: is_landed(rows, "landed_id"), wanted.source, "source"), ()
-
-
-def _every(rows: pa.RecordBatch) -> pa.BooleanArray:
-    return pc.is_valid(rows.column("name"))
-
-
-def _either(chosen: Chosen, source: str, column: str) -> Chosen:
-    if not source:
-        return chosen
-    return lambda rows: pc.or_kleene(chosen(rows), pc.equal(rows.column(column), source))
-
-
-def _among(rows: pa.RecordBatch, column: str, *, names: Collection[str]) -> pa.BooleanArray:
-    return pc.is_in(rows.column(column), value_set=pa.array(sorted(names), pa.string()))
-
-
 def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
     """Note what is about to be removed; a run that goes on after a kill finds the same rows, or none."""
     if removed.rows:
@@ -504,8 +356,4 @@ def _account(erasure: Erasure, table: Table, removed: Removed) -> None:
 
 
 def _relation(lake: Lake, entities: Collection[str]) -> Relation:
-    return lake.engine.from_arrow(_texts("entity_id", entities))
-
-
-def _texts(column: str, values: Collection[str]) -> pa.Table:
-    return pa.table({column: pa.array(sorted(values), pa.string())})
+    return lake.engine.from_arrow(texts("entity_id", entities))

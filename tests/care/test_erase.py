@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from jobs.cli import main as petrel
-from lakehouse.care.erase import _rules, _Wanted, erase
+from lakehouse.care.erase import erase
+from lakehouse.care.erased_rows import Wanted, rules_of
 from lakehouse.care.maintain import maintain
 from lakehouse.changes.recording import add_change
 from lakehouse.datasets.build import build
@@ -67,8 +68,8 @@ def all_bytes(lake: Lake) -> bytes:
 
 
 def test_every_table_that_names_entities_has_its_rule():
-    nobody = _Wanted(*([frozenset(), ""] + [frozenset()] * 6))
-    ruled = {table.name for table, _, _ in _rules(nobody)}
+    nobody = Wanted(*([frozenset(), ""] + [frozenset()] * 6))
+    ruled = {table.name for table, _, _ in rules_of(nobody)}
     naming = {table.name for table in TABLES if {"entity_id", "subject_id"} & set(table.column_names)}
     assert naming | {table.name for table in TABLES if table.layer == "bronze"} <= ruled  # as it came: names, words
 
