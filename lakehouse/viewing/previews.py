@@ -19,14 +19,20 @@ from lakehouse.errors import PetrelError, one_line
 from lakehouse.media.kinds.registry import judges_of
 from lakehouse.media.plain_views import ArrayView
 from lakehouse.media.previews import as_png, heat, preview_array, preview_audio, waveform
+from lakehouse.media.sniff import sniff
 from lakehouse.media.view import AudioView, ImageView
+from lakehouse.viewing.drawings import SVG_TYPE, drawn
 from lakehouse.viewing.places import Place, Places
 from loaders.decoding.pictures import decode_native
+from loaders.errors import DecodeError
 
 THUMBNAIL_PX = 256
 """Longer side of a small picture."""
 SHARP_PX = 96
 """Pictures no larger than this are kept losslessly: every pixel counts."""
+DRAWING, DRAWING_PX = "drawing", 1024
+"""Kind of what is drawn of an SVG, and the longer side of its picture at most."""
+DRAWING_PIXELS = 16 << 20
 LARGEST_BYTES = 256 << 20
 """Files beyond are not read for a small picture."""
 ON_A_SHEET = 16
@@ -45,7 +51,7 @@ class Preview:
     """What is shown of an entity in a grid.
 
     Attributes:
-        kind: image, audio, video, array, text, window, or "" for bytes that nothing here shows.
+        kind: image, drawing, audio, video, array, text, window, or "" for bytes that nothing here shows.
         media_type: What the bytes are.
         size_bytes: How many.
         width: Of the stored picture, px, before any EXIF rotation; 0 of all else.
@@ -54,6 +60,7 @@ class Preview:
         seconds: Length of sound; None of all else.
         text: How a text begins; "" of all else.
         problem: Why there is nothing to see; "" where there is something.
+        note: What is missing in its picture; "" where it has all.
         picture_type: Media type of the small picture; "" without one.
         low: Value of an array that is black in its picture; None of a curve, and of all else.
         high: Value that is white.
@@ -71,6 +78,7 @@ class Preview:
     seconds: float | None = None
     text: str = ""
     problem: str = ""
+    note: str = ""
     picture_type: str = ""
     low: float | None = None
     high: float | None = None
@@ -135,6 +143,8 @@ class Previews:
             return _with(blank, problem=f"{place.size_bytes:,} bytes: too large for a small picture"), b""
         try:
             data = self._places.read(place)
+            if kind is None and sniff(data) == SVG_TYPE:
+                return _drawing(blank, data)
             if kind is None or kind.preview is None:
                 return blank, b""
             view = self._judges.view(data, place.media_type)
@@ -211,6 +221,21 @@ def full_picture(data: bytes, config: Config) -> bytes:
         place, "PNG", compress_level=1
     )
     return place.getvalue()
+
+
+def _drawing(blank: Preview, data: bytes) -> tuple[Preview, bytes]:
+    picture, note = drawn(data)
+    with Image.open(io.BytesIO(picture)) as opened:
+        width, height = opened.size
+        if width * height > DRAWING_PIXELS:
+            raise DecodeError(f"an SVG of {width:,} x {height:,} px: {DRAWING_PIXELS:,} pixels at most are shown")
+        small = opened.convert("RGBA")
+    # On white, as drawings are meant where they say nothing; larger than other small pictures: there is no other one.
+    ground = Image.new("RGBA", small.size, "white")
+    ground.alpha_composite(small)
+    ground.thumbnail((DRAWING_PX, DRAWING_PX), Image.Resampling.BOX)
+    sides = {"width": width, "height": height, "note": note, "kind": DRAWING}
+    return _with(blank, picture_type="image/png", **sides), as_png(ground.convert("RGB"))
 
 
 def _small(picture: Image.Image, *, lossless: bool) -> tuple[bytes, str]:

@@ -246,7 +246,7 @@ export function Votes({ votes }: { votes: unknown }) {
 
 function Shown({ seen, answers, hidden, title }: { seen: Seen; answers: Answer[]; hidden: Hidden; title: string }) {
   const { preview, url } = seen;
-  if (preview.kind === "image") return <Stage preview={preview} url={url} answers={answers} hidden={hidden} title={title} />;
+  if (preview.kind === "image" || (preview.kind === "drawing" && url)) return <Stage preview={preview} url={url} answers={answers} hidden={hidden} title={title} />;
   if (preview.kind === "array" && url) return <Heat preview={preview} url={url} title={title} />;
   if (url) return <img src={url} alt={title} class={preview.kind === "audio" ? "wave" : ""} />;
   return <div class="nothing">{preview.text || preview.problem || `${preview.media_type}, ${preview.size_bytes.toLocaleString("en")} bytes`}</div>;

@@ -38,6 +38,9 @@ export function Medium(props: MediumProps) {
   }, [id]);
   if (preview.kind === "image")
     return <div class="large"><Stage {...props} url={source.media(id) || url} labels title={`picture ${shortId(id)}`} /></div>;
+  if (preview.kind === "drawing" && url) // its pixels alone: in the file itself there may be scripts
+    return <><div class="large"><Stage {...props} labels title={`drawing ${shortId(id)}`} /></div>
+      <p class="quiet" role="note">{preview.note} {source.spectrogram(id) !== null && <a href={source.media(id)} download={id}>download the SVG</a>}</p></>;
   if (preview.kind === "audio") return <Sound {...props} />;
   if (preview.kind === "video" && source.spectrogram(id) !== null) return <Film {...props} />;
   if (preview.kind === "text")

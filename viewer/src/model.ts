@@ -15,7 +15,7 @@ export interface Facet { column: string; kind: string; bars: Bar[]; others: numb
 
 export interface Preview {
   kind: string; media_type: string; size_bytes: number; width: number; height: number; orientation: number;
-  seconds: number | null; text: string; problem: string; picture_type: string;
+  seconds: number | null; text: string; problem: string; note?: string; picture_type: string;
   /** The least and the greatest value of an array that is shown as a map. */
   low?: number | null; high?: number | null;
   /** Axes of an array; what a window is of, by id. */
