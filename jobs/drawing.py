@@ -52,6 +52,8 @@ def draw_entity(lake: Lake, entity_id: str) -> None:
         width = min(WIDEST, shutil.get_terminal_size().columns - 1)
         sys.stdout.write(coloured(picture.convert("RGB"), width=width))
         sys.stdout.flush()
+    if preview.note:
+        say(f"({preview.note})")
 
 
 def coloured(picture: object, *, width: int) -> str:

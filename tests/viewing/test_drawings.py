@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from jobs.drawing import draw_entity
+from lakehouse.media.previews import as_png
 from lakehouse.viewing import drawings
 from lakehouse.viewing.drawings import drawn
 from loaders.errors import DecodeError
 
 HEAD = "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='40' height='20'>"
+WHITE = as_png(Image.new("RGB", (4, 4), "white"))
 HALF = "<rect width='20' height='20' fill='#ff0000'/>"
 
 
@@ -78,3 +81,9 @@ def test_a_lake_shows_the_pixels_and_hands_out_the_file_as_a_download(seen):
     told = json.loads(answer.headers["x-petrel-preview"])
     assert (told["kind"], told["problem"], answer.headers["content-type"]) == ("drawing", "", "image/png")
     assert answer.body.startswith(b"\x89PNG")
+
+
+def test_a_terminal_is_told_what_a_drawing_misses(seen, monkeypatch, capsys):
+    monkeypatch.setattr("lakehouse.viewing.previews.drawn", lambda data: (WHITE, "not drawn: its texts"))
+    draw_entity(seen.lake, seen.ids["evil.svg"])
+    assert capsys.readouterr().out.endswith("(not drawn: its texts)\n")
