@@ -77,7 +77,7 @@ def check_decoder(contracts: Mapping[str, int], dataset: str) -> None:
 def decoder_of_references(places: Iterable[pa.ChunkedArray]) -> str:
     """Return the versions that frames and clips are decoded with which are members themselves; "": none are.
 
-    They are no part of the version's id, which is known before anybody looks at who is a member.
+    Ids of versions that were built before ids had them do not say: what is published tells it by itself.
     """
     told = "|".join(f'"operation":"{each}"' for each in REFERENCES)
     is_decoded = any(pc.any(pc.match_substring_regex(each, told)).as_py() for each in places)

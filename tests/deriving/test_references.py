@@ -17,7 +17,7 @@ from lakehouse.deriving.registry import transform_named
 from lakehouse.deriving.step import derive
 from lakehouse.deriving.transform import chain_of
 from lakehouse.deriving.values import Frames, Reference
-from lakehouse.errors import ConfigError, EntityNotFoundError
+from lakehouse.errors import ConfigError, EntityNotFoundError, RecipeError
 from lakehouse.extractors.registry import extractors
 from lakehouse.query import fetch
 from loaders import make_reader
@@ -172,8 +172,13 @@ def test_frames_of_another_decoder_are_not_taken_over(landed, monkeypatch):
 
     first = published(0)
     assert published(-1)["extends"] == first["dataset_id"]
-    monkeypatch.setattr("lakehouse.materialise.encoding.decoder_of", lambda: "libavcodec 0.1")
-    assert "extends" not in published(-2)
+    for module in ("lakehouse.materialise.encoding", "loaders.decoding.verdict"):
+        monkeypatch.setattr(f"{module}.decoder_of", lambda: "libavcodec 0.1")
+    again = published(-1)
+    assert again["dataset_id"] != first["dataset_id"]
+    assert "extends" not in again
+    with pytest.raises(RecipeError, match="frames decoded with .*, and here is libavcodec 0.1"):
+        lh.materialise(landed, first["dataset_id"], fresh=True)
 
 
 def test_erasing_a_video_erases_its_frames_and_clips(landed):
