@@ -196,8 +196,8 @@ def test_texts_of_data_are_shown_as_text(tab, seen):
     assert SECRET in tab.inner_text("main")
     opened(tab, seen, entity(seen, "words.txt"), "pre.words")
     assert "a cat & a dog <b>" in tab.inner_text("pre.words")
-    opened(tab, seen, entity(seen, "evil.svg"), ".nothing")
-    assert tab.evaluate("window.planted") is None
+    opened(tab, seen, entity(seen, "evil.svg"), ".large svg image")
+    assert tab.evaluate("window.planted") is None, "a drawing comes as pixels"
 
 
 def test_sound_has_a_time_axis_of_its_length(tab, seen):
