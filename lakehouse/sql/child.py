@@ -152,7 +152,7 @@ def _plan(connection: Any, text: str, out: BinaryIO, limits: Mapping[str, Any], 
     import pyarrow as pa
 
     rows = connection.execute(text).fetchall()
-    table = pa.table({"plan": pa.array([row[1] for row in rows], pa.string())})
+    table = pa.table({"plan": pa.array([line for row in rows for line in row[1].splitlines()], pa.string())})
     return {"rows": _stream(table.to_reader(), out, limits, first)}
 
 

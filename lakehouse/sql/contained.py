@@ -84,7 +84,8 @@ def user_query(
     Args:
         root: Folder or URL of the lake.
         text: One SELECT in DuckDB's dialect, or DESCRIBE, SUMMARIZE, SHOW TABLES; `$name` stands for a parameter, `?`
-            for the next one of a list. With EXPLAIN before it, the plan of the query; EXPLAIN ANALYZE runs it.
+            for the next one of a list. With EXPLAIN before it, the plan of the query, a line a
+            row; EXPLAIN ANALYZE runs it.
         params: Values of the parameters by name, or those of `?` and `$1` in order; each becomes one literal, whatever
             is in it.
         pins: As in `connect`.
