@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from jobs.common import Verb
-from jobs.output import say, say_json, say_table
+from jobs.output import say_rows
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -45,13 +45,8 @@ def _tags(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     rows = dataset_tags(lake, args.name)
     if args.name and not rows:
         find_dataset(lake, args.name)
-    if args.json:
-        for row in rows:
-            say_json(row)
-    elif rows:
-        say_table(SHOWN, [["" if row[name] is None else row[name] for name in SHOWN] for row in rows])
-    else:
-        say("no tag yet; set one with `petrel dataset tag NAME@VERSION TAG`")
+    none = "no tag yet; set one with `petrel dataset tag NAME@VERSION TAG`"
+    say_rows(SHOWN, rows, as_json=args.json, none=none)
     return iter(())
 
 

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lakehouse.errors import printable
 from lakehouse.steps.receipts import Receipt
@@ -91,6 +91,17 @@ def say_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, width:
             aligned.append(blanks + shown if right[i] else shown + blanks)
         say("  ".join(aligned).rstrip())
     return cut
+
+
+def say_rows(shown: Sequence[str], rows: Sequence[Mapping[str, object]], *, as_json: bool, none: str) -> None:
+    """Print what there is: as JSON whole rows, a line each; else a table of the columns `shown`, or `none`."""
+    if as_json:
+        for row in rows:
+            say_json(row)
+    elif rows:
+        say_table(shown, [["" if row[name] is None else row[name] for name in shown] for row in rows])
+    else:
+        say(none)
 
 
 def _narrowed(widths: Sequence[int], fixed: Sequence[bool], width: int) -> list[int]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from jobs.common import Verb, main_of
-from jobs.output import say, say_json, say_lines, say_table
+from jobs.output import say, say_json, say_lines, say_rows
 from lakehouse.steps.receipts import Receipt
 
 if TYPE_CHECKING:
@@ -36,13 +36,8 @@ def run(lake: Lake, args: argparse.Namespace) -> Iterator[Receipt]:
     from lakehouse.sql.saving import saved_views
 
     rows = [row for row in saved_views(lake) if row["holds"]]
-    if args.json:
-        for row in rows:
-            say_json(row)
-    elif rows:
-        say_table(SHOWN, [["" if row[name] is None else row[name] for name in SHOWN] for row in rows])
-    else:
-        say("no saved view yet; `petrel views save NAME SQL` saves one, `petrel sql --views` lists Petrel's own")
+    none = "no saved view yet; `petrel views save NAME SQL` saves one, `petrel sql --views` lists Petrel's own"
+    say_rows(SHOWN, rows, as_json=args.json, none=none)
     return iter(())
 
 

@@ -21,8 +21,13 @@ ALLOWED = re.compile(r"http://127\.0\.0\.1:|blob:|data:")
 
 
 @contextmanager
-def opened_tab(address: str) -> Iterator[Tab]:
-    """Yield a page that failed if a script of data ran, something foreign was asked for, or a script broke."""
+def opened_tab(address: str, *, ready: str = ".tile[href]") -> Iterator[Tab]:
+    """Yield a page that failed if a script of data ran, something foreign was asked for, or a script broke.
+
+    Args:
+        address: Where it begins.
+        ready: What is waited for before it is handed out.
+    """
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         missing("no Chromium on this machine", required_by="PETREL_REQUIRE_BROWSER")
@@ -35,7 +40,7 @@ def opened_tab(address: str) -> Iterator[Tab]:
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.on("request", lambda asked: None if ALLOWED.match(asked.url) else broken.append(asked.url))
         page.goto(address)
-        page.locator(".tile[href]").first.wait_for()
+        page.wait_for_selector(ready)
         yield page
         assert page.evaluate("window.planted") is None
         browser.close()
@@ -44,5 +49,5 @@ def opened_tab(address: str) -> Iterator[Tab]:
 
 def pixels(tab: Tab, selector: str) -> np.ndarray:
     """Return what is on the screen where an element is: int, (height, width, 3)."""
-    with Image.open(io.BytesIO(tab.locator(selector).first.screenshot())) as shot:
+    with Image.open(io.BytesIO(tab.locator(selector).screenshot())) as shot:
         return np.asarray(shot.convert("RGB")).astype(int)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,36 +17,19 @@ from lakehouse.opinions.predictions import record_opinions
 from lakehouse.sql.saving import drop_view, save_view
 from lakehouse.viewing.export import export_pages
 from lakehouse.viewing.widget import Page
-from tests.conftest import missing
+from tests.viewing.browsing import opened_tab, pixels
 from tests.viewing.conftest import BOX, HEIGHT, SECRET, WIDTH, Seen
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
     from playwright.sync_api import Route
 
-ALLOWED = re.compile(r"http://127\.0\.0\.1:|blob:|data:")
-
 
 @pytest.fixture(scope="module")
 def tab(seen: Seen) -> Iterator[Tab]:
     """A page of Chromium that failed if a script of data ran, something foreign was asked for, or a script broke."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        missing("no Chromium on this machine", required_by="PETREL_REQUIRE_BROWSER")
-    from playwright.sync_api import sync_playwright
-
-    broken: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.on("pageerror", lambda error: broken.append(str(error)))
-        page.on("request", lambda asked: None if ALLOWED.match(asked.url) else broken.append(asked.url))
-        page.goto(seen.address)
-        page.wait_for_selector(".tile .picture > *")
+    with opened_tab(seen.address, ready=".tile .picture > *") as page:
         yield page
-        assert page.evaluate("window.planted") is None
-        browser.close()
-    assert broken == []
 
 
 def opened(tab: Tab, seen: Seen, address: str, selector: str) -> None:
@@ -59,11 +39,6 @@ def opened(tab: Tab, seen: Seen, address: str, selector: str) -> None:
 
 def entity(seen: Seen, name: str, **more: str) -> str:
     return f"#/entity?id={seen.ids[name]}" + "".join(f"&{key}={value}" for key, value in more.items())
-
-
-def pixels(tab: Tab, selector: str) -> np.ndarray:
-    with Image.open(io.BytesIO(tab.locator(selector).screenshot())) as shot:
-        return np.asarray(shot.convert("RGB")).astype(int)
 
 
 def drawn(orientation: int, scale: float) -> np.ndarray:
