@@ -53,7 +53,7 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
   const [top, setTop] = useState(0);
   const [total, setTotal] = useState<number | null>(null);
   const [current, setCurrent] = useState(0);
-  const wantsFocus = useRef(false);
+  const focusNext = useRef<number | null>(null);
   const [, redraw] = useState(0);
   const blocks = useRef(new Map<number, Row[] | "coming">());
   const answers = useRef(new Map<string, Answer[]>());
@@ -150,10 +150,11 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
 
   // The focus goes to a tile as soon as it is there: after a jump its row may still be on the way.
   useEffect(() => {
-    if (!wantsFocus.current) return;
-    const tile = place.current!.querySelector<HTMLElement>(`[data-at="${current}"]`);
+    // By the place that a key asked for: effects of an earlier drawing come after a key that was quicker.
+    if (focusNext.current === null) return;
+    const tile = place.current!.querySelector<HTMLElement>(`[data-at="${focusNext.current}"]`);
     if (!tile) return;
-    wantsFocus.current = false;
+    focusNext.current = null;
     tile.focus({ preventScroll: true });
   });
   const step = (event: KeyboardEvent) => {
@@ -169,7 +170,7 @@ export function Grid({ source, query, hidden, onTotal, onError, onHeard, href }:
     const high = (Math.floor(next / columns) * TALL) / scale, room = place.current!;
     if (high < room.scrollTop) room.scrollTop = high;
     else if (high + TALL > room.scrollTop + size.height) room.scrollTop = high + TALL - size.height;
-    wantsFocus.current = true;
+    focusNext.current = next;
     setCurrent(next);
   };
   const moved = (event: { currentTarget: HTMLElement }) => {
